@@ -1,0 +1,54 @@
+//! Postrider dispatches customer feedback requests: the map of the house.
+//!
+//! # Flow
+//!
+//! ```text
+//! AMQP ─► intake ─► facts ─► rules (pure) ─► ledger ─► dispatch ─► providers
+//!           ▲                                (Postgres)    │           │
+//!           └────── ack only after commit ◄──────┘ ◄─outcome┘ receipt ◄─┘ webhooks
+//! ```
+//!
+//! Stages meet only in the ledger. Every handler gathers facts, decides (pure), applies, and only
+//! then settles the outside world. Walk a request through `intake` → `rules` → `ledger` →
+//! `dispatch` → `providers` → `webhooks`.
+//!
+//! # Glossary (one meaning each)
+//!
+//! * **Job**: what a producer hands in, unparsed. **Request**: one accepted wish to ask one customer.
+//! * **Channel**: the interaction's channel (phone, chat …). **Medium**: how we deliver (email, sms).
+//! * **Account**: a company's credentials at one provider. **Lane**: company × account, the unit of
+//!   fairness, limits and breakers; an account belongs to one company, so its number names the lane.
+//! * **Decision**: what the rules said. **Message**: one thing to deliver for a request.
+//! * **Claim**: the right, for a lease, to make one attempt. **Attempt**: one call to one provider.
+//! * **Outcome**: what the call told us at once. **Receipt**: what the provider told us later.
+//!
+//! # Invariants
+//!
+//! * A delivery is acknowledged only after its request or its rejection is committed.
+//! * An attempt starts only after its begin is committed, under the epoch of its claim.
+//! * An unknown attempt blocks every further attempt of its message.
+//! * A message's state changes only along `lifecycle::transition`; the database refuses the rest.
+//! * Pure folders (`message`, `company`, `rules`, `lifecycle`, `content`, every `wire.rs`) do no I/O.
+//!
+//! # Decisions
+//!
+//! * The stored state of a message is finer than the six public status words (`lifecycle::State`):
+//!   one enum, one column, and the trigger in the database guards exactly that column.
+//! * A receipt's token is derived, never stored: HMAC over message, attempt and account. A receipt
+//!   through another account's path therefore fails the token, without a look-up.
+//! * Settle and receipts carry their transition table to the row: for every stored state the byte of
+//!   the state to move to, made by `lifecycle::transition`. SQL repeats no rule of its own.
+//! * A hash-made idempotency key is retired after 24 h by renaming the old row's key, so that one
+//!   unique index serves both kinds of key.
+//! * Jobs of one batch that want the same person or carry the same key are accepted in rounds: the
+//!   later ones gather again after the first committed, so their decision names the true holder.
+//! * `company` is a pure folder of its own: the company's file, its policy document and the change
+//!   between two of them are no part of one request's journey.
+
+pub mod clock;
+pub mod message;
+pub mod company;
+pub mod rules;
+pub mod lifecycle;
+pub mod content;
+pub mod providers;

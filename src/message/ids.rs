@@ -1,0 +1,113 @@
+//! Newtypes for what the ledger numbers, and the small closed sets that every stage shares.
+//!
+//! The stored numbers (`Medium::code`, `BlockKind::bit`) are part of the database's contents: never
+//! renumber them.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A company's number in the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CompanyId(pub i32);
+
+/// An account's number in the ledger; it also names the lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AccountId(pub i32);
+
+/// A request's id (UUID v7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RequestId(pub Uuid);
+
+/// A message's id; the first message of a request shares the request's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MessageId(pub Uuid);
+
+/// How we deliver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Medium {
+    Email,
+    Sms,
+}
+
+impl Medium {
+    pub const ALL: [Medium; 2] = [Medium::Email, Medium::Sms];
+
+    /// The stored number.
+    #[must_use]
+    pub fn code(self) -> i16 {
+        match self {
+            Medium::Email => 0,
+            Medium::Sms => 1,
+        }
+    }
+
+    #[must_use]
+    pub fn from_code(code: i16) -> Option<Medium> {
+        Medium::ALL.into_iter().find(|medium| medium.code() == code)
+    }
+
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Medium::Email => "email",
+            Medium::Sms => "sms",
+        }
+    }
+}
+
+/// Why an address may not be written to; several may hold at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BlockKind {
+    /// The customer answered STOP; the only kind that START lifts.
+    Stop,
+    Unsubscribed,
+    Complained,
+    HardBounced,
+    /// Blocked by a person of the company.
+    Manual,
+}
+
+impl BlockKind {
+    pub const ALL: [BlockKind; 5] = [
+        BlockKind::Stop,
+        BlockKind::Unsubscribed,
+        BlockKind::Complained,
+        BlockKind::HardBounced,
+        BlockKind::Manual,
+    ];
+
+    /// The stored bit.
+    #[must_use]
+    pub fn bit(self) -> i32 {
+        match self {
+            BlockKind::Stop => 1,
+            BlockKind::Unsubscribed => 2,
+            BlockKind::Complained => 4,
+            BlockKind::HardBounced => 8,
+            BlockKind::Manual => 16,
+        }
+    }
+
+    /// The reason shown for a set of kinds: the strongest wish of the customer first.
+    #[must_use]
+    pub fn first_of(bits: i32) -> Option<BlockKind> {
+        BlockKind::ALL.into_iter().find(|kind| bits & kind.bit() != 0)
+    }
+
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            BlockKind::Stop => "stop",
+            BlockKind::Unsubscribed => "unsubscribed",
+            BlockKind::Complained => "complained",
+            BlockKind::HardBounced => "hard_bounced",
+            BlockKind::Manual => "blocked_by_hand",
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! What a producer hands in and what everybody calls it afterwards: ids, media, addresses, jobs.
+//!
+//! PURE: no I/O, no clock, no logs. `job` is the shape of a job after parsing, `parse` turns bytes
+//! into it and names every problem, `keys` makes the keyed hashes by which the ledger finds people.
+//! Read `rules` next.
+
+pub mod address;
+pub mod ids;
+pub mod job;
+pub mod keys;
+pub mod parse;
+pub mod problem;
+
+pub use ids::{AccountId, BlockKind, CompanyId, Medium, MessageId, RequestId};
+pub use job::{Customer, Employee, Job, Source};
+pub use problem::Problem;

@@ -1,0 +1,22 @@
+//! One mistake in a job, named so that its producer can mend it.
+//!
+//! A refused job carries all of its problems, never only the first.
+
+use serde::{Deserialize, Serialize};
+
+/// A mistake in a job: where, what kind, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Field path as in `customer.email` or `tags[3]`; empty for the body as a whole.
+    pub path: String,
+    /// A stable word for programs, such as `unknown_field`.
+    pub code: String,
+    /// A sentence for people that names the remedy; holds no personal data.
+    pub message: String,
+}
+
+impl Problem {
+    pub fn new(path: impl Into<String>, code: &str, message: impl Into<String>) -> Problem {
+        Problem { path: path.into(), code: code.to_owned(), message: message.into() }
+    }
+}
