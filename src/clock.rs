@@ -3,6 +3,8 @@
 //! Everything else takes `now`, jitter and ids as arguments, so that pure code stays pure and tests
 //! choose their own time. Due times and leases are the database's clock, never this one.
 
+#![expect(clippy::disallowed_methods, reason = "this is the one place that may call them")]
+
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};

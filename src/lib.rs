@@ -46,9 +46,23 @@
 //!   between two of them are no part of one request's journey.
 
 pub mod clock;
-pub mod message;
+pub mod config;
+pub mod directory;
+pub mod shutdown;
+pub mod startup;
+pub mod telemetry;
+
 pub mod company;
-pub mod rules;
-pub mod lifecycle;
 pub mod content;
+pub mod lifecycle;
+pub mod message;
+pub mod rules;
+
+pub mod dispatch;
+pub mod intake;
+pub mod ledger;
 pub mod providers;
+pub mod webhooks;
+
+pub mod cli;
+pub mod simulator;

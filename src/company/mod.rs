@@ -1,11 +1,36 @@
 //! What a company configured: its file, the policy document made of it, and what a change takes away.
 //!
-//! PURE: no I/O. `file` parses and validates the TOML that people write, `policy` is the document that
-//! the rules read and the ledger versions, `change` says what differs between two documents. The
-//! command that applies them is `cli::company`; the ledger stores them append-only.
+//! PURE: no I/O. `file` parses and validates the TOML that people write (with `accounts` and `check`),
+//! `policy` is the document that the rules read and the ledger versions, `change` says what differs
+//! between two documents. The command that applies them is `cli::company`; the ledger stores them
+//! append-only.
 
+mod accounts;
 pub mod change;
+mod check;
 pub mod file;
 pub mod policy;
 
-pub use policy::{Account, Brand, Channel, Policy, ProviderSettings, SuppressionScope};
+use std::collections::HashMap;
+
+use crate::message::{AccountId, CompanyId};
+
+pub use file::{CompanyFile, Member, Role};
+pub use policy::{Account, Binding, Brand, Channel, Policy, ProviderSettings, SuppressionScope};
+
+/// A company as a worker knows it: one version of its policy with the numbers that the ledger gave.
+#[derive(Debug, Clone)]
+pub struct Company {
+    pub id: CompanyId,
+    pub version: i32,
+    pub policy: Policy,
+    /// The ledger's numbers by account id.
+    pub account_ids: HashMap<String, AccountId>,
+}
+
+impl Company {
+    #[must_use]
+    pub fn account_id(&self, name: &str) -> Option<AccountId> {
+        self.account_ids.get(name).copied()
+    }
+}

@@ -5,11 +5,16 @@
 //! Read `rules` next.
 
 pub mod address;
+pub mod canonical;
+pub mod country;
+pub mod fields;
 pub mod ids;
 pub mod job;
 pub mod keys;
+pub mod node;
 pub mod parse;
 pub mod problem;
+pub mod text;
 
 pub use ids::{AccountId, BlockKind, CompanyId, Medium, MessageId, RequestId};
 pub use job::{Customer, Employee, Job, Source};

@@ -5,9 +5,16 @@
 //! the MIME that both email providers send. A provider's refusal is an `Outcome`, never an `Err`.
 //! Calls hold no database connection; who may call is decided in `dispatch`.
 
+pub mod answer;
+pub mod connect;
+pub mod correlation;
 pub mod email;
+pub mod enhanced;
+mod http;
 pub mod mailgun;
 pub mod receipt;
+#[cfg(test)]
+mod scripted;
 pub mod smtp;
 pub mod token;
 pub mod twilio;
@@ -16,6 +23,7 @@ use std::{future::Future, pin::Pin, time::Duration};
 
 use crate::message::{BlockKind, MessageId};
 
+pub use connect::{MissingCredential, Timeouts, WebhookKeys, connect, http_client, webhook_keys};
 pub use receipt::{Receipt, ReceiptKind, WebhookRefusal};
 pub use token::{Token, TokenKey};
 
@@ -51,6 +59,14 @@ pub enum Outcome {
     Refused(Refusal),
     /// A call was made and its answer never came, or says nothing certain.
     Unknown { code: String },
+}
+
+impl Outcome {
+    /// A refusal without a hint when to come back.
+    #[must_use]
+    pub fn refused(kind: RefusalKind, code: impl Into<String>) -> Outcome {
+        Outcome::Refused(Refusal { kind, code: code.into(), retry_after: None })
+    }
 }
 
 /// Why a message was provably not sent.

@@ -28,13 +28,21 @@ pub enum ReceiptKind {
     Accepted,
     Delivered,
     /// Failed for good; the address is blocked where the failure proves it dead or unwilling.
-    Failed { block: Option<BlockKind> },
+    Failed {
+        block: Option<BlockKind>,
+    },
     /// The customer does not want more: blocks the message's address, leaves its state.
-    Unwanted { block: BlockKind },
+    Unwanted {
+        block: BlockKind,
+    },
     /// A text from `address` (E.164) that asks to stop; blocks it for the account's company.
-    Stop { address: String },
+    Stop {
+        address: String,
+    },
     /// A text that asks to start again; lifts only what STOP made.
-    Start { address: String },
+    Start {
+        address: String,
+    },
     /// Authentic and of no consequence (opened, clicked, an ordinary text).
     Ignored,
 }

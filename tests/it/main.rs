@@ -1,2 +1,15 @@
-//! it
-fn main(){}
+//! The integration tests: real Postgres, real RabbitMQ, simulated providers over real sockets.
+//!
+//! `make test` starts what they need and names it by DATABASE_URL and AMQP_URL. Every test has a
+//! database, a broker prefix and a simulator of its own, so that they run side by side.
+
+mod support;
+
+mod delivery;
+mod jobs;
+mod outages;
+mod plans;
+mod seeds;
+mod sending;
+mod states;
+mod suppression;

@@ -1,0 +1,58 @@
+# What one types. Each target says what it does; the servers behind them are deploy/dev/stack's.
+#
+# DATABASE_URL and AMQP_URL, when set, are used instead of a private Postgres or RabbitMQ.
+
+.DEFAULT_GOAL := help
+.PHONY: help check-toolchain build test demo fmt lint sqlx sqlx-check deny clean-dev
+# One build at a time: cargo uses all cores by itself, and two would wait for one another's lock.
+.NOTPARALLEL:
+
+STACK := deploy/dev/stack
+FIRST_BUILD := the first build compiles some 300 crates: 3 to 10 minutes, later ones seconds
+
+help: ## list the targets
+	@echo 'make <target>:'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+check-toolchain: ## compare the installed Rust with the one that Cargo.toml asks for
+	@wanted=$$(sed -n 's/^rust-version *= *"\(.*\)"/\1/p' Cargo.toml); \
+	found=$$(rustc --version 2>/dev/null | cut -d' ' -f2); \
+	if [ -z "$$found" ]; then \
+		echo "no rustc in PATH: Rust $$wanted or later is needed (https://rustup.rs)" >&2; exit 1; \
+	fi; \
+	oldest=$$(printf '%s\n%s\n' "$$wanted" "$${found%%-*}" | sort -V | head -n 1); \
+	if [ "$$oldest" != "$$wanted" ]; then \
+		echo "rustc $$found is too old: Rust $$wanted or later is needed (rustup update stable)" >&2; exit 1; \
+	fi; \
+	if ! command -v cc >/dev/null 2>&1; then echo 'no C compiler in PATH: install gcc' >&2; exit 1; fi
+
+build: check-toolchain ## compile the command and all tests
+	@echo 'building; $(FIRST_BUILD)'
+	cargo build --locked --all-targets
+
+test: check-toolchain ## every test, against a private Postgres and RabbitMQ
+	@echo 'testing; $(FIRST_BUILD)'
+	@$(STACK) run cargo test --locked
+
+demo: check-toolchain ## Postrider at work with simulated providers, in the terminal
+	@echo 'starting the demo; $(FIRST_BUILD)'
+	@$(STACK) run cargo run --locked -- demo
+
+fmt: ## format the code
+	cargo fmt
+
+lint: check-toolchain ## formatting, and clippy with warnings as errors
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+
+sqlx: check-toolchain ## describe the SQL queries anew in .sqlx, from the migrations
+	@$(STACK) run deploy/dev/queries refresh
+
+sqlx-check: check-toolchain ## fail when .sqlx is not what the code and the migrations say
+	@$(STACK) run deploy/dev/queries check
+
+deny: ## advisories, bans, licences and sources of all dependencies
+	@deploy/dev/deny
+
+clean-dev: ## stop the private servers and remove their data
+	@$(STACK) clean

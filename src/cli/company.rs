@@ -1,0 +1,150 @@
+//! `postrider company`: apply a company's file, and show what is in force.
+//!
+//! Apply is idempotent, validates everything before it writes anything, says what changed, and refuses
+//! to take away what queued messages need unless forced. Workers follow within seconds.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+
+use crate::{
+    company::{
+        change::{changes, member_changes, taken_away},
+        file::{self, CompanyFile},
+    },
+    config::Config,
+    ledger::Ledger,
+    startup,
+};
+
+/// Configure companies.
+#[derive(Debug, clap::Subcommand)]
+pub enum Company {
+    /// Put a company's file in force.
+    Apply {
+        /// The company's TOML file; deploy/example-company.toml shows every key.
+        file: PathBuf,
+        /// Take away accounts and brands even while queued messages need them.
+        #[arg(long)]
+        force: bool,
+        /// Only say what would change.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List companies with the version in force.
+    List {
+        /// For programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the policy in force of one company, as JSON.
+    Show {
+        /// The company's slug.
+        slug: String,
+    },
+}
+
+impl Company {
+    pub async fn run(self, config: Config) -> anyhow::Result<()> {
+        let ledger = startup::admin_ledger(&config)?;
+        match self {
+            Company::Apply { file, force, dry_run } => apply(&config, &ledger, &file, force, dry_run).await,
+            Company::List { json } => list(&ledger, json).await,
+            Company::Show { slug } => show(&ledger, &slug).await,
+        }
+    }
+}
+
+/// Reads a company's file; the error lists every problem by its path.
+pub fn read(file: &std::path::Path) -> anyhow::Result<CompanyFile> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
+    file::parse(&text).map_err(|problems| {
+        let lines: Vec<String> =
+            problems.iter().map(|problem| format!("  {}: {}", problem.path, problem.message)).collect();
+        anyhow::anyhow!("{} is not valid; nothing was changed:\n{}", file.display(), lines.join("\n"))
+    })
+}
+
+async fn apply(
+    config: &Config,
+    ledger: &Ledger,
+    path: &std::path::Path,
+    force: bool,
+    dry_run: bool,
+) -> anyhow::Result<()> {
+    let new = read(path)?;
+    let keys = startup::keys(config)?;
+    let old = ledger.companies().await?.into_iter().find(|company| company.policy.slug == new.policy.slug);
+    let mut said = changes(old.as_ref().map(|company| &company.policy), &new.policy);
+    let members = match &old {
+        Some(company) => ledger.members(company.id).await?,
+        None => Vec::new(),
+    };
+    said.extend(member_changes(&members, &new.members));
+    let slug = &new.policy.slug;
+    if let Some(company) = old.as_ref().filter(|_| said.is_empty()) {
+        println!("{slug}: nothing changed; version {} stays in force", company.version);
+        return Ok(());
+    }
+    if let Some(company) = &old {
+        let lost = taken_away(Some(&company.policy), &new.policy);
+        let queued = ledger.queued_use(company.id).await?;
+        let needed = |names: &[String], counts: &std::collections::BTreeMap<String, i64>, kind: &str| {
+            let line = |name: &String| {
+                Some(format!("  {kind} {name}: {} queued messages need it", counts.get(name)?))
+            };
+            names.iter().filter_map(line).collect::<Vec<_>>()
+        };
+        let mut needs = needed(&lost.accounts, &queued.by_account, "account");
+        needs.extend(needed(&lost.brands, &queued.by_brand, "brand"));
+        if !needs.is_empty() && !force {
+            bail!(
+                "{slug}: nothing was changed, because this takes away what is needed:\n{}\nwait for them, or pass --force",
+                needs.join("\n")
+            );
+        }
+    }
+    for line in &said {
+        println!("{slug}: {line}");
+    }
+    if dry_run {
+        println!("{slug}: dry run, nothing was changed");
+        return Ok(());
+    }
+    let version =
+        ledger.apply_company(&new.policy, &new.members, &keys.identity).await.context("apply the company")?;
+    println!("{slug}: version {version} is in force");
+    Ok(())
+}
+
+async fn list(ledger: &Ledger, json: bool) -> anyhow::Result<()> {
+    let companies = ledger.companies().await?;
+    if json {
+        let rows: Vec<_> = companies
+            .iter()
+            .map(|company| {
+                serde_json::json!({
+                    "slug": company.policy.slug, "name": company.policy.name, "version": company.version,
+                    "brands": company.policy.brands.len(), "accounts": company.policy.accounts.len(),
+                })
+            })
+            .collect();
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+        return Ok(());
+    }
+    if companies.is_empty() {
+        println!("no companies yet; apply one with `postrider company apply FILE.toml`");
+    }
+    for company in companies {
+        println!("{}  version {}  {}", company.policy.slug, company.version, company.policy.name);
+    }
+    Ok(())
+}
+
+async fn show(ledger: &Ledger, slug: &str) -> anyhow::Result<()> {
+    let company = ledger.companies().await?.into_iter().find(|company| company.policy.slug == slug);
+    let company = company
+        .with_context(|| format!("no company has the slug {slug}; `postrider company list` shows all"))?;
+    println!("{}", serde_json::to_string_pretty(&company.policy)?);
+    Ok(())
+}

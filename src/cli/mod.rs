@@ -1,0 +1,94 @@
+//! The command line: one file per subcommand.
+//!
+//! A subcommand parses its arguments, builds what it needs through `startup`, and runs until it is done
+//! or told to stop. Nothing here decides anything about a request. Results go to standard output, for
+//! people or, with `--json`, for programs; everything else goes to standard error.
+
+pub mod company;
+pub mod migrate;
+pub mod output;
+pub mod parked;
+pub mod publish;
+pub mod rejected;
+pub mod requests;
+pub mod run;
+pub mod simulate_providers;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+
+/// Dispatcher of customer feedback requests: AMQP in, rules, Postgres, email and SMS out.
+#[derive(Debug, Parser)]
+#[command(name = "postrider", version, propagate_version = true, arg_required_else_help = true)]
+struct Arguments {
+    /// Configuration file (TOML); the environment goes before it. `postrider config` prints all keys.
+    #[arg(long, global = true, env = "POSTRIDER_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a worker: take jobs, send messages, take webhooks.
+    Run(run::Run),
+    /// Apply the migrations that the database is missing.
+    Migrate(migrate::Migrate),
+    /// Configure companies.
+    #[command(subcommand)]
+    Company(company::Company),
+    /// Look at requests, and pause, resume or cancel one.
+    #[command(subcommand)]
+    Requests(requests::Requests),
+    /// Look at jobs that were refused, and replay one.
+    #[command(subcommand)]
+    Rejected(rejected::Rejected),
+    /// Look at dead letters, and replay them.
+    #[command(subcommand)]
+    Parked(parked::Parked),
+    /// Publish a job to the broker.
+    Publish(publish::Publish),
+    /// Run simulated providers: Mailgun, Twilio and an SMTP relay.
+    SimulateProviders(Box<simulate_providers::SimulateProviders>),
+    /// Print the default configuration with all keys.
+    Config,
+}
+
+/// Parses, runs, and gives the exit status.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("postrider: the runtime could not be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(dispatch(arguments)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("postrider: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let config = || Config::load(arguments.config.as_deref());
+    match arguments.command {
+        Command::Run(run) => return run.run(config()?).await,
+        Command::Migrate(migrate) => migrate.run(config()?).await?,
+        Command::Company(company) => company.run(config()?).await?,
+        Command::Requests(requests) => requests.run(config()?).await?,
+        Command::Rejected(rejected) => rejected.run(config()?).await?,
+        Command::Parked(parked) => parked.run(config()?).await?,
+        Command::Publish(publish) => publish.run(config()?).await?,
+        Command::SimulateProviders(simulate) => simulate.run().await?,
+        Command::Config => print!("{}", crate::config::DEFAULT),
+    }
+    Ok(ExitCode::SUCCESS)
+}

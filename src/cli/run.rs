@@ -1,0 +1,58 @@
+//! `postrider run`: a worker, until SIGTERM or Ctrl-C; a second signal ends it at once.
+//!
+//! Everything is built in `startup` and ended in `shutdown`; this file only waits for the signal.
+
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{config::Config, startup, telemetry};
+
+/// Run a worker: take jobs, send messages, take webhooks.
+#[derive(Debug, clap::Args)]
+pub struct Run {
+    /// Take jobs from the broker; also set by `roles.intake`.
+    #[arg(long, value_name = "true|false")]
+    intake: Option<bool>,
+    /// Send messages; also set by `roles.dispatch`.
+    #[arg(long, value_name = "true|false")]
+    dispatch: Option<bool>,
+    /// Take webhooks; also set by `roles.web`.
+    #[arg(long, value_name = "true|false")]
+    web: Option<bool>,
+    /// Apply missing migrations first (for development; run `postrider migrate` apart in production).
+    #[arg(long)]
+    migrate: bool,
+}
+
+impl Run {
+    pub async fn run(self, mut config: Config) -> anyhow::Result<ExitCode> {
+        telemetry::log::install(&config.log)?;
+        config.roles.intake = self.intake.unwrap_or(config.roles.intake);
+        config.roles.dispatch = self.dispatch.unwrap_or(config.roles.dispatch);
+        config.roles.web = self.web.unwrap_or(config.roles.web);
+        if self.migrate {
+            startup::admin_ledger(&config)?.migrate().await?;
+        }
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let worker = startup::start(config, true).await?;
+        tracing::info!(
+            public = worker.public_addr.map(|addr| addr.to_string()),
+            private = worker.private_addr.map(|addr| addr.to_string()),
+            "worker started"
+        );
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping; a second signal ends at once");
+        let in_time = tokio::select! {
+            in_time = worker.stop() => in_time,
+            _ = terminate.recv() => return Ok(ExitCode::FAILURE),
+            _ = interrupt.recv() => return Ok(ExitCode::FAILURE),
+        };
+        tracing::info!(in_time, "stopped");
+        Ok(if in_time { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}

@@ -1,0 +1,142 @@
+//! Begin: attempts are written down in micro-batches, each just before its call.
+//!
+//! Only claims with a text and a free call slot come here. Who passes the fence is called at once; who
+//! does not is looked at once more and ended, or left to whoever has it.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tokio::sync::mpsc;
+
+use crate::{
+    clock,
+    ledger::settle::{OutcomeCode, Settlement},
+    ledger::sweep::Conclusion,
+    lifecycle::Reason,
+    lifecycle::{
+        Signal, State, TransitionMap,
+        fence::{Standstill, standstill},
+        transition,
+    },
+    message::MessageId,
+    telemetry::names,
+};
+
+use super::{Claim, Shared, call, lane::Ready, settle::Done};
+
+const BATCH_MAX: usize = 128;
+
+/// Takes ready claims until every lane is closed.
+pub async fn run(shared: Arc<Shared>, mut ready: mpsc::Receiver<Ready>, done: mpsc::Sender<Done>) {
+    let mut batch = Vec::with_capacity(BATCH_MAX);
+    while ready.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        let batch: Vec<Ready> = std::mem::take(&mut batch);
+        begin(&shared, batch, &done).await;
+    }
+}
+
+async fn begin(shared: &Arc<Shared>, batch: Vec<Ready>, done: &mpsc::Sender<Done>) {
+    let keys: Vec<(MessageId, i32)> = batch.iter().map(|item| item.claim.key()).collect();
+    let mut leases: Vec<_> = batch.iter().map(|item| item.claim.lease.id).collect();
+    leases.sort_unstable();
+    leases.dedup();
+    let before = clock::monotonic();
+    let begun = match shared.ledger.begin(&keys, shared.lease.as_secs_f64(), &leases).await {
+        Ok(begun) => begun,
+        Err(error) => {
+            tracing::warn!(%error, messages = batch.len(), "begin failed; taking it back");
+            take_back(shared, batch).await;
+            return;
+        }
+    };
+    let begun: HashMap<MessageId, i16> = begun.into_iter().collect();
+    let mut fenced = Vec::new();
+    for item in batch {
+        match begun.get(&item.claim.message) {
+            Some(attempt) => call::start(Arc::clone(shared), item, *attempt, before, done.clone()),
+            None => fenced.push(item.claim),
+        }
+    }
+    if !fenced.is_empty() {
+        tokio::spawn(resolve(Arc::clone(shared), fenced));
+    }
+}
+
+/// Begin's answer was lost: it may have been written. No call was made, and this worker lives to say so.
+async fn take_back(shared: &Shared, batch: Vec<Ready>) {
+    let settlements: Vec<Settlement> = batch.iter().map(|item| not_called(&item.claim)).collect();
+    let claims: Vec<Claim> = batch.into_iter().map(|item| item.claim).collect();
+    let keys: Vec<_> = claims.iter().map(Claim::key).collect();
+    loop {
+        let taken = async {
+            shared.ledger.settle(&settlements, &[]).await?;
+            shared.ledger.release(&keys, shared.schedule.lane_delay.as_secs_f64().min(5.0)).await
+        };
+        match taken.await {
+            Ok(()) => break,
+            Err(error) => tracing::warn!(%error, "claims cannot be taken back yet"),
+        }
+        tokio::time::sleep(Duration::from_secs_f64(0.5 + clock::jitter())).await;
+    }
+    count_off(shared, &claims).await;
+}
+
+/// The settlement of an attempt that was written down and never called.
+pub(super) fn not_called(claim: &Claim) -> Settlement {
+    Settlement {
+        message: claim.message,
+        epoch: claim.epoch,
+        attempt: claim.attempt + 1,
+        map: TransitionMap::of(Signal::Retry),
+        outcome: OutcomeCode::Refused,
+        code: Some("not_called".to_owned()),
+        reason: Some(Reason::NotCalled),
+        provider_id: None,
+        wait_secs: Some(0.0),
+        counts: false,
+        proof: false,
+        block: None,
+    }
+}
+
+/// Ends what the fence refused for good, puts back what is free again.
+async fn resolve(shared: Arc<Shared>, claims: Vec<Claim>) {
+    let keys: Vec<_> = claims.iter().map(Claim::key).collect();
+    let standings = match shared.ledger.standings(&keys).await {
+        Ok(standings) => standings,
+        Err(error) => {
+            // The lease lapses, the claim comes again, and the fence says the same.
+            tracing::warn!(%error, "fenced messages could not be looked at");
+            return;
+        }
+    };
+    let epochs: HashMap<MessageId, i32> = keys.iter().copied().collect();
+    let (mut ends, mut again) = (Vec::new(), Vec::new());
+    for (message, standing) in standings {
+        let epoch = epochs[&message];
+        match standstill(&standing) {
+            Standstill::NotOurs => {}
+            Standstill::Again => again.push((message, epoch)),
+            Standstill::End(signal, reason) => {
+                let next = transition(State::Waiting, signal);
+                metrics::counter!(names::CONCLUDED, "reason" => reason.word()).increment(1);
+                ends.push(Conclusion { message, epoch, was: State::Waiting, next, reason });
+            }
+        }
+    }
+    if let Err(error) = shared.ledger.conclude(&ends).await {
+        tracing::warn!(%error, "fenced messages could not be ended; they come again");
+        return;
+    }
+    if let Err(error) = shared.ledger.release(&again, 0.0).await {
+        tracing::warn!(%error, "claims could not be given back; their lease will lapse");
+        return;
+    }
+    count_off(&shared, &claims).await;
+}
+
+async fn count_off(shared: &Shared, claims: &[Claim]) {
+    let done: Vec<_> = claims.iter().filter_map(|claim| claim.lease.count_off()).collect();
+    if let Err(error) = shared.ledger.drop_leases(&done).await {
+        tracing::debug!(%error, "an empty lease was left to the sweeper");
+    }
+}

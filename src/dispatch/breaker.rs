@@ -1,0 +1,135 @@
+//! A lane's breaker: while its provider is away or its account refused, its messages wait unclaimed.
+//!
+//! Closed → open after so many failures in a row, or at once where the account is refused; open → half
+//! open after a while, twice as long each time; half open → one probe decides. Time is an argument.
+
+use std::time::{Duration, Instant};
+
+/// Thresholds, from the configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct Thresholds {
+    pub failures: u32,
+    pub open: Duration,
+    pub open_max: Duration,
+}
+
+/// How a call spoke for its lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// The provider took or refused a message as such: it is there.
+    Well,
+    /// Not reached, not answered, or a failure of its own.
+    Ill,
+    /// The account itself is refused.
+    Refused,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Position {
+    Closed,
+    HalfOpen,
+    Open,
+}
+
+#[derive(Debug)]
+pub struct Breaker {
+    thresholds: Thresholds,
+    failures: u32,
+    /// Open until then; past it, half open.
+    until: Option<Instant>,
+    pause: Duration,
+}
+
+impl Breaker {
+    #[must_use]
+    pub fn new(thresholds: Thresholds) -> Breaker {
+        Breaker { thresholds, failures: 0, until: None, pause: thresholds.open }
+    }
+
+    #[must_use]
+    pub fn position(&self, now: Instant) -> Position {
+        match self.until {
+            None => Position::Closed,
+            Some(until) if now < until => Position::Open,
+            Some(_) => Position::HalfOpen,
+        }
+    }
+
+    /// Takes a sign; gives whether the breaker opened by it.
+    pub fn note(&mut self, sign: Sign, now: Instant) -> bool {
+        match sign {
+            Sign::Well => {
+                self.failures = 0;
+                self.until = None;
+                self.pause = self.thresholds.open;
+                false
+            }
+            Sign::Ill => {
+                self.failures += 1;
+                let probe_failed = self.position(now) == Position::HalfOpen;
+                self.open_if(probe_failed || self.failures >= self.thresholds.failures, now)
+            }
+            Sign::Refused => self.open_if(true, now),
+        }
+    }
+
+    fn open_if(&mut self, open: bool, now: Instant) -> bool {
+        match self.position(now) {
+            Position::Open => false,
+            Position::Closed | Position::HalfOpen if !open => false,
+            Position::Closed => {
+                self.until = Some(now + self.pause);
+                true
+            }
+            Position::HalfOpen => {
+                self.pause = (self.pause * 2).min(self.thresholds.open_max);
+                self.until = Some(now + self.pause);
+                true
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn breaker() -> Breaker {
+        Breaker::new(Thresholds { failures: 3, open: SECOND, open_max: 3 * SECOND })
+    }
+
+    #[test]
+    fn it_opens_after_failures_in_a_row_only() {
+        let (mut breaker, now) = (breaker(), clock::monotonic());
+        for sign in [Sign::Ill, Sign::Ill, Sign::Well, Sign::Ill, Sign::Ill] {
+            assert!(!breaker.note(sign, now));
+        }
+        assert!(breaker.note(Sign::Ill, now));
+        assert_eq!(breaker.position(now), Position::Open);
+        assert_eq!(breaker.position(now + SECOND), Position::HalfOpen);
+    }
+
+    #[test]
+    fn a_refused_account_opens_at_once() {
+        let (mut breaker, now) = (breaker(), clock::monotonic());
+        assert!(breaker.note(Sign::Refused, now));
+        assert_eq!(breaker.position(now), Position::Open);
+    }
+
+    #[test]
+    fn each_failed_probe_doubles_the_wait_up_to_its_bound_and_a_good_one_closes() {
+        let (mut breaker, mut now) = (breaker(), clock::monotonic());
+        breaker.note(Sign::Refused, now);
+        for wait in [1, 2, 3, 3] {
+            assert_eq!(breaker.position(now + wait * SECOND - SECOND / 2), Position::Open);
+            now += wait * SECOND;
+            assert_eq!(breaker.position(now), Position::HalfOpen);
+            assert!(breaker.note(Sign::Ill, now));
+        }
+        breaker.note(Sign::Well, now + 3 * SECOND);
+        assert_eq!(breaker.position(now + 3 * SECOND), Position::Closed);
+    }
+}

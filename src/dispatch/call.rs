@@ -1,0 +1,99 @@
+//! The call itself: one task per attempt, no connection of the ledger in hand.
+//!
+//! It starts only while its lease outlives its timeout; it ends in an outcome whatever happens, a panic
+//! included.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::FutureExt;
+use tokio::sync::mpsc;
+
+use crate::{
+    clock,
+    lifecycle::{Reason, Signal, TransitionMap},
+    providers::{Outcome, Refusal, RefusalKind},
+    telemetry::names,
+};
+
+use super::{
+    Shared,
+    begin::not_called,
+    lane::{Lane, Ready, call_deadline},
+    outcome::{Terms, settlement, sign, word},
+    settle::Done,
+};
+
+/// Beyond the provider's own timeout, in case it does not keep it.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Makes the call of a begun attempt in a task of its own. `before` is the time before begin was sent.
+pub fn start(shared: Arc<Shared>, item: Ready, attempt: i16, before: Instant, done: mpsc::Sender<Done>) {
+    tokio::spawn(async move {
+        let Ready { claim, lane, outgoing, slot } = item;
+        lane.call_started();
+        let settled = match (&outgoing, &lane.provider) {
+            (Err(code), _) => {
+                let mut settled = not_called(&claim);
+                settled.map = TransitionMap::of(Signal::RefusedForGood);
+                settled.reason = Some(Reason::RenderFailed);
+                settled.code = Some(code.clone());
+                settled
+            }
+            (Ok(_), None) => not_called(&claim),
+            (Ok(_), Some(provider))
+                if clock::monotonic() > call_deadline(before, &shared, provider.call_timeout()) =>
+            {
+                not_called(&claim)
+            }
+            (Ok(outgoing), Some(provider)) if attempt == claim.attempt + 1 => {
+                let limit = provider.call_timeout() + GRACE;
+                let call =
+                    AssertUnwindSafe(tokio::time::timeout(limit, provider.send(outgoing))).catch_unwind();
+                let outcome = match call.await {
+                    Ok(Ok(outcome)) => outcome,
+                    Ok(Err(_)) => Outcome::Unknown { code: "timeout".to_owned() },
+                    Err(_) => {
+                        metrics::counter!(names::PANICS, "place" => "call").increment(1);
+                        Outcome::Unknown { code: "panic".to_owned() }
+                    }
+                };
+                concluded(&shared, &lane, &claim, attempt, outcome)
+            }
+            (Ok(_), Some(_)) => not_called(&claim),
+        };
+        lane.call_ended();
+        drop(slot);
+        let lease = Arc::clone(&claim.lease);
+        let sent_after = (settled.proof).then(|| claim.database_now(clock::monotonic()) - claim.due_at);
+        let done_item = Done { settlement: settled, lease, lane, sent_after };
+        if done.send(done_item).await.is_err() {
+            tracing::error!("an outcome came after the end of settling; its lease will lapse");
+        }
+    });
+}
+
+fn concluded(
+    shared: &Shared,
+    lane: &Lane,
+    claim: &super::Claim,
+    attempt: i16,
+    outcome: Outcome,
+) -> crate::ledger::settle::Settlement {
+    lane.note(sign(&outcome));
+    metrics::counter!(names::ATTEMPTS, "lane" => lane.settings.id.clone(), "outcome" => word(&outcome))
+        .increment(1);
+    if let Outcome::Refused(Refusal { kind: RefusalKind::Account, code, .. }) = &outcome {
+        tracing::error!(lane = %lane.settings.id, code, "the provider refuses this account");
+    }
+    let terms = Terms {
+        schedule: &shared.schedule,
+        windows: shared.windows,
+        now: clock::monotonic(),
+        jitter: clock::jitter(),
+    };
+    settlement(claim, attempt, outcome, terms)
+}

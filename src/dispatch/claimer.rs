@@ -1,0 +1,127 @@
+//! The claimer: what is due in the ledger comes into the lanes, all open lanes in one statement.
+//!
+//! It takes only what a lane has room for, so a claimed message never burns its lease in a queue. What
+//! it finds also tells each lane whether new requests must queue behind others.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::watch;
+
+use crate::{
+    clock,
+    ledger::{LedgerError, accept::LeaseTerms, claim::LaneWish},
+    message::AccountId,
+    shutdown::stopped,
+    telemetry::names,
+};
+
+use super::{Claim, Lane, Lanes, LeaseShare, Permit, Shared, breaker::Position};
+
+/// Older due rows are looked for at least this often (trap F13's other half).
+const FULL_LOOK_EVERY: Duration = Duration::from_secs(20);
+/// Rows may become visible this long after their due time: the longest statement.
+const FLOOR_MARGIN_SECS: i64 = 15;
+
+pub struct Claimer {
+    shared: Arc<Shared>,
+    lanes: Arc<Lanes>,
+    floors: HashMap<AccountId, DateTime<Utc>>,
+    full_look: Option<Instant>,
+}
+
+impl Claimer {
+    #[must_use]
+    pub fn new(shared: Arc<Shared>, lanes: Arc<Lanes>) -> Claimer {
+        Claimer { shared, lanes, floors: HashMap::new(), full_look: None }
+    }
+
+    /// Claims until told to stop: at once while there is more, else every `interval`.
+    pub async fn run(mut self, interval: Duration, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            let more = match self.claim_once().await {
+                Ok(more) => more,
+                Err(error) => {
+                    tracing::warn!(%error, "due messages cannot be claimed");
+                    false
+                }
+            };
+            if more {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            tokio::select! {
+                () = stopped(&mut stop) => break,
+                () = tokio::time::sleep(interval.mul_f64(0.8 + 0.4 * clock::jitter())) => {}
+            }
+        }
+    }
+
+    /// One look at all lanes; gives whether some lane was filled to its room.
+    pub async fn claim_once(&mut self) -> Result<bool, LedgerError> {
+        let lanes = self.lanes.all();
+        let full = self.full_look.is_none_or(|last| clock::monotonic() - last > FULL_LOOK_EVERY);
+        let mut rooms: HashMap<AccountId, Vec<Permit>> = HashMap::new();
+        let mut wishes = Vec::new();
+        for lane in lanes.values() {
+            lane.gauge();
+            let room = lane.room(self.shared.lease);
+            if room.is_empty() {
+                lane.set_backlog(true);
+                continue;
+            }
+            let floor =
+                self.floors.get(&lane.account).copied().filter(|_| !full).unwrap_or(DateTime::UNIX_EPOCH);
+            wishes.push(LaneWish { lane: lane.account, count: room.len() as i32, floor });
+            rooms.insert(lane.account, room);
+        }
+        if wishes.is_empty() {
+            return Ok(false);
+        }
+        let taken = clock::monotonic();
+        let terms = LeaseTerms {
+            id: clock::new_id(),
+            worker: self.shared.worker,
+            secs: self.shared.lease.as_secs_f64(),
+        };
+        let due = self.shared.ledger.claim(&wishes, terms).await?;
+        if full {
+            self.full_look = Some(taken);
+        }
+        let lease = LeaseShare::new(terms.id, due.len());
+        let mut counts: HashMap<AccountId, usize> = HashMap::new();
+        let mut oldest: HashMap<AccountId, DateTime<Utc>> = HashMap::new();
+        for due in due {
+            *counts.entry(due.lane).or_default() += 1;
+            let at = oldest.entry(due.lane).or_insert(due.due_at);
+            *at = (*at).min(due.due_at);
+            let permit = rooms.get_mut(&due.lane).and_then(Vec::pop);
+            match (permit, Claim::from_due(due, taken, Arc::clone(&lease))) {
+                (Some(permit), Some(claim)) => drop(permit.send(claim)),
+                _ => tracing::error!("a claimed message has no address or no room; its lease will lapse"),
+            }
+        }
+        let mut more = false;
+        for wish in &wishes {
+            let count = counts.get(&wish.lane).copied().unwrap_or(0);
+            let filled = count == wish.count as usize;
+            more |= filled && lanes[&wish.lane].position() == Position::Closed;
+            self.after(&lanes[&wish.lane], filled, oldest.get(&wish.lane));
+        }
+        Ok(more)
+    }
+
+    fn after(&mut self, lane: &Lane, filled: bool, oldest: Option<&DateTime<Utc>>) {
+        lane.set_backlog(filled || lane.position() != Position::Closed);
+        if let Some(oldest) = oldest {
+            let floor = *oldest - chrono::Duration::seconds(FLOOR_MARGIN_SECS);
+            self.floors.insert(lane.account, floor);
+        }
+        let age = oldest.map_or(0.0, |at| (clock::wall() - *at).num_milliseconds() as f64 / 1_000.0);
+        metrics::gauge!(names::OLDEST_DUE, "lane" => lane.settings.id.clone()).set(age.max(0.0));
+    }
+}

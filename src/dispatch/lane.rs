@@ -1,0 +1,269 @@
+//! A lane: one account's queue, rate, call slots and breaker in this worker.
+//!
+//! Its task takes claims in order, waits for a rate token and a free slot, renders, and passes them on
+//! to begin. What waited too long is given back unbegun; so is everything when the lane ends.
+
+use std::{
+    num::NonZeroU32,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+
+use crate::{
+    clock,
+    company::{Account, Company},
+    message::AccountId,
+    providers::{Outgoing, Provider},
+    shutdown::stopped,
+    telemetry::names,
+};
+
+use super::{
+    Claim, Shared,
+    breaker::{Breaker, Position, Sign, Thresholds},
+    compose,
+};
+
+/// Room in a lane's queue, in the hand of whoever will fill it.
+pub type Permit = mpsc::OwnedPermit<Claim>;
+
+/// A claim with its text and its call slot, ready to be begun.
+pub struct Ready {
+    pub claim: Claim,
+    pub lane: Arc<Lane>,
+    /// `Err`: no text could be made; the attempt ends without a call.
+    pub outgoing: Result<Outgoing, String>,
+    pub slot: OwnedSemaphorePermit,
+}
+
+pub struct Lane {
+    pub account: AccountId,
+    pub settings: Account,
+    pub company: Arc<Company>,
+    /// Absent while a credential is missing.
+    pub provider: Option<Box<dyn Provider>>,
+    queue: mpsc::Sender<Claim>,
+    slots: Arc<Semaphore>,
+    limiter: DefaultDirectRateLimiter,
+    breaker: Mutex<Breaker>,
+    backlog: AtomicBool,
+    calls: AtomicUsize,
+    closing: watch::Sender<bool>,
+}
+
+/// What a lane is made of.
+pub struct LaneParts {
+    pub account: AccountId,
+    pub settings: Account,
+    pub company: Arc<Company>,
+    pub provider: Option<Box<dyn Provider>>,
+    pub queue_max: usize,
+    pub thresholds: Thresholds,
+}
+
+impl Lane {
+    /// Makes the lane and starts its task; it ends when the lane is closed.
+    pub fn start(
+        parts: LaneParts,
+        shared: Arc<Shared>,
+        ready: mpsc::Sender<Ready>,
+    ) -> (Arc<Lane>, tokio::task::JoinHandle<()>) {
+        let (queue, claims) = mpsc::channel(parts.queue_max);
+        let per_second = |count: u32| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
+        let rate = per_second(parts.settings.rate_per_sec);
+        // A burst of a tenth of a second: smooth for the provider, no stall at low rates.
+        let quota = Quota::per_second(rate).allow_burst(per_second(parts.settings.rate_per_sec / 10));
+        let lane = Arc::new(Lane {
+            account: parts.account,
+            slots: Arc::new(Semaphore::new(parts.settings.concurrency.max(1) as usize)),
+            limiter: RateLimiter::direct(quota),
+            breaker: Mutex::new(Breaker::new(parts.thresholds)),
+            // Until the first look at the ledger says otherwise, somebody may be waiting.
+            backlog: AtomicBool::new(true),
+            calls: AtomicUsize::new(0),
+            closing: watch::Sender::new(false),
+            settings: parts.settings,
+            company: parts.company,
+            provider: parts.provider,
+            queue,
+        });
+        let task = tokio::spawn(Arc::clone(&lane).run(shared, claims, ready));
+        (lane, task)
+    }
+
+    /// Room for one hand-over: none while the lane has a backlog or its breaker is not closed.
+    #[must_use]
+    pub fn permit(&self) -> Option<Permit> {
+        if self.backlog.load(Ordering::Relaxed) || self.position() != Position::Closed {
+            return None;
+        }
+        self.queue.clone().try_reserve_owned().ok()
+    }
+
+    /// Room for claims of the backlog: what can be sent within a third of a lease, as the breaker lets.
+    #[must_use]
+    pub fn room(&self, lease: Duration) -> Vec<Permit> {
+        let by_rate = (lease.as_secs_f64() / 3.0 * f64::from(self.settings.rate_per_sec)).max(1.0) as usize;
+        let most = match self.position() {
+            Position::Closed => by_rate.min(self.queue.capacity()),
+            Position::HalfOpen
+                if self.queue.capacity() == self.queue.max_capacity() && self.calls_now() == 0 =>
+            {
+                1
+            }
+            Position::HalfOpen | Position::Open => 0,
+        };
+        std::iter::from_fn(|| self.queue.clone().try_reserve_owned().ok()).take(most).collect()
+    }
+
+    /// Tells whether messages of this lane wait in the ledger: new ones queue behind them.
+    pub fn set_backlog(&self, backlog: bool) {
+        self.backlog.store(backlog, Ordering::Relaxed);
+    }
+
+    #[must_use]
+    pub fn position(&self) -> Position {
+        if self.provider.is_none() {
+            return Position::Open;
+        }
+        self.breaker().position(clock::monotonic())
+    }
+
+    /// Takes a call's sign for the breaker.
+    pub fn note(&self, sign: Sign) {
+        let opened = self.breaker().note(sign, clock::monotonic());
+        if opened {
+            self.set_backlog(true);
+            tracing::warn!(lane = %self.settings.id, "breaker opened; messages of this lane wait");
+        }
+        self.gauge();
+    }
+
+    /// Ends the lane's task; what it has not begun is given back.
+    pub fn close(&self) {
+        self.closing.send_replace(true);
+    }
+
+    pub fn call_started(&self) {
+        let now = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        metrics::gauge!(names::IN_FLIGHT, "lane" => self.settings.id.clone()).set(now as f64);
+    }
+
+    pub fn call_ended(&self) {
+        let now = self.calls.fetch_sub(1, Ordering::Relaxed) - 1;
+        metrics::gauge!(names::IN_FLIGHT, "lane" => self.settings.id.clone()).set(now as f64);
+    }
+
+    /// Shows the breaker's position.
+    pub fn gauge(&self) {
+        let position = match self.position() {
+            Position::Closed => 0.0,
+            Position::HalfOpen => 1.0,
+            Position::Open => 2.0,
+        };
+        metrics::gauge!(names::BREAKER, "lane" => self.settings.id.clone()).set(position);
+    }
+
+    fn calls_now(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    fn breaker(&self) -> std::sync::MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    async fn run(
+        self: Arc<Self>,
+        shared: Arc<Shared>,
+        mut claims: mpsc::Receiver<Claim>,
+        ready: mpsc::Sender<Ready>,
+    ) {
+        let mut closing = self.closing.subscribe();
+        loop {
+            let claim = tokio::select! {
+                biased;
+                () = stopped(&mut closing) => break,
+                claim = claims.recv() => match claim { Some(claim) => claim, None => break },
+            };
+            // An open breaker hands everything queued back in one statement.
+            if self.position() == Position::Open {
+                give_back(&shared, drain(&mut claims, claim)).await;
+                continue;
+            }
+            let slot = tokio::select! {
+                biased;
+                () = stopped(&mut closing) => { give_back(&shared, vec![claim]).await; break }
+                slot = self.turn() => slot,
+            };
+            if claim.is_stale(clock::monotonic(), shared.lease) {
+                give_back(&shared, vec![claim]).await;
+                continue;
+            }
+            let Some(slot) = slot else { break };
+            let item = self.compose(&shared, claim, slot);
+            if ready.send(item).await.is_err() {
+                break;
+            }
+        }
+        claims.close();
+        let mut rest = Vec::new();
+        while let Ok(claim) = claims.try_recv() {
+            rest.push(claim);
+        }
+        give_back(&shared, rest).await;
+    }
+
+    /// A rate token and a free call slot.
+    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
+        self.limiter.until_ready().await;
+        slot
+    }
+
+    /// Renders; a panic over somebody's name costs that one message, never the worker (trap F8).
+    fn compose(self: &Arc<Self>, shared: &Shared, claim: Claim, slot: OwnedSemaphorePermit) -> Ready {
+        let composed = catch_unwind(AssertUnwindSafe(|| compose::outgoing(shared, self, &claim)));
+        let outgoing = composed.unwrap_or_else(|_| {
+            metrics::counter!(names::PANICS, "place" => "compose").increment(1);
+            Err("panic".to_owned())
+        });
+        Ready { claim, lane: Arc::clone(self), outgoing, slot }
+    }
+}
+
+fn drain(claims: &mut mpsc::Receiver<Claim>, first: Claim) -> Vec<Claim> {
+    let mut all = vec![first];
+    while let Ok(claim) = claims.try_recv() {
+        all.push(claim);
+    }
+    all
+}
+
+/// Gives unbegun claims back. Where the database is away the lease lapses and says the same later.
+async fn give_back(shared: &Shared, claims: Vec<Claim>) {
+    if claims.is_empty() {
+        return;
+    }
+    let keys: Vec<_> = claims.iter().map(Claim::key).collect();
+    if let Err(error) = shared.ledger.release(&keys, 0.0).await {
+        tracing::warn!(%error, claims = keys.len(), "claims could not be given back; their lease will lapse");
+        return;
+    }
+    let done: Vec<_> = claims.iter().filter_map(|claim| claim.lease.count_off()).collect();
+    if let Err(error) = shared.ledger.drop_leases(&done).await {
+        tracing::debug!(%error, "an empty lease was left to the sweeper");
+    }
+}
+
+/// The monotonic instant from which a call may no longer start.
+#[must_use]
+pub fn call_deadline(begun: Instant, shared: &Shared, timeout: Duration) -> Instant {
+    begun + shared.lease.saturating_sub(timeout).saturating_sub(shared.call_margin)
+}

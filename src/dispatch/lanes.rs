@@ -1,0 +1,150 @@
+//! All lanes of this worker, kept in step with the companies' accounts.
+//!
+//! A lane whose account, brand or credential changed is replaced: the old one gives back what it has not
+//! begun, calls under way end by themselves. A lane without its credential stays shut, with an alarm; it
+//! stops nobody else.
+
+use std::{collections::HashMap, sync::Arc};
+
+use arc_swap::ArcSwap;
+use secrecy::SecretString;
+use tokio::{
+    sync::{Mutex, mpsc},
+    task::JoinHandle,
+};
+
+use crate::{
+    company::{Account, Company},
+    directory::Snapshot,
+    message::AccountId,
+    providers::{Timeouts, connect, http_client},
+    telemetry::names,
+};
+
+use super::{
+    Lane, Permit, Shared,
+    breaker::Thresholds,
+    lane::{LaneParts, Ready},
+};
+
+type Map = HashMap<AccountId, Arc<Lane>>;
+
+/// The live lanes.
+pub struct Lanes {
+    current: ArcSwap<Map>,
+    state: Mutex<State>,
+    maker: Maker,
+}
+
+struct State {
+    tasks: Vec<JoinHandle<()>>,
+    /// The way to begin; gone once the lanes are closed for good, so that begin can end.
+    ready: Option<mpsc::Sender<Ready>>,
+}
+
+/// What every lane is made with.
+pub struct Maker {
+    pub shared: Arc<Shared>,
+    pub timeouts: Timeouts,
+    pub queue_max: usize,
+    pub thresholds: Thresholds,
+}
+
+impl Lanes {
+    #[must_use]
+    pub fn new(maker: Maker, ready: mpsc::Sender<Ready>) -> Lanes {
+        let state = State { tasks: Vec::new(), ready: Some(ready) };
+        Lanes { current: ArcSwap::default(), state: Mutex::new(state), maker }
+    }
+
+    #[must_use]
+    pub fn all(&self) -> Arc<Map> {
+        self.current.load_full()
+    }
+
+    /// Room for one hand-over into a lane.
+    #[must_use]
+    pub fn permit(&self, account: AccountId) -> Option<Permit> {
+        self.current.load().get(&account).and_then(|lane| lane.permit())
+    }
+
+    /// Makes, keeps and closes lanes as the companies say.
+    pub async fn follow(&self, snapshot: &Snapshot) {
+        let mut state = self.state.lock().await;
+        let Some(ready) = state.ready.clone() else { return };
+        let old = self.current.load_full();
+        let mut new = Map::new();
+        for company in snapshot.companies() {
+            for settings in &company.policy.accounts {
+                let Some(account) = company.account_id(&settings.id) else { continue };
+                let lane = match old.get(&account).filter(|lane| is_same(lane, settings, company)) {
+                    Some(lane) => Arc::clone(lane),
+                    None => {
+                        let (lane, task) = self.start(account, settings, company, ready.clone());
+                        state.tasks.push(task);
+                        lane
+                    }
+                };
+                new.insert(account, lane);
+            }
+        }
+        let kept = |lane: &Arc<Lane>| new.get(&lane.account).is_some_and(|other| Arc::ptr_eq(lane, other));
+        for lane in old.values().filter(|lane| !kept(lane)) {
+            lane.close();
+        }
+        state.tasks.retain(|task| !task.is_finished());
+        self.current.store(Arc::new(new));
+    }
+
+    /// Closes all lanes and waits until each has given back what it had not begun.
+    pub async fn close(&self) {
+        let mut state = self.state.lock().await;
+        for lane in self.current.swap(Arc::default()).values() {
+            lane.close();
+        }
+        state.ready = None;
+        for task in state.tasks.drain(..) {
+            if task.await.is_err() {
+                tracing::error!("a lane's task panicked");
+            }
+        }
+    }
+
+    fn start(
+        &self,
+        account: AccountId,
+        settings: &Account,
+        company: &Arc<Company>,
+        ready: mpsc::Sender<Ready>,
+    ) -> (Arc<Lane>, JoinHandle<()>) {
+        let http = http_client(&self.maker.timeouts);
+        let secret = |name: &str| std::env::var(name).ok().map(SecretString::from);
+        let provider = match http {
+            Ok(http) => {
+                connect(settings, &secret, &http, self.maker.timeouts).map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = &provider {
+            tracing::error!(lane = %settings.id, error, "lane is shut: its messages wait");
+        }
+        let missing = if provider.is_err() { 1.0 } else { 0.0 };
+        metrics::gauge!(names::LANE_MISCONFIGURED, "lane" => settings.id.clone()).set(missing);
+        let parts = LaneParts {
+            account,
+            settings: settings.clone(),
+            company: Arc::clone(company),
+            provider: provider.ok(),
+            queue_max: self.maker.queue_max,
+            thresholds: self.maker.thresholds,
+        };
+        let (lane, task) = Lane::start(parts, Arc::clone(&self.maker.shared), ready);
+        lane.gauge();
+        (lane, task)
+    }
+}
+
+/// A lane serves on while neither its account nor its company's texts changed.
+fn is_same(lane: &Lane, settings: &Account, company: &Company) -> bool {
+    lane.settings == *settings && lane.company.version == company.version && lane.provider.is_some()
+}

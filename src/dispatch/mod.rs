@@ -1,0 +1,51 @@
+//! Dispatch: claim → begin → call → settle, a pipe of small steps between the ledger and the providers.
+//!
+//! `lane` is the unit of fairness: a bounded queue, a rate, call slots and a breaker per account. Claims
+//! come into a lane by hand-over from intake (a permit of its queue in hand) or from `claimer`. `compose`
+//! renders, `begin` writes attempts down in batches, `call` makes them, `settle` writes outcomes down.
+//! `sweeper` finds what dead workers left. Nothing here holds a connection across a provider call.
+
+pub mod begin;
+pub mod breaker;
+pub mod call;
+pub mod claim;
+pub mod claimer;
+pub mod compose;
+pub mod lane;
+pub mod lanes;
+pub mod outcome;
+pub mod settle;
+pub mod sweeper;
+
+use std::{sync::Arc, time::Duration};
+
+use uuid::Uuid;
+
+use crate::{
+    content::Renderer,
+    ledger::{Ledger, sweep::UnknownWindows},
+    lifecycle::Schedule,
+    message::keys::SecretKeys,
+    providers::TokenKey,
+};
+
+pub use claim::{Claim, LeaseShare};
+pub use lane::{Lane, Permit};
+pub use lanes::Lanes;
+
+/// What every step of the pipe shares.
+pub struct Shared {
+    pub ledger: Ledger,
+    /// This worker with its boot nonce.
+    pub worker: Uuid,
+    pub renderer: Renderer,
+    pub keys: Arc<SecretKeys>,
+    pub token_key: TokenKey,
+    pub public_base_url: String,
+    pub schedule: Schedule,
+    pub windows: UnknownWindows,
+    /// How long a lease lasts, from claim and again from begin.
+    pub lease: Duration,
+    /// A call must have this much of its lease left beyond its own timeout.
+    pub call_margin: Duration,
+}

@@ -1,0 +1,60 @@
+//! Settle: outcomes are written down in batches, and repeated until the database has taken them.
+//!
+//! An outcome held here is the only trace of a call's answer; if this worker dies first, the sweeper
+//! makes it an unknown. Settling twice is harmless: the second finds nothing under way.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::mpsc;
+
+use crate::{clock, ledger::settle::Settlement, telemetry::names};
+
+use super::{Lane, LeaseShare, Shared};
+
+const BATCH_MAX: usize = 256;
+
+/// One finished attempt.
+pub struct Done {
+    pub settlement: Settlement,
+    pub lease: Arc<LeaseShare>,
+    pub lane: Arc<Lane>,
+    /// From due to the provider's acceptance.
+    pub sent_after: Option<chrono::Duration>,
+}
+
+/// Writes outcomes down until nobody can send any more.
+pub async fn run(shared: Arc<Shared>, mut done: mpsc::Receiver<Done>) {
+    let mut batch = Vec::with_capacity(BATCH_MAX);
+    let mut empty = Vec::new();
+    while done.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        let items: Vec<Done> = std::mem::take(&mut batch);
+        write(&shared, &items, &empty).await;
+        // Counted off only after the commit: a lease must outlive what it guards.
+        empty = items.iter().filter_map(|item| item.lease.count_off()).collect();
+        for item in &items {
+            if let Some(after) = item.sent_after {
+                let seconds = after.to_std().unwrap_or_default().as_secs_f64();
+                metrics::histogram!(names::SECONDS_TO_SENT).record(seconds);
+            }
+        }
+        if done.is_empty() && !empty.is_empty() {
+            if let Err(error) = shared.ledger.drop_leases(&empty).await {
+                tracing::debug!(%error, "empty leases were left to the sweeper");
+            }
+            empty.clear();
+        }
+    }
+}
+
+async fn write(shared: &Shared, items: &[Done], empty: &[uuid::Uuid]) {
+    let settlements: Vec<Settlement> = items.iter().map(|item| item.settlement.clone()).collect();
+    let mut wait = Duration::from_millis(50);
+    loop {
+        match shared.ledger.settle(&settlements, empty).await {
+            Ok(_) => return,
+            Err(error) => tracing::warn!(%error, outcomes = items.len(), "outcomes cannot be written yet"),
+        }
+        tokio::time::sleep(wait.mul_f64(0.5 + clock::jitter())).await;
+        wait = (wait * 2).min(Duration::from_secs(2));
+    }
+}

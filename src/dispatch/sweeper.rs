@@ -1,0 +1,85 @@
+//! The sweeper: leases that ran out, unknowns whose window is over, waiting messages that expired.
+//!
+//! Every worker sweeps; SKIP LOCKED and compare-and-set make that harmless. No leader is needed.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+
+use crate::{
+    clock,
+    ledger::{
+        LedgerError,
+        sweep::{Check, Conclusion, Swept},
+    },
+    lifecycle::{
+        Reason, Signal, State,
+        fence::{Standstill, expiry},
+        transition,
+    },
+    shutdown::stopped,
+    telemetry::names,
+};
+
+use super::Shared;
+
+const LEASES_MAX: i64 = 20;
+const CHECKS_MAX: i64 = 200;
+
+/// Sweeps until told to stop.
+pub async fn run(shared: Arc<Shared>, interval: Duration, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        match sweep_once(&shared).await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "leases and ends cannot be swept"),
+        }
+        tokio::select! {
+            () = stopped(&mut stop) => break,
+            () = tokio::time::sleep(interval.mul_f64(0.8 + 0.4 * clock::jitter())) => {}
+        }
+    }
+}
+
+/// One sweep; gives whether there may be more.
+pub async fn sweep_once(shared: &Shared) -> Result<bool, LedgerError> {
+    let swept = shared.ledger.sweep(LEASES_MAX, shared.windows).await?;
+    if swept != Swept::default() {
+        metrics::counter!(names::SWEPT, "found" => "unsent").increment(swept.unsent.unsigned_abs());
+        metrics::counter!(names::SWEPT, "found" => "unknown").increment(swept.unknown.unsigned_abs());
+        tracing::warn!(unsent = swept.unsent, unknown = swept.unknown, "took over from leases that ran out");
+    }
+    let checks = shared.ledger.checks(CHECKS_MAX).await?;
+    let ends: Vec<Conclusion> = checks.iter().filter_map(conclusion).collect();
+    let ended = shared.ledger.conclude(&ends).await?;
+    for end in ends.iter().filter(|end| ended.contains(&end.message)) {
+        metrics::counter!(names::CONCLUDED, "reason" => end.reason.word()).increment(1);
+    }
+    let moved: Vec<_> =
+        checks.iter().filter(|check| conclusion(check).is_none()).map(|check| check.message.0).collect();
+    if !moved.is_empty() {
+        shared.ledger.drop_due(&moved).await?;
+    }
+    Ok(!ended.is_empty() && checks.len() as i64 >= CHECKS_MAX)
+}
+
+/// The end that is due, if it is.
+fn conclusion(check: &Check) -> Option<Conclusion> {
+    let (signal, reason) = match check.state {
+        State::Unknown => (Signal::WindowEnded, Reason::OutcomeUnknown),
+        State::Waiting if check.expires_at <= check.now => match expiry(check.attempt) {
+            Standstill::End(signal, reason) => (signal, reason),
+            Standstill::NotOurs | Standstill::Again => return None,
+        },
+        State::Waiting
+        | State::Sending
+        | State::Sent
+        | State::Delivered
+        | State::Concluded
+        | State::Failed
+        | State::Suppressed
+        | State::Canceled => return None,
+    };
+    let next = transition(check.state, signal);
+    Some(Conclusion { message: check.message, epoch: check.epoch, was: check.state, next, reason })
+}

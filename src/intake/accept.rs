@@ -1,0 +1,389 @@
+//! Accept: one batch of jobs, from bytes to answers. AMQP and the command line share it.
+//!
+//! Parse → place → gather → decide → write, in rounds: jobs of one batch that want the same person, the
+//! same key or the same root wait for the next round, so that each is decided by what really happened.
+//! Who lost a race with another worker is gathered again. An error means that nothing may be
+//! acknowledged; doing the batch again is harmless.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use uuid::Uuid;
+
+use crate::{
+    clock,
+    company::Company,
+    directory::{Directory, Snapshot},
+    ledger::{
+        Ledger, LedgerError,
+        accept::NewRequest,
+        gather::{Gathered, Twin},
+        rejected::Rejection,
+    },
+    lifecycle::State,
+    message::{CompanyId, Problem, keys::SecretKeys, parse},
+    rules::{Root, Verdict},
+    telemetry::names,
+};
+
+use super::{
+    Answer, Arrival,
+    arrival::Door,
+    decide::{self, Pending, Prepared},
+    hand_over::HandOver,
+    person,
+};
+
+/// More rounds than any honest batch needs; past it the batch starts over.
+const ROUNDS_MAX: usize = 1_000;
+
+/// Takes batches of jobs; cheap to clone.
+#[derive(Clone)]
+pub struct Acceptor {
+    pub ledger: Ledger,
+    pub directory: Directory,
+    pub keys: Arc<SecretKeys>,
+    pub hand_over: HandOver,
+    /// `None`: until the first broker user is bound.
+    pub trust_routing_key: Option<bool>,
+}
+
+/// The answers of one batch so far.
+struct Answers<'a> {
+    arrivals: &'a [Arrival],
+    answers: Vec<Option<Answer>>,
+    rejections: Vec<Rejection>,
+}
+
+impl Acceptor {
+    /// Takes a batch; one answer for each arrival, in order.
+    pub async fn accept(&self, arrivals: &[Arrival]) -> Result<Vec<Answer>, LedgerError> {
+        let snapshot = self.directory.snapshot();
+        let mut answers = Answers { arrivals, answers: vec![None; arrivals.len()], rejections: Vec::new() };
+        let mut pending = Vec::with_capacity(arrivals.len());
+        for (place, arrival) in arrivals.iter().enumerate() {
+            match self.admit(&snapshot, place, arrival) {
+                Ok(admitted) => pending.push(admitted),
+                Err((company, problems)) => answers.reject(&self.keys, place, company, problems),
+            }
+        }
+        for _ in 0..ROUNDS_MAX {
+            if pending.is_empty() {
+                self.keep_rejections(&answers.rejections).await?;
+                return Ok(answers.complete());
+            }
+            pending = self.round(pending, &mut answers).await?;
+        }
+        Err(LedgerError::Contended("a batch took too many rounds".to_owned()))
+    }
+
+    /// Company, binding, parse, key.
+    fn admit(
+        &self,
+        snapshot: &Snapshot,
+        place: usize,
+        arrival: &Arrival,
+    ) -> Result<Pending, (Option<CompanyId>, Vec<Problem>)> {
+        let (company, test) = self.company(snapshot, arrival).map_err(|problem| (None, vec![problem]))?;
+        let job = parse::parse(&arrival.body).map_err(|problems| (Some(company.id), problems))?;
+        let (idem, idem_made, content_hash) =
+            person::idempotency(&self.keys.identity, &company, &job, arrival.key.as_deref());
+        Ok(Pending {
+            place,
+            company,
+            job,
+            source: arrival.source,
+            source_code: arrival.door.code(),
+            test,
+            idem,
+            idem_made,
+            content_hash,
+        })
+    }
+
+    /// Whose job it is, and whether it is a test.
+    fn company(&self, snapshot: &Snapshot, arrival: &Arrival) -> Result<(Arc<Company>, bool), Problem> {
+        let refuse = |code: &str, message: &str| Err(Problem::new("", code, message));
+        let Some(slug) = &arrival.company else {
+            return refuse("bad_routing_key", "publish with the routing key requests.<company>");
+        };
+        let Some(company) = snapshot.company(slug) else {
+            return refuse("unknown_company", "no company has the slug that the routing key names");
+        };
+        let trusting = self.trust_routing_key.unwrap_or(!snapshot.has_bindings());
+        let test = match &arrival.door {
+            Door::Operator => Some(false),
+            Door::Amqp { user: Some(user) } => snapshot
+                .may_speak(user, company.id)
+                .or((!snapshot.has_bindings() && trusting).then_some(false)),
+            Door::Amqp { user: None } => trusting.then_some(false),
+        };
+        match test {
+            Some(test) => Ok((Arc::clone(company), test)),
+            None => refuse(
+                "outside_binding",
+                "this broker user may not speak for that company; set user-id, and bind the user in its file",
+            ),
+        }
+    }
+
+    /// One round; gives what is left for the next.
+    async fn round(
+        &self,
+        pending: Vec<Pending>,
+        answers: &mut Answers<'_>,
+    ) -> Result<Vec<Pending>, LedgerError> {
+        let roots = self.roots(&pending).await?;
+        let mut taken: HashSet<Uuid> = HashSet::new();
+        let (mut prepared, mut lookups, mut later) = (Vec::new(), Vec::new(), Vec::new());
+        for pending in pending {
+            let ready = match decide::prepare(&pending, roots.get(&pending.place).cloned()) {
+                Ok(ready) => ready,
+                Err(problems) => {
+                    answers.reject(&self.keys, pending.place, Some(pending.company.id), problems);
+                    continue;
+                }
+            };
+            let lookup = person::lookup(
+                &self.keys.identity,
+                &pending.company,
+                &ready.job,
+                &ready.placed,
+                pending.idem,
+            );
+            let wants = lookup.slots.iter().copied().chain([pending.idem]).chain(lookup.former);
+            let wants: Vec<Uuid> = wants.chain(ready.root.as_ref().map(|root| root.id)).collect();
+            if wants.iter().any(|want| taken.contains(want)) {
+                later.push(pending);
+                continue;
+            }
+            taken.extend(wants);
+            prepared.push(ready);
+            lookups.push(lookup);
+        }
+        let gathered = self.ledger.gather(&lookups).await?;
+        later.extend(self.decided(prepared, &gathered, answers).await?);
+        Ok(later)
+    }
+
+    /// The roots that service recoveries name, by their place in the batch.
+    async fn roots(&self, pending: &[Pending]) -> Result<HashMap<usize, Root>, LedgerError> {
+        let mut named: HashMap<CompanyId, Vec<(usize, Uuid, Uuid)>> = HashMap::new();
+        for pending in pending {
+            if let Some(id) = pending.job.initial_feedback_request_id {
+                let former = self.keys.identity.former(pending.company.id, id);
+                named.entry(pending.company.id).or_default().push((pending.place, id, former));
+            }
+        }
+        let mut roots = HashMap::new();
+        for (company, named) in named {
+            let keys: Vec<(Uuid, Uuid)> = named.iter().map(|(_, id, former)| (*id, *former)).collect();
+            let found = self.ledger.roots(company.0, &keys).await?;
+            roots.extend(named.iter().zip(found).filter_map(|((place, ..), root)| Some((*place, root?))));
+        }
+        Ok(roots)
+    }
+
+    /// Answers twins, decides the rest and writes it; gives what must be gathered again.
+    async fn decided(
+        &self,
+        prepared: Vec<Prepared>,
+        gathered: &Gathered,
+        answers: &mut Answers<'_>,
+    ) -> Result<Vec<Pending>, LedgerError> {
+        let standing_out: HashMap<usize, _> =
+            gathered.standing_out.iter().map(|out| (out.ordinal, out)).collect();
+        let (mut rows, mut places, mut seen) = (Vec::new(), HashMap::new(), Vec::new());
+        for (ordinal, prepared) in prepared.into_iter().enumerate() {
+            let out = standing_out.get(&ordinal).copied();
+            if let Some(twin) = out.and_then(|out| out.seen) {
+                seen.push((twin, prepared.pending));
+                continue;
+            }
+            match decide::decide(&self.keys.identity, &prepared, out, gathered.now) {
+                Ok(row) => {
+                    places.insert(row.id, prepared.pending);
+                    rows.push(row);
+                }
+                Err(problems) => {
+                    let Pending { place, company, .. } = &prepared.pending;
+                    answers.reject(&self.keys, *place, Some(company.id), problems);
+                }
+            }
+        }
+        let mut again = self.twins(seen, answers).await?;
+        let refused = match self.write(&mut rows, gathered.now).await {
+            Ok(states) => {
+                for (id, state) in states {
+                    if let Some(pending) = places.remove(&id) {
+                        answers.answers[pending.place] = Some(Answer::Accepted { id, state });
+                    }
+                }
+                Vec::new()
+            }
+            // Somebody took a unique value since the gather: look again.
+            Err(LedgerError::Taken(_)) => Vec::new(),
+            Err(LedgerError::Data(_)) => self.bisect(rows, gathered, &mut places, answers).await?,
+            Err(error) => return Err(error),
+        };
+        for id in refused {
+            if let Some(pending) = places.remove(&id) {
+                let problem =
+                    Problem::new("", "unstorable", "the database refuses this content; check its characters");
+                answers.reject(&self.keys, pending.place, Some(pending.company.id), vec![problem]);
+            }
+        }
+        again.extend(places.into_values());
+        Ok(again)
+    }
+
+    /// Writes decided jobs and hands over what is due now.
+    async fn write(
+        &self,
+        rows: &mut [NewRequest],
+        now: chrono::DateTime<chrono::Utc>,
+    ) -> Result<HashMap<Uuid, State>, LedgerError> {
+        if rows.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let batch = self.hand_over.prepare(rows, now);
+        let states = self.ledger.accept(rows, batch.terms).await?;
+        self.hand_over.complete(batch, rows, &states);
+        for row in rows.iter().filter(|row| states.contains_key(&row.id)) {
+            count(row, states[&row.id]);
+        }
+        Ok(states)
+    }
+
+    /// One row of the batch cannot be stored: writes them one by one; gives those refused.
+    async fn bisect(
+        &self,
+        rows: Vec<NewRequest>,
+        gathered: &Gathered,
+        places: &mut HashMap<Uuid, Pending>,
+        answers: &mut Answers<'_>,
+    ) -> Result<Vec<Uuid>, LedgerError> {
+        let mut refused = Vec::new();
+        for mut row in rows {
+            match self.write(std::slice::from_mut(&mut row), gathered.now).await {
+                Ok(states) => {
+                    for (id, state) in states {
+                        if let Some(pending) = places.remove(&id) {
+                            answers.answers[pending.place] = Some(Answer::Accepted { id, state });
+                        }
+                    }
+                }
+                Err(LedgerError::Data(_)) => refused.push(row.id),
+                Err(LedgerError::Taken(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(refused)
+    }
+
+    /// The first answer again, a conflict, or a key that has had its time; gives the last for a new look.
+    async fn twins(
+        &self,
+        seen: Vec<(Uuid, Pending)>,
+        answers: &mut Answers<'_>,
+    ) -> Result<Vec<Pending>, LedgerError> {
+        if seen.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<Uuid> = seen.iter().map(|(twin, _)| *twin).collect();
+        let twins: HashMap<Uuid, Twin> =
+            self.ledger.twins(&ids).await?.into_iter().map(|twin| (twin.id, twin)).collect();
+        let (mut lapsed, mut again) = (Vec::new(), Vec::new());
+        for (id, pending) in seen {
+            match twins.get(&id) {
+                Some(twin) if twin.idem_made && twin.lapsed => {
+                    lapsed.push(id);
+                    again.push(pending);
+                }
+                Some(twin) if twin.content_hash == pending.content_hash => {
+                    metrics::counter!(names::DUPLICATES).increment(1);
+                    answers.answers[pending.place] = Some(Answer::Duplicate { id, state: twin.state });
+                }
+                Some(_) => {
+                    let message =
+                        "another job with this key and other content was accepted before; use a new key";
+                    let problem = Problem::new("idempotency_key", "conflict", message);
+                    answers.reject(&self.keys, pending.place, Some(pending.company.id), vec![problem]);
+                }
+                None => again.push(pending),
+            }
+        }
+        if !lapsed.is_empty() {
+            self.ledger.retire_keys(&lapsed).await?;
+        }
+        Ok(again)
+    }
+
+    async fn keep_rejections(&self, rejections: &[Rejection]) -> Result<(), LedgerError> {
+        let mut rest: Vec<Rejection> = rejections.to_vec();
+        // The same mistake twice in one batch counts twice, in two statements.
+        while !rest.is_empty() {
+            let mut seen = HashSet::new();
+            let (now, later): (Vec<_>, Vec<_>) =
+                rest.into_iter().partition(|rejection| seen.insert(rejection.same));
+            self.ledger.reject(&now).await?;
+            rest = later;
+        }
+        Ok(())
+    }
+}
+
+impl Answers<'_> {
+    fn reject(
+        &mut self,
+        keys: &SecretKeys,
+        place: usize,
+        company: Option<CompanyId>,
+        problems: Vec<Problem>,
+    ) {
+        let arrival = &self.arrivals[place];
+        let code = problems.first().map_or_else(|| "unknown".to_owned(), |problem| problem.code.clone());
+        metrics::counter!(names::REJECTED, "code" => code).increment(1);
+        let id = clock::new_id();
+        // Where no company is known, the routing stands for it.
+        let key = match company {
+            Some(_) => arrival.key.clone(),
+            None => Some(format!("{}\0{}", arrival.routing, arrival.key.as_deref().unwrap_or_default())),
+        };
+        self.answers[place] = Some(Answer::Rejected { id, problems: problems.clone() });
+        self.rejections.push(Rejection {
+            id,
+            same: keys.identity.rejected(company, key.as_deref(), &arrival.body),
+            company,
+            routing: arrival.routing.clone(),
+            source: arrival.door.word(),
+            message_key: arrival.key.clone(),
+            body: arrival.body.clone(),
+            problems,
+        });
+    }
+
+    fn complete(self) -> Vec<Answer> {
+        self.answers
+            .into_iter()
+            .map(|answer| answer.expect("every job of a finished batch has its answer"))
+            .collect()
+    }
+}
+
+fn count(row: &NewRequest, state: State) {
+    let reason = match (row.decision.verdict, state) {
+        (Verdict::Suppress(reason), _) => Some(reason),
+        (Verdict::Send, State::Suppressed) => Some(crate::lifecycle::Reason::SuppressionPeriod),
+        (Verdict::Send, _) => None,
+    };
+    match reason {
+        Some(reason) => {
+            metrics::counter!(names::ACCEPTED, "verdict" => "suppress").increment(1);
+            metrics::counter!(names::SUPPRESSED, "reason" => reason.word()).increment(1);
+        }
+        None => metrics::counter!(names::ACCEPTED, "verdict" => "send").increment(1),
+    }
+}

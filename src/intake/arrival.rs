@@ -1,0 +1,63 @@
+//! A job as it arrives, whatever the door, and the answer that it gets.
+//!
+//! `accept` turns the one into the other; doors (AMQP, the command line) make arrivals and nothing else.
+
+use uuid::Uuid;
+
+use crate::{
+    lifecycle::State,
+    message::{Problem, Source},
+};
+
+/// A job at the door, unparsed.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    pub body: Vec<u8>,
+    /// The company's slug as the door knows it; `None`: it could not be read from the routing.
+    pub company: Option<String>,
+    /// Routing key or path, for the record of a rejection.
+    pub routing: String,
+    pub door: Door,
+    /// AMQP `message_id` or the `Idempotency-Key` header; the job's own key goes before it.
+    pub key: Option<String>,
+    pub source: Source,
+}
+
+/// Who speaks, and through what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Door {
+    /// The broker's validated user, where the delivery has one.
+    Amqp { user: Option<String> },
+    /// A person at the command line, who speaks for any company.
+    Operator,
+}
+
+impl Door {
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Door::Amqp { .. } => "amqp",
+            Door::Operator => "operator",
+        }
+    }
+
+    /// The stored number of a request's source.
+    #[must_use]
+    pub fn code(&self) -> i16 {
+        match self {
+            Door::Amqp { .. } => 0,
+            Door::Operator => 2,
+        }
+    }
+}
+
+/// What became of a job.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// A new request, waiting or suppressed.
+    Accepted { id: Uuid, state: State },
+    /// The same job came before: the first answer again.
+    Duplicate { id: Uuid, state: State },
+    /// Refused, and kept with its problems.
+    Rejected { id: Uuid, problems: Vec<Problem> },
+}

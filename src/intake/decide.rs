@@ -1,0 +1,121 @@
+//! Decide: from a parsed job and what the ledger knows to a row to write, or the problems of a rejection.
+//!
+//! No I/O. The rules themselves are in `rules`; this file fits a job and its facts to them.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::{
+    clock,
+    company::Company,
+    ledger::{accept::NewRequest, gather::StandsOut},
+    message::{Job, Problem, keys::IdentityKey},
+    rules::{self, Case, Facts, Holder, MemberFact, Placed, Root, suppression},
+};
+
+use super::person;
+
+/// A parsed job whose company is known, on its way through the rounds of one batch.
+#[derive(Debug, Clone)]
+pub struct Pending {
+    /// Its place in the batch.
+    pub place: usize,
+    pub company: Arc<Company>,
+    pub job: Job,
+    pub source: crate::message::Source,
+    pub source_code: i16,
+    pub test: bool,
+    pub idem: Uuid,
+    pub idem_made: bool,
+    pub content_hash: Uuid,
+}
+
+/// A pending job with everything that this round found out before the gather.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    pub pending: Pending,
+    /// With what it inherits from its root.
+    pub job: Job,
+    pub root: Option<Root>,
+    pub placed: Placed,
+}
+
+/// Inherits and places a job.
+pub fn prepare(pending: &Pending, root: Option<Root>) -> Result<Prepared, Vec<Problem>> {
+    let job = match pending.job.initial_feedback_request_id {
+        Some(_) => rules::recovery::inherit(&pending.job, root.as_ref())?,
+        None => pending.job.clone(),
+    };
+    let placed = rules::place(&job, &pending.company.policy, pending.source)?;
+    Ok(Prepared { pending: pending.clone(), job, root, placed })
+}
+
+/// Decides a job by its facts.
+pub fn decide(
+    keys: &IdentityKey,
+    prepared: &Prepared,
+    stands_out: Option<&StandsOut>,
+    now: DateTime<Utc>,
+) -> Result<NewRequest, Vec<Problem>> {
+    let Prepared { pending, job, root, placed } = prepared;
+    if stands_out.is_some_and(|stands_out| stands_out.former_taken) {
+        let message =
+            "another request of this company has that former_id; leave it out or send the right one";
+        return Err(vec![Problem::new("former_id", "former_id_taken", message)]);
+    }
+    let facts = facts(prepared, stands_out, now);
+    let case = Case { job, company: &pending.company, placed, facts: &facts };
+    let decision = rules::decide(&case)?;
+    let lookup = person::lookup(keys, &pending.company, job, placed, pending.idem);
+    let addr = decision
+        .candidate
+        .as_ref()
+        .map(|candidate| keys.address(pending.company.id, candidate.medium, &candidate.address));
+    let days = pending.company.policy.suppression_days;
+    let ordinal = root.as_ref().map(|root| (root.id, root.recoveries + 1));
+    Ok(NewRequest {
+        id: clock::new_id(),
+        company: pending.company.id,
+        idem: pending.idem,
+        idem_made: pending.idem_made,
+        content_hash: pending.content_hash,
+        former: lookup.former,
+        root: root.as_ref().map(|root| root.id),
+        recovery: ordinal.map(|(root, ordinal)| person::recovery_key(keys, &pending.company, root, ordinal)),
+        source: pending.source_code,
+        test: pending.test,
+        job: job.clone(),
+        brand: placed.brand.label.clone(),
+        channel: placed.channel.name.clone(),
+        addr,
+        slots: if suppression::reserves(&case) { lookup.slots } else { Vec::new() },
+        window_secs: (!facts.recovery).then(|| i32::try_from(i64::from(days) * 86_400).unwrap_or(i32::MAX)),
+        leased: false,
+        decision,
+    })
+}
+
+fn facts(prepared: &Prepared, stands_out: Option<&StandsOut>, now: DateTime<Utc>) -> Facts {
+    let blank = StandsOut { approved: true, ..StandsOut::default() };
+    let known = stands_out.unwrap_or(&blank);
+    let employee = &prepared.job.employee;
+    let member = match (stands_out, known.member_by_email, known.member_by_custom_id) {
+        (None, _, _) => MemberFact::Found { approved: true },
+        (_, None, _) if employee.email.is_some() => MemberFact::UnknownEmail,
+        (_, _, None) if employee.custom_id.is_some() => MemberFact::UnknownCustomId,
+        (_, Some(email), Some(custom_id)) if email != custom_id => MemberFact::Mismatch,
+        _ => MemberFact::Found { approved: known.approved },
+    };
+    let holders =
+        known.holders.iter().map(|(request, asked_at)| Holder { request: *request, asked_at: *asked_at });
+    Facts {
+        now,
+        member,
+        block_bits: known.block_bits,
+        holders: holders.collect(),
+        recovery: prepared.root.is_some(),
+        test: prepared.pending.test,
+    }
+}

@@ -1,0 +1,20 @@
+//! Intake: jobs come in, are decided, written down, and only then acknowledged.
+//!
+//! `supervisor` owns the connection to the broker, one generation after another; `topology` declares what
+//! we need there; `consumer` takes deliveries into batches and acknowledges up to the low-water mark;
+//! `accept` takes a batch through gather → decide → apply, whatever door it came through. Nothing is
+//! acknowledged before its commit, and nothing is ever requeued for what it says.
+
+pub mod accept;
+pub mod acks;
+pub mod arrival;
+pub mod consumer;
+pub mod decide;
+pub mod hand_over;
+pub mod person;
+pub mod preflight;
+pub mod supervisor;
+pub mod topology;
+
+pub use accept::Acceptor;
+pub use arrival::{Answer, Arrival};

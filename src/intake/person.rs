@@ -1,0 +1,79 @@
+//! The keys by which the ledger recognises one job's person, member and twin.
+//!
+//! All are keyed hashes (`message::keys`): the ledger compares them and never sees more.
+
+use uuid::Uuid;
+
+use crate::{
+    company::Company,
+    company::SuppressionScope,
+    ledger::gather::Lookup,
+    message::{
+        Customer, Job, Medium,
+        keys::{IdentityKey, SlotKind},
+    },
+    rules::Placed,
+};
+
+/// What to look up for a placed job.
+#[must_use]
+pub fn lookup(keys: &IdentityKey, company: &Company, job: &Job, placed: &Placed, idem: Uuid) -> Lookup {
+    let address = |medium| {
+        let address = job.customer.as_ref().and_then(|customer| customer.address(medium))?;
+        Some(keys.address(company.id, medium, address))
+    };
+    Lookup {
+        idem,
+        former: job.former_id.map(|former| keys.former(company.id, former)),
+        email_addr: address(Medium::Email),
+        phone_addr: address(Medium::Sms),
+        slots: slots(keys, company, job.customer.as_ref(), placed),
+        member_email: job.employee.email.as_ref().map(|email| keys.member_email(company.id, email)),
+        member_custom_id: job.employee.custom_id.as_ref().map(|id| keys.member_custom_id(company.id, id)),
+    }
+}
+
+/// Every identity of the person: custom id, email, phone; per brand where the company says so.
+fn slots(keys: &IdentityKey, company: &Company, customer: Option<&Customer>, placed: &Placed) -> Vec<Uuid> {
+    if company.policy.suppression_days == 0 {
+        return Vec::new();
+    }
+    let brand = match company.policy.suppression_scope {
+        SuppressionScope::Company => None,
+        SuppressionScope::Brand => Some(placed.brand.label.as_str()),
+    };
+    let Some(customer) = customer else { return Vec::new() };
+    let identities = [
+        (SlotKind::CustomId, customer.custom_id.as_deref()),
+        (SlotKind::Email, customer.email.as_deref()),
+        (SlotKind::Phone, customer.phone.as_deref()),
+    ];
+    let mut slots: Vec<Uuid> = identities
+        .into_iter()
+        .filter_map(|(kind, value)| Some(keys.slot(company.id, brand, kind, value?)))
+        .collect();
+    slots.sort_unstable();
+    slots
+}
+
+/// The idempotency key of a job: its own, else the door's, else its content's; and whether it was made.
+#[must_use]
+pub fn idempotency(
+    keys: &IdentityKey,
+    company: &Company,
+    job: &Job,
+    door_key: Option<&str>,
+) -> (Uuid, bool, Uuid) {
+    let content = keys.content(company.id, &job.content_bytes());
+    match job.idempotency_key.as_deref().or(door_key) {
+        // A given key holds no control character, so it never looks like one that we made.
+        Some(given) => (keys.idempotency(company.id, given), false, content),
+        None => (keys.idempotency(company.id, &format!("\0content:{content}")), true, content),
+    }
+}
+
+/// The unique key of a root's n-th service recovery: the database proves that three is three.
+#[must_use]
+pub fn recovery_key(keys: &IdentityKey, company: &Company, root: Uuid, ordinal: i64) -> Uuid {
+    keys.idempotency(company.id, &format!("\0recovery:{root}:{ordinal}"))
+}

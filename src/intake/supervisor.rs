@@ -1,0 +1,132 @@
+//! The supervisor: one generation of connection, channel and consumer after another.
+//!
+//! lapin's own recovery is not used: it hangs on a dead channel and leaves ghosts (traps F3, F4). Every
+//! generation is built from nothing and torn down whole; between two of them, full-jitter backoff without
+//! an end. While the database is away, no generation is started.
+
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use backoff::{BackoffBuilder, ExponentialBuilder};
+use lapin::{Connection, ConnectionProperties, uri::AMQPUri};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::watch;
+
+use crate::{clock, config::Amqp, shutdown::stopped, telemetry::names};
+
+use super::{
+    Acceptor,
+    consumer::{End, consume},
+    preflight,
+    topology::Topology,
+};
+
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+/// A generation that lived so long was a good one: the next starts without delay.
+const GOOD_GENERATION: Duration = Duration::from_secs(10);
+/// Leaked connection threads that end the process: a fresh one is better than a slow death (trap F5).
+const LEAKED_THREADS_MAX: usize = 16;
+
+/// Consumes until told to stop. `may_exit`: this process is ours to end when lapin has leaked too much.
+pub async fn run(acceptor: Acceptor, config: Amqp, mut stop: watch::Receiver<bool>, may_exit: bool) {
+    let delays = || {
+        ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(500))
+            .with_max_delay(Duration::from_secs(15))
+            .without_max_times()
+            .build()
+    };
+    let mut backoff = delays();
+    while !*stop.borrow() {
+        let since = clock::monotonic();
+        metrics::counter!(names::BROKER_GENERATIONS).increment(1);
+        match generation(&acceptor, &config, stop.clone()).await {
+            Ok(End::Stopped) => return,
+            Ok(End::DatabaseAway) => {
+                tracing::warn!("the database is away; deliveries are handed back until it answers");
+                wait_for_database(&acceptor, stop.clone()).await;
+                backoff = delays();
+                continue;
+            }
+            Ok(End::Broken(why)) => tracing::warn!(why, "consuming ended; it will be resumed"),
+            Err(error) => tracing::warn!(error = %format!("{error:#}"), "the broker cannot be consumed yet"),
+        }
+        if may_exit && preflight::io_threads() > LEAKED_THREADS_MAX {
+            tracing::error!(
+                "too many broker connections could not be ended; this process gives way to a new one"
+            );
+            std::process::exit(1);
+        }
+        if clock::monotonic() - since > GOOD_GENERATION {
+            backoff = delays();
+        }
+        let delay = backoff.next().unwrap_or(Duration::from_secs(15)).mul_f64(0.2 + 0.8 * clock::jitter());
+        tokio::select! {
+            () = stopped(&mut stop) => return,
+            () = tokio::time::sleep(delay) => {}
+        }
+    }
+}
+
+/// A connection with its heartbeat, checked by a preflight and bounded in time.
+pub async fn connect(config: &Amqp, name: &str) -> anyhow::Result<Connection> {
+    let uri = parse(&config.url, config.heartbeat_secs)?;
+    preflight::ask(&uri).await?;
+    let properties = ConnectionProperties::default().with_connection_name(name.into());
+    let within = Duration::from_secs(config.connect_timeout_secs);
+    let connection = tokio::time::timeout(within, Connection::connect_uri(uri, properties)).await;
+    connection.context("the broker does not complete the handshake")?.context("connect to the broker")
+}
+
+/// Closes a connection politely, but not for long: a blocked one would hang (trap F10).
+pub async fn close(connection: &Connection) {
+    let closed = tokio::time::timeout(CLOSE_WITHIN, connection.close(200, "bye".into())).await;
+    if !matches!(closed, Ok(Ok(()))) {
+        tracing::debug!("the broker connection was not closed politely");
+    }
+}
+
+fn parse(url: &SecretString, heartbeat_secs: u16) -> anyhow::Result<AMQPUri> {
+    if url.expose_secret().is_empty() {
+        return Err(anyhow!("amqp.url is empty; set AMQP_URL"));
+    }
+    // The parser's error would quote the URL, password included.
+    let mut uri: AMQPUri = url
+        .expose_secret()
+        .parse()
+        .map_err(|_| anyhow!("amqp.url is not of the form amqp://user:password@host:port/vhost"))?;
+    uri.query.heartbeat.get_or_insert(heartbeat_secs);
+    Ok(uri)
+}
+
+async fn generation(acceptor: &Acceptor, config: &Amqp, stop: watch::Receiver<bool>) -> anyhow::Result<End> {
+    let connection = connect(config, "postrider-intake").await?;
+    let consumed = async {
+        Topology::new(&config.name).declare(&connection).await?;
+        let channel = connection.create_channel().await.context("open a channel")?;
+        tracing::info!("consuming");
+        let end = consume(acceptor, config, &channel, stop).await;
+        // Buffered deliveries go back only when the channel closes.
+        let closed = tokio::time::timeout(CLOSE_WITHIN, channel.close(200, "end of generation".into())).await;
+        if !matches!(closed, Ok(Ok(()))) {
+            tracing::debug!("the channel was not closed politely");
+        }
+        anyhow::Ok(end)
+    };
+    let end = consumed.await;
+    close(&connection).await;
+    end
+}
+
+async fn wait_for_database(acceptor: &Acceptor, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = stopped(&mut stop) => return,
+            () = tokio::time::sleep(Duration::from_secs_f64(0.3 + 0.4 * clock::jitter())) => {}
+        }
+        if acceptor.ledger.ping().await.is_ok() {
+            tracing::info!("the database answers again");
+            return;
+        }
+    }
+}

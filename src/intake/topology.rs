@@ -1,0 +1,135 @@
+//! What we need at the broker: exchange, queue, dead letters, and nothing that falls out.
+//!
+//! Declared on channels that are thrown away, because a refused declaration kills its channel. A queue
+//! that exists with other arguments is used as it is, with a warning. Length limits are the operator's
+//! policy.
+
+use anyhow::Context;
+use lapin::{
+    Channel, Connection, ExchangeKind,
+    options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+    types::{AMQPValue, FieldTable, LongString},
+};
+
+const DELIVERY_LIMIT: i64 = 20;
+
+/// The names of everything, from the one configured name.
+#[derive(Debug, Clone)]
+pub struct Topology {
+    name: String,
+}
+
+impl Topology {
+    #[must_use]
+    pub fn new(name: &str) -> Topology {
+        Topology { name: name.to_owned() }
+    }
+
+    /// Producers publish here, with the routing key `requests.<company>`.
+    #[must_use]
+    pub fn exchange(&self) -> &str {
+        &self.name
+    }
+
+    #[must_use]
+    pub fn requests(&self) -> String {
+        format!("{}.requests", self.name)
+    }
+
+    /// Deliveries that killed their workers too often.
+    #[must_use]
+    pub fn parked(&self) -> String {
+        format!("{}.parked", self.name)
+    }
+
+    /// What was published under a routing key that nobody wants; the exchange has the same name.
+    #[must_use]
+    pub fn unrouted(&self) -> String {
+        format!("{}.unrouted", self.name)
+    }
+
+    #[must_use]
+    pub fn dead(&self) -> String {
+        format!("{}.dead", self.name)
+    }
+
+    /// Declares everything; what is there already stays as it is.
+    pub async fn declare(&self, connection: &Connection) -> anyhow::Result<()> {
+        let (dead, unrouted) = (self.dead(), self.unrouted());
+        exchange(connection, &unrouted, ExchangeKind::Fanout, &[]).await?;
+        exchange(connection, &dead, ExchangeKind::Fanout, &[]).await?;
+        exchange(connection, &self.name, ExchangeKind::Topic, &[("alternate-exchange", &unrouted)]).await?;
+        queue(connection, &unrouted, &[]).await?;
+        queue(connection, &self.parked(), &[("x-overflow", "reject-publish")]).await?;
+        let arguments = [
+            ("x-dead-letter-exchange", dead.as_str()),
+            ("x-dead-letter-strategy", "at-least-once"),
+            ("x-overflow", "reject-publish"),
+        ];
+        queue(connection, &self.requests(), &arguments).await?;
+        let channel = connection.create_channel().await.context("open a channel")?;
+        bind(&channel, &unrouted, &unrouted, "").await?;
+        bind(&channel, &self.parked(), &dead, "").await?;
+        bind(&channel, &self.requests(), &self.name, "requests.#").await?;
+        channel.close(200, "declared".into()).await.context("close the declaring channel")?;
+        Ok(())
+    }
+}
+
+async fn exchange(
+    connection: &Connection,
+    name: &str,
+    kind: ExchangeKind,
+    arguments: &[(&str, &str)],
+) -> anyhow::Result<()> {
+    let options =
+        |passive| ExchangeDeclareOptions { passive, durable: true, ..ExchangeDeclareOptions::default() };
+    let channel = connection.create_channel().await.context("open a channel")?;
+    let declared =
+        channel.exchange_declare(name.into(), kind.clone(), options(false), table(arguments)).await;
+    if let Err(error) = declared {
+        let channel = connection.create_channel().await.context("open a channel")?;
+        let there = channel.exchange_declare(name.into(), kind, options(true), FieldTable::default()).await;
+        there.with_context(|| format!("declare exchange {name}: {error}"))?;
+        tracing::warn!(exchange = name, %error, "exchange exists with other arguments and is used as it is");
+    }
+    Ok(())
+}
+
+async fn queue(connection: &Connection, name: &str, arguments: &[(&str, &str)]) -> anyhow::Result<()> {
+    let options = |passive| QueueDeclareOptions { passive, durable: true, ..QueueDeclareOptions::default() };
+    let mut table = table(arguments);
+    table.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    if !arguments.is_empty() {
+        table.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(DELIVERY_LIMIT));
+    }
+    let channel = connection.create_channel().await.context("open a channel")?;
+    if let Err(error) = channel.queue_declare(name.into(), options(false), table).await {
+        let channel = connection.create_channel().await.context("open a channel")?;
+        let there = channel.queue_declare(name.into(), options(true), FieldTable::default()).await;
+        there.with_context(|| format!("declare queue {name}: {error}"))?;
+        tracing::warn!(queue = name, %error, "queue exists with other arguments and is used as it is");
+    }
+    Ok(())
+}
+
+async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str) -> anyhow::Result<()> {
+    channel
+        .queue_bind(
+            queue.into(),
+            exchange.into(),
+            key.into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        )
+        .await
+        .with_context(|| format!("bind queue {queue} to exchange {exchange}"))
+}
+
+fn table(arguments: &[(&str, &str)]) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, value) in arguments {
+        table.insert((*name).into(), AMQPValue::LongString(LongString::from(*value)));
+    }
+    table
+}

@@ -1,0 +1,198 @@
+//! Accept: a batch of decided jobs becomes requests, reservations, messages, and a lease or due rows.
+//!
+//! One statement. Who comes back was really inserted; who does not was somebody's twin in the instant
+//! since gathering and must be gathered again.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{Ledger, LedgerError, gather::stored_state, retrying};
+use crate::{
+    lifecycle::State,
+    message::{AccountId, CompanyId, Job, Medium},
+    rules::{Decision, Verdict},
+};
+
+/// A decided job, ready to be written.
+#[derive(Debug)]
+pub struct NewRequest {
+    pub id: Uuid,
+    pub company: CompanyId,
+    pub idem: Uuid,
+    pub idem_made: bool,
+    pub content_hash: Uuid,
+    pub former: Option<Uuid>,
+    pub root: Option<Uuid>,
+    pub recovery: Option<Uuid>,
+    /// 0 AMQP, 1 HTTP, 2 a person.
+    pub source: i16,
+    pub test: bool,
+    /// With everything that it inherits.
+    pub job: Job,
+    pub brand: String,
+    pub channel: String,
+    pub decision: Decision,
+    pub addr: Option<Uuid>,
+    /// What to reserve; empty where nothing is.
+    pub slots: Vec<Uuid>,
+    /// Suppression period in seconds; `None`: takes over from any holder.
+    pub window_secs: Option<i32>,
+    /// Sent at once by this worker, which has a permit in hand.
+    pub leased: bool,
+}
+
+/// The lease under which the batch's immediate messages are sent.
+#[derive(Debug, Clone, Copy)]
+pub struct LeaseTerms {
+    pub id: Uuid,
+    pub worker: Uuid,
+    pub secs: f64,
+}
+
+impl NewRequest {
+    fn state(&self) -> State {
+        match self.decision.verdict {
+            Verdict::Send => State::Waiting,
+            Verdict::Suppress(_) => State::Suppressed,
+        }
+    }
+
+    fn account(&self) -> Option<i32> {
+        self.decision.candidate.as_ref().map(|candidate| candidate.account.0)
+    }
+
+    fn medium(&self) -> Option<i16> {
+        self.decision.candidate.as_ref().map(|candidate| candidate.medium.code())
+    }
+
+    /// Tags and custom properties; most requests have neither.
+    fn details(&self) -> Option<String> {
+        let job = &self.job;
+        if job.tags.is_empty() && job.custom_properties.is_empty() {
+            return None;
+        }
+        let details = serde_json::json!({ "tags": job.tags, "custom_properties": job.custom_properties });
+        Some(details.to_string())
+    }
+}
+
+/// One reservation wanted, with its request.
+struct Slot {
+    key: Uuid,
+    request: Uuid,
+    asked_at: DateTime<Utc>,
+    window_secs: Option<i32>,
+}
+
+impl Ledger {
+    /// Writes the batch; gives the state of each request that was inserted.
+    pub async fn accept(
+        &self,
+        rows: &[NewRequest],
+        lease: LeaseTerms,
+    ) -> Result<HashMap<Uuid, State>, LedgerError> {
+        let mut sorted: Vec<&NewRequest> = rows.iter().collect();
+        sorted.sort_unstable_by_key(|row| row.idem);
+        let slots = slots_of(&sorted);
+        let written = retrying(|| self.accept_once(&sorted, &slots, lease)).await?;
+        written.into_iter().map(|(id, state)| Ok((id, stored_state(state)?))).collect()
+    }
+
+    async fn accept_once(
+        &self,
+        rows: &[&NewRequest],
+        slots: &[Slot],
+        lease: LeaseTerms,
+    ) -> Result<Vec<(Uuid, i16)>, sqlx::Error> {
+        let customer = |pick: fn(&crate::message::Customer) -> Option<&String>| {
+            texts(rows, |row| row.job.customer.as_ref().and_then(pick).map(String::as_str))
+        };
+        let decisions: Vec<String> =
+            column(rows, |row| serde_json::to_string(&row.decision).expect("a decision is plain data"));
+        sqlx::query_file!(
+            "src/ledger/sql/accept.sql",
+            &column(rows, |row| row.id),
+            &column(rows, |row| row.company.0),
+            &column(rows, |row| row.idem),
+            &column(rows, |row| row.idem_made),
+            &column(rows, |row| row.content_hash),
+            &column(rows, |row| row.former) as &[Option<Uuid>],
+            &column(rows, |row| row.root) as &[Option<Uuid>],
+            &column(rows, |row| row.recovery) as &[Option<Uuid>],
+            &column(rows, |row| row.source),
+            &column(rows, |row| row.test),
+            &column(rows, |row| row.decision.policy_version),
+            &customer(|customer| customer.custom_id.as_ref()) as &[Option<&str>],
+            &customer(|customer| customer.name.as_ref()) as &[Option<&str>],
+            &customer(|customer| customer.email.as_ref()) as &[Option<&str>],
+            &customer(|customer| customer.phone.as_ref()) as &[Option<&str>],
+            &texts(rows, |row| row.job.employee.email.as_deref()) as &[Option<&str>],
+            &texts(rows, |row| row.job.employee.custom_id.as_deref()) as &[Option<&str>],
+            &column(rows, |row| row.channel.clone()),
+            &column(rows, |row| row.brand.clone()),
+            &texts(rows, |row| row.job.language.as_deref()) as &[Option<&str>],
+            &texts(rows, |row| row.job.country.as_deref()) as &[Option<&str>],
+            &column(rows, |row| row.job.medium.map(Medium::code)) as &[Option<i16>],
+            &texts(rows, |row| row.job.ext_interaction_id.as_deref()) as &[Option<&str>],
+            &texts(rows, |row| row.job.external_url.as_deref()) as &[Option<&str>],
+            &column(rows, |row| row.details()) as &[Option<String>],
+            &decisions,
+            &column(rows, |row| row.account()) as &[Option<i32>],
+            &column(rows, |row| row.medium()) as &[Option<i16>],
+            &column(rows, |row| row.addr) as &[Option<Uuid>],
+            &column(rows, |row| row.state().code()),
+            &texts(rows, |row| row.decision.reason().map(crate::lifecycle::Reason::word))
+                as &[Option<&str>],
+            &column(rows, |row| row.decision.due_at),
+            &column(rows, |row| row.decision.expires_at),
+            &column(rows, |row| row.leased),
+            &slots.iter().map(|slot| slot.key).collect::<Vec<_>>(),
+            &slots.iter().map(|slot| slot.request).collect::<Vec<_>>(),
+            &slots.iter().map(|slot| slot.asked_at).collect::<Vec<_>>(),
+            &slots.iter().map(|slot| slot.window_secs).collect::<Vec<_>>() as &[Option<i32>],
+            lease.id,
+            lease.worker,
+            lease.secs,
+        )
+        .map(|row| (row.id, row.state))
+        .fetch_all(&self.pool)
+        .await
+    }
+}
+
+fn column<T>(rows: &[&NewRequest], pick: impl Fn(&NewRequest) -> T) -> Vec<T> {
+    rows.iter().map(|row| pick(row)).collect()
+}
+
+fn texts<'a>(
+    rows: &[&'a NewRequest],
+    pick: impl Fn(&'a NewRequest) -> Option<&'a str>,
+) -> Vec<Option<&'a str>> {
+    rows.iter().map(|row| pick(row)).collect()
+}
+
+/// All reservations wanted, in key order: every statement locks contacts in that order.
+fn slots_of(rows: &[&NewRequest]) -> Vec<Slot> {
+    let mut slots: Vec<Slot> = rows
+        .iter()
+        .filter(|row| row.state() == State::Waiting)
+        .flat_map(|row| {
+            row.slots.iter().map(|key| Slot {
+                key: *key,
+                request: row.id,
+                asked_at: row.decision.due_at,
+                window_secs: row.window_secs,
+            })
+        })
+        .collect();
+    slots.sort_unstable_by_key(|slot| slot.key);
+    slots
+}
+
+/// The account of a new request, for whoever hands permits out.
+#[must_use]
+pub fn lane_of(row: &NewRequest) -> Option<AccountId> {
+    row.decision.candidate.as_ref().map(|candidate| candidate.account)
+}

@@ -1,0 +1,101 @@
+//! Claim: what is due, delayed, retried or orphaned, from all open lanes at once; and giving back.
+//!
+//! A claim is a lease with an epoch. Only `claim` and `accept` make one; only `begin` uses it.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{Ledger, LedgerError, accept::LeaseTerms, begin::sorted, retrying};
+use crate::message::{AccountId, CompanyId, Medium, MessageId};
+
+/// How much to claim from one lane, and from which due time on.
+#[derive(Debug, Clone, Copy)]
+pub struct LaneWish {
+    pub lane: AccountId,
+    pub count: i32,
+    /// No due row before it is looked at; the dawn of time for a full look.
+    pub floor: DateTime<Utc>,
+}
+
+/// A claimed message with what its text is made of.
+#[derive(Debug, Clone)]
+pub struct Due {
+    pub message: MessageId,
+    pub request: Uuid,
+    pub company: CompanyId,
+    pub lane: AccountId,
+    pub medium: Medium,
+    pub epoch: i32,
+    pub attempt: i16,
+    pub tries: i16,
+    pub first_due_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+    pub due_at: DateTime<Utc>,
+    /// The database's time of the claim.
+    pub now: DateTime<Utc>,
+    pub customer_name: Option<String>,
+    pub customer_email: Option<String>,
+    pub customer_phone: Option<String>,
+    pub brand: String,
+    pub language: Option<String>,
+    pub test: bool,
+}
+
+impl Ledger {
+    pub async fn claim(&self, wishes: &[LaneWish], lease: LeaseTerms) -> Result<Vec<Due>, LedgerError> {
+        let lanes: Vec<i32> = wishes.iter().map(|wish| wish.lane.0).collect();
+        let counts: Vec<i32> = wishes.iter().map(|wish| wish.count).collect();
+        let floors: Vec<DateTime<Utc>> = wishes.iter().map(|wish| wish.floor).collect();
+        let rows = retrying(|| async {
+            sqlx::query_file!(
+                "src/ledger/sql/claim.sql",
+                &lanes,
+                &counts,
+                &floors,
+                lease.id,
+                lease.worker,
+                lease.secs
+            )
+            .fetch_all(&self.pool)
+            .await
+        })
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let medium = Medium::from_code(row.medium)
+                    .ok_or_else(|| LedgerError::Broken(format!("medium {} is not known", row.medium)))?;
+                Ok(Due {
+                    message: MessageId(row.id),
+                    request: row.request,
+                    company: CompanyId(row.company),
+                    lane: AccountId(row.account),
+                    medium,
+                    epoch: row.epoch,
+                    attempt: row.attempt,
+                    tries: row.tries,
+                    first_due_at: row.first_due_at,
+                    expires_at: row.expires_at,
+                    due_at: row.at,
+                    now: row.now,
+                    customer_name: row.customer_name,
+                    customer_email: row.customer_email,
+                    customer_phone: row.customer_phone,
+                    brand: row.brand,
+                    language: row.language,
+                    test: row.test,
+                })
+            })
+            .collect()
+    }
+
+    /// Gives claims back that were not begun; due again after `wait_secs`.
+    pub async fn release(&self, claims: &[(MessageId, i32)], wait_secs: f64) -> Result<(), LedgerError> {
+        let (ids, epochs) = sorted(claims);
+        let waits = vec![wait_secs; ids.len()];
+        retrying(|| async {
+            sqlx::query_file!("src/ledger/sql/release.sql", &ids, &epochs, &waits).execute(&self.pool).await
+        })
+        .await?;
+        Ok(())
+    }
+}

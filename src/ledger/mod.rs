@@ -1,0 +1,125 @@
+//! The ledger: the only place with SQL. One function per domain verb, each one statement.
+//!
+//! A request's way: `gather` → `accept` → (`claim`) → `begin` → `settle` → `receive`; beside it `fence`
+//! and `conclude` for what is not sent, `sweep` for what a dead worker left, `rejected` for jobs that
+//! never became requests, `companies` for what the rules read, `requests` for people who look.
+//! Invariant: no function holds a transaction over anything but its own statements, and every future
+//! here may be dropped at any await (trap F1 is guarded in `startup`).
+
+pub mod accept;
+pub mod begin;
+pub mod blocks;
+pub mod claim;
+pub mod companies;
+pub mod conclude;
+pub mod error;
+pub mod gather;
+pub mod receive;
+pub mod rejected;
+pub mod requests;
+pub mod settle;
+pub mod sweep;
+
+use std::{future::Future, time::Duration};
+
+use sqlx::PgPool;
+
+pub use error::LedgerError;
+
+/// How often a statement that lost a race with another is tried in all.
+const TRIES_MAX: u32 = 6;
+
+/// A handle to the ledger over one pool; intake, dispatch and web have one each, so that none starves
+/// another.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    pool: PgPool,
+}
+
+impl Ledger {
+    #[must_use]
+    pub fn new(pool: PgPool) -> Ledger {
+        Ledger { pool }
+    }
+
+    /// Whether the database answers; for readiness and for intake's return after an outage.
+    pub async fn ping(&self) -> Result<(), LedgerError> {
+        sqlx::query_scalar!("select 1 as one").fetch_one(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Connections in use and open, for the metrics.
+    #[must_use]
+    pub fn connections(&self) -> (usize, usize) {
+        let open = self.pool.size() as usize;
+        (open.saturating_sub(self.pool.num_idle()), open)
+    }
+
+    /// Applies the migrations that are missing.
+    pub async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
+        sqlx::migrate!().run(&self.pool).await
+    }
+
+    /// Whether this binary's migrations are all applied.
+    pub async fn check_schema(&self) -> anyhow::Result<()> {
+        let wanted = sqlx::migrate!().iter().map(|migration| migration.version).max().unwrap_or(0);
+        let applied: Result<Option<i64>, sqlx::Error> =
+            sqlx::query_scalar("select max(version) from _sqlx_migrations where success")
+                .fetch_one(&self.pool)
+                .await;
+        match applied {
+            Ok(Some(version)) if version >= wanted => Ok(()),
+            Ok(version) => {
+                anyhow::bail!(
+                    "the schema is at version {}, this binary needs {wanted}; run `postrider migrate`",
+                    version.unwrap_or(0)
+                )
+            }
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => {
+                anyhow::bail!("the database has no tables yet; run `postrider migrate`")
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether every answer belongs to its question: a transaction pooler in between can swap prepared
+    /// statements of different clients without any error (trap F2).
+    pub async fn self_test(&self) -> anyhow::Result<()> {
+        let questions = (0..50_i32).map(|question| async move {
+            let answer = sqlx::query_scalar!(r#"select $1::int4 as "answer!""#, question)
+                .fetch_one(&self.pool)
+                .await?;
+            anyhow::ensure!(
+                answer == question,
+                "the database answered another client's question; connect without a transaction pooler"
+            );
+            Ok(())
+        });
+        futures_util::future::try_join_all(questions).await?;
+        Ok(())
+    }
+
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// Repeats a statement that lost a serialization race or a deadlock (40001, 40P01): both mean that
+/// nothing was done.
+async fn retrying<T, F>(statement: impl Fn() -> F) -> Result<T, LedgerError>
+where
+    F: Future<Output = Result<T, sqlx::Error>>,
+{
+    let mut tries = 1;
+    loop {
+        match statement().await.map_err(LedgerError::from) {
+            Err(LedgerError::Contended(_)) if tries < TRIES_MAX => {
+                metrics::counter!(crate::telemetry::names::LEDGER_RETRIES).increment(1);
+                let wait = 2.0_f64.powi(tries as i32) * crate::clock::jitter();
+                tokio::time::sleep(Duration::from_secs_f64(wait / 1_000.0)).await;
+                tries += 1;
+            }
+            result => return result,
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Receive: verified receipts, in batches; each counts once.
+//!
+//! A receipt of any attempt moves its message; late, doubled and disordered ones are normal results.
+
+use uuid::Uuid;
+
+use super::{Ledger, LedgerError, gather::stored_state, retrying};
+use crate::{
+    lifecycle::{State, TransitionMap},
+    message::{AccountId, BlockKind, MessageId},
+};
+
+/// A verified receipt as stored.
+#[derive(Debug, Clone)]
+pub struct NewReceipt {
+    /// hash(account, what makes it unique)
+    pub key: Uuid,
+    pub content: [u8; 32],
+    pub account: AccountId,
+    pub message: Option<MessageId>,
+    pub attempt: Option<i16>,
+    pub kind: &'static str,
+    pub code: Option<String>,
+    pub provider_id: Option<String>,
+    /// Absent where it moves nothing.
+    pub map: Option<TransitionMap>,
+    pub block: Option<BlockKind>,
+}
+
+/// What a receipt did.
+#[derive(Debug, Clone, Copy)]
+pub struct Received {
+    pub key: Uuid,
+    pub fresh: bool,
+    /// The same notice came before with other content: a forgery by replay.
+    pub other_content: bool,
+    /// The change that it made, if any.
+    pub moved: Option<(State, State)>,
+}
+
+impl Ledger {
+    /// Stores receipts and moves their messages. Keys must be distinct.
+    pub async fn receive(&self, batch: &[NewReceipt]) -> Result<Vec<Received>, LedgerError> {
+        let mut batch: Vec<&NewReceipt> = batch.iter().collect();
+        batch.sort_by_key(|receipt| receipt.key);
+        let rows = retrying(|| self.receive_once(&batch)).await?;
+        rows.into_iter()
+            .map(|(key, fresh, other_content, was, state)| {
+                let moved = match (was, state) {
+                    (Some(was), Some(state)) => Some((stored_state(was)?, stored_state(state)?)),
+                    _ => None,
+                };
+                Ok(Received { key, fresh, other_content, moved })
+            })
+            .collect()
+    }
+
+    async fn receive_once(
+        &self,
+        batch: &[&NewReceipt],
+    ) -> Result<Vec<(Uuid, bool, bool, Option<i16>, Option<i16>)>, sqlx::Error> {
+        fn column<T>(batch: &[&NewReceipt], pick: impl Fn(&NewReceipt) -> T) -> Vec<T> {
+            batch.iter().map(|row| pick(row)).collect()
+        }
+        sqlx::query_file!(
+            "src/ledger/sql/receive.sql",
+            &column(batch, |row| row.key),
+            &column(batch, |row| row.content.to_vec()),
+            &column(batch, |row| row.account.0),
+            &column(batch, |row| row.message.map(|message| message.0)) as &[Option<Uuid>],
+            &column(batch, |row| row.attempt) as &[Option<i16>],
+            &column(batch, |row| row.kind.to_owned()),
+            &column(batch, |row| row.code.clone()) as &[Option<String>],
+            &column(batch, |row| row.provider_id.clone()) as &[Option<String>],
+            &column(batch, |row| row.map.map(|map| map.0.to_vec())) as &[Option<Vec<u8>>],
+            &column(batch, |row| row.block.map_or(0, BlockKind::bit)),
+        )
+        .map(|row| (row.key, row.fresh, row.other_content, row.was, row.state))
+        .fetch_all(&self.pool)
+        .await
+    }
+}

@@ -1,0 +1,35 @@
+-- Write attempts down, just before their calls: the last-moment fence. A message that is canceled,
+-- paused, blocked, expired, claimed by somebody else or without its reservations does not come back.
+-- Locks in key order; the attempt before moves aside; the lease is renewed for the time of the call; a
+-- reservation of a message begun later than planned counts from now.
+with mine as (
+    select m.id, m.request, m.slots, m.attempt, m.begun_at, m.settled_at, m.outcome, m.code, m.provider_id
+    from unnest($1::uuid[], $2::int[]) as u(id, epoch)
+    join message m on m.id = u.id
+    where m.epoch = u.epoch and m.state = 0 and m.paused_at is null and m.expires_at > now()
+        and coalesce((select b.kinds from block b where b.addr = m.addr), 0) = 0
+        and not exists (
+            select 1 from unnest(m.slots) s(slot)
+            where (select c.request from contact c where c.slot = s.slot) is distinct from m.request)
+    order by m.id for no key update of m
+),
+aside as (
+    insert into attempt_past (message, attempt, begun_at, settled_at, outcome, code, provider_id)
+    select id, attempt, begun_at, settled_at, outcome, code, provider_id from mine where attempt > 0
+    on conflict do nothing
+),
+begun as (
+    update message m set state = 1, attempt = m.attempt + 1, begun_at = now(), settled_at = null,
+        outcome = null, code = null, reason = null, provider_id = null
+    from mine where m.id = mine.id
+    returning m.id, m.attempt
+),
+renewed as (
+    update lease set until = greatest(until, now() + make_interval(secs => $3)) where id = any($4::uuid[])
+),
+late as (
+    update contact c set asked_at = now()
+    from mine cross join unnest(mine.slots) s(slot)
+    where c.slot = s.slot and c.request = mine.request and c.asked_at < now() - interval '1 minute'
+)
+select id, attempt from begun

@@ -1,0 +1,8 @@
+-- Messages whose end is to be checked: an unknown's window is over, or a waiting one expired. No locks:
+-- `conclude` compares and sets.
+select m.id, m.state, m.epoch, m.attempt, m.expires_at, (m.paused_at is not null) as "paused!", now() as "now!"
+from (
+    (select message from due where kind = 1 and at <= now() order by at limit $1)
+    union all
+    (select message from due where kind = 0 and expires_at <= now() order by expires_at limit $1)
+) d join message m on m.id = d.message

@@ -1,0 +1,16 @@
+-- A text from a customer that asks to stop or to start again: once per text, with what it changes.
+with fresh as (
+    insert into receipt (key, content, account, kind) values ($1, $2, $3, $4)
+    on conflict (key) do nothing
+    returning key
+),
+blocked as (
+    insert into block as b (addr, company, medium, kinds, source)
+    select $5, $6, 1, $7, 'inbound' from fresh where $4 = 'stop'
+    on conflict (addr) do update set kinds = b.kinds | excluded.kinds, at = now(), source = excluded.source
+),
+lifted as (
+    update block set kinds = kinds & ~$7::int, at = now(), source = 'inbound'
+    from fresh where addr = $5 and $4 = 'start'
+)
+select count(*) as "fresh!" from fresh

@@ -1,0 +1,66 @@
+-- Write outcomes down. Every row brings `transition` for its signal as nine bytes, indexed by the stored
+-- state. Written only under the same epoch, but for proof of acceptance, which always counts. What is
+-- to be tried again or watched gets its due row; what ends without ever having gone out gives its
+-- reservations back.
+with u as (
+    select * from unnest($1::uuid[], $2::int[], $3::int2[], $4::bytea[], $5::int2[], $6::text[], $7::text[], $8::text[],
+        $9::float8[], $10::bool[], $11::bool[])
+    as t(id, epoch, attempt, map, outcome, code, reason, provider_id, wait_secs, counts, proof)
+),
+old as (
+    select m.id, m.state, get_byte(u.map, m.state) as next, u.attempt, u.outcome, u.code, u.reason, u.provider_id,
+        u.wait_secs, u.counts
+    from u join message m on m.id = u.id
+    where m.epoch = u.epoch or u.proof
+    order by m.id for no key update of m
+),
+settled as (
+    update message m set
+        state = old.next,
+        outcome = case when m.attempt = old.attempt and (m.outcome is null or old.outcome = 0) then old.outcome else m.outcome end,
+        code = case when m.attempt = old.attempt and (m.outcome is null or old.outcome = 0) then old.code else m.code end,
+        settled_at = case when m.attempt = old.attempt then now() else m.settled_at end,
+        provider_id = case when m.attempt = old.attempt then coalesce(old.provider_id, m.provider_id) else m.provider_id end,
+        tries = m.tries + old.counts::int,
+        reached = m.reached or old.outcome in (0, 2),
+        reason = case when old.next <> old.state then old.reason else m.reason end,
+        ended_at = case when old.next <> old.state then case when old.next in (5, 6) then now() end else m.ended_at end
+    from old where m.id = old.id
+    returning m.id, m.request, m.company, m.account, m.slots, m.state, old.state as was, m.reached, m.paused_at,
+        m.expires_at, m.begun_at, old.wait_secs
+),
+-- A late proof finds the due row that was to watch its unknown.
+unwatched as (
+    delete from due where message in (select id from settled where was in (0, 2) and state <> was)
+),
+waiting as (
+    insert into due (message, kind, lane, at, expires_at)
+    select id, case when state = 0 and paused_at is null then 0 else 1 end, account,
+        case when state = 0 and paused_at is not null then expires_at
+             else now() + make_interval(secs => wait_secs) end, expires_at
+    from settled where was = 1 and state in (0, 2)
+    order by id
+    on conflict (message) do nothing
+),
+ended as (
+    insert into ending (company, state, request) select company, state, request from settled
+    where state in (5, 6) and was <> state
+),
+given as (
+    select give_back(array_agg(distinct s.request), array_agg(slot order by slot)) as n
+    from settled s cross join unnest(s.slots) slot
+    where s.state in (5, 6) and s.was <> s.state and not s.reached
+    having count(*) > 0
+),
+blocked as (
+    insert into block as b (addr, company, medium, kinds, source)
+    select distinct on (m.addr) m.addr, m.company, m.medium, t.bit, 'provider'
+    from unnest($12::uuid[], $13::int[]) as t(id, bit) join message m on m.id = t.id
+    where m.addr is not null
+    order by m.addr
+    on conflict (addr) do update set kinds = b.kinds | excluded.kinds, at = now(), source = excluded.source
+),
+done as (
+    delete from lease where id = any($14::uuid[])
+)
+select id, was, state, (select n from given) as given_back from settled

@@ -1,0 +1,86 @@
+//! Sweep: what dead workers left behind, and what waits for an end that nobody sends.
+//!
+//! Any worker may sweep at any time; SKIP LOCKED and compare-and-set make two sweepers harmless.
+
+use super::{Ledger, LedgerError, gather::stored_state, retrying};
+use crate::{
+    lifecycle::{Reason, State},
+    message::MessageId,
+};
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+/// What a sweep found in leases that ran out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Never begun: due again.
+    pub unsent: i64,
+    /// Begun without an outcome.
+    pub unknown: i64,
+}
+
+/// How long an unknown waits for proof, by medium.
+#[derive(Debug, Clone, Copy)]
+pub struct UnknownWindows {
+    pub email_secs: f64,
+    pub sms_secs: f64,
+}
+
+/// A message whose end is to be checked.
+#[derive(Debug, Clone)]
+pub struct Check {
+    pub message: MessageId,
+    pub state: State,
+    pub epoch: i32,
+    pub attempt: i16,
+    pub expires_at: DateTime<Utc>,
+    pub paused: bool,
+    pub now: DateTime<Utc>,
+}
+
+/// An end to write, under the state and epoch that were read.
+#[derive(Debug, Clone, Copy)]
+pub struct Conclusion {
+    pub message: MessageId,
+    pub epoch: i32,
+    pub was: State,
+    pub next: State,
+    pub reason: Reason,
+}
+
+impl Ledger {
+    /// Takes leases that ran out, `leases_max` at most.
+    pub async fn sweep(&self, leases_max: i64, windows: UnknownWindows) -> Result<Swept, LedgerError> {
+        retrying(|| async {
+            sqlx::query_file!("src/ledger/sql/sweep.sql", leases_max, windows.email_secs, windows.sms_secs)
+                .map(|row| Swept { unsent: row.unsent, unknown: row.unknown })
+                .fetch_one(&self.pool)
+                .await
+        })
+        .await
+    }
+
+    /// Messages whose end is to be checked now.
+    pub async fn checks(&self, max: i64) -> Result<Vec<Check>, LedgerError> {
+        let rows = sqlx::query_file!("src/ledger/sql/checks.sql", max).fetch_all(&self.pool).await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(Check {
+                    message: MessageId(row.id),
+                    state: stored_state(row.state)?,
+                    epoch: row.epoch,
+                    attempt: row.attempt,
+                    expires_at: row.expires_at,
+                    paused: row.paused,
+                    now: row.now,
+                })
+            })
+            .collect()
+    }
+
+    /// Drops due rows whose message has moved on.
+    pub async fn drop_due(&self, messages: &[Uuid]) -> Result<(), LedgerError> {
+        sqlx::query_file!("src/ledger/sql/drop_due.sql", messages).execute(&self.pool).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,14 @@
+//! Mailgun: emails out as finished MIME, events in.
+//!
+//! `wire` (PURE) builds the call and classifies its answer, `events` (PURE) verifies and parses
+//! webhooks. `client` makes the call. Mailgun has no idempotency key for sending, and users report
+//! 5xx answers of mail that went out: nothing here sends twice.
+
+pub mod client;
+pub mod events;
+#[cfg(test)]
+mod tests;
+pub mod wire;
+
+pub use client::{Mailgun, MailgunSettings};
+pub use events::{Signature, parse_event, verify};

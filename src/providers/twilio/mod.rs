@@ -1,0 +1,17 @@
+//! Twilio Programmable Messaging: text messages out, status and inbound webhooks in.
+//!
+//! `wire` (PURE) builds the call, classifies the answer and parses webhooks; `errors` is its table of
+//! Twilio's codes, `signature` verifies who called, `optout` understands what a customer wrote.
+//! `client` makes the call. Twilio has no idempotency key for sending: nothing here sends twice.
+
+pub mod client;
+pub mod errors;
+pub mod optout;
+pub mod signature;
+#[cfg(test)]
+mod tests;
+pub mod wire;
+
+pub use client::{Twilio, TwilioSettings};
+pub use signature::verify;
+pub use wire::{parse_inbound, parse_status};

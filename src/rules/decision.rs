@@ -1,0 +1,87 @@
+//! What the rules said, in the form that is stored with the request and printed by `why`.
+//!
+//! Compact on purpose: one row per request holds it. Absent fields are left out of the JSON.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    lifecycle::Reason,
+    message::{AccountId, Medium},
+};
+
+/// Send at `due_at`, or keep back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Send,
+    Suppress(Reason),
+}
+
+/// One medium that could reach the customer, with the account that would carry it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    pub medium: Medium,
+    pub address: String,
+    pub account: AccountId,
+}
+
+/// One rule's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    pub rule: String,
+    /// The reason for which this rule keeps the request back; absent: it passes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stops: Option<Reason>,
+    /// The inputs that it went by, for people; holds no address and no name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+    /// When it could pass next; absent where it passes or never will by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passes_at: Option<DateTime<Utc>>,
+}
+
+impl Finding {
+    #[must_use]
+    pub fn pass(rule: &str, note: impl Into<String>) -> Finding {
+        Finding { rule: rule.to_owned(), stops: None, note: note.into(), passes_at: None }
+    }
+
+    #[must_use]
+    pub fn stop(rule: &str, reason: Reason, note: impl Into<String>) -> Finding {
+        Finding { rule: rule.to_owned(), stops: Some(reason), note: note.into(), passes_at: None }
+    }
+}
+
+/// The decision about one request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    pub verdict: Verdict,
+    /// The medium chosen; of a suppressed request the one that would have been first.
+    #[serde(skip)]
+    pub candidate: Option<Candidate>,
+    pub due_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+    pub policy_version: i32,
+    pub decided_at: DateTime<Utc>,
+    pub trail: Vec<Finding>,
+}
+
+impl Decision {
+    #[must_use]
+    pub fn reason(&self) -> Option<Reason> {
+        match self.verdict {
+            Verdict::Send => None,
+            Verdict::Suppress(reason) => Some(reason),
+        }
+    }
+
+    /// When every rule could pass; `None` where one never will by itself.
+    #[must_use]
+    pub fn could_pass_at(&self) -> Option<DateTime<Utc>> {
+        let stopping = self.trail.iter().filter(|finding| finding.stops.is_some());
+        stopping
+            .map(|finding| finding.passes_at)
+            .try_fold(self.decided_at, |latest, at| Some(latest.max(at?)))
+    }
+}

@@ -1,0 +1,41 @@
+//! Rule 5, the suppression period: nobody is asked twice within N days.
+//!
+//! Counted from the planned or actual ask of whoever holds one of the person's reservations. This is
+//! the early word; the accepting statement proves it again on the reservations' own rows.
+
+use chrono::Duration;
+
+use crate::lifecycle::Reason;
+
+use super::{Case, Finding};
+
+const RULE: &str = "suppression_period";
+
+pub(super) fn finding(case: &Case) -> Finding {
+    let days = case.company.policy.suppression_days;
+    if days == 0 {
+        return Finding::pass(RULE, "the company has none");
+    }
+    let window = Duration::days(i64::from(days));
+    let latest = case.facts.holders.iter().max_by_key(|holder| holder.asked_at);
+    let Some(holder) = latest.filter(|holder| holder.asked_at + window > case.facts.now) else {
+        return Finding::pass(RULE, format!("nobody asked within {days} days"));
+    };
+    let note = format!("request {} asks or asked at {}; period {days} days", holder.request, holder.asked_at);
+    if case.facts.recovery {
+        return Finding::pass(RULE, format!("{note}; a service recovery passes and takes over"));
+    }
+    if case.facts.test {
+        return Finding::pass(RULE, format!("{note}; a test request is not held"));
+    }
+    Finding {
+        passes_at: Some(holder.asked_at + window),
+        ..Finding::stop(RULE, Reason::SuppressionPeriod, note)
+    }
+}
+
+/// Whether an accepted request of this case reserves its person.
+#[must_use]
+pub fn reserves(case: &Case) -> bool {
+    case.company.policy.suppression_days > 0 && !case.facts.test
+}

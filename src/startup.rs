@@ -1,0 +1,285 @@
+//! Start-up: the only place that builds pools, clients and tasks. Read `shutdown` for how they end.
+//!
+//! Everything here is small and fails early with the remedy in its error. Pools guard trap F1: a
+//! connection that comes back is rolled back before anybody else gets it.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use secrecy::ExposeSecret;
+use sqlx::{
+    Executor,
+    postgres::{PgConnectOptions, PgPool, PgPoolOptions},
+};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+use uuid::Uuid;
+
+use crate::{
+    clock,
+    config::{Config, Database},
+    content::Renderer,
+    directory::Directory,
+    dispatch::{self, Lanes, Shared, breaker::Thresholds, claimer::Claimer, lanes::Maker},
+    intake::{Acceptor, hand_over::HandOver, supervisor},
+    ledger::Ledger,
+    message::keys::SecretKeys,
+    providers::TokenKey,
+    shutdown::{Stage, Worker},
+    telemetry::http::{self, Health},
+    webhooks::{
+        batch::Receipts,
+        routes::{self, Door},
+        serve::{Limits, Router, serve},
+    },
+};
+
+const READY_QUEUE: usize = 256;
+const DONE_QUEUE: usize = 1_024;
+
+/// What a pool is for; hot pools refuse the plans that a young database would choose (hotpath §5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Hot,
+    Admin,
+}
+
+/// Opens a pool. Connections are made when first needed.
+pub fn pool(config: &Database, purpose: Purpose, connections: u32) -> anyhow::Result<PgPool> {
+    let url = config.url.expose_secret();
+    if url.is_empty() {
+        bail!("database.url is empty; set DATABASE_URL");
+    }
+    // The parser's error could quote the URL, password included.
+    let options: PgConnectOptions = url.parse().map_err(|_| {
+        anyhow::anyhow!("database.url is not of the form postgres://user:password@host:port/database")
+    })?;
+    let statement_timeout = match purpose {
+        Purpose::Hot => config.statement_timeout_secs,
+        Purpose::Admin => config.statement_timeout_secs.max(120),
+    };
+    let mut settings = vec![
+        ("statement_timeout", format!("{statement_timeout}s")),
+        ("lock_timeout", "5s".to_owned()),
+        ("idle_in_transaction_session_timeout", "10s".to_owned()),
+    ];
+    if purpose == Purpose::Hot {
+        for (name, value) in [
+            ("plan_cache_mode", "force_generic_plan"),
+            ("enable_seqscan", "off"),
+            ("enable_bitmapscan", "off"),
+            ("enable_mergejoin", "off"),
+            ("jit", "off"),
+        ] {
+            settings.push((name, value.to_owned()));
+        }
+    }
+    let options = options.application_name("postrider").options(settings);
+    Ok(PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(Duration::from_secs(config.acquire_timeout_secs))
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                connection.execute("rollback").await?;
+                Ok(true)
+            })
+        })
+        .connect_lazy_with(options))
+}
+
+/// A ledger for commands: one connection or two, free to choose its plans.
+pub fn admin_ledger(config: &Config) -> anyhow::Result<Ledger> {
+    Ok(Ledger::new(pool(&config.database, Purpose::Admin, 2)?))
+}
+
+/// The installation's derived keys.
+pub fn keys(config: &Config) -> anyhow::Result<Arc<SecretKeys>> {
+    let secret = config.checked_secret()?;
+    Ok(Arc::new(SecretKeys::derive(secret.expose_secret().as_bytes())))
+}
+
+/// Starts a worker with the roles of its configuration. `own_process`: it may end the process (trap F5).
+pub async fn start(mut config: Config, own_process: bool) -> anyhow::Result<Worker> {
+    let metrics = http::install_metrics();
+    let keys = keys(&config)?;
+    let ledgers = Ledgers::open(&config)?;
+    ledgers.web.check_schema().await.context("check the database")?;
+    ledgers.dispatch.self_test().await.context("test the database connection")?;
+    let directory = Directory::load(ledgers.web.clone()).await.context("read the companies")?;
+    let worker_id = clock::random_id();
+    let mut worker = Worker::new(Duration::from_secs_f64(config.shutdown.deadline_secs));
+    let refresh = Duration::from_millis(config.companies.refresh_ms);
+    worker.background(tokio::spawn(directory.clone().keep_fresh(refresh)));
+
+    // Listening comes first: links and signatures may be made of the address.
+    let public = match config.roles.web {
+        true => Some(bind(config.web.listen).await?),
+        false => None,
+    };
+    if let Some((_, address)) = &public
+        && config.web.public_base_url.is_empty()
+    {
+        config.web.public_base_url = format!("http://{address}");
+    }
+    let lanes = match config.roles.dispatch {
+        true => Some(start_dispatch(&config, &ledgers, &keys, &directory, worker_id, &mut worker).await?),
+        false => None,
+    };
+    let hand_over = HandOver { lanes: lanes.clone(), worker: worker_id, lease: config.lease() };
+    let acceptor = Acceptor {
+        ledger: ledgers.intake.clone(),
+        directory: directory.clone(),
+        keys: Arc::clone(&keys),
+        hand_over,
+        trust_routing_key: config.amqp.trust_routing_key,
+    };
+    if config.roles.intake {
+        let stop = worker.stop_of(Stage::Intake);
+        let task = supervisor::run(acceptor.clone(), config.amqp.clone(), stop, own_process);
+        worker.add(Stage::Intake, tokio::spawn(task));
+    }
+    let health = Arc::new(Health {
+        metrics,
+        pools: vec![
+            ("web", ledgers.web.clone()),
+            ("intake", ledgers.intake.clone()),
+            ("dispatch", ledgers.dispatch.clone()),
+        ],
+        ready: AtomicBool::new(true),
+    });
+    let (private, address) = bind(config.web.private_listen).await?;
+    worker.private_addr = Some(address);
+    listen(&config, private, http::router(Arc::clone(&health)), &mut worker);
+    if let Some((public, address)) = public {
+        worker.public_addr = Some(address);
+        start_web(&config, public, &ledgers, &keys, &directory, &mut worker);
+    }
+    worker.lanes = lanes;
+    worker.acceptor = Some(acceptor);
+    worker.health = Some(health);
+    worker.ledgers = vec![ledgers.intake, ledgers.dispatch, ledgers.web];
+    Ok(worker)
+}
+
+struct Ledgers {
+    intake: Ledger,
+    dispatch: Ledger,
+    web: Ledger,
+}
+
+impl Ledgers {
+    fn open(config: &Config) -> anyhow::Result<Ledgers> {
+        let open = |connections| {
+            Ok::<_, anyhow::Error>(Ledger::new(pool(&config.database, Purpose::Hot, connections)?))
+        };
+        Ok(Ledgers {
+            intake: open(config.database.intake_connections)?,
+            dispatch: open(config.database.dispatch_connections)?,
+            web: open(config.database.web_connections)?,
+        })
+    }
+}
+
+async fn start_dispatch(
+    config: &Config,
+    ledgers: &Ledgers,
+    keys: &Arc<SecretKeys>,
+    directory: &Directory,
+    worker_id: Uuid,
+    worker: &mut Worker,
+) -> anyhow::Result<Arc<Lanes>> {
+    let shared = Arc::new(Shared {
+        ledger: ledgers.dispatch.clone(),
+        worker: worker_id,
+        renderer: Renderer::new(),
+        token_key: TokenKey::new(vec![keys.token]),
+        keys: Arc::clone(keys),
+        public_base_url: config.web.public_base_url.trim_end_matches('/').to_owned(),
+        schedule: config.schedule(),
+        windows: config.unknown_windows(),
+        lease: config.lease(),
+        call_margin: Duration::from_secs_f64(config.dispatch.call_margin_secs),
+    });
+    let (ready_sender, ready) = mpsc::channel(READY_QUEUE);
+    let (done_sender, done) = mpsc::channel(DONE_QUEUE);
+    let thresholds = Thresholds {
+        failures: config.breaker.failures,
+        open: Duration::from_secs_f64(config.breaker.open_secs),
+        open_max: Duration::from_secs_f64(config.breaker.open_max_secs),
+    };
+    let lanes = Arc::new(Lanes::new(
+        Maker {
+            shared: Arc::clone(&shared),
+            timeouts: config.timeouts(),
+            queue_max: config.dispatch.lane_queue,
+            thresholds,
+        },
+        ready_sender,
+    ));
+    lanes.follow(&directory.snapshot()).await;
+    worker.background(follow_changes(Arc::clone(&lanes), directory.clone()));
+    let claim_every = Duration::from_millis(config.dispatch.claim_interval_ms);
+    let claimer = Claimer::new(Arc::clone(&shared), Arc::clone(&lanes));
+    worker.add(Stage::Claims, tokio::spawn(claimer.run(claim_every, worker.stop_of(Stage::Claims))));
+    let sweep_every = Duration::from_millis(config.dispatch.sweep_interval_ms);
+    let sweeper = dispatch::sweeper::run(Arc::clone(&shared), sweep_every, worker.stop_of(Stage::Claims));
+    worker.add(Stage::Claims, tokio::spawn(sweeper));
+    worker.add(Stage::Pipe, tokio::spawn(dispatch::begin::run(Arc::clone(&shared), ready, done_sender)));
+    worker.add(Stage::Pipe, tokio::spawn(dispatch::settle::run(shared, done)));
+    Ok(lanes)
+}
+
+fn follow_changes(lanes: Arc<Lanes>, directory: Directory) -> JoinHandle<()> {
+    let mut changes = directory.changes();
+    tokio::spawn(async move {
+        while changes.changed().await.is_ok() {
+            lanes.follow(&directory.snapshot()).await;
+        }
+    })
+}
+
+fn start_web(
+    config: &Config,
+    listener: TcpListener,
+    ledgers: &Ledgers,
+    keys: &Arc<SecretKeys>,
+    directory: &Directory,
+    worker: &mut Worker,
+) {
+    let (receipts, task) = Receipts::start(ledgers.web.clone());
+    let door = Arc::new(Door {
+        ledger: ledgers.web.clone(),
+        directory: directory.clone(),
+        token_key: TokenKey::new(vec![keys.token]),
+        keys: Arc::clone(keys),
+        receipts,
+        public_base_url: config.web.public_base_url.trim_end_matches('/').to_owned(),
+        body_within: Duration::from_secs_f64(config.web.body_timeout_secs),
+    });
+    listen(config, listener, routes::router(door), worker);
+    // After the listener: it ends with the last call that could hand it a receipt.
+    worker.add(Stage::Web, task);
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address).await.with_context(|| format!("listen on {address}"))?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+fn listen(config: &Config, listener: TcpListener, router: Router, worker: &mut Worker) {
+    let limits = Limits {
+        connections_max: config.web.connections_max,
+        head_within: Duration::from_secs_f64(config.web.head_timeout_secs),
+        drain_within: Duration::from_secs_f64(config.web.body_timeout_secs),
+    };
+    let stop: watch::Receiver<bool> = worker.stop_of(Stage::Web);
+    worker.add(Stage::Web, tokio::spawn(serve(listener, router, limits, stop)));
+}

@@ -1,0 +1,66 @@
+//! What machines ask for on the private port: metrics, health, readiness.
+//!
+//! Alive: the process answers. Ready: the database answers, and a process that takes jobs has been
+//! consuming within the last while.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::{ledger::Ledger, telemetry::names};
+
+/// Installs the process's metrics; a second call (tests) gets a handle that shows nothing.
+#[must_use]
+pub fn install_metrics() -> PrometheusHandle {
+    let buckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0];
+    let recorder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Full(names::SECONDS_TO_SENT.to_owned()), &buckets)
+        .expect("the list of buckets is not empty")
+        .build_recorder();
+    let handle = recorder.handle();
+    if metrics::set_global_recorder(recorder).is_ok() {
+        names::describe();
+    }
+    handle
+}
+
+/// What the private routes show.
+pub struct Health {
+    pub metrics: PrometheusHandle,
+    pub pools: Vec<(&'static str, Ledger)>,
+    /// False from the moment that the process is asked to stop.
+    pub ready: AtomicBool,
+}
+
+pub fn router(health: Arc<Health>) -> Router {
+    Router::new()
+        .route("/metrics", get(show_metrics))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readiness))
+        .with_state(health)
+}
+
+async fn show_metrics(State(health): State<Arc<Health>>) -> String {
+    for (pool, ledger) in &health.pools {
+        let (busy, open) = ledger.connections();
+        metrics::gauge!(names::POOL, "pool" => *pool, "state" => "busy").set(busy as f64);
+        metrics::gauge!(names::POOL, "pool" => *pool, "state" => "open").set(open as f64);
+    }
+    health.metrics.run_upkeep();
+    health.metrics.render()
+}
+
+async fn readiness(State(health): State<Arc<Health>>) -> impl IntoResponse {
+    if !health.ready.load(Ordering::Relaxed) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
+    }
+    let Some((_, ledger)) = health.pools.first() else { return (StatusCode::OK, "ready\n") };
+    match tokio::time::timeout(std::time::Duration::from_secs(2), ledger.ping()).await {
+        Ok(Ok(())) => (StatusCode::OK, "ready\n"),
+        Ok(Err(_)) | Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n"),
+    }
+}

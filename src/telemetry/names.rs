@@ -1,0 +1,67 @@
+//! Every metric name in one table, with what it means; `/metrics` describes them from here.
+//!
+//! Labels are bounded: reasons, outcomes, media, account ids. Never a company's customer.
+
+/// Kind, name, meaning.
+pub const TABLE: &[(Kind, &str, &str)] = &[
+    (Kind::Counter, ACCEPTED, "Requests accepted, by verdict (send, suppress)"),
+    (Kind::Counter, SUPPRESSED, "Requests suppressed, by reason"),
+    (Kind::Counter, REJECTED, "Jobs rejected, by the first problem's code"),
+    (Kind::Counter, DUPLICATES, "Jobs that were somebody's twin"),
+    (Kind::Counter, ATTEMPTS, "Attempts settled, by lane and outcome"),
+    (Kind::Counter, RECEIPTS, "Receipts taken, by provider and kind"),
+    (Kind::Counter, RECEIPTS_REFUSED, "Webhooks refused, by provider and cause"),
+    (Kind::Histogram, SECONDS_TO_SENT, "Seconds from due to the provider's acceptance"),
+    (Kind::Gauge, OLDEST_DUE, "Age of the oldest due message by lane, in seconds"),
+    (Kind::Gauge, IN_FLIGHT, "Calls under way by lane"),
+    (Kind::Gauge, BREAKER, "Breaker by lane: 0 closed, 1 half open, 2 open"),
+    (Kind::Gauge, LANE_MISCONFIGURED, "1 while a lane lacks a credential"),
+    (Kind::Gauge, BROKER, "1 while this worker consumes"),
+    (Kind::Counter, BROKER_GENERATIONS, "Consumer generations started"),
+    (Kind::Gauge, UNACKED, "Deliveries taken and not acknowledged yet"),
+    (Kind::Gauge, POOL, "Database connections by pool and state"),
+    (Kind::Counter, SWEPT, "Messages found in leases that ran out, by what became of them"),
+    (Kind::Counter, CONCLUDED, "Messages ended without an attempt of this worker, by reason"),
+    (Kind::Counter, LEDGER_RETRIES, "Statements repeated after a lost race"),
+    (Kind::Counter, PANICS, "Panics caught, by place"),
+];
+
+pub const ACCEPTED: &str = "postrider_requests_accepted_total";
+pub const SUPPRESSED: &str = "postrider_requests_suppressed_total";
+pub const REJECTED: &str = "postrider_jobs_rejected_total";
+pub const DUPLICATES: &str = "postrider_jobs_duplicate_total";
+pub const ATTEMPTS: &str = "postrider_attempts_total";
+pub const RECEIPTS: &str = "postrider_receipts_total";
+pub const RECEIPTS_REFUSED: &str = "postrider_receipts_refused_total";
+pub const SECONDS_TO_SENT: &str = "postrider_due_to_sent_seconds";
+pub const OLDEST_DUE: &str = "postrider_oldest_due_age_seconds";
+pub const IN_FLIGHT: &str = "postrider_calls_in_flight";
+pub const BREAKER: &str = "postrider_breaker_state";
+pub const LANE_MISCONFIGURED: &str = "postrider_lane_misconfigured";
+pub const BROKER: &str = "postrider_broker_consuming";
+pub const BROKER_GENERATIONS: &str = "postrider_broker_generations_total";
+pub const UNACKED: &str = "postrider_deliveries_unacknowledged";
+pub const POOL: &str = "postrider_pool_connections";
+pub const SWEPT: &str = "postrider_leases_swept_total";
+pub const CONCLUDED: &str = "postrider_messages_concluded_total";
+pub const LEDGER_RETRIES: &str = "postrider_ledger_retries_total";
+pub const PANICS: &str = "postrider_panics_caught_total";
+
+/// What Prometheus calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+/// Tells the recorder what every metric means.
+pub fn describe() {
+    for (kind, name, meaning) in TABLE {
+        match kind {
+            Kind::Counter => metrics::describe_counter!(*name, *meaning),
+            Kind::Gauge => metrics::describe_gauge!(*name, *meaning),
+            Kind::Histogram => metrics::describe_histogram!(*name, *meaning),
+        }
+    }
+}

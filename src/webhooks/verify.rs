@@ -1,0 +1,134 @@
+//! From a webhook's bytes to a verified receipt: signature first, then the token of the attempt.
+//!
+//! An unknown account is answered like a bad signature, after the same work. A receipt whose token does
+//! not fit its attempt and this account is authentic but not ours: it changes nothing.
+
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use crate::{
+    clock,
+    company::Company,
+    ledger::{blocks::InboundWish, receive::NewReceipt},
+    lifecycle::{Signal, TransitionMap},
+    message::{AccountId, BlockKind, Medium, keys::SecretKeys},
+    providers::{Receipt, ReceiptKind, TokenKey, WebhookKeys, WebhookRefusal, mailgun, twilio, webhook_keys},
+};
+
+/// A webhook call as it came.
+pub struct Call<'a> {
+    pub provider: &'a str,
+    /// The last part of the path: `status`, `inbound` or `events`.
+    pub kind: &'a str,
+    /// As the provider was told to call it.
+    pub public_url: &'a str,
+    pub query: &'a str,
+    pub content_type: Option<&'a str>,
+    pub signature: Option<&'a str>,
+    pub body: &'a [u8],
+}
+
+/// What a verified webhook asks of the ledger.
+#[derive(Debug)]
+pub enum Verified {
+    Receipt(NewReceipt),
+    Wish(InboundWish),
+    /// Authentic, and of no consequence here.
+    Nothing,
+    /// Authentic, but its token fits no attempt through this account.
+    NotOurs,
+}
+
+/// Checks that the provider sent it.
+pub fn authentic(call: &Call, account: Option<&crate::company::Account>) -> Result<Receipt, WebhookRefusal> {
+    let secret = |name: &str| std::env::var(name).ok().map(SecretString::from);
+    let keys = account
+        .filter(|account| account.provider() == call.provider)
+        .map(|account| webhook_keys(account, &secret));
+    match keys {
+        Some(Ok(WebhookKeys::Twilio { auth_tokens })) => {
+            twilio::verify(&auth_tokens, call.public_url, call.content_type, call.body, call.signature)?;
+            match call.kind {
+                "status" => twilio::parse_status(call.query, call.body),
+                "inbound" => twilio::parse_inbound(call.body),
+                _ => Err(WebhookRefusal::Unreadable),
+            }
+        }
+        Some(Ok(WebhookKeys::Mailgun { signing_keys })) => {
+            let (signature, receipt) = mailgun::parse_event(call.body)?;
+            mailgun::verify(&signing_keys, &signature, clock::wall())?;
+            Ok(receipt)
+        }
+        Some(Ok(WebhookKeys::NoWebhooks) | Err(_)) | None => {
+            // The same work as for a key that is there.
+            let nobody = [SecretString::from(clock::random_id().to_string())];
+            twilio::verify(&nobody, call.public_url, call.content_type, call.body, call.signature)?;
+            Err(WebhookRefusal::BadSignature)
+        }
+    }
+}
+
+/// Checks that it is about an attempt of ours through this account, and says what to write.
+#[must_use]
+pub fn verified(
+    receipt: Receipt,
+    account: AccountId,
+    company: &Company,
+    keys: &SecretKeys,
+    token_key: &TokenKey,
+) -> Verified {
+    let key = keys.identity.receipt(account, &receipt.dedupe);
+    let inbound = |address: &str, stop| {
+        let addr = keys.identity.address(company.id, Medium::Sms, address);
+        Verified::Wish(InboundWish {
+            key,
+            content: receipt.content,
+            account,
+            company: company.id,
+            addr,
+            stop,
+        })
+    };
+    let (kind, signal, block) = match &receipt.kind {
+        ReceiptKind::Stop { address } => return inbound(address, true),
+        ReceiptKind::Start { address } => return inbound(address, false),
+        ReceiptKind::Ignored => return Verified::Nothing,
+        ReceiptKind::Accepted => ("accepted", Some(Signal::Accepted), None),
+        ReceiptKind::Delivered => ("delivered", Some(Signal::DeliveredReceipt), None),
+        ReceiptKind::Failed { block } => ("failed", Some(Signal::FailedReceipt), *block),
+        ReceiptKind::Unwanted { block } => (unwanted(*block), None, Some(*block)),
+    };
+    let Some(correlation) = receipt.correlation else { return Verified::NotOurs };
+    if !token_key.verify(correlation.token, account, correlation.message, correlation.attempt) {
+        return Verified::NotOurs;
+    }
+    Verified::Receipt(NewReceipt {
+        key,
+        content: receipt.content,
+        account,
+        message: Some(correlation.message),
+        attempt: Some(correlation.attempt),
+        kind,
+        code: receipt.code,
+        provider_id: receipt.provider_id,
+        map: signal.map(TransitionMap::of),
+        block,
+    })
+}
+
+fn unwanted(block: BlockKind) -> &'static str {
+    match block {
+        BlockKind::Complained => "complained",
+        BlockKind::Stop | BlockKind::Unsubscribed | BlockKind::HardBounced | BlockKind::Manual => {
+            "unsubscribed"
+        }
+    }
+}
+
+/// The message named by an unsubscribe link, if its tag is ours.
+#[must_use]
+pub fn unsubscribe_target(keys: &SecretKeys, message: &str, tag: &str) -> Option<crate::message::MessageId> {
+    let message = crate::message::MessageId(Uuid::try_parse(message).ok()?);
+    let tag = hex::decode(tag).ok()?;
+    keys.verify_unsubscribe(message, &tag).then_some(message)
+}

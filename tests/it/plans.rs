@@ -1,0 +1,99 @@
+//! The plans of the hot statements: key look-ups only, on an empty database and on a large one.
+//!
+//! Plans made on an empty table stick (facts: factors of 3 to 100), so the shapes are fixed here, under
+//! the same connection options that workers use.
+
+use serde_json::Value;
+use sqlx::{Connection, PgConnection};
+
+use crate::support::Bed;
+
+const HOT: &[(&str, &str)] = &[
+    ("gather", include_str!("../../src/ledger/sql/gather.sql")),
+    ("accept", include_str!("../../src/ledger/sql/accept.sql")),
+    ("begin", include_str!("../../src/ledger/sql/begin.sql")),
+    ("standing", include_str!("../../src/ledger/sql/standing.sql")),
+    ("settle", include_str!("../../src/ledger/sql/settle.sql")),
+    ("receive", include_str!("../../src/ledger/sql/receive.sql")),
+    ("claim", include_str!("../../src/ledger/sql/claim.sql")),
+    ("release", include_str!("../../src/ledger/sql/release.sql")),
+    ("conclude", include_str!("../../src/ledger/sql/conclude.sql")),
+    ("checks", include_str!("../../src/ledger/sql/checks.sql")),
+    ("seen", include_str!("../../src/ledger/sql/seen.sql")),
+];
+
+/// As `startup::pool` sets them for hot pools.
+const OPTIONS: &str = "set plan_cache_mode = force_generic_plan; set enable_seqscan = off;
+    set enable_bitmapscan = off; set enable_mergejoin = off; set jit = off";
+
+fn parameters(sql: &str) -> usize {
+    let numbers = sql.split('$').skip(1).filter_map(|rest| {
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().ok()
+    });
+    numbers.max().unwrap_or(0)
+}
+
+async fn plan(connection: &mut PgConnection, name: &str, sql: &str) -> Value {
+    let prepare = format!("prepare {name} as {sql}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(prepare))
+        .execute(&mut *connection)
+        .await
+        .unwrap_or_else(|e| panic!("{name}: {e}"));
+    let nulls = vec!["null"; parameters(sql)].join(", ");
+    let explain = format!("explain (format json) execute {name}({nulls})");
+    let row =
+        sqlx::raw_sql(sqlx::AssertSqlSafe(explain)).fetch_one(&mut *connection).await.expect("explained");
+    sqlx::Row::get::<Value, _>(&row, 0)
+}
+
+/// Every node that reads a table otherwise than by a key.
+fn offences(node: &Value, found: &mut Vec<String>) {
+    match node {
+        Value::Object(fields) => {
+            let kind = fields.get("Node Type").and_then(Value::as_str).unwrap_or_default();
+            let table = fields.get("Relation Name").and_then(Value::as_str).unwrap_or_default();
+            let by_key = fields.contains_key("Index Cond");
+            if matches!(kind, "Seq Scan" | "Bitmap Heap Scan") || (kind.starts_with("Index") && !by_key) {
+                found.push(format!("{kind} on {table}"));
+            }
+            for value in fields.values() {
+                offences(value, found);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| offences(item, found)),
+        _ => {}
+    }
+}
+
+async fn assert_key_look_ups(bed: &Bed, when: &str) {
+    let mut connection = PgConnection::connect(&bed.database_url).await.expect("connected");
+    sqlx::raw_sql(OPTIONS).execute(&mut connection).await.expect("set");
+    for (name, sql) in HOT {
+        let mut found = Vec::new();
+        offences(&plan(&mut connection, name, sql).await, &mut found);
+        assert!(found.is_empty(), "{name} on {when}: {found:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hot_statements_are_key_look_ups_on_an_empty_and_on_a_large_database() {
+    let bed = Bed::new().await;
+    assert_key_look_ups(&bed, "an empty database").await;
+    let fill = "
+        insert into request (id, company, idem, idem_made, content_hash, source, test, policy_version, channel, brand, decision)
+            select gen_random_uuid(), 1, gen_random_uuid(), false, gen_random_uuid(), 0, false, 1, 'phone', 'b', '{}'
+            from generate_series(1, 30000);
+        insert into message (id, request, company, account, medium, addr, state, first_due_at, expires_at)
+            select id, id, 1, 1, 1, gen_random_uuid(), 0, now(), now() from request;
+        insert into contact (slot, request, asked_at, window_secs) select gen_random_uuid(), id, now(), 1 from request;
+        insert into due (message, kind, lane, at, expires_at) select id, 0, 1, now() + interval '1 day', now() + interval '2 days' from request;
+        insert into block (addr, company, medium, kinds, source) select gen_random_uuid(), 1, 1, 1, 'x' from generate_series(1, 5000);
+        insert into receipt (key, content, account, kind) select gen_random_uuid(), 'x', 1, 'delivered' from generate_series(1, 30000);
+        insert into lease (id, worker, until, members, epochs) select gen_random_uuid(), gen_random_uuid(), now(), '{}', '{}' from generate_series(1, 1000);
+        analyze";
+    for statement in fill.split(';') {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&bed.pool).await.expect("filled");
+    }
+    assert_key_look_ups(&bed, "a large database").await;
+}

@@ -1,0 +1,83 @@
+//! A producer as users write one: persistent, mandatory, confirmed one by one.
+//!
+//! `publish_all` confirms together, for the tests that publish thousands.
+
+use lapin::{
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties,
+    options::{BasicPublishOptions, ConfirmSelectOptions},
+};
+
+/// A publishing channel of its own connection.
+pub struct Producer {
+    // Held so that the channel lives.
+    _connection: Connection,
+    channel: Channel,
+    exchange: String,
+}
+
+impl Producer {
+    pub async fn connect(url: &str, exchange: &str) -> Producer {
+        Producer::try_connect(url, exchange).await.expect("the broker answers")
+    }
+
+    pub async fn try_connect(url: &str, exchange: &str) -> Result<Producer, lapin::Error> {
+        let connection = Connection::connect(url, ConnectionProperties::default()).await?;
+        let channel = connection.create_channel().await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        Ok(Producer { _connection: connection, channel, exchange: exchange.to_owned() })
+    }
+
+    /// Publishes jobs by message id; an error means that some may not have arrived, or all did.
+    pub async fn publish_all(
+        &self,
+        routing_key: &str,
+        jobs: &[(String, String)],
+    ) -> Result<(), lapin::Error> {
+        let mut confirms = Vec::new();
+        for (id, body) in jobs {
+            let properties =
+                BasicProperties::default().with_delivery_mode(2).with_message_id(id.as_str().into());
+            let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+            let publish = self.channel.basic_publish(
+                self.exchange.as_str().into(),
+                routing_key.into(),
+                options,
+                body.as_bytes(),
+                properties,
+            );
+            confirms.push(publish.await?);
+        }
+        for confirm in confirms {
+            confirm.await?;
+        }
+        Ok(())
+    }
+
+    /// Publishes one job and waits for its confirm; gives whether it was routed.
+    pub async fn publish(&self, routing_key: &str, message_id: Option<&str>, body: &[u8]) -> bool {
+        self.publish_as(routing_key, message_id, None, body).await
+    }
+
+    pub async fn publish_as(
+        &self,
+        routing_key: &str,
+        message_id: Option<&str>,
+        user: Option<&str>,
+        body: &[u8],
+    ) -> bool {
+        let mut properties = BasicProperties::default().with_delivery_mode(2);
+        if let Some(id) = message_id {
+            properties = properties.with_message_id(id.into());
+        }
+        if let Some(user) = user {
+            properties = properties.with_user_id(user.into());
+        }
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let confirm = self
+            .channel
+            .basic_publish(self.exchange.as_str().into(), routing_key.into(), options, body, properties)
+            .await
+            .expect("the job is written");
+        matches!(confirm.await.expect("the broker confirms"), Confirmation::Ack(None))
+    }
+}

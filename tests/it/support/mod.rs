@@ -1,0 +1,29 @@
+//! What every integration test stands on.
+//!
+//! `bed` is one test's world, `company` its policies, `wait` the only place that waits.
+
+pub mod bed;
+pub mod broker;
+pub mod company;
+pub mod process;
+pub mod stack;
+pub mod wait;
+
+pub use bed::Bed;
+
+use postrider::{
+    intake::{Arrival, arrival::Door},
+    message::Source,
+};
+
+/// A job as it would come over AMQP from nobody in particular.
+pub fn arrival(slug: &str, body: &[u8]) -> Arrival {
+    Arrival {
+        body: body.to_vec(),
+        company: Some(slug.to_owned()),
+        routing: format!("requests.{slug}"),
+        door: Door::Amqp { user: None },
+        key: None,
+        source: Source::Automatic,
+    }
+}

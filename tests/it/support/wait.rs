@@ -1,0 +1,49 @@
+//! The only place of the tests that waits: for a condition, with a deadline that fails loudly.
+//!
+//! The ledger has no signal for everything, so conditions are asked again every few milliseconds.
+
+use std::{future::Future, time::Duration};
+
+/// Long enough for a busy machine; a test that needs longer says so.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until `condition` gives something.
+pub async fn until_some<T, F>(what: &str, condition: impl Fn() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    until_some_within(PATIENCE, what, condition).await
+}
+
+/// The same with another patience.
+pub async fn until_some_within<T, F>(patience: Duration, what: &str, condition: impl Fn() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let asked = tokio::time::timeout(patience, async {
+        loop {
+            if let Some(found) = condition().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    asked.await.unwrap_or_else(|_| panic!("waited {patience:?} in vain until {what}"))
+}
+
+/// Waits until `condition` holds.
+pub async fn until<F>(what: &str, condition: impl Fn() -> F)
+where
+    F: Future<Output = bool>,
+{
+    until_some(what, || {
+        let asked = condition();
+        async move { asked.await.then_some(()) }
+    })
+    .await;
+}
+
+/// Lets time pass on purpose, where the passing of time is what is tested.
+pub async fn let_pass(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
