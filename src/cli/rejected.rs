@@ -1,12 +1,350 @@
-//! stub
-//! stub
-use crate::config::Config;
+//! `postrider rejected`: jobs that were refused, why, and another try.
+//!
+//! A replay takes the same way as a delivery, spoken by an operator: same rules, same key, so that a job
+//! that got in meanwhile is not asked twice. Bodies are personal data and shown only when asked for.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{
+    cli::output::{self, Table, fields, moment, time},
+    clock,
+    config::Config,
+    directory::Directory,
+    intake::{Acceptor, Answer, Arrival, arrival::Door, hand_over::HandOver},
+    ledger::{
+        Ledger,
+        rejected::{RejectedJob, RejectedRow},
+    },
+    lifecycle::State,
+    message::{Problem, Source},
+    startup,
+};
+
+use super::{publish::read, requests::company_named};
+
+/// Look at jobs that were refused, and replay one.
 #[derive(Debug, clap::Subcommand)]
 pub enum Rejected {
-    List,
+    /// List refused jobs, the latest first.
+    List {
+        /// Only this company's.
+        #[arg(long, value_name = "SLUG")]
+        company: Option<String>,
+        /// Also those that were replayed.
+        #[arg(long)]
+        all: bool,
+        /// Most jobs shown.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
+        limit: i64,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one refused job with all its problems.
+    Show {
+        /// The id of the refusal.
+        id: Uuid,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        /// Print the job's body: alone and as it came, or within the JSON.
+        #[arg(long)]
+        body: bool,
+    },
+    /// Hand a refused job in again.
+    Replay {
+        /// The id of the refusal.
+        id: Uuid,
+        /// A corrected body to hand in instead, or `-` for standard input.
+        #[arg(long, value_name = "FILE")]
+        body: Option<PathBuf>,
+        /// The company whose job it is, where its routing key does not say so.
+        #[arg(long, value_name = "SLUG")]
+        company: Option<String>,
+    },
 }
+
 impl Rejected {
-    pub async fn run(self, _c: Config) -> anyhow::Result<()> {
-        Ok(())
+    pub async fn run(self, config: Config) -> anyhow::Result<()> {
+        let ledger = startup::admin_ledger(&config)?;
+        ledger.check_schema().await?;
+        match self {
+            Rejected::List { company, all, limit, json } => {
+                let company = company_named(&ledger, company.as_deref()).await?;
+                let rows = ledger.rejected_list(company, all, limit).await?;
+                if json { output::json(&rows) } else { table(&rows).print() }
+            }
+            Rejected::Show { id, json, body } => show(&find(&ledger, id).await?, json, body),
+            Rejected::Replay { id, body, company } => {
+                let job = find(&ledger, id).await?;
+                let arrival = arrival(job, body.as_ref().map(read).transpose()?, company)?;
+                replay(&config, &ledger, id, arrival).await
+            }
+        }
+    }
+}
+
+/// A refused job as programs read it.
+#[derive(Debug, Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    row: &'a RejectedRow,
+    message_key: Option<&'a str>,
+    body_sha256: String,
+    /// Only where asked for; what is no UTF-8 in it is replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+}
+
+async fn find(ledger: &Ledger, id: Uuid) -> anyhow::Result<RejectedJob> {
+    let job = ledger.rejected_show(id).await?;
+    job.with_context(|| format!("no rejected job has the id {id}; `postrider rejected list` shows them"))
+}
+
+fn table(rows: &[RejectedRow]) -> Table<8> {
+    let mut table = Table::new([
+        "Rejected",
+        "Company",
+        "Routing",
+        "Last seen",
+        "Times",
+        "Bytes",
+        "Replayed as",
+        "Problems",
+    ]);
+    for row in rows {
+        table.row([
+            row.id.to_string(),
+            row.company.clone().unwrap_or_default(),
+            row.routing.clone(),
+            time(row.last_seen_at),
+            row.times.to_string(),
+            row.body_bytes.to_string(),
+            replayed(row),
+            briefly(&row.problems),
+        ]);
+    }
+    table
+}
+
+fn replayed(row: &RejectedRow) -> String {
+    match (row.replayed_as, row.replayed_at) {
+        (Some(request), _) => request.to_string(),
+        (None, Some(at)) => time(at),
+        (None, None) => String::new(),
+    }
+}
+
+/// The first problem, and how many more there are.
+fn briefly(problems: &[Problem]) -> String {
+    match problems {
+        [] => String::new(),
+        [only] => sentence(only),
+        [first, more @ ..] => format!("{} (and {} more)", sentence(first), more.len()),
+    }
+}
+
+fn sentence(problem: &Problem) -> String {
+    match problem.path.as_str() {
+        "" => format!("{}: {}", problem.code, problem.message),
+        path => format!("{path}: {}: {}", problem.code, problem.message),
+    }
+}
+
+fn show(job: &RejectedJob, json: bool, body: bool) -> anyhow::Result<()> {
+    let absent = "its body was too large to keep; only its length and hash are known";
+    if json {
+        let text = job.body.as_ref().filter(|_| body).map(|body| String::from_utf8_lossy(body).into_owned());
+        let sha256 = hex::encode(&job.body_sha256);
+        let key = job.message_key.as_deref();
+        return output::json(&Shown { row: &job.row, message_key: key, body_sha256: sha256, body: text });
+    }
+    match (&job.body, body) {
+        (Some(body), true) if std::io::IsTerminal::is_terminal(&std::io::stdout()) => {
+            let lines: Vec<String> = String::from_utf8_lossy(body).lines().map(output::clean).collect();
+            output::put(&format!("{}\n", lines.join("\n")))
+        }
+        (Some(body), true) => output::put_bytes(body),
+        (None, true) => bail!(absent),
+        (_, false) => output::put(&facts(job, clock::wall())),
+    }
+}
+
+fn facts(job: &RejectedJob, now: DateTime<Utc>) -> String {
+    let row = &job.row;
+    let mut text = fields(&[
+        ("Rejected", row.id.to_string()),
+        ("Company", row.company.clone().unwrap_or_default()),
+        ("Routing", row.routing.clone()),
+        ("Through", row.source.clone()),
+        ("Message key", job.message_key.clone().unwrap_or_default()),
+        ("First seen", moment(row.received_at, now)),
+        ("Last seen", moment(row.last_seen_at, now)),
+        ("Times", row.times.to_string()),
+        ("Bytes", row.body_bytes.to_string()),
+        ("SHA-256", hex::encode(&job.body_sha256)),
+        ("Replayed", row.replayed_at.map(|at| moment(at, now)).unwrap_or_default()),
+        ("Replayed as", row.replayed_as.map(|request| request.to_string()).unwrap_or_default()),
+    ]);
+    let mut problems = Table::new(["Field", "Problem", "What to do"]);
+    for problem in &row.problems {
+        problems.row([problem.path.clone(), problem.code.clone(), problem.message.clone()]);
+    }
+    text.push('\n');
+    text.push_str(&problems.render(output::colour()));
+    text
+}
+
+/// The job as its operator hands it in.
+fn arrival(job: RejectedJob, corrected: Option<Vec<u8>>, company: Option<String>) -> anyhow::Result<Arrival> {
+    if let Some(request) = job.row.replayed_as {
+        bail!("it was replayed before, as request {request}");
+    }
+    let of_key = job.row.routing.strip_prefix("requests.").filter(|slug| !slug.contains('.'));
+    let Some(company) = company.or_else(|| of_key.map(str::to_owned)).or(job.row.company) else {
+        bail!("its routing key {:?} names no company; say whose job it is with --company", job.row.routing);
+    };
+    let Some(body) = corrected.or(job.body) else {
+        bail!("its body was too large to keep; hand in a smaller one with --body");
+    };
+    Ok(Arrival {
+        body,
+        company: Some(company),
+        routing: job.row.routing,
+        door: Door::Operator,
+        key: job.message_key,
+        source: Source::Automatic,
+    })
+}
+
+async fn replay(config: &Config, ledger: &Ledger, id: Uuid, arrival: Arrival) -> anyhow::Result<()> {
+    let acceptor = Acceptor {
+        ledger: ledger.clone(),
+        directory: Directory::load(ledger.clone()).await?,
+        keys: startup::keys(config)?,
+        hand_over: HandOver { lanes: None, worker: clock::random_id(), lease: config.lease() },
+        trust_routing_key: config.amqp.trust_routing_key,
+    };
+    let answers = acceptor.accept(&[arrival]).await?;
+    let answer = answers.into_iter().next().context("the job got no answer")?;
+    if let Answer::Accepted { id: request, .. } | Answer::Duplicate { id: request, .. } = &answer {
+        ledger.rejected_replayed(id, Some(*request)).await?;
+    }
+    output::put(&told(answer)?)
+}
+
+fn told(answer: Answer) -> anyhow::Result<String> {
+    let status = |state: State| state.status().word();
+    // The id of a refusal seen before is not this one's, so it is not told.
+    match answer {
+        Answer::Accepted { id, state } => Ok(format!("accepted as request {id}: {}\n", status(state))),
+        Answer::Duplicate { id, state } => {
+            Ok(format!("it was accepted before, as request {id}: {}\n", status(state)))
+        }
+        Answer::Rejected { problems, .. } => {
+            let lines: Vec<String> =
+                problems.iter().map(|problem| format!("  {}", output::clean(&sentence(problem)))).collect();
+            bail!("still rejected:\n{}", lines.join("\n"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(routing: &str) -> RejectedJob {
+        let at = DateTime::UNIX_EPOCH;
+        let row = RejectedRow {
+            id: Uuid::from_u128(5),
+            company: None,
+            routing: routing.into(),
+            source: "amqp".into(),
+            received_at: at,
+            last_seen_at: at,
+            times: 2,
+            body_bytes: 2,
+            problems: vec![
+                Problem::new("customer.email", "bad_email", "write it as local@domain"),
+                Problem::new("", "unknown_company", "no company has that slug"),
+            ],
+            replayed_at: None,
+            replayed_as: None,
+        };
+        RejectedJob {
+            row,
+            message_key: Some("m-1".into()),
+            body: Some(b"{}".to_vec()),
+            body_sha256: vec![0xab],
+        }
+    }
+
+    #[test]
+    fn a_replay_speaks_for_the_company_of_its_routing_key_under_the_same_key() {
+        let arrival = arrival(job("requests.acme"), None, None).expect("can be replayed");
+        assert_eq!((arrival.company.as_deref(), arrival.key.as_deref()), (Some("acme"), Some("m-1")));
+        assert_eq!((arrival.door, arrival.body.as_slice()), (Door::Operator, b"{}".as_slice()));
+    }
+
+    #[test]
+    fn the_operator_may_name_the_company_and_correct_the_body() {
+        let arrival =
+            arrival(job("reqests.acme"), Some(b"{ }".to_vec()), Some("other".into())).expect("replayable");
+        assert_eq!((arrival.company.as_deref(), arrival.body.as_slice()), (Some("other"), b"{ }".as_slice()));
+    }
+
+    #[test]
+    fn what_cannot_be_replayed_says_what_is_missing() {
+        let problem = |job, company: Option<&str>| {
+            arrival(job, None, company.map(str::to_owned)).expect_err("cannot be replayed").to_string()
+        };
+        assert!(problem(job("requests.a.b"), None).contains("--company"));
+        assert!(problem(RejectedJob { body: None, ..job("requests.acme") }, None).contains("--body"));
+        let mut done = job("requests.acme");
+        done.row.replayed_as = Some(Uuid::from_u128(9));
+        assert!(problem(done, None).contains("00000000-0000-0000-0000-000000000009"));
+    }
+
+    #[test]
+    fn the_list_shows_the_first_problem_and_counts_the_rest() {
+        insta::assert_snapshot!(table(&[job("requests.acme").row]).render(false), @r#"
+        Rejected                              Company  Routing        Last seen             Times  Bytes  Replayed as  Problems
+        00000000-0000-0000-0000-000000000005  -        requests.acme  1970-01-01T00:00:00Z      2      2  -            customer.email: bad_email: write it as local@domain (and 1 more)
+        "#);
+    }
+
+    #[test]
+    fn show_names_every_problem_and_no_body() {
+        insta::assert_snapshot!(facts(&job("requests.acme"), DateTime::UNIX_EPOCH), @r#"
+        Rejected     00000000-0000-0000-0000-000000000005
+        Routing      requests.acme
+        Through      amqp
+        Message key  m-1
+        First seen   1970-01-01T00:00:00Z (now)
+        Last seen    1970-01-01T00:00:00Z (now)
+        Times        2
+        Bytes        2
+        SHA-256      ab
+
+        Field           Problem          What to do
+        customer.email  bad_email        write it as local@domain
+        -               unknown_company  no company has that slug
+        "#);
+    }
+
+    #[test]
+    fn a_job_still_rejected_lists_all_its_problems() {
+        let problems = job("requests.acme").row.problems;
+        let error = told(Answer::Rejected { id: Uuid::from_u128(6), problems }).expect_err("is an error");
+        insta::assert_snapshot!(error, @r#"
+        still rejected:
+          customer.email: bad_email: write it as local@domain
+          unknown_company: no company has that slug
+        "#);
     }
 }

@@ -65,11 +65,11 @@ async fn begin(shared: &Arc<Shared>, batch: Vec<Ready>, done: &mpsc::Sender<Done
 async fn take_back(shared: &Shared, batch: Vec<Ready>) {
     let settlements: Vec<Settlement> = batch.iter().map(|item| not_called(&item.claim)).collect();
     let claims: Vec<Claim> = batch.into_iter().map(|item| item.claim).collect();
-    let keys: Vec<_> = claims.iter().map(Claim::key).collect();
+    let places: Vec<_> = claims.iter().map(|claim| (claim.message, claim.epoch, claim.due_at)).collect();
     loop {
         let taken = async {
             shared.ledger.settle(&settlements, &[]).await?;
-            shared.ledger.release(&keys, shared.schedule.lane_delay.as_secs_f64().min(5.0)).await
+            shared.ledger.release(&places).await
         };
         match taken.await {
             Ok(()) => break,
@@ -115,7 +115,7 @@ async fn resolve(shared: Arc<Shared>, claims: Vec<Claim>) {
         let epoch = epochs[&message];
         match standstill(&standing) {
             Standstill::NotOurs => {}
-            Standstill::Again => again.push((message, epoch)),
+            Standstill::Again => again.push((message, epoch, standing.now)),
             Standstill::End(signal, reason) => {
                 let next = transition(State::Waiting, signal);
                 metrics::counter!(names::CONCLUDED, "reason" => reason.word()).increment(1);
@@ -127,7 +127,7 @@ async fn resolve(shared: Arc<Shared>, claims: Vec<Claim>) {
         tracing::warn!(%error, "fenced messages could not be ended; they come again");
         return;
     }
-    if let Err(error) = shared.ledger.release(&again, 0.0).await {
+    if let Err(error) = shared.ledger.release(&again).await {
         tracing::warn!(%error, "claims could not be given back; their lease will lapse");
         return;
     }

@@ -69,6 +69,9 @@ impl Claimer {
         let mut wishes = Vec::new();
         for lane in lanes.values() {
             lane.gauge();
+            if lane.take_rewound() {
+                self.floors.remove(&lane.account);
+            }
             let room = lane.room(self.shared.lease);
             if room.is_empty() {
                 lane.set_backlog(true);

@@ -54,6 +54,7 @@ pub struct Lane {
     limiter: DefaultDirectRateLimiter,
     breaker: Mutex<Breaker>,
     backlog: AtomicBool,
+    rewound: AtomicBool,
     calls: AtomicUsize,
     closing: watch::Sender<bool>,
 }
@@ -87,6 +88,7 @@ impl Lane {
             breaker: Mutex::new(Breaker::new(parts.thresholds)),
             // Until the first look at the ledger says otherwise, somebody may be waiting.
             backlog: AtomicBool::new(true),
+            rewound: AtomicBool::new(false),
             calls: AtomicUsize::new(0),
             closing: watch::Sender::new(false),
             settings: parts.settings,
@@ -107,17 +109,15 @@ impl Lane {
         self.queue.clone().try_reserve_owned().ok()
     }
 
-    /// Room for claims of the backlog: what can be sent within a third of a lease, as the breaker lets.
+    /// Room for claims of the backlog: what can be sent within a quarter of a lease, less what waits
+    /// here already, as the breaker lets. After a third of its lease a claim would be given back.
     #[must_use]
     pub fn room(&self, lease: Duration) -> Vec<Permit> {
-        let by_rate = (lease.as_secs_f64() / 3.0 * f64::from(self.settings.rate_per_sec)).max(1.0) as usize;
+        let by_rate = (lease.as_secs_f64() / 4.0 * f64::from(self.settings.rate_per_sec)).max(1.0) as usize;
+        let queued = self.queue.max_capacity() - self.queue.capacity();
         let most = match self.position() {
-            Position::Closed => by_rate.min(self.queue.capacity()),
-            Position::HalfOpen
-                if self.queue.capacity() == self.queue.max_capacity() && self.calls_now() == 0 =>
-            {
-                1
-            }
+            Position::Closed => by_rate.saturating_sub(queued),
+            Position::HalfOpen if queued == 0 && self.calls_now() == 0 => 1,
             Position::HalfOpen | Position::Open => 0,
         };
         std::iter::from_fn(|| self.queue.clone().try_reserve_owned().ok()).take(most).collect()
@@ -194,16 +194,17 @@ impl Lane {
             };
             // An open breaker hands everything queued back in one statement.
             if self.position() == Position::Open {
-                give_back(&shared, drain(&mut claims, claim)).await;
+                self.give_back(&shared, drain(&mut claims, claim)).await;
                 continue;
             }
             let slot = tokio::select! {
                 biased;
-                () = stopped(&mut closing) => { give_back(&shared, vec![claim]).await; break }
+                () = stopped(&mut closing) => { self.give_back(&shared, vec![claim]).await; break }
                 slot = self.turn() => slot,
             };
             if claim.is_stale(clock::monotonic(), shared.lease) {
-                give_back(&shared, vec![claim]).await;
+                // Slots or tokens come slower than was thought; who waits behind is as old or nearly so.
+                self.give_back(&shared, drain(&mut claims, claim)).await;
                 continue;
             }
             let Some(slot) = slot else { break };
@@ -217,7 +218,31 @@ impl Lane {
         while let Ok(claim) = claims.try_recv() {
             rest.push(claim);
         }
-        give_back(&shared, rest).await;
+        self.give_back(&shared, rest).await;
+    }
+
+    /// Gives unbegun claims back, at their old places in the line. Where the database is away the lease
+    /// lapses and says the same later.
+    async fn give_back(&self, shared: &Shared, claims: Vec<Claim>) {
+        if claims.is_empty() {
+            return;
+        }
+        let places: Vec<_> = claims.iter().map(|claim| (claim.message, claim.epoch, claim.due_at)).collect();
+        if let Err(error) = shared.ledger.release(&places).await {
+            tracing::warn!(%error, claims = places.len(), "claims could not be given back; their lease will lapse");
+            return;
+        }
+        self.set_backlog(true);
+        self.rewound.store(true, Ordering::Relaxed);
+        let done: Vec<_> = claims.iter().filter_map(|claim| claim.lease.count_off()).collect();
+        if let Err(error) = shared.ledger.drop_leases(&done).await {
+            tracing::debug!(%error, "an empty lease was left to the sweeper");
+        }
+    }
+
+    /// Whether something went back to an earlier place in the line since this was last asked.
+    pub fn take_rewound(&self) -> bool {
+        self.rewound.swap(false, Ordering::Relaxed)
     }
 
     /// A rate token and a free call slot.
@@ -244,22 +269,6 @@ fn drain(claims: &mut mpsc::Receiver<Claim>, first: Claim) -> Vec<Claim> {
         all.push(claim);
     }
     all
-}
-
-/// Gives unbegun claims back. Where the database is away the lease lapses and says the same later.
-async fn give_back(shared: &Shared, claims: Vec<Claim>) {
-    if claims.is_empty() {
-        return;
-    }
-    let keys: Vec<_> = claims.iter().map(Claim::key).collect();
-    if let Err(error) = shared.ledger.release(&keys, 0.0).await {
-        tracing::warn!(%error, claims = keys.len(), "claims could not be given back; their lease will lapse");
-        return;
-    }
-    let done: Vec<_> = claims.iter().filter_map(|claim| claim.lease.count_off()).collect();
-    if let Err(error) = shared.ledger.drop_leases(&done).await {
-        tracing::debug!(%error, "an empty lease was left to the sweeper");
-    }
 }
 
 /// The monotonic instant from which a call may no longer start.

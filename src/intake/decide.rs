@@ -11,7 +11,7 @@ use crate::{
     clock,
     company::Company,
     ledger::{accept::NewRequest, gather::StandsOut},
-    message::{Job, Problem, keys::IdentityKey},
+    message::{Employee, Job, Problem, keys::IdentityKey},
     rules::{self, Case, Facts, Holder, MemberFact, Placed, Root, suppression},
 };
 
@@ -65,7 +65,8 @@ pub fn decide(
             "another request of this company has that former_id; leave it out or send the right one";
         return Err(vec![Problem::new("former_id", "former_id_taken", message)]);
     }
-    let facts = facts(prepared, stands_out, now);
+    let facts =
+        Facts { recovery: root.is_some(), test: pending.test, ..facts(&job.employee, stands_out, now) };
     let case = Case { job, company: &pending.company, placed, facts: &facts };
     let decision = rules::decide(&case)?;
     let lookup = person::lookup(keys, &pending.company, job, placed, pending.idem);
@@ -97,10 +98,10 @@ pub fn decide(
     })
 }
 
-fn facts(prepared: &Prepared, stands_out: Option<&StandsOut>, now: DateTime<Utc>) -> Facts {
+/// The facts about one job, but for what only its caller knows: whether it is a recovery, or a test.
+pub(super) fn facts(employee: &Employee, stands_out: Option<&StandsOut>, now: DateTime<Utc>) -> Facts {
     let blank = StandsOut { approved: true, ..StandsOut::default() };
     let known = stands_out.unwrap_or(&blank);
-    let employee = &prepared.job.employee;
     let member = match (stands_out, known.member_by_email, known.member_by_custom_id) {
         (None, _, _) => MemberFact::Found { approved: true },
         (_, None, _) if employee.email.is_some() => MemberFact::UnknownEmail,
@@ -115,7 +116,7 @@ fn facts(prepared: &Prepared, stands_out: Option<&StandsOut>, now: DateTime<Utc>
         member,
         block_bits: known.block_bits,
         holders: holders.collect(),
-        recovery: prepared.root.is_some(),
-        test: prepared.pending.test,
+        recovery: false,
+        test: false,
     }
 }

@@ -12,6 +12,9 @@ use lapin::{
 };
 
 const DELIVERY_LIMIT: i64 = 20;
+/// Looking at parked messages counts as deliveries, and over the limit the broker would drop them. As good
+/// as none: brokers from 4.0 on would put 20 where nothing is said, older ones refuse a negative number.
+const PARKED_DELIVERY_LIMIT: i64 = 1_000_000_000;
 
 /// The names of everything, from the one configured name.
 #[derive(Debug, Clone)]
@@ -59,14 +62,14 @@ impl Topology {
         exchange(connection, &unrouted, ExchangeKind::Fanout, &[]).await?;
         exchange(connection, &dead, ExchangeKind::Fanout, &[]).await?;
         exchange(connection, &self.name, ExchangeKind::Topic, &[("alternate-exchange", &unrouted)]).await?;
-        queue(connection, &unrouted, &[]).await?;
-        queue(connection, &self.parked(), &[("x-overflow", "reject-publish")]).await?;
+        queue(connection, &unrouted, &[], PARKED_DELIVERY_LIMIT).await?;
+        queue(connection, &self.parked(), &[("x-overflow", "reject-publish")], PARKED_DELIVERY_LIMIT).await?;
         let arguments = [
             ("x-dead-letter-exchange", dead.as_str()),
             ("x-dead-letter-strategy", "at-least-once"),
             ("x-overflow", "reject-publish"),
         ];
-        queue(connection, &self.requests(), &arguments).await?;
+        queue(connection, &self.requests(), &arguments, DELIVERY_LIMIT).await?;
         let channel = connection.create_channel().await.context("open a channel")?;
         bind(&channel, &unrouted, &unrouted, "").await?;
         bind(&channel, &self.parked(), &dead, "").await?;
@@ -96,13 +99,16 @@ async fn exchange(
     Ok(())
 }
 
-async fn queue(connection: &Connection, name: &str, arguments: &[(&str, &str)]) -> anyhow::Result<()> {
+async fn queue(
+    connection: &Connection,
+    name: &str,
+    arguments: &[(&str, &str)],
+    delivery_limit: i64,
+) -> anyhow::Result<()> {
     let options = |passive| QueueDeclareOptions { passive, durable: true, ..QueueDeclareOptions::default() };
     let mut table = table(arguments);
     table.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
-    if !arguments.is_empty() {
-        table.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(DELIVERY_LIMIT));
-    }
+    table.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(delivery_limit));
     let channel = connection.create_channel().await.context("open a channel")?;
     if let Err(error) = channel.queue_declare(name.into(), options(false), table).await {
         let channel = connection.create_channel().await.context("open a channel")?;

@@ -53,7 +53,7 @@ impl Ledger {
 }
 
 /// Ids and epochs in key order, the order in which every statement locks.
-pub(super) fn sorted(claims: &[(MessageId, i32)]) -> (Vec<Uuid>, Vec<i32>) {
+fn sorted(claims: &[(MessageId, i32)]) -> (Vec<Uuid>, Vec<i32>) {
     let mut claims: Vec<(MessageId, i32)> = claims.to_vec();
     claims.sort_unstable();
     claims.into_iter().map(|(message, epoch)| (message.0, epoch)).unzip()

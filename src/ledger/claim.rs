@@ -5,7 +5,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, accept::LeaseTerms, begin::sorted, retrying};
+use super::{Ledger, LedgerError, accept::LeaseTerms, retrying};
 use crate::message::{AccountId, CompanyId, Medium, MessageId};
 
 /// How much to claim from one lane, and from which due time on.
@@ -88,12 +88,15 @@ impl Ledger {
             .collect()
     }
 
-    /// Gives claims back that were not begun; due again after `wait_secs`.
-    pub async fn release(&self, claims: &[(MessageId, i32)], wait_secs: f64) -> Result<(), LedgerError> {
-        let (ids, epochs) = sorted(claims);
-        let waits = vec![wait_secs; ids.len()];
+    /// Gives claims back that were not begun; each is due again at the time that comes with it.
+    pub async fn release(&self, claims: &[(MessageId, i32, DateTime<Utc>)]) -> Result<(), LedgerError> {
+        let mut claims = claims.to_vec();
+        claims.sort_unstable();
+        let ids: Vec<Uuid> = claims.iter().map(|claim| claim.0.0).collect();
+        let epochs: Vec<i32> = claims.iter().map(|claim| claim.1).collect();
+        let times: Vec<DateTime<Utc>> = claims.iter().map(|claim| claim.2).collect();
         retrying(|| async {
-            sqlx::query_file!("src/ledger/sql/release.sql", &ids, &epochs, &waits).execute(&self.pool).await
+            sqlx::query_file!("src/ledger/sql/release.sql", &ids, &epochs, &times).execute(&self.pool).await
         })
         .await?;
         Ok(())

@@ -5,6 +5,8 @@
 
 mod support;
 
+mod backlog;
+mod broker;
 mod delivery;
 mod jobs;
 mod outages;

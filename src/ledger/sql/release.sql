@@ -1,12 +1,12 @@
--- Give claims back that were not begun: due again, nobody's.
-with u as (select * from unnest($1::uuid[], $2::int[], $3::float8[]) as t(id, epoch, wait_secs)),
+-- Give claims back that were not begun: nobody's, and due again at their places in the line.
+with u as (select * from unnest($1::uuid[], $2::int[], $3::timestamptz[]) as t(id, epoch, at)),
 freed as (
     update message m set epoch = m.epoch + 1
-    from (select m.id, u.wait_secs from u join message m on m.id = u.id
+    from (select m.id, u.at from u join message m on m.id = u.id
           where m.epoch = u.epoch and m.state = 0 and m.paused_at is null order by m.id for no key update of m) f
     where m.id = f.id
-    returning m.id, m.account, m.expires_at, f.wait_secs
+    returning m.id, m.account, m.expires_at, f.at
 )
 insert into due (message, kind, lane, at, expires_at)
-select id, 0, account, now() + make_interval(secs => wait_secs), expires_at from freed where account is not null
+select id, 0, account, at, expires_at from freed where account is not null
 on conflict (message) do nothing

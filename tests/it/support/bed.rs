@@ -263,7 +263,12 @@ impl Bed {
 
     /// Waits until there are `count` requests and each has the status.
     pub async fn all_are(&self, count: usize, status: &str) -> Vec<Standing> {
-        wait::until_some(&format!("{count} requests are {status}"), || async {
+        self.all_within(count, status, wait::PATIENCE).await
+    }
+
+    /// The same with another patience.
+    pub async fn all_within(&self, count: usize, status: &str, patience: Duration) -> Vec<Standing> {
+        wait::until_some_within(patience, &format!("{count} requests are {status}"), || async {
             let standings = self.standings().await;
             (standings.len() == count && standings.iter().all(|one| one.status == status))
                 .then_some(standings)

@@ -1,0 +1,262 @@
+//! `postrider requests list`: the table that people know, newest first.
+//!
+//! The columns are a promise: sent to, address, medium, sent by, date sent, status, retries (follow-ups),
+//! and beside them attempts, reason and the request's id. JSON has one object per request with the same
+//! in snake case.
+
+use chrono::{DateTime, Utc};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{
+    cli::output::{self, Table, time},
+    clock,
+    ledger::{
+        Ledger,
+        requests::{ListRow, ListWish},
+    },
+    lifecycle::{State, Status},
+    message::Medium,
+};
+
+use super::standing::{Standing, address, sent_by};
+
+/// List requests, newest first.
+#[derive(Debug, clap::Args)]
+pub struct List {
+    /// Only this company's.
+    #[arg(long, value_name = "SLUG")]
+    company: Option<String>,
+    /// Only with this status; may be given several times.
+    #[arg(long, value_delimiter = ',', value_parser = status_parser())]
+    status: Vec<Status>,
+    /// Most requests shown.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
+    limit: i64,
+    /// Go on before this request, the last of the list before.
+    #[arg(long, value_name = "ID")]
+    before: Option<Uuid>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One request as programs read it.
+#[derive(Debug, Serialize)]
+struct Line {
+    request_id: Uuid,
+    company: String,
+    sent_to: Option<String>,
+    address: Option<String>,
+    medium: Option<Medium>,
+    sent_by: Option<String>,
+    date_sent: Option<DateTime<Utc>>,
+    status: Status,
+    /// Within `queued`: waiting, sending or unknown.
+    detail: Option<&'static str>,
+    paused: bool,
+    reason: Option<String>,
+    /// Follow-ups to the same customer.
+    retries: i64,
+    /// Calls to the provider.
+    attempts: i16,
+    first_due_at: DateTime<Utc>,
+    delivered_at: Option<DateTime<Utc>>,
+    brand: String,
+    channel: String,
+    created_at: DateTime<Utc>,
+}
+
+impl List {
+    pub(super) async fn run(self, ledger: &Ledger) -> anyhow::Result<()> {
+        let wish = ListWish {
+            company: super::company_named(ledger, self.company.as_deref()).await?,
+            states: states(&self.status),
+            before: self.before,
+            max: self.limit,
+        };
+        let rows = ledger.list(&wish).await?;
+        if self.json {
+            let lines: Vec<Line> = rows.into_iter().map(Line::from).collect();
+            return output::json(&lines);
+        }
+        table(&rows, clock::wall()).print()?;
+        if let Some(last) = rows.last().filter(|_| rows.len() as i64 == self.limit) {
+            eprintln!("there may be more: --before {}", last.id);
+        }
+        Ok(())
+    }
+}
+
+fn status_parser() -> impl TypedValueParser<Value = Status> {
+    PossibleValuesParser::new(Status::ALL.map(Status::word))
+        .map(|word| Status::from_word(&word).expect("only the words of statuses are possible values"))
+}
+
+/// The stored states behind status words; none means all.
+fn states(wanted: &[Status]) -> Vec<State> {
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    State::ALL.into_iter().filter(|state| wanted.contains(&state.status())).collect()
+}
+
+fn table(rows: &[ListRow], now: DateTime<Utc>) -> Table<10> {
+    let mut table = Table::new([
+        "Sent to",
+        "Address",
+        "Medium",
+        "Sent by",
+        "Date sent",
+        "Status",
+        "Retries",
+        "Attempts",
+        "Reason",
+        "Request",
+    ]);
+    let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+    for row in rows {
+        let standing = Standing {
+            state: row.state,
+            paused: row.paused,
+            attempts: row.attempts,
+            due_at: Some(row.due_at),
+        };
+        table.row([
+            text(row.customer.name.as_deref()),
+            text(address(&row.customer, row.medium)),
+            text(row.medium.map(Medium::word)),
+            text(sent_by(&row.employee)),
+            row.sent_at.map(time).unwrap_or_default(),
+            standing.text(now),
+            row.follow_ups.to_string(),
+            row.attempts.to_string(),
+            text(row.reason.as_deref()),
+            row.id.to_string(),
+        ]);
+    }
+    table
+}
+
+impl From<ListRow> for Line {
+    fn from(row: ListRow) -> Line {
+        Line {
+            request_id: row.id,
+            company: row.company,
+            address: address(&row.customer, row.medium).map(str::to_owned),
+            sent_to: row.customer.name,
+            medium: row.medium,
+            sent_by: sent_by(&row.employee).map(str::to_owned),
+            date_sent: row.sent_at,
+            status: row.state.status(),
+            detail: row.state.detail(),
+            paused: row.paused && row.state.detail().is_some(),
+            reason: row.reason,
+            retries: row.follow_ups,
+            attempts: row.attempts,
+            first_due_at: row.due_at,
+            delivered_at: row.delivered_at,
+            brand: row.brand,
+            channel: row.channel,
+            created_at: row.created_at,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Customer, Employee};
+    use chrono::Duration;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        list: List,
+    }
+
+    fn row(state: State) -> ListRow {
+        let now = DateTime::UNIX_EPOCH;
+        ListRow {
+            id: Uuid::from_u128(7),
+            company: "acme".into(),
+            customer: Customer {
+                name: Some("Jane Doe".into()),
+                email: Some("jane@x.example".into()),
+                phone: Some("+15550100".into()),
+                custom_id: None,
+            },
+            employee: Employee { email: None, custom_id: Some("e-7".into()) },
+            medium: Some(Medium::Sms),
+            state,
+            reason: None,
+            attempts: 2,
+            follow_ups: 1,
+            paused: false,
+            sent_at: Some(now),
+            delivered_at: None,
+            due_at: now - Duration::hours(1),
+            brand: "gold".into(),
+            channel: "phone".into(),
+            created_at: now,
+        }
+    }
+
+    #[test]
+    fn the_table_has_the_columns_that_people_know() {
+        assert_eq!(
+            table(&[row(State::Delivered)], DateTime::UNIX_EPOCH).render(false),
+            "Sent to   Address    Medium  Sent by  Date sent             Status     Retries  Attempts  Reason  Request\n\
+             Jane Doe  +15550100  sms     e-7      1970-01-01T00:00:00Z  delivered        1         2  -       \
+             00000000-0000-0000-0000-000000000007\n"
+        );
+    }
+
+    #[test]
+    fn programs_get_stable_keys() {
+        let line = serde_json::to_value(Line::from(row(State::Unknown))).expect("plain data");
+        let keys: Vec<&String> = line.as_object().expect("an object").keys().collect();
+        assert_eq!(
+            keys,
+            [
+                "address",
+                "attempts",
+                "brand",
+                "channel",
+                "company",
+                "created_at",
+                "date_sent",
+                "delivered_at",
+                "detail",
+                "first_due_at",
+                "medium",
+                "paused",
+                "reason",
+                "request_id",
+                "retries",
+                "sent_by",
+                "sent_to",
+                "status",
+            ]
+        );
+        assert_eq!((line["status"].as_str(), line["detail"].as_str()), (Some("queued"), Some("unknown")));
+    }
+
+    #[test]
+    fn a_status_word_stands_for_all_its_states() {
+        assert_eq!(states(&[Status::Queued]), [State::Waiting, State::Sending, State::Unknown]);
+        assert_eq!(states(&[Status::Failed, Status::Sent]), [State::Sent, State::Concluded, State::Failed]);
+        assert!(states(&[]).is_empty(), "none wanted means all");
+    }
+
+    #[test]
+    fn statuses_may_be_repeated_and_an_unknown_one_is_refused_by_name() {
+        let parsed =
+            Command::try_parse_from(["x", "--status", "queued", "--status", "failed,sent"]).expect("parses");
+        assert_eq!(parsed.list.status, [Status::Queued, Status::Failed, Status::Sent]);
+        let error = Command::try_parse_from(["x", "--status", "lost"]).expect_err("is refused");
+        assert!(error.to_string().contains("suppressed"), "{error}");
+    }
+}

@@ -1,0 +1,92 @@
+//! `postrider requests`: what became of requests, why, and what a person may do to one.
+//!
+//! `list` shows the columns that people know, `show` one request with its timeline, `why` each rule's word
+//! and what happened since; `act` pauses, resumes and cancels. `standing` words a message's state for all
+//! of them. A command that found nothing to do ends with status 1 and says why.
+
+mod act;
+mod list;
+mod reasons;
+mod show;
+mod since;
+mod standing;
+mod why;
+
+use anyhow::bail;
+use uuid::Uuid;
+
+use crate::{
+    config::Config,
+    ledger::{Ledger, requests::RequestDetail},
+    message::CompanyId,
+    startup,
+};
+
+/// Look at requests, and pause, resume or cancel one.
+#[derive(Debug, clap::Subcommand)]
+pub enum Requests {
+    /// List requests, newest first.
+    List(list::List),
+    /// Show everything about one request, with its timeline.
+    Show(Look),
+    /// Say what each rule found, what happened since, and when it could pass.
+    Why(Look),
+    /// Stop a queued request until it is resumed; it still expires.
+    Pause(One),
+    /// Let a paused request go on, if the rules still let it.
+    Resume(One),
+    /// Take back a request that is not yet handed over.
+    Cancel(One),
+}
+
+/// One request to look at.
+#[derive(Debug, clap::Args)]
+pub struct Look {
+    /// The request's id.
+    id: Uuid,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One request to act on.
+#[derive(Debug, clap::Args)]
+pub struct One {
+    /// The request's id.
+    id: Uuid,
+}
+
+impl Requests {
+    pub async fn run(self, config: Config) -> anyhow::Result<()> {
+        let ledger = startup::admin_ledger(&config)?;
+        ledger.check_schema().await?;
+        match self {
+            Requests::List(list) => list.run(&ledger).await,
+            Requests::Show(look) => show::run(&ledger, look.id, look.json).await,
+            Requests::Why(look) => why::run(&config, &ledger, look.id, look.json).await,
+            Requests::Pause(one) => act::pause(&ledger, one.id).await,
+            Requests::Resume(one) => act::resume(&config, &ledger, one.id).await,
+            Requests::Cancel(one) => act::cancel(&ledger, one.id).await,
+        }
+    }
+}
+
+/// The company of a `--company`, where one is given.
+pub(super) async fn company_named(ledger: &Ledger, slug: Option<&str>) -> anyhow::Result<Option<CompanyId>> {
+    let Some(slug) = slug else { return Ok(None) };
+    match ledger.company_id(slug).await? {
+        Some(company) => Ok(Some(company)),
+        None => bail!("no company has the slug {slug:?}; `postrider company apply` makes one from its file"),
+    }
+}
+
+async fn find(ledger: &Ledger, id: Uuid) -> anyhow::Result<RequestDetail> {
+    match ledger.show(id).await? {
+        Some(detail) => Ok(detail),
+        None => Err(unknown(id)),
+    }
+}
+
+fn unknown(id: Uuid) -> anyhow::Error {
+    anyhow::anyhow!("no request has the id {id}; `postrider requests list` shows the latest")
+}

@@ -1,0 +1,100 @@
+//! What happened to a request after its decision, and when it, or a new job, could pass.
+//!
+//! PURE words over what the ledger holds of the message. `why` prints them beside the rules' findings.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::{
+    cli::output::{moment, time},
+    ledger::requests::RequestDetail,
+    lifecycle::{Reason, State},
+    rules::Decision,
+};
+
+use super::reasons::sentence;
+
+/// When it could go out, or a new job for the same customer could pass.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Next {
+    pub(super) at: Option<DateTime<Utc>>,
+    pub(super) text: String,
+}
+
+/// The reason for which the message was suppressed although the rules had let it pass.
+pub(super) fn later(detail: &RequestDetail, decision: &Decision) -> Option<Reason> {
+    let stored = Reason::from_word(detail.reason.as_deref()?)?;
+    (detail.state == State::Suppressed && decision.reason() != Some(stored)).then_some(stored)
+}
+
+/// What happened since, in words; `None` where nothing did.
+pub(super) fn since(detail: &RequestDetail, decision: &Decision) -> Option<String> {
+    let when = |at: Option<DateTime<Utc>>| at.map(|at| format!(" at {}", time(at))).unwrap_or_default();
+    let code = detail.code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default();
+    let reason = detail.reason.as_deref().map(|word| match Reason::from_word(word) {
+        Some(reason) => format!("{word}: {}", sentence(reason)),
+        None => word.to_owned(),
+    });
+    let because = reason.map(|reason| format!(", {reason}")).unwrap_or_default();
+    let attempt = detail.attempt;
+    let text = match detail.state {
+        State::Waiting if attempt == 0 => String::new(),
+        State::Waiting => format!("attempt {attempt}{} did not go out{because}{code}", when(detail.begun_at)),
+        State::Sending => format!("attempt {attempt} is under way, begun{}", when(detail.begun_at)),
+        State::Unknown => format!("attempt {attempt} was made{}{because}{code}", when(detail.begun_at)),
+        State::Sent => format!("attempt {attempt} was handed over{}", when(detail.begun_at)),
+        State::Delivered => format!("delivered{}, by attempt {attempt}", when(detail.delivered_at)),
+        State::Concluded | State::Failed => format!("failed{}{because}{code}", when(detail.ended_at)),
+        State::Suppressed => match later(detail, decision) {
+            Some(_) => format!("suppressed{}{because}", when(detail.ended_at)),
+            None => String::new(),
+        },
+        State::Canceled => format!("canceled{}{because}", when(detail.ended_at)),
+    };
+    let paused = detail.paused_at.map(|at| format!("paused by a person at {}", time(at)));
+    let told: Vec<String> =
+        [paused, Some(text).filter(|text| !text.is_empty())].into_iter().flatten().collect();
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
+/// The next time, of it or of a new job; `again` is the rules' word now, where they were asked.
+pub(super) fn next(detail: &RequestDetail, decision: &Decision, again: Option<&Decision>) -> Next {
+    let never = |text: &str| Next { at: None, text: text.to_owned() };
+    let at = |at: DateTime<Utc>, what: &str| Next {
+        at: Some(at),
+        text: format!("{what} {}", moment(at, detail.now)),
+    };
+    match detail.state {
+        State::Waiting if detail.paused_at.is_some() => {
+            never("when it is resumed: the rules are then asked again")
+        }
+        State::Waiting => at(detail.due_at.unwrap_or(detail.first_due_at).max(detail.now), "it goes out at"),
+        State::Sending => never("the attempt under way decides"),
+        State::Unknown => {
+            never("a receipt, or the end of the time for one, decides; no further attempt is made meanwhile")
+        }
+        State::Sent | State::Delivered => never("it went out; nothing is left to pass"),
+        State::Concluded | State::Failed | State::Canceled => {
+            never("it ended; only a new job could ask this customer")
+        }
+        State::Suppressed => {
+            let could = match later(detail, decision) {
+                None => decision.could_pass_at(),
+                Some(Reason::SuppressionPeriod | Reason::Overtaken) => match again {
+                    Some(again) => again.could_pass_at(),
+                    None => {
+                        return never(
+                            "a new job could pass after the suppression period of who asked instead",
+                        );
+                    }
+                },
+                Some(Reason::Expired) => Some(detail.now),
+                Some(_) => None,
+            };
+            match could {
+                Some(could) => at(could.max(detail.now), "a new job for this customer could pass at"),
+                None => never("a new job for this customer would not pass by itself, at any time"),
+            }
+        }
+    }
+}

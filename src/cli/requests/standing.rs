@@ -1,0 +1,120 @@
+//! Where a message stands, in words: the status that users know, with its detail.
+//!
+//! Only words: what a state means is `lifecycle`'s, what moves it is the ledger's.
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    cli::output::time,
+    lifecycle::State,
+    message::{Customer, Employee, Medium},
+};
+
+/// What the words depend on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing {
+    pub(super) state: State,
+    pub(super) paused: bool,
+    pub(super) attempts: i16,
+    /// When it is due, where that is known.
+    pub(super) due_at: Option<DateTime<Utc>>,
+}
+
+impl Standing {
+    /// Status and detail, as in `queued (waiting until …)`.
+    pub(super) fn text(self, now: DateTime<Utc>) -> String {
+        let word = self.state.status().word();
+        match self.detail(now) {
+            Some(detail) => format!("{word} ({detail})"),
+            None => word.to_owned(),
+        }
+    }
+
+    /// Held by a person; what ended while paused is not.
+    pub(super) fn is_paused(self) -> bool {
+        self.paused && self.state.detail().is_some()
+    }
+
+    fn detail(self, now: DateTime<Utc>) -> Option<String> {
+        let later = self.due_at.filter(|due_at| *due_at > now).map(time);
+        let detail = match (self.state.detail()?, self.paused, self.attempts, later) {
+            ("waiting", true, _, _) => "paused".to_owned(),
+            ("waiting", false, 0, Some(later)) => format!("waiting until {later}"),
+            ("waiting", false, _, Some(later)) => format!("waiting to retry at {later}"),
+            ("waiting", false, 1.., None) => "waiting to retry".to_owned(),
+            (word, true, _, _) => format!("{word}; paused after it"),
+            (word, false, _, _) => word.to_owned(),
+        };
+        Some(detail)
+    }
+}
+
+/// The address used, or that would have been: the medium's, else whichever there is.
+pub(super) fn address(customer: &Customer, medium: Option<Medium>) -> Option<&str> {
+    match medium {
+        Some(medium) => customer.address(medium),
+        None => Medium::ALL.into_iter().find_map(|medium| customer.address(medium)),
+    }
+}
+
+/// The team member, by email or else by custom id.
+pub(super) fn sent_by(employee: &Employee) -> Option<&str> {
+    employee.email.as_deref().or(employee.custom_id.as_deref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::Duration;
+
+    fn texts(state: State) -> [String; 4] {
+        let now = DateTime::UNIX_EPOCH;
+        let text = |paused, attempts, due_secs| {
+            Standing { state, paused, attempts, due_at: Some(now + Duration::seconds(due_secs)) }.text(now)
+        };
+        [text(false, 0, 60), text(false, 1, 60), text(false, 1, 0), text(true, 0, 60)]
+    }
+
+    #[test]
+    fn what_waits_says_for_what() {
+        assert_eq!(
+            texts(State::Waiting),
+            [
+                "queued (waiting until 1970-01-01T00:01:00Z)",
+                "queued (waiting to retry at 1970-01-01T00:01:00Z)",
+                "queued (waiting to retry)",
+                "queued (paused)",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_begun_message_keeps_its_word_and_tells_of_a_pause() {
+        for (state, word) in [(State::Sending, "sending"), (State::Unknown, "unknown")] {
+            let texts = texts(state);
+            assert_eq!(texts[0], format!("queued ({word})"));
+            assert_eq!(texts[3], format!("queued ({word}; paused after it)"));
+        }
+    }
+
+    #[test]
+    fn every_other_state_is_its_bare_status() {
+        for state in State::ALL.into_iter().filter(|state| state.detail().is_none()) {
+            for text in texts(state) {
+                assert_eq!(text, state.status().word());
+            }
+            assert!(!Standing { state, paused: true, attempts: 0, due_at: None }.is_paused(), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn the_address_is_the_one_used() {
+        let customer = Customer {
+            email: Some("jane@x.example".into()),
+            phone: Some("+1555".into()),
+            ..Customer::default()
+        };
+        assert_eq!(address(&customer, Some(Medium::Sms)), Some("+1555"));
+        assert_eq!(address(&customer, None), Some("jane@x.example"));
+    }
+}

@@ -1,0 +1,328 @@
+//! `postrider requests why`: what each rule found, what happened since, and when it could pass.
+//!
+//! The findings are the stored decision's, made when the request was accepted; they are never guessed
+//! anew. What happened since is the message's. Only of a request that lost its person to another one are
+//! the rules asked again, for the next time. The words for reasons are in `reasons`.
+
+use anyhow::Context;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{
+    cli::output::{self, Table, fields, moment},
+    config::Config,
+    directory::Directory,
+    intake::resume,
+    ledger::{Ledger, requests::RequestDetail},
+    lifecycle::{Reason, Status},
+    rules::{Decision, Finding, Verdict},
+    startup,
+};
+
+use super::{
+    reasons::sentence,
+    since::{Next, later, next, since},
+    standing::Standing,
+};
+
+/// The account of one request.
+#[derive(Debug, Serialize)]
+struct Why {
+    request_id: Uuid,
+    company: String,
+    status: Status,
+    detail: Option<&'static str>,
+    paused: bool,
+    reason: Option<String>,
+    verdict: &'static str,
+    verdict_reason: Option<Reason>,
+    decided_at: DateTime<Utc>,
+    policy_version: i32,
+    due_at: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+    rules: Vec<Rule>,
+    /// What happened after the decision, in words.
+    since: Option<String>,
+    next: Next,
+}
+
+/// One rule's finding.
+#[derive(Debug, Serialize)]
+struct Rule {
+    rule: String,
+    /// `pass` or `stop`.
+    finding: &'static str,
+    reason: Option<Reason>,
+    note: String,
+    could_pass_at: Option<DateTime<Utc>>,
+}
+
+pub(super) async fn run(config: &Config, ledger: &Ledger, id: Uuid, json: bool) -> anyhow::Result<()> {
+    let detail = super::find(ledger, id).await?;
+    let decision: Decision = serde_json::from_str(&detail.decision).context("read the stored decision")?;
+    let again = match later(&detail, &decision) {
+        Some(Reason::SuppressionPeriod | Reason::Overtaken) => asked_again(config, ledger, &detail).await,
+        _ => None,
+    };
+    let why = account(&detail, decision, again);
+    if json {
+        return output::json(&why);
+    }
+    output::put(&head(&why, Standing::of(&detail).text(detail.now), detail.now))?;
+    output::put("\n")?;
+    table(&why.rules, detail.now).print()?;
+    output::put(&format!("\n{}", tail(&why)))
+}
+
+/// The rules' word now. Needs the installation's secret; without it, nobody is asked.
+async fn asked_again(config: &Config, ledger: &Ledger, detail: &RequestDetail) -> Option<Decision> {
+    let keys = startup::keys(config).ok()?;
+    let directory = Directory::load(ledger.clone()).await.ok()?;
+    resume::decide_again(ledger, &directory, &keys, detail).await.ok()?.ok()
+}
+
+fn account(detail: &RequestDetail, decision: Decision, again: Option<Decision>) -> Why {
+    Why {
+        request_id: detail.id,
+        company: detail.slug.clone(),
+        status: detail.state.status(),
+        detail: detail.state.detail(),
+        paused: Standing::of(detail).is_paused(),
+        reason: detail.reason.clone(),
+        verdict: match decision.verdict {
+            Verdict::Send => "send",
+            Verdict::Suppress(_) => "suppress",
+        },
+        verdict_reason: decision.reason(),
+        since: since(detail, &decision),
+        next: next(detail, &decision, again.as_ref()),
+        decided_at: decision.decided_at,
+        policy_version: decision.policy_version,
+        due_at: decision.due_at,
+        expires_at: decision.expires_at,
+        rules: decision.trail.into_iter().map(Rule::from).collect(),
+    }
+}
+
+impl From<Finding> for Rule {
+    fn from(finding: Finding) -> Rule {
+        Rule {
+            rule: finding.rule,
+            finding: if finding.stops.is_some() { "stop" } else { "pass" },
+            reason: finding.stops,
+            note: finding.note,
+            could_pass_at: finding.passes_at,
+        }
+    }
+}
+
+fn head(why: &Why, status: String, now: DateTime<Utc>) -> String {
+    let verdict = match why.verdict_reason {
+        None => format!("send, due {}", moment(why.due_at, now)),
+        Some(reason) => format!("suppress, {reason}: {}", sentence(reason)),
+    };
+    fields(&[
+        ("Request", format!("{} of {}", why.request_id, why.company)),
+        ("Status", status),
+        ("Reason", why.reason.clone().unwrap_or_default()),
+        ("Decision", verdict),
+        ("Decided", format!("{}, by policy version {}", moment(why.decided_at, now), why.policy_version)),
+    ])
+}
+
+fn table(rules: &[Rule], now: DateTime<Utc>) -> Table<4> {
+    let mut table = Table::new(["Rule", "Finding", "Could pass", "Because"]);
+    for rule in rules {
+        let (word, could) = match (rule.reason, rule.could_pass_at) {
+            (None, _) => ("pass".to_owned(), String::new()),
+            (Some(reason), Some(at)) => (format!("stop: {reason}"), moment(at, now)),
+            (Some(reason), None) => (format!("stop: {reason}"), "never by itself".to_owned()),
+        };
+        table.row([rule.rule.clone(), word, could, rule.note.clone()]);
+    }
+    table
+}
+
+fn tail(why: &Why) -> String {
+    let since = why.since.clone().unwrap_or_else(|| "nothing".to_owned());
+    fields(&[("Since then", since), ("Next", why.next.text.clone())])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::show::tests::{at, detail};
+    use super::*;
+    use crate::lifecycle::State;
+
+    fn decision(trail: Vec<Finding>) -> Decision {
+        Decision {
+            verdict: trail.iter().find_map(|finding| finding.stops).map_or(Verdict::Send, Verdict::Suppress),
+            candidate: None,
+            due_at: at(60),
+            expires_at: at(259_200),
+            policy_version: 3,
+            decided_at: at(0),
+            trail,
+        }
+    }
+
+    fn passed() -> Decision {
+        decision(vec![
+            Finding::pass("do_not_send", ""),
+            Finding::pass("medium", "email, by the company's preference"),
+            Finding::pass("suppression_period", "nobody asked within 30 days"),
+        ])
+    }
+
+    fn text(detail: &RequestDetail, decision: Decision, again: Option<Decision>) -> String {
+        let why = account(detail, decision, again);
+        let head = head(&why, Standing::of(detail).text(detail.now), detail.now);
+        format!("{head}\n{}\n{}", table(&why.rules, detail.now).render(false), tail(&why))
+    }
+
+    fn suppressed(reason: &str) -> RequestDetail {
+        RequestDetail {
+            state: State::Suppressed,
+            reason: Some(reason.to_owned()),
+            ended_at: Some(at(20)),
+            due_at: None,
+            ..detail()
+        }
+    }
+
+    #[test]
+    fn a_request_that_waits_says_when_it_goes_out() {
+        insta::assert_snapshot!(text(&detail(), passed(), None), @r#"
+        Request   00000000-0000-0000-0000-000000000007 of acme
+        Status    queued (waiting until 1970-01-01T00:01:00Z)
+        Decision  send, due 1970-01-01T00:01:00Z (in 30 s)
+        Decided   1970-01-01T00:00:00Z (30 s ago), by policy version 3
+
+        Rule                Finding  Could pass  Because
+        do_not_send         pass     -           -
+        medium              pass     -           email, by the company's preference
+        suppression_period  pass     -           nobody asked within 30 days
+
+        Since then  nothing
+        Next        it goes out at 1970-01-01T00:01:00Z (in 30 s)
+        "#);
+    }
+
+    #[test]
+    fn a_stopping_rule_says_when_it_could_pass() {
+        let held = Finding {
+            passes_at: Some(at(86_400)),
+            ..Finding::stop("suppression_period", Reason::SuppressionPeriod, "request 8 asks; period 1 days")
+        };
+        let decision = decision(vec![Finding::pass("do_not_send", ""), held]);
+        insta::assert_snapshot!(text(&suppressed("suppression_period"), decision, None), @r#"
+        Request   00000000-0000-0000-0000-000000000007 of acme
+        Status    suppressed
+        Reason    suppression_period
+        Decision  suppress, suppression_period: another request asks or asked this customer within the suppression period
+        Decided   1970-01-01T00:00:00Z (30 s ago), by policy version 3
+
+        Rule                Finding                   Could pass                      Because
+        do_not_send         pass                      -                               -
+        suppression_period  stop: suppression_period  1970-01-02T00:00:00Z (in 23 h)  request 8 asks; period 1 days
+
+        Since then  nothing
+        Next        a new job for this customer could pass at 1970-01-02T00:00:00Z (in 23 h)
+        "#);
+    }
+
+    #[test]
+    fn a_race_lost_after_the_decision_is_told_with_the_next_time() {
+        let mut again = passed();
+        again.trail[2] = Finding {
+            passes_at: Some(at(86_400)),
+            ..Finding::stop("suppression_period", Reason::SuppressionPeriod, "")
+        };
+        let why = account(&suppressed("suppression_period"), passed(), Some(again));
+        insta::assert_snapshot!(tail(&why), @r#"
+        Since then  suppressed at 1970-01-01T00:00:20Z, suppression_period: another request asks or asked this customer within the suppression period
+        Next        a new job for this customer could pass at 1970-01-02T00:00:00Z (in 23 h)
+        "#);
+        let blind = account(&suppressed("overtaken"), passed(), None);
+        insta::assert_snapshot!(tail(&blind), @r#"
+        Since then  suppressed at 1970-01-01T00:00:20Z, overtaken: it waited past its suppression period, and a later request asked the customer instead
+        Next        a new job could pass after the suppression period of who asked instead
+        "#);
+    }
+
+    #[test]
+    fn each_end_after_the_decision_is_told_in_its_own_words() {
+        let told: Vec<String> = ["expired", "stop", "blocked_by_hand"]
+            .map(|reason| tail(&account(&suppressed(reason), passed(), None)))
+            .to_vec();
+        insta::assert_snapshot!(told.concat(), @r#"
+        Since then  suppressed at 1970-01-01T00:00:20Z, expired: it was not sent within its time
+        Next        a new job for this customer could pass at 1970-01-01T00:00:30Z (now)
+        Since then  suppressed at 1970-01-01T00:00:20Z, stop: the customer answered STOP
+        Next        a new job for this customer would not pass by itself, at any time
+        Since then  suppressed at 1970-01-01T00:00:20Z, blocked_by_hand: a person blocked the address
+        Next        a new job for this customer would not pass by itself, at any time
+        "#);
+    }
+
+    #[test]
+    fn each_state_after_an_attempt_is_told() {
+        let attempted = |state, reason: Option<&str>| RequestDetail {
+            state,
+            attempt: 2,
+            begun_at: Some(at(5)),
+            delivered_at: Some(at(9)),
+            ended_at: Some(at(9)),
+            code: reason.map(|_| "http_503".to_owned()),
+            reason: reason.map(str::to_owned),
+            ..detail()
+        };
+        let told: Vec<String> = [
+            attempted(State::Waiting, Some("refused_for_now")),
+            attempted(State::Sending, None),
+            attempted(State::Unknown, Some("awaiting_proof")),
+            attempted(State::Sent, None),
+            attempted(State::Delivered, None),
+            attempted(State::Concluded, Some("outcome_unknown")),
+            attempted(State::Failed, Some("a_reason_of_a_later_version")),
+            attempted(State::Canceled, Some("canceled_by_person")),
+            RequestDetail { paused_at: Some(at(12)), ..detail() },
+        ]
+        .iter()
+        .map(|detail| tail(&account(detail, passed(), None)))
+        .collect();
+        insta::assert_snapshot!(told.concat(), @r#"
+        Since then  attempt 2 at 1970-01-01T00:00:05Z did not go out, refused_for_now: the provider asked to wait (http_503)
+        Next        it goes out at 1970-01-01T00:01:00Z (in 30 s)
+        Since then  attempt 2 is under way, begun at 1970-01-01T00:00:05Z
+        Next        the attempt under way decides
+        Since then  attempt 2 was made at 1970-01-01T00:00:05Z, awaiting_proof: the provider's answer was lost; nobody knows yet whether it went out (http_503)
+        Next        a receipt, or the end of the time for one, decides; no further attempt is made meanwhile
+        Since then  attempt 2 was handed over at 1970-01-01T00:00:05Z
+        Next        it went out; nothing is left to pass
+        Since then  delivered at 1970-01-01T00:00:09Z, by attempt 2
+        Next        it went out; nothing is left to pass
+        Since then  failed at 1970-01-01T00:00:09Z, outcome_unknown: the provider's answer was lost and nothing told the truth in time (http_503)
+        Next        it ended; only a new job could ask this customer
+        Since then  failed at 1970-01-01T00:00:09Z, a_reason_of_a_later_version (http_503)
+        Next        it ended; only a new job could ask this customer
+        Since then  canceled at 1970-01-01T00:00:09Z, canceled_by_person: a person took it back
+        Next        it ended; only a new job could ask this customer
+        Since then  paused by a person at 1970-01-01T00:00:12Z
+        Next        when it is resumed: the rules are then asked again
+        "#);
+    }
+
+    #[test]
+    fn programs_get_every_finding_and_the_next_time() {
+        let why = serde_json::to_value(account(&detail(), passed(), None)).expect("plain data");
+        let note = "email, by the company's preference";
+        let medium = serde_json::json!({
+            "rule": "medium", "finding": "pass", "reason": null, "note": note, "could_pass_at": null
+        });
+        assert_eq!(why["rules"][1], medium);
+        assert_eq!(why["verdict"], "send");
+        assert_eq!(why["next"]["at"], "1970-01-01T00:01:00Z");
+    }
+}

@@ -1,0 +1,105 @@
+//! The broker misbehaves: consumption resumes by itself, nothing is lost, nothing is accepted twice.
+//!
+//! On a stack of its own, because other tests would feel it. The worker is never restarted.
+
+use std::{sync::Arc, time::Duration};
+
+use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
+use serde_json::json;
+
+use crate::support::{Bed, broker::Producer, stack::Stack, wait};
+
+fn jobs(from: usize, to: usize) -> Vec<(String, String)> {
+    let job = |n: usize| {
+        json!({
+            "customer": { "phone": format!("+1415{n:07}") },
+            "employee": { "email": "paulagent@blancapeak.com" },
+            "channel": "phone",
+        })
+    };
+    (from..to).map(|n| (format!("job-{n}"), job(n).to_string())).collect()
+}
+
+/// Publishes until everything is confirmed, whatever the broker does meanwhile.
+async fn publish(bed: &Bed, from: usize, to: usize) {
+    wait::until("the jobs are confirmed", || async {
+        let Ok(producer) = Producer::try_connect(&bed.amqp_url, &bed.amqp_name).await else { return false };
+        producer.publish_all("requests.blanca", &jobs(from, to)).await.is_ok()
+    })
+    .await;
+}
+
+async fn tell(stack: &Arc<Stack>, arguments: &'static [&'static str]) {
+    let stack = Arc::clone(stack);
+    tokio::task::spawn_blocking(move || stack.tell(arguments)).await.expect("the stack did as told");
+}
+
+/// Ready messages of the intake queue.
+async fn ready(bed: &Bed) -> Option<u32> {
+    let connection =
+        lapin::Connection::connect(&bed.amqp_url, lapin::ConnectionProperties::default()).await.ok()?;
+    let channel = connection.create_channel().await.ok()?;
+    let passive = QueueDeclareOptions { passive: true, ..Default::default() };
+    let queue = format!("{}.requests", bed.amqp_name);
+    let queue = channel.queue_declare(queue.into(), passive, Default::default()).await.ok()?;
+    let ready = queue.message_count();
+    drop(connection.close(200, "looked".into()).await);
+    Some(ready)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn consumption_resumes_by_itself_after_anything_that_the_broker_does() {
+    let stack = Arc::new(tokio::task::spawn_blocking(|| Stack::start("broker")).await.expect("started"));
+    let bed = Bed::on(&stack.database_url, &stack.amqp_url, Default::default()).await;
+    bed.company("blanca", |_| {}).await;
+    let worker = bed.worker().await;
+    bed.consuming().await;
+
+    publish(&bed, 0, 100).await;
+    tell(&stack, &["rabbitmqctl", "close_all_connections", "a test"]).await;
+    publish(&bed, 100, 200).await;
+    bed.all_are(200, "delivered").await;
+
+    tell(&stack, &["rabbitmqctl", "eval", "[exit(P, kill) || P <- rabbit_channel:list()]."]).await;
+    publish(&bed, 200, 300).await;
+    bed.all_are(300, "delivered").await;
+
+    // The queue is deleted under its consumer: it is declared again.
+    let connection = lapin::Connection::connect(&bed.amqp_url, Default::default()).await.expect("connected");
+    let channel = connection.create_channel().await.expect("opened");
+    let queue = format!("{}.requests", bed.amqp_name);
+    channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.expect("deleted");
+    drop(connection.close(200, "deleted".into()).await);
+    bed.consuming().await;
+    publish(&bed, 300, 400).await;
+    bed.all_are(400, "delivered").await;
+
+    tell(&stack, &["stop-broker"]).await;
+    wait::let_pass(Duration::from_secs(20)).await;
+    tell(&stack, &["start-broker"]).await;
+    publish(&bed, 400, 500).await;
+    bed.all_are(500, "delivered").await;
+    assert_eq!(bed.simulator.accepted().len(), 500, "once each");
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_database_is_away_nothing_is_acknowledged_and_nothing_bounces() {
+    let stack = Arc::new(tokio::task::spawn_blocking(|| Stack::start("database")).await.expect("started"));
+    let bed = Bed::on(&stack.database_url, &stack.amqp_url, Default::default()).await;
+    bed.company("blanca", |_| {}).await;
+    let worker = bed.worker_with("amqp.database_patience_secs = 2").await;
+    bed.consuming().await;
+    publish(&bed, 0, 10).await;
+    bed.all_are(10, "delivered").await;
+    tell(&stack, &["stop-postgres", "immediate"]).await;
+    publish(&bed, 10, 3_010).await;
+    // After its patience the worker hands everything back, once, and waits.
+    wait::until("everything waits in the broker", || async { ready(&bed).await == Some(3_000) }).await;
+    wait::let_pass(Duration::from_secs(5)).await;
+    assert_eq!(ready(&bed).await, Some(3_000), "nothing is taken while nobody can keep it");
+    tell(&stack, &["start-postgres"]).await;
+    bed.all_within(3_010, "delivered", Duration::from_secs(120)).await;
+    assert_eq!(bed.simulator.accepted().len(), 3_010);
+    bed.nothing_left(worker).await;
+}
