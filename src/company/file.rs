@@ -85,6 +85,8 @@ const COMPANY_FIELDS: &[&str] = &[
     "delay_secs",
     "expires_after_secs",
     "require_approved",
+    "test_email",
+    "test_phone",
     "brands",
     "channels",
     "members",
@@ -155,6 +157,8 @@ fn read_file(document: &Node, problems: &mut Problems) -> Option<CompanyFile> {
         delay_secs: fields.secs("delay_secs", problems).unwrap_or(0),
         expires_after_secs: fields.secs("expires_after_secs", problems).unwrap_or(EXPIRES_AFTER_SECS_DEFAULT),
         require_approved: fields.flag("require_approved", problems).unwrap_or(true),
+        test_email: read_email(&fields, "test_email", problems),
+        test_phone: read_phone(&fields, "test_phone", problems),
         brands,
         channels,
         accounts,
@@ -178,6 +182,19 @@ fn read_items<T>(
 ) -> Vec<T> {
     let items = fields.list(name, items_max, problems);
     items.iter().map(|(path, item)| read(path, item, problems)).collect()
+}
+
+fn read_phone(fields: &Fields, name: &str, problems: &mut Problems) -> Option<String> {
+    let text = fields.text(name, LABEL_CHARS_MAX, problems)?;
+    if !crate::message::address::is_e164(&text) {
+        problems.add(
+            fields.at(name),
+            "bad_address",
+            "give the number in international form, as in +14155552671",
+        );
+        return None;
+    }
+    Some(text)
 }
 
 fn read_brand(path: &str, item: &Node, problems: &mut Problems) -> Brand {

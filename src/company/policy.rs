@@ -34,6 +34,11 @@ pub struct Policy {
     pub expires_after_secs: u32,
     /// Refuse jobs whose team member is not approved.
     pub require_approved: bool,
+    /// Where messages of test requests go, by medium; a test never reaches its customer.
+    #[serde(default)]
+    pub test_email: Option<String>,
+    #[serde(default)]
+    pub test_phone: Option<String>,
 }
 
 /// One brand: who asks, and where the survey is.
@@ -180,6 +185,15 @@ impl Policy {
     #[must_use]
     pub fn account(&self, id: &str) -> Option<&Account> {
         self.accounts.iter().find(|account| account.id == id)
+    }
+
+    /// Where a test request's message goes instead of to its customer.
+    #[must_use]
+    pub fn test_address(&self, medium: Medium) -> Option<&str> {
+        match medium {
+            Medium::Email => self.test_email.as_deref(),
+            Medium::Sms => self.test_phone.as_deref(),
+        }
     }
 
     /// The account through which `brand` sends by `medium`: the brand's own, else the first.

@@ -21,6 +21,10 @@ pub fn outgoing(shared: &Shared, lane: &Lane, claim: &Claim) -> Result<Outgoing,
     let correlation = Correlation { message: claim.message, attempt, token };
     let survey = survey_url(&brand.survey_url, RequestId(claim.request));
     let unsubscribe = unsubscribe_url(shared, claim);
+    let to_address = match claim.test {
+        true => policy.test_address(claim.medium).ok_or("no_test_address")?.to_owned(),
+        false => claim.address.clone(),
+    };
     let no_properties = BTreeMap::new();
     let facts = RenderFacts {
         language: claim.language.as_deref(),
@@ -40,7 +44,7 @@ pub fn outgoing(shared: &Shared, lane: &Lane, claim: &Claim) -> Result<Outgoing,
                 from_address: brand.email_from.clone().ok_or("no_email_from")?,
                 reply_to: brand.reply_to.clone(),
                 to_name: claim.customer_name.clone(),
-                to_address: claim.address.clone(),
+                to_address,
                 subject: text.subject,
                 text: text.text,
                 html: text.html,
@@ -51,7 +55,7 @@ pub fn outgoing(shared: &Shared, lane: &Lane, claim: &Claim) -> Result<Outgoing,
         Medium::Sms => {
             let text = shared.renderer.render_sms(&facts).map_err(|_| "render".to_owned())?;
             Ok(Outgoing::Sms(OutgoingSms {
-                to: claim.address.clone(),
+                to: to_address,
                 text: text.text,
                 status_callback: status_callback(shared, lane, correlation),
                 correlation,

@@ -85,6 +85,7 @@ fn claim(row: &NewRequest, batch: &Batch, lease: Arc<LeaseShare>) -> Option<Clai
         taken: batch.taken,
         lease,
         address: candidate.address.clone(),
+        test: row.test,
         customer_name: row.job.customer.as_ref().and_then(|customer| customer.name.clone()),
         brand: row.brand.clone(),
         language: row.job.language.clone(),

@@ -56,7 +56,7 @@ async fn new_requests_of_a_lane_queue_behind_its_backlog_and_other_lanes_are_not
     publish(&producer, "other", 9_000, 9_200).await;
     wait::until("the other lane is done", || async {
         let calls = bed.simulator.accepted();
-        calls.iter().filter(|one| one.recipient >= "+14150009000".to_owned()).count() == 200
+        calls.iter().filter(|one| one.recipient.as_str() >= "+14150009000").count() == 200
     })
     .await;
     let other = worst(&bed, "other").await;

@@ -208,3 +208,29 @@ async fn what_is_never_to_be_sent_is_recorded_and_never_sent() {
     assert!(bed.simulator.calls().is_empty());
     bed.nothing_left(worker).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_binding_reaches_the_companys_test_address_and_never_the_customer() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |policy| {
+        policy.bindings = vec![postrider::company::Binding { user: "guest".to_owned(), test: true }];
+        policy.test_phone = Some("+17195550123".to_owned());
+    })
+    .await;
+    let worker = bed.worker().await;
+    bed.consuming().await;
+    let producer = bed.producer().await;
+    let delayed = with(|job| job["delay_secs"] = json!(1));
+    for (id, body) in [("1", job().to_string().into_bytes()), ("2", delayed)] {
+        assert!(producer.publish_as("requests.blanca", Some(id), Some("guest"), &body).await);
+    }
+    bed.all_are(2, "delivered").await;
+    assert!(bed.simulator.calls().iter().all(|call| call.recipient == "+17195550123"));
+    let (held,): (i64,) = sqlx::query_as("select count(*) from contact").fetch_one(&bed.pool).await.unwrap();
+    assert_eq!(held, 0, "a test reserves nobody");
+    let email = with(|job| job["customer"] = json!({ "email": "jane@example.com" }));
+    assert!(producer.publish_as("requests.blanca", Some("3"), Some("guest"), &email).await);
+    bed.all_ended(3, crate::support::wait::PATIENCE).await;
+    assert_eq!(bed.simulator.calls().len(), 3, "the phone takes it: email has no test address");
+    bed.nothing_left(worker).await;
+}

@@ -10,6 +10,7 @@ mod broker;
 mod delivery;
 mod jobs;
 mod outages;
+mod people;
 mod plans;
 mod seeds;
 mod sending;

@@ -1,6 +1,6 @@
 //! What happened to a request after its decision, and when it, or a new job, could pass.
 //!
-//! PURE words over what the ledger holds of the message. `why` prints them beside the rules' findings.
+//! No I/O: words over what the ledger holds of the message. `why` prints them beside the rules' findings.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
