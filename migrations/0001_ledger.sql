@@ -250,13 +250,15 @@ end $$;
 create function give_back(holders uuid[], wanted uuid[]) returns bigint language plpgsql as $$
 declare given bigint;
 begin
-    perform 1 from contact where slot = any(wanted) and request = any(holders) order by slot for no key update;
+    perform 1 from contact where slot = any(wanted) and (request = any(holders) or prior_request = any(holders))
+    order by slot for no key update;
+    -- First of all: who never asked must not come back, neither now, where their overtaker gives up with
+    -- them, nor later, where it gives up in turn.
+    update contact set prior_request = null, prior_asked_at = null
+    where slot = any(wanted) and prior_request = any(holders);
     delete from contact where slot = any(wanted) and request = any(holders) and prior_request is null;
     get diagnostics given = row_count;
     update contact set request = prior_request, asked_at = prior_asked_at, prior_request = null, prior_asked_at = null
     where slot = any(wanted) and request = any(holders);
-    -- Who never asked must not come back when their overtaker gives up in turn.
-    update contact set prior_request = null, prior_asked_at = null
-    where slot = any(wanted) and prior_request = any(holders);
     return given;
 end $$;

@@ -5,6 +5,7 @@
 //! people or, with `--json`, for programs; everything else goes to standard error.
 
 pub mod company;
+pub mod demo;
 pub mod migrate;
 pub mod output;
 pub mod parked;
@@ -53,6 +54,8 @@ enum Command {
     Publish(publish::Publish),
     /// Run simulated providers: Mailgun, Twilio and an SMTP relay.
     SimulateProviders(Box<simulate_providers::SimulateProviders>),
+    /// Show Postrider at work, from jobs to receipts, and check that every number adds up.
+    Demo(demo::Demo),
     /// Print the default configuration with all keys.
     Config,
 }
@@ -88,6 +91,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Parked(parked) => parked.run(config()?).await?,
         Command::Publish(publish) => publish.run(config()?).await?,
         Command::SimulateProviders(simulate) => simulate.run().await?,
+        Command::Demo(demo) => return demo.run(config()?).await,
         Command::Config => print!("{}", crate::config::DEFAULT),
     }
     Ok(ExitCode::SUCCESS)

@@ -9,7 +9,7 @@ use std::{
     net::{IpAddr, Ipv6Addr},
 };
 
-use url::{Host, Url};
+use url::Url;
 
 use crate::message::{Medium, address::is_domain, fields::Problems};
 
@@ -130,13 +130,9 @@ pub fn base_url_problem(text: &str) -> Option<&'static str> {
     if url.query().is_some() || url.fragment().is_some() {
         return Some("leave out everything from ? or # on");
     }
-    let is_loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    (url.scheme() == "http" && !is_loopback).then_some("plain http is only for loopback, use https")
+    let is_private = url.host_str().is_some_and(|host| is_private_host(host.trim_matches(['[', ']'])));
+    let problem = "plain http is only for loopback and private hosts, use https";
+    (url.scheme() == "http" && !is_private).then_some(problem)
 }
 
 /// What is wrong with a brand's survey URL; `{request}` may stand in it once or more.

@@ -172,6 +172,13 @@ fn a_file_that_is_no_toml_is_refused_with_its_line() {
 }
 
 #[test]
+fn the_company_of_the_compose_file_is_valid() {
+    let text = include_str!("../../deploy/compose-company.toml");
+    let file = super::parse(text).unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert_eq!(file.policy.accounts.len(), 2);
+}
+
+#[test]
 fn plain_connections_stay_on_the_machine_or_the_private_network() {
     use crate::company::check::{base_url_problem, is_private_host};
     for host in ["localhost", "127.0.0.1", "::1", "10.1.2.3", "mailhog", "smtp.mail.svc", "fd00::1"] {
@@ -184,6 +191,7 @@ fn plain_connections_stay_on_the_machine_or_the_private_network() {
     {
         assert_eq!(base_url_problem(url), None, "{url}");
     }
+    assert_eq!(base_url_problem("http://simulate-providers:8025"), None, "a host of the private network");
     for url in
         ["http://example.com", "ftp://x.example", "api.twilio.com", "https://u:p@x.example", "https://x?a"]
     {

@@ -57,22 +57,29 @@ async fn begin(shared: &Arc<Shared>, batch: Vec<Ready>, done: &mpsc::Sender<Done
         }
     }
     if !fenced.is_empty() {
-        tokio::spawn(resolve(Arc::clone(shared), fenced));
+        let (shared, open) = (Arc::clone(shared), done.clone());
+        tokio::spawn(async move {
+            resolve(shared, fenced).await;
+            // Settling, and with it the shutdown, waits for whoever could still send.
+            drop(open);
+        });
     }
 }
 
-/// Begin's answer was lost: it may have been written. No call was made, and this worker lives to say so.
+/// Begin's answer was lost: it may have been written, or still be under way in the database. No call was
+/// made, and this worker lives to say so. Release comes first: its new epochs keep a late begin out, so
+/// that whatever was begun by then is all that settle has to take back.
 async fn take_back(shared: &Shared, batch: Vec<Ready>) {
     let settlements: Vec<Settlement> = batch.iter().map(|item| not_called(&item.claim)).collect();
     let claims: Vec<Claim> = batch.into_iter().map(|item| item.claim).collect();
     let places: Vec<_> = claims.iter().map(|claim| (claim.message, claim.epoch, claim.due_at)).collect();
     loop {
         let taken = async {
-            shared.ledger.settle(&settlements, &[]).await?;
-            shared.ledger.release(&places).await
+            shared.ledger.release(&places).await?;
+            shared.ledger.settle(&settlements, &[]).await
         };
         match taken.await {
-            Ok(()) => break,
+            Ok(_) => break,
             Err(error) => tracing::warn!(%error, "claims cannot be taken back yet"),
         }
         tokio::time::sleep(Duration::from_secs_f64(0.5 + clock::jitter())).await;

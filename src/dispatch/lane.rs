@@ -214,11 +214,11 @@ impl Lane {
             }
         }
         claims.close();
-        let mut rest = Vec::new();
-        while let Ok(claim) = claims.try_recv() {
-            rest.push(claim);
+        // Permits are still out: their statements are under way and send what they claimed. `recv` waits
+        // for them all; what is here already does not.
+        while let Some(claim) = claims.recv().await {
+            self.give_back(&shared, drain(&mut claims, claim)).await;
         }
-        self.give_back(&shared, rest).await;
     }
 
     /// Gives unbegun claims back, at their old places in the line. Where the database is away the lease

@@ -7,7 +7,11 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
 
-use crate::{clock, ledger::settle::Settlement, telemetry::names};
+use crate::{
+    clock,
+    ledger::{LedgerError, settle::Settlement},
+    telemetry::names,
+};
 
 use super::{Lane, LeaseShare, Shared};
 
@@ -47,14 +51,26 @@ pub async fn run(shared: Arc<Shared>, mut done: mpsc::Receiver<Done>) {
 }
 
 async fn write(shared: &Shared, items: &[Done], empty: &[uuid::Uuid]) {
-    let settlements: Vec<Settlement> = items.iter().map(|item| item.settlement.clone()).collect();
+    let mut settlements: Vec<Settlement> = items.iter().map(|item| item.settlement.clone()).collect();
     let mut wait = Duration::from_millis(50);
     loop {
         match shared.ledger.settle(&settlements, empty).await {
             Ok(_) => return,
+            // Some provider's words cannot be stored. What became of the messages matters, not the words.
+            Err(LedgerError::Data(code)) if settlements.iter().any(has_words) => {
+                tracing::error!(code, "a provider's code or id cannot be stored; a batch goes without them");
+                for settlement in &mut settlements {
+                    (settlement.code, settlement.provider_id) = (None, None);
+                }
+                continue;
+            }
             Err(error) => tracing::warn!(%error, outcomes = items.len(), "outcomes cannot be written yet"),
         }
         tokio::time::sleep(wait.mul_f64(0.5 + clock::jitter())).await;
         wait = (wait * 2).min(Duration::from_secs(2));
     }
+}
+
+fn has_words(settlement: &Settlement) -> bool {
+    settlement.code.is_some() || settlement.provider_id.is_some()
 }

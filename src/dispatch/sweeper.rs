@@ -60,7 +60,9 @@ pub async fn sweep_once(shared: &Shared) -> Result<bool, LedgerError> {
     if !moved.is_empty() {
         shared.ledger.drop_due(&moved).await?;
     }
-    Ok(!ended.is_empty() && checks.len() as i64 >= CHECKS_MAX)
+    // A worker that died can leave thousands of leases, of one message each at worst.
+    let more_leases = swept.unsent + swept.unknown >= LEASES_MAX;
+    Ok(more_leases || (!ended.is_empty() && checks.len() as i64 >= CHECKS_MAX))
 }
 
 /// The end that is due, if it is.

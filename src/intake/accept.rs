@@ -357,9 +357,9 @@ impl Answers<'_> {
             id,
             same: keys.identity.rejected(company, key.as_deref(), &arrival.body),
             company,
-            routing: arrival.routing.clone(),
+            routing: storable(&arrival.routing),
             source: arrival.door.word(),
-            message_key: arrival.key.clone(),
+            message_key: arrival.key.as_deref().map(storable),
             body: arrival.body.clone(),
             problems,
         });
@@ -371,6 +371,11 @@ impl Answers<'_> {
             .map(|answer| answer.expect("every job of a finished batch has its answer"))
             .collect()
     }
+}
+
+/// Postgres keeps no NUL in text; a broker's routing keys and ids may hold one.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }
 
 fn count(row: &NewRequest, state: State) {

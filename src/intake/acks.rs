@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 /// Unsettled tags of one channel, in order.
 #[derive(Debug, Default)]
 pub struct LowWater {
-    /// Tag of the first entry.
+    /// Tag of the first entry, or of the next one; 0 before the channel's first.
     first: u64,
     settled: VecDeque<bool>,
 }
@@ -18,7 +18,7 @@ impl LowWater {
     /// only a broken channel can do.
     #[must_use]
     pub fn take(&mut self, tag: u64) -> bool {
-        if self.settled.is_empty() {
+        if self.first == 0 {
             self.first = tag;
         }
         if tag != self.first + self.settled.len() as u64 {
@@ -66,7 +66,8 @@ mod tests {
         assert_eq!(mark.settle(&[1]), Some(3));
         assert_eq!(mark.settle(&[4]), Some(4));
         assert_eq!(mark.unsettled(), 0);
-        assert!(mark.take(5) && !mark.take(7), "a gap is a broken channel");
+        assert!(!mark.take(6), "a gap is a broken channel, also where nothing is unsettled");
+        assert!(mark.take(5) && !mark.take(7));
     }
 
     proptest! {

@@ -100,10 +100,21 @@ fn parse(url: &SecretString, heartbeat_secs: u16) -> anyhow::Result<AMQPUri> {
 }
 
 async fn generation(acceptor: &Acceptor, config: &Amqp, stop: watch::Receiver<bool>) -> anyhow::Result<End> {
-    let connection = connect(config, "postrider-intake").await?;
+    // A broker that does not answer must not use up the time in which the other stages end.
+    let mut stopping = stop.clone();
+    let connection = tokio::select! {
+        () = stopped(&mut stopping) => return Ok(End::Stopped),
+        connected = connect(config, "postrider-intake") => connected?,
+    };
     let consumed = async {
-        Topology::new(&config.name).declare(&connection).await?;
-        let channel = connection.create_channel().await.context("open a channel")?;
+        let opened = async {
+            Topology::new(&config.name).declare(&connection).await?;
+            connection.create_channel().await.context("open a channel")
+        };
+        let channel = tokio::select! {
+            () = stopped(&mut stopping) => return Ok(End::Stopped),
+            opened = opened => opened?,
+        };
         tracing::info!("consuming");
         let end = consume(acceptor, config, &channel, stop).await;
         // Buffered deliveries go back only when the channel closes.

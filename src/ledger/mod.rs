@@ -2,7 +2,8 @@
 //!
 //! A request's way: `gather` → `accept` → (`claim`) → `begin` → `settle` → `receive`; beside it `fence`
 //! and `conclude` for what is not sent, `sweep` for what a dead worker left, `rejected` for jobs that
-//! never became requests, `companies` for what the rules read, `requests` for people who look.
+//! never became requests, `companies` for what the rules read, `requests` for people who look, `counts`
+//! for sums over everything.
 //! Invariant: no function holds a transaction over anything but its own statements, and every future
 //! here may be dropped at any await (trap F1 is guarded in `startup`).
 
@@ -12,6 +13,7 @@ pub mod blocks;
 pub mod claim;
 pub mod companies;
 pub mod conclude;
+pub mod counts;
 pub mod error;
 pub mod gather;
 pub mod receive;

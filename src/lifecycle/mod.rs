@@ -4,6 +4,7 @@
 //! function that moves it, `schedule` the retry times, `reason` the words that every hold and every end
 //! carries. The database repeats the transition table in a trigger; `tests` compare the two.
 
+pub mod diagram;
 pub mod fence;
 pub mod reason;
 pub mod schedule;

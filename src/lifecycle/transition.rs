@@ -55,6 +55,26 @@ impl Signal {
         Signal::DeliveredReceipt,
         Signal::FailedReceipt,
     ];
+
+    /// What happened, in the words of diagrams.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Signal::Begin => "attempt begun",
+            Signal::Accepted => "provider accepted",
+            Signal::Retry => "refused for now",
+            Signal::GaveUp => "retries exhausted",
+            Signal::RefusedForGood => "refused for good",
+            Signal::Unanswered => "no answer",
+            Signal::WindowEnded => "no proof in time",
+            Signal::ExpiredUntried => "expired untried",
+            Signal::ExpiredTried => "expired after an attempt",
+            Signal::Withheld => "blocked or overtaken",
+            Signal::Cancel => "canceled by a person",
+            Signal::DeliveredReceipt => "delivered receipt",
+            Signal::FailedReceipt => "failed receipt",
+        }
+    }
 }
 
 /// The state after `signal`; the same state where the signal changes nothing.

@@ -30,7 +30,7 @@ pub struct SimulatorConfig {
     pub ledger_path: Option<PathBuf>,
     pub mailgun_api_key: String,
     pub mailgun_signing_key: String,
-    /// Where Mailgun's webhooks go, for the whole account.
+    /// Where Mailgun's webhooks go; `{label}` stands for the first label of the sending domain.
     pub mailgun_webhook_url: Option<String>,
     /// Signs callbacks; also the Basic password of calls.
     pub twilio_auth_token: String,

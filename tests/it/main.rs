@@ -7,11 +7,16 @@ mod support;
 
 mod backlog;
 mod broker;
+mod conformance;
 mod delivery;
+mod doors;
+mod hostile;
 mod jobs;
 mod outages;
 mod people;
 mod plans;
+mod races;
+mod receipts;
 mod seeds;
 mod sending;
 mod states;

@@ -1,7 +1,8 @@
 -- Write attempts down, just before their calls: the last-moment fence. A message that is canceled,
 -- paused, blocked, expired, claimed by somebody else or without its reservations does not come back.
 -- Locks in key order; the attempt before moves aside; the lease is renewed for the time of the call; a
--- reservation of a message begun later than planned counts from now.
+-- reservation of a message begun later than planned counts from now. Only such a one can be overtaken by
+-- then: it must win its own reservations' rows, or an overtaker that commits meanwhile asks as well.
 with mine as (
     select m.id, m.request, m.slots, m.attempt, m.begun_at, m.settled_at, m.outcome, m.code, m.provider_id
     from unnest($1::uuid[], $2::int[]) as u(id, epoch)
@@ -18,18 +19,25 @@ aside as (
     select id, attempt, begun_at, settled_at, outcome, code, provider_id from mine where attempt > 0
     on conflict do nothing
 ),
+late_slot as (
+    select mine.id, mine.request, s.slot from mine cross join unnest(mine.slots) s(slot)
+    where (select c.asked_at from contact c where c.slot = s.slot) < now() - interval '1 minute'
+),
+late as (
+    update contact c set asked_at = now() from (select * from late_slot order by slot) l
+    where c.slot = l.slot and c.request = l.request
+    returning c.slot
+),
+overtaken as (
+    select l.id from late_slot l where l.slot not in (select late.slot from late)
+),
 begun as (
     update message m set state = 1, attempt = m.attempt + 1, begun_at = now(), settled_at = null,
         outcome = null, code = null, reason = null, provider_id = null
-    from mine where m.id = mine.id
+    from mine where m.id = mine.id and mine.id not in (select o.id from overtaken o)
     returning m.id, m.attempt
 ),
 renewed as (
     update lease set until = greatest(until, now() + make_interval(secs => $3)) where id = any($4::uuid[])
-),
-late as (
-    update contact c set asked_at = now()
-    from mine cross join unnest(mine.slots) s(slot)
-    where c.slot = s.slot and c.request = mine.request and c.asked_at < now() - interval '1 minute'
 )
 select id, attempt from begun

@@ -1,7 +1,7 @@
 -- Write outcomes down. Every row brings `transition` for its signal as nine bytes, indexed by the stored
 -- state. Written only under the same epoch, but for proof of acceptance, which always counts. What is
 -- to be tried again or watched gets its due row; what ends without ever having gone out gives its
--- reservations back.
+-- reservations back. Where a receipt was faster, its code stays.
 with u as (
     select * from unnest($1::uuid[], $2::int[], $3::int2[], $4::bytea[], $5::int2[], $6::text[], $7::text[], $8::text[],
         $9::float8[], $10::bool[], $11::bool[])
@@ -18,10 +18,11 @@ settled as (
     update message m set
         state = old.next,
         outcome = case when m.attempt = old.attempt and (m.outcome is null or old.outcome = 0) then old.outcome else m.outcome end,
-        code = case when m.attempt = old.attempt and (m.outcome is null or old.outcome = 0) then old.code else m.code end,
+        code = case when m.attempt = old.attempt and old.next <> old.state then old.code else m.code end,
         settled_at = case when m.attempt = old.attempt then now() else m.settled_at end,
         provider_id = case when m.attempt = old.attempt then coalesce(old.provider_id, m.provider_id) else m.provider_id end,
-        tries = m.tries + old.counts::int,
+        -- Only while under way: an outcome whose writing was repeated counts once.
+        tries = m.tries + (old.counts and m.state = 1)::int,
         reached = m.reached or old.outcome in (0, 2),
         reason = case when old.next <> old.state then old.reason else m.reason end,
         ended_at = case when old.next <> old.state then case when old.next in (5, 6) then now() end else m.ended_at end

@@ -23,7 +23,9 @@ pub(in crate::simulator) fn webhook(
     detail: &Detail,
     told: &Told,
 ) -> Option<Post> {
-    let url = house.urls().mailgun?;
+    // At the real one every sending domain has webhooks of its own.
+    let label = detail.account.split('.').next().unwrap_or_default();
+    let url = house.urls().mailgun?.replace("{label}", label);
     let timestamp = clock::wall().timestamp().to_string();
     // 50 characters, as the real ones.
     let token = format!("{}{}", clock::random_id().simple(), clock::random_id().simple())[..50].to_owned();

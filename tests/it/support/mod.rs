@@ -2,12 +2,15 @@
 //!
 //! `bed` is one test's world, `company` its policies, `wait` the only place that waits.
 
+pub mod audit;
 pub mod bed;
 pub mod broker;
 pub mod company;
+pub mod forward;
 pub mod process;
 pub mod stack;
 pub mod wait;
+pub mod webhook;
 
 pub use bed::Bed;
 

@@ -1,0 +1,352 @@
+//! Everything at once: pauses, resumes, cancels, receipts, claims and sweeps of the same messages.
+//!
+//! After each of them, and at the end, nobody is lost, stuck or asked twice (`support::audit`).
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use postrider::{
+    clock::{monotonic, random_id},
+    content::Renderer,
+    dispatch::{Claim, LeaseShare, Shared, settle::Done},
+    ledger::{
+        settle::{OutcomeCode, Settlement},
+        sweep::{Conclusion, UnknownWindows},
+    },
+    lifecycle::{Reason, Schedule, Signal, State, TransitionMap},
+    message::{Medium, MessageId},
+    providers::TokenKey,
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::support::{Bed, wait};
+
+fn job(phone: &str) -> serde_json::Value {
+    json!({
+        "customer": { "name": "Jane", "phone": phone },
+        "employee": { "email": "paulagent@blancapeak.com" },
+        "channel": "phone",
+    })
+}
+
+fn delayed(phone: &str) -> serde_json::Value {
+    let mut body = job(phone);
+    body["delay_secs"] = json!(3_600);
+    body
+}
+
+/// A delayed request of a world without dispatch, as if its claim had just been made: begun, epoch 1.
+async fn begun(bed: &Bed, phone: &str) -> Uuid {
+    let before = bed.standings().await.len();
+    bed.publish(&delayed(phone)).await;
+    let id = bed.all_are(before + 1, "queued").await[before].id;
+    sqlx::query("delete from due where message = $1")
+        .bind(id)
+        .execute(&bed.pool)
+        .await
+        .expect("the ledger answers");
+    lease(bed, id).await;
+    let begun = bed.ledger.begin(&[(MessageId(id), 1)], 60.0, &[]).await.expect("begun");
+    assert_eq!(begun, [(MessageId(id), 1)]);
+    id
+}
+
+async fn lease(bed: &Bed, message: Uuid) -> Uuid {
+    let id = random_id();
+    sqlx::query("insert into lease values ($1, $1, now() + interval '1 hour', array[$2], array[1])")
+        .bind(id)
+        .bind(message)
+        .execute(&bed.pool)
+        .await
+        .expect("the ledger answers");
+    id
+}
+
+fn refused(message: Uuid, code: &str) -> Settlement {
+    Settlement {
+        message: MessageId(message),
+        epoch: 1,
+        attempt: 1,
+        map: TransitionMap::of(Signal::Retry),
+        outcome: OutcomeCode::Refused,
+        code: Some(code.to_owned()),
+        reason: Some(Reason::RefusedForNow),
+        provider_id: None,
+        wait_secs: Some(3_600.0),
+        counts: true,
+        proof: false,
+        block: None,
+    }
+}
+
+/// Enough randomness for a test that names its seed: splitmix64.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % sides
+    }
+}
+
+const MAGIC: [&str; 10] =
+    ["ok", "flaky", "busy", "hang", "error", "accepterror", "acceptreset", "bounce", "early", "twice"];
+const ACTORS: u64 = 4;
+const ACTS: u64 = 75;
+
+/// One person at the desk: publishes, pauses, resumes, cancels, whatever the dice say; gives how many
+/// were published.
+async fn act(bed: &Bed, actor: u64) -> usize {
+    let (mut dice, mut published) = (Dice(actor + 1), 0);
+    let producer = bed.producer().await;
+    for n in 0..ACTS {
+        let standings = bed.standings().await;
+        let some = (!standings.is_empty()).then(|| standings[dice.below(standings.len() as u64) as usize].id);
+        match (dice.below(5), some) {
+            (0 | 1, _) | (_, None) => {
+                let phone = format!("+1415{:07}", actor * 1_000 + n);
+                bed.simulator.set_magic(&phone, MAGIC[dice.below(MAGIC.len() as u64) as usize]);
+                let body = job(&phone).to_string();
+                assert!(producer.publish("requests.blanca", None, body.as_bytes()).await, "routed");
+                published += 1;
+            }
+            (2, Some(id)) => drop(bed.ledger.pause(MessageId(id)).await.expect("pause answers")),
+            (3, Some(id)) => drop(bed.ledger.resume(MessageId(id)).await.expect("resume answers")),
+            (_, Some(id)) => cancel(bed, id).await,
+        }
+        bed.nothing_stuck().await;
+    }
+    published
+}
+
+async fn cancel(bed: &Bed, id: Uuid) {
+    let (epoch,): (i32,) = sqlx::query_as("select epoch from message where id = $1")
+        .bind(id)
+        .fetch_one(&bed.pool)
+        .await
+        .expect("the ledger answers");
+    let end = Conclusion {
+        message: MessageId(id),
+        epoch,
+        was: State::Waiting,
+        next: State::Canceled,
+        reason: Reason::CanceledByPerson,
+    };
+    bed.ledger.conclude(&[end]).await.expect("cancel answers");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_300_random_acts_against_two_workers_everything_ends_and_nobody_is_asked_twice() {
+    let bed = Arc::new(Bed::new().await);
+    bed.company("blanca", |_| {}).await;
+    let more = "retry.tries_max = 3\nunknown.sms_secs = 1.5\nbreaker.failures = 1000\ndispatch.http_timeout_secs = 0.5";
+    let first = bed.worker_with(more).await;
+    let second = bed.worker_with(&format!("{more}\nroles.web = false")).await;
+    bed.consuming().await;
+    let actors: Vec<_> = (0..ACTORS)
+        .map(|actor| {
+            let bed = Arc::clone(&bed);
+            tokio::spawn(async move { act(&bed, actor).await })
+        })
+        .collect();
+    let mut count = 0;
+    for actor in actors {
+        count += actor.await.expect("every act leaves the ledger sound");
+    }
+    wait::until("every job is taken", || async { bed.standings().await.len() == count }).await;
+    for one in bed.standings().await {
+        bed.ledger.resume(MessageId(one.id)).await.expect("resume answers");
+    }
+    let standings = bed.all_ended(count, Duration::from_secs(60)).await;
+    bed.simulator.webhooks_settled().await;
+    bed.nothing_due().await;
+    bed.nothing_stuck().await;
+    let mut asked: HashMap<String, usize> = HashMap::new();
+    for one in bed.simulator.accepted() {
+        *asked.entry(one.recipient).or_default() += 1;
+    }
+    assert!(asked.values().all(|times| *times == 1), "asked twice: {asked:?}");
+    assert!(standings.iter().all(|one| one.status != "failed" || one.reason.is_some()));
+    assert!(second.stop().await, "the second worker ends within its deadline");
+    Arc::into_inner(bed).expect("the actors have ended").nothing_left(first).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_requests_that_give_up_together_leave_their_person_free() {
+    let bed = Bed::new().await;
+    let (waited, recovery, slot) = (random_id(), random_id(), random_id());
+    // A recovery took the person over from one who still waited; then both are taken back at once.
+    sqlx::query("insert into contact values ($1, $2, now(), null, $3, now())")
+        .bind(slot)
+        .bind(recovery)
+        .bind(waited)
+        .execute(&bed.pool)
+        .await
+        .unwrap();
+    sqlx::query("select give_back($1, $2)")
+        .bind([waited, recovery])
+        .bind([slot])
+        .execute(&bed.pool)
+        .await
+        .unwrap();
+    let (held,): (i64,) = sqlx::query_as("select count(*) from contact").fetch_one(&bed.pool).await.unwrap();
+    assert_eq!(held, 0, "who never asked holds nobody");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outcome_written_twice_counts_once() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    let worker = bed.worker_with("roles.dispatch = false").await;
+    let id = begun(&bed, "+14155550101").await;
+    for _ in 0..2 {
+        bed.ledger.settle(&[refused(id, "busy")], &[]).await.expect("settled");
+    }
+    let (tries, state): (i16, i16) =
+        sqlx::query_as("select tries, state from message").fetch_one(&bed.pool).await.unwrap();
+    assert_eq!((tries, state), (1, State::Waiting.code()));
+    bed.nothing_stuck().await;
+    assert!(worker.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_that_cannot_be_stored_costs_its_code_and_delays_nobody() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    let intake = bed.worker_with("roles.dispatch = false").await;
+    let ids = [begun(&bed, "+14155550101").await, begun(&bed, "+14155550102").await];
+    let lanes_of = bed.worker_with("roles.intake = false\nroles.web = false").await;
+    let lanes = lanes_of
+        .acceptor
+        .as_ref()
+        .and_then(|acceptor| acceptor.hand_over.lanes.clone())
+        .expect("it dispatches");
+    let lane = Arc::clone(lanes.all().values().next().expect("a lane"));
+    let (done, outcomes) = tokio::sync::mpsc::channel(4);
+    let settling = tokio::spawn(postrider::dispatch::settle::run(shared(&bed), outcomes));
+    for (id, code) in ids.iter().zip(["a\0b", "busy"]) {
+        let lease = LeaseShare::new(random_id(), 1);
+        let item = Done { settlement: refused(*id, code), lease, lane: Arc::clone(&lane), sent_after: None };
+        assert!(done.send(item).await.is_ok());
+    }
+    drop(done);
+    wait::until("both outcomes are written", || async {
+        let (left,): (i64,) = sqlx::query_as("select count(*) from message where state = 1")
+            .fetch_one(&bed.pool)
+            .await
+            .unwrap();
+        left == 0
+    })
+    .await;
+    settling.await.expect("settling ends");
+    bed.nothing_stuck().await;
+    drop((lane, lanes));
+    assert!(lanes_of.stop().await && intake.stop().await);
+}
+
+fn shared(bed: &Bed) -> Arc<Shared> {
+    Arc::new(Shared {
+        ledger: bed.ledger.clone(),
+        worker: random_id(),
+        renderer: Renderer::new(),
+        token_key: TokenKey::new(vec![bed.keys.token]),
+        keys: Arc::clone(&bed.keys),
+        public_base_url: String::new(),
+        schedule: Schedule::default(),
+        windows: UnknownWindows { email_secs: 1.0, sms_secs: 1.0 },
+        lease: Duration::from_secs(60),
+        call_margin: Duration::from_secs(1),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_cannot_be_stored_spoils_no_other_job() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    let worker = bed.worker().await;
+    bed.publish_to("requests.blanca", Some("a\0b"), b"no job").await;
+    bed.publish_to("requests.bl\0anca", None, b"no job").await;
+    bed.publish(&job("+14155552671")).await;
+    assert_eq!(bed.rejected(2).await, ["not_json", "unknown_company"]);
+    bed.all_are(1, "delivered").await;
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hand_over_into_a_lane_that_was_just_replaced_is_given_back_at_once() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    let worker = bed.worker().await;
+    bed.publish(&delayed("+14155552671")).await;
+    let id = bed.all_are(1, "queued").await[0].id;
+    sqlx::query("delete from due").execute(&bed.pool).await.unwrap();
+    let share = LeaseShare::new(lease(&bed, id).await, 1);
+    let lanes = worker
+        .acceptor
+        .as_ref()
+        .and_then(|acceptor| acceptor.hand_over.lanes.clone())
+        .expect("it dispatches");
+    let sms = |lanes: &postrider::dispatch::Lanes| {
+        lanes.all().values().find(|lane| lane.settings.provider() == "twilio").cloned().expect("the lane")
+    };
+    let permit = wait::until_some("the lane has room", || async { sms(&lanes).permit() }).await;
+    bed.company("blanca", |policy| policy.name = "Blanca Peak Ltd".to_owned()).await;
+    wait::until("the lane is replaced", || async { sms(&lanes).company.version == 2 }).await;
+    permit.send(Claim {
+        message: MessageId(id),
+        request: id,
+        medium: Medium::Sms,
+        epoch: 1,
+        attempt: 0,
+        tries: 0,
+        due_at: chrono::DateTime::UNIX_EPOCH,
+        first_due_at: chrono::DateTime::UNIX_EPOCH,
+        claimed_at: chrono::DateTime::UNIX_EPOCH,
+        taken: monotonic(),
+        lease: share,
+        test: false,
+        address: "+14155552671".to_owned(),
+        customer_name: None,
+        brand: "blanca".to_owned(),
+        language: None,
+    });
+    // Its lease would have lasted an hour.
+    bed.all_are(1, "delivered").await;
+    drop(lanes);
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_overtaken_while_it_is_begun_is_not_sent() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    let worker = bed.worker_with("roles.dispatch = false").await;
+    bed.publish(&delayed("+14155550101")).await;
+    let id = bed.all_are(1, "queued").await[0].id;
+    sqlx::query("update contact set asked_at = now() - interval '40 days'").execute(&bed.pool).await.unwrap();
+    // Somebody else's accept has taken the person over and is about to commit.
+    let mut overtaker = bed.pool.begin().await.expect("a transaction");
+    sqlx::query("update contact set prior_request = request, prior_asked_at = asked_at, request = $1, asked_at = now()")
+        .bind(random_id())
+        .execute(&mut *overtaker)
+        .await
+        .unwrap();
+    let ledger = bed.ledger.clone();
+    let beginning = tokio::spawn(async move { ledger.begin(&[(MessageId(id), 1)], 60.0, &[]).await });
+    wait::until("begin waits for the overtaker", || async {
+        let (waiting,): (i64,) = sqlx::query_as(
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+        )
+        .fetch_one(&bed.pool)
+        .await
+        .unwrap();
+        waiting > 0
+    })
+    .await;
+    overtaker.commit().await.expect("committed");
+    let begun = beginning.await.expect("no panic").expect("begin answers");
+    assert!(begun.is_empty(), "the person is asked by the overtaker alone: {begun:?}");
+    assert!(worker.stop().await);
+}

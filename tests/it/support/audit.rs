@@ -1,0 +1,74 @@
+//! The ledger's invariants between its tables, asked in one statement each: nothing may be stuck.
+//!
+//! A message that is to move must be found by somebody: by a claim (due row), by the sweeper (lease, or a
+//! row whose end is to be checked), or by a person (paused). They hold at every moment, also under load.
+
+use super::{Bed, wait};
+
+/// What must never be, and the query that finds it.
+const BREACHES: &[(&str, &str)] = &[
+    (
+        "waits and is neither due, nor leased, nor paused",
+        "select m.id from message m where m.state = 0 and m.paused_at is null
+            and not exists (select 1 from due d where d.message = m.id and d.kind = 0)
+            and not exists (select 1 from lease l, unnest(l.members, l.epochs) e(id, epoch)
+                where e.id = m.id and e.epoch = m.epoch)",
+    ),
+    (
+        "is paused and its expiry is not watched",
+        "select m.id from message m where m.state = 0 and m.paused_at is not null
+            and not exists (select 1 from due d where d.message = m.id and d.kind = 1)",
+    ),
+    (
+        "is being sent under no lease",
+        "select m.id from message m where m.state = 1
+            and not exists (select 1 from lease l, unnest(l.members, l.epochs) e(id, epoch)
+                where e.id = m.id and e.epoch = m.epoch)",
+    ),
+    (
+        "is unknown and its window is not watched",
+        "select m.id from message m where m.state = 2
+            and not exists (select 1 from due d where d.message = m.id and d.kind = 1)",
+    ),
+    (
+        "holds a person and never asked them",
+        "select m.id from message m join contact c on c.request = m.request
+            where m.state in (5, 6, 7, 8) and not m.reached",
+    ),
+    (
+        "would restore a reservation of somebody who never asked",
+        "select m.id from message m join contact c on c.prior_request = m.request
+            where m.state in (5, 6, 7, 8) and not m.reached",
+    ),
+    (
+        "may have asked a person whom nobody holds",
+        "select m.id from message m, unnest(m.slots) s(slot) where m.reached
+            and not exists (select 1 from contact c where c.slot = s.slot)",
+    ),
+];
+
+impl Bed {
+    /// Waits until no message that has left the queue has a due row. A receipt that meets a settle in the
+    /// same instant leaves one behind; whoever finds it drops it.
+    pub async fn nothing_due(&self) {
+        wait::until("nothing is due any more", || async {
+            let (left,): (i64,) = sqlx::query_as(
+                "select count(*) from message m join due d on d.message = m.id where m.state >= 3",
+            )
+            .fetch_one(&self.pool)
+            .await
+            .expect("the ledger answers");
+            left == 0
+        })
+        .await;
+    }
+
+    /// Fails on the first breach, naming the messages.
+    pub async fn nothing_stuck(&self) {
+        for (what, query) in BREACHES {
+            let found: Vec<(uuid::Uuid,)> =
+                sqlx::query_as(*query).fetch_all(&self.pool).await.expect("the ledger answers");
+            assert!(found.is_empty(), "{} messages: each {what}: {found:?}", found.len());
+        }
+    }
+}
