@@ -21,8 +21,8 @@ settled as (
         code = case when m.attempt = old.attempt and old.next <> old.state then old.code else m.code end,
         settled_at = case when m.attempt = old.attempt then now() else m.settled_at end,
         provider_id = case when m.attempt = old.attempt then coalesce(old.provider_id, m.provider_id) else m.provider_id end,
-        -- Only while under way: an outcome whose writing was repeated counts once.
-        tries = m.tries + (old.counts and m.state = 1)::int,
+        -- An outcome whose writing was repeated counts once; one that a receipt overtook counts too.
+        tries = m.tries + (old.counts and m.attempt = old.attempt and m.settled_at is null)::int,
         reached = m.reached or old.outcome in (0, 2),
         reason = case when old.next <> old.state then old.reason else m.reason end,
         ended_at = case when old.next <> old.state then case when old.next in (5, 6) then now() end else m.ended_at end
