@@ -42,6 +42,11 @@
 //!   unique index serves both kinds of key.
 //! * Jobs of one batch that want the same person or carry the same key are accepted in rounds: the
 //!   later ones gather again after the first committed, so their decision names the true holder.
+//! * A message begun later than planned must win its own reservations' rows in the begin statement: an
+//!   overtaker that commits in that instant would otherwise ask as well. The direct path pays nothing.
+//! * A lane claims only what it can begin within a quarter of a lease; what it gives back keeps its due
+//!   time, and so its place in the line.
+//! * A test request goes to the company's test address, or nowhere.
 //! * `company` is a pure folder of its own: the company's file, its policy document and the change
 //!   between two of them are no part of one request's journey.
 

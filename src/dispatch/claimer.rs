@@ -24,6 +24,7 @@ use super::{Claim, Lane, Lanes, LeaseShare, Permit, Shared, breaker::Position};
 
 /// Older due rows are looked for at least this often (trap F13's other half).
 const FULL_LOOK_EVERY: Duration = Duration::from_secs(20);
+const AGES_EVERY: Duration = Duration::from_secs(2);
 /// Rows may become visible this long after their due time: the longest statement.
 const FLOOR_MARGIN_SECS: i64 = 15;
 
@@ -32,17 +33,21 @@ pub struct Claimer {
     lanes: Arc<Lanes>,
     floors: HashMap<AccountId, DateTime<Utc>>,
     full_look: Option<Instant>,
+    ages_shown: Option<Instant>,
 }
 
 impl Claimer {
     #[must_use]
     pub fn new(shared: Arc<Shared>, lanes: Arc<Lanes>) -> Claimer {
-        Claimer { shared, lanes, floors: HashMap::new(), full_look: None }
+        Claimer { shared, lanes, floors: HashMap::new(), full_look: None, ages_shown: None }
     }
 
     /// Claims until told to stop: at once while there is more, else every `interval`.
     pub async fn run(mut self, interval: Duration, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
+            if let Err(error) = self.show_ages().await {
+                tracing::debug!(%error, "the age of the oldest due messages is not known");
+            }
             let more = match self.claim_once().await {
                 Ok(more) => more,
                 Err(error) => {
@@ -118,13 +123,28 @@ impl Claimer {
         Ok(more)
     }
 
+    /// Shows how long each lane's oldest due message has waited, whether the lane is open or not.
+    async fn show_ages(&mut self) -> Result<(), LedgerError> {
+        let now = clock::monotonic();
+        if self.ages_shown.is_some_and(|last| now - last < AGES_EVERY) {
+            return Ok(());
+        }
+        self.ages_shown = Some(now);
+        let lanes = self.lanes.all();
+        let ids: Vec<AccountId> = lanes.keys().copied().collect();
+        let ages: HashMap<AccountId, f64> = self.shared.ledger.oldest_due(&ids).await?.into_iter().collect();
+        for (id, lane) in lanes.iter() {
+            let age = ages.get(id).copied().unwrap_or(0.0);
+            metrics::gauge!(names::OLDEST_DUE, "lane" => lane.settings.id.clone()).set(age);
+        }
+        Ok(())
+    }
+
     fn after(&mut self, lane: &Lane, filled: bool, oldest: Option<&DateTime<Utc>>) {
         lane.set_backlog(filled || lane.position() != Position::Closed);
         if let Some(oldest) = oldest {
             let floor = *oldest - chrono::Duration::seconds(FLOOR_MARGIN_SECS);
             self.floors.insert(lane.account, floor);
         }
-        let age = oldest.map_or(0.0, |at| (clock::wall() - *at).num_milliseconds() as f64 / 1_000.0);
-        metrics::gauge!(names::OLDEST_DUE, "lane" => lane.settings.id.clone()).set(age.max(0.0));
     }
 }

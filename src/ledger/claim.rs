@@ -88,6 +88,16 @@ impl Ledger {
             .collect()
     }
 
+    /// How long the oldest due message of each lane has waited, in seconds; claimed ones not counted.
+    pub async fn oldest_due(&self, lanes: &[AccountId]) -> Result<Vec<(AccountId, f64)>, LedgerError> {
+        let lanes: Vec<i32> = lanes.iter().map(|lane| lane.0).collect();
+        let rows = sqlx::query_file!("src/ledger/sql/oldest_due.sql", &lanes)
+            .map(|row| (AccountId(row.lane), row.age_secs))
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows)
+    }
+
     /// Gives claims back that were not begun; each is due again at the time that comes with it.
     pub async fn release(&self, claims: &[(MessageId, i32, DateTime<Utc>)]) -> Result<(), LedgerError> {
         let mut claims = claims.to_vec();

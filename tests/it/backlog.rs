@@ -60,7 +60,13 @@ async fn new_requests_of_a_lane_queue_behind_its_backlog_and_other_lanes_are_not
     })
     .await;
     let other = worst(&bed, "other").await;
-    assert!(other < 1.0, "the other lane began everything within a second, the worst took {other} s");
+    // Ten seconds are what the backlog takes; on an idle machine the other lane takes some 0.1 s.
+    assert!(other < 4.0, "the other lane waits for nobody, the worst took {other} s");
+    let (waiting,): (i64,) = sqlx::query_as("select count(*) from message where state = 0")
+        .fetch_one(&bed.pool)
+        .await
+        .expect("asked");
+    assert!(waiting > 0, "the other lane was done while the backlog still waited");
     bed.all_within(1_250, "delivered", Duration::from_secs(60)).await;
     // First come, first served: no new one went out before the last of the backlog was begun.
     let order: Vec<String> = bed.simulator.accepted().into_iter().map(|one| one.recipient).collect();

@@ -142,8 +142,11 @@ async fn all_delivered(bed: &Bed, field: &str, recipients: &[String], status: &s
         let body = job(json!({ "name": name, field: recipient })).to_string();
         assert!(producer.publish("requests.blanca", None, body.as_bytes()).await, "the job is routed");
     }
-    let standings = bed.all_are(recipients.len(), status).await;
-    assert!(standings.iter().all(|one| one.attempt == 1), "at the first attempt");
+    bed.all_are(recipients.len(), status).await;
+    // A call that a busy machine could not connect in time does not count.
+    let (tries,): (i16,) =
+        sqlx::query_as("select max(tries) from message").fetch_one(&bed.pool).await.expect("asked");
+    assert_eq!(tries, 1, "at the first attempt");
     assert_eq!(bed.simulator.accepted().len(), recipients.len());
 }
 

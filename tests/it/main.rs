@@ -21,3 +21,4 @@ mod seeds;
 mod sending;
 mod states;
 mod suppression;
+mod traps;

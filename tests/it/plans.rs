@@ -16,6 +16,7 @@ const HOT: &[(&str, &str)] = &[
     ("settle", include_str!("../../src/ledger/sql/settle.sql")),
     ("receive", include_str!("../../src/ledger/sql/receive.sql")),
     ("claim", include_str!("../../src/ledger/sql/claim.sql")),
+    ("oldest_due", include_str!("../../src/ledger/sql/oldest_due.sql")),
     ("release", include_str!("../../src/ledger/sql/release.sql")),
     ("conclude", include_str!("../../src/ledger/sql/conclude.sql")),
     ("checks", include_str!("../../src/ledger/sql/checks.sql")),

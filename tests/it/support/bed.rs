@@ -160,8 +160,8 @@ impl Bed {
             amqp.database_patience_secs = 3
             dispatch.http_timeout_secs = 2.0
             dispatch.smtp_timeout_secs = 2.0
-            dispatch.connect_timeout_secs = 1.0
-            dispatch.lease_margin_secs = 2.0
+            dispatch.connect_timeout_secs = 1.5
+            dispatch.lease_margin_secs = 4.0
             dispatch.call_margin_secs = 0.5
             dispatch.claim_interval_ms = 50
             dispatch.sweep_interval_ms = 100

@@ -1,0 +1,6 @@
+-- How long the oldest due message of each lane has waited; lanes where nobody waits do not come back.
+select l.lane as "lane!", extract(epoch from now() - d.at)::float8 as "age_secs!"
+from unnest($1::int[]) as l(lane)
+cross join lateral (
+    select due.at from due where due.kind = 0 and due.lane = l.lane and due.at <= now() order by due.at limit 1
+) d

@@ -1,0 +1,57 @@
+//! Traps of the libraries that we stand on, each with the guard that keeps us out of it.
+//!
+//! Found by experiment; a new version of a library that changes one of them fails here first.
+
+use postrider::{
+    intake::{preflight::io_threads, supervisor::connect},
+    startup::{Purpose, pool},
+};
+use sqlx::Executor;
+
+use crate::support::Bed;
+
+/// sqlx hands a connection back with an open transaction when a `begin` is cut on its way: the next user's
+/// autocommit insert would vanish. The pool rolls back what comes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_comes_back_inside_a_transaction_is_rolled_back() {
+    let bed = Bed::new().await;
+    let config = bed.config("");
+    let pool = pool(&config.database, Purpose::Hot, 1).expect("a pool");
+    let mut connection = pool.acquire().await.expect("connected");
+    connection.execute("begin").await.expect("begun");
+    drop(connection);
+    pool.execute("insert into ending (company, state, request) values (1, 7, gen_random_uuid())")
+        .await
+        .expect("inserted");
+    let (seen,): (i64,) =
+        sqlx::query_as("select count(*) from ending").fetch_one(&bed.pool).await.expect("asked");
+    assert_eq!(seen, 1, "the insert is committed for everybody");
+    pool.close().await;
+}
+
+/// A connect that times out inside lapin leaks a thread; a peer that accepts and says nothing never gets
+/// that far.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_broker_is_found_out_before_lapin_connects() {
+    let bed = Bed::new().await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("listening");
+    let address = silent.local_addr().expect("an address");
+    let config = bed.config(&format!("amqp.url = \"amqp://guest:guest@{address}/%2f\""));
+    let before = io_threads();
+    let error = connect(&config.amqp, "a test").await.expect_err("nobody answers");
+    assert!(format!("{error:#}").contains("does not answer"), "{error:#}");
+    // Other tests connect meanwhile, so only a runaway would show; the preflight's error is the proof.
+    assert!(io_threads() < before + 50);
+}
+
+/// The password is never in an error.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_error_about_an_address_quotes_its_password() {
+    let bed = Bed::new().await;
+    let config = bed
+        .config("amqp.url = \"amqp:/guest:hunter2@nowhere\"\ndatabase.url = \"postgres//u:hunter2@nowhere\"");
+    let broker = connect(&config.amqp, "a test").await.expect_err("no address");
+    let database = pool(&config.database, Purpose::Hot, 1).expect_err("no address");
+    let said = format!("{broker:#} {database:#}");
+    assert!(!said.contains("hunter2"), "{said}");
+}
