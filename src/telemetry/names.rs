@@ -9,7 +9,7 @@ pub const TABLE: &[(Kind, &str, &str)] = &[
     (Kind::Counter, REJECTED, "Jobs rejected, by the first problem's code"),
     (Kind::Counter, DUPLICATES, "Jobs that were somebody's twin"),
     (Kind::Counter, ATTEMPTS, "Attempts settled, by lane and outcome"),
-    (Kind::Counter, RECEIPTS, "Receipts taken, by provider and kind"),
+    (Kind::Counter, RECEIPTS, "Receipts taken, by kind"),
     (Kind::Counter, RECEIPTS_REFUSED, "Webhooks refused, by provider and cause"),
     (Kind::Histogram, SECONDS_TO_SENT, "Seconds from due to the provider's acceptance"),
     (Kind::Gauge, OLDEST_DUE, "Age of the oldest due message by lane, in seconds"),
