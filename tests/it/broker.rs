@@ -75,7 +75,7 @@ async fn consumption_resumes_by_itself_after_anything_that_the_broker_does() {
     bed.all_are(400, "delivered").await;
 
     tell(&stack, &["stop-broker"]).await;
-    wait::let_pass(Duration::from_secs(20)).await;
+    wait::let_pass(Duration::from_secs(60)).await;
     tell(&stack, &["start-broker"]).await;
     publish(&bed, 400, 500).await;
     bed.all_are(500, "delivered").await;
