@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 use crate::{
-    clock,
+    clock, crash,
     ledger::settle::{OutcomeCode, Settlement},
     ledger::sweep::Conclusion,
     lifecycle::Reason,
@@ -40,6 +40,7 @@ async fn begin(shared: &Arc<Shared>, batch: Vec<Ready>, done: &mpsc::Sender<Done
     leases.sort_unstable();
     leases.dedup();
     let before = clock::monotonic();
+    crash::point("before_begin");
     let begun = match shared.ledger.begin(&keys, shared.lease.as_secs_f64(), &leases).await {
         Ok(begun) => begun,
         Err(error) => {
@@ -48,6 +49,7 @@ async fn begin(shared: &Arc<Shared>, batch: Vec<Ready>, done: &mpsc::Sender<Done
             return;
         }
     };
+    crash::point("after_begin");
     let begun: HashMap<MessageId, i16> = begun.into_iter().collect();
     let mut fenced = Vec::new();
     for item in batch {

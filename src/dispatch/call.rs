@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
 use crate::{
-    clock,
+    clock, crash,
     lifecycle::{Reason, Signal, TransitionMap},
     providers::{Outcome, Refusal, RefusalKind},
     telemetry::names,
@@ -51,6 +51,7 @@ pub fn start(shared: Arc<Shared>, item: Ready, attempt: i16, before: Instant, do
             }
             (Ok(outgoing), Some(provider)) if attempt == claim.attempt + 1 => {
                 let limit = provider.call_timeout() + GRACE;
+                crash::point("during_call");
                 let call =
                     AssertUnwindSafe(tokio::time::timeout(limit, provider.send(outgoing))).catch_unwind();
                 let outcome = match call.await {
@@ -61,6 +62,7 @@ pub fn start(shared: Arc<Shared>, item: Ready, attempt: i16, before: Instant, do
                         Outcome::Unknown { code: "panic".to_owned() }
                     }
                 };
+                crash::point("after_answer");
                 concluded(&shared, &lane, &claim, attempt, outcome)
             }
             (Ok(_), Some(_)) => not_called(&claim),

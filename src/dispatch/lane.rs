@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use crate::{
     clock,
     company::{Account, Company},
+    crash,
     message::AccountId,
     providers::{Outgoing, Provider},
     shutdown::stopped,
@@ -254,6 +255,7 @@ impl Lane {
 
     /// Renders; a panic over somebody's name costs that one message, never the worker (trap F8).
     fn compose(self: &Arc<Self>, shared: &Shared, claim: Claim, slot: OwnedSemaphorePermit) -> Ready {
+        crash::on_word("compose", claim.customer_name.as_deref());
         let composed = catch_unwind(AssertUnwindSafe(|| compose::outgoing(shared, self, &claim)));
         let outgoing = composed.unwrap_or_else(|_| {
             metrics::counter!(names::PANICS, "place" => "compose").increment(1);

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 use crate::{
-    clock,
+    clock, crash,
     ledger::{LedgerError, settle::Settlement},
     telemetry::names,
 };
@@ -32,7 +32,9 @@ pub async fn run(shared: Arc<Shared>, mut done: mpsc::Receiver<Done>) {
     let mut empty = Vec::new();
     while done.recv_many(&mut batch, BATCH_MAX).await > 0 {
         let items: Vec<Done> = std::mem::take(&mut batch);
+        crash::point("before_settle");
         write(&shared, &items, &empty).await;
+        crash::point("after_settle");
         // Counted off only after the commit: a lease must outlive what it guards.
         empty = items.iter().filter_map(|item| item.lease.count_off()).collect();
         for item in &items {

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::{
     clock,
     company::Company,
+    crash,
     directory::{Directory, Snapshot},
     ledger::{
         Ledger, LedgerError,
@@ -87,6 +88,7 @@ impl Acceptor {
         arrival: &Arrival,
     ) -> Result<Pending, (Option<CompanyId>, Vec<Problem>)> {
         let (company, test) = self.company(snapshot, arrival).map_err(|problem| (None, vec![problem]))?;
+        crash::on_word("intake", std::str::from_utf8(&arrival.body).ok());
         let job = parse::parse(&arrival.body).map_err(|problems| (Some(company.id), problems))?;
         let (idem, idem_made, content_hash) =
             person::idempotency(&self.keys.identity, &company, &job, arrival.key.as_deref());

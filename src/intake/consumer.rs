@@ -15,7 +15,7 @@ use lapin::{
 };
 use tokio::{sync::watch, task::JoinSet};
 
-use crate::{clock, config::Amqp, message::Source, shutdown::stopped, telemetry::names};
+use crate::{clock, config::Amqp, crash, message::Source, shutdown::stopped, telemetry::names};
 
 use super::{Acceptor, Arrival, acks::LowWater, arrival::Door, topology::Topology};
 
@@ -142,6 +142,7 @@ impl Generation<'_> {
         };
         let Some(up_to) = self.mark.settle(&tags) else { return Ok(()) };
         metrics::gauge!(names::UNACKED).set(self.mark.unsettled() as f64);
+        crash::point("before_ack");
         let ack = self.channel.basic_ack(up_to, BasicAckOptions { multiple: true });
         match tokio::time::timeout(BROKER_CALL_WITHIN, ack).await {
             Ok(Ok(())) => Ok(()),
@@ -177,6 +178,7 @@ async fn take_in(acceptor: Acceptor, batch: Vec<(u64, Arrival)>, patience: Durat
     let since = clock::monotonic();
     let mut wait = Duration::from_millis(50);
     loop {
+        crash::point("before_commit");
         match acceptor.accept(&arrivals).await {
             Ok(_) => return Some(tags),
             Err(error) => tracing::warn!(%error, jobs = tags.len(), "a batch cannot be written yet"),

@@ -8,7 +8,7 @@ use std::{collections::HashSet, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    clock,
+    clock, crash,
     ledger::{
         Ledger, LedgerError,
         receive::{NewReceipt, Received},
@@ -87,8 +87,12 @@ async fn receive(ledger: &Ledger, receipts: &[NewReceipt]) -> Result<Vec<Receive
 
 async fn answer(ledger: &Ledger, entries: Vec<Entry>) {
     let receipts: Vec<NewReceipt> = entries.iter().map(|(receipt, _)| receipt.clone()).collect();
+    crash::point("before_receipt");
     let received = match receive(ledger, &receipts).await {
-        Ok(received) => received,
+        Ok(received) => {
+            crash::point("after_receipt");
+            received
+        }
         Err(LedgerError::Data(_)) if entries.len() > 1 => {
             // One of them cannot be stored; find it alone.
             for entry in entries {
