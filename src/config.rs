@@ -10,7 +10,10 @@ use config::{Environment, File, FileFormat};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::{ledger::sweep::UnknownWindows, lifecycle::Schedule, providers::connect::Timeouts};
+use crate::{
+    lifecycle::{LookPlan, Looks, Schedule},
+    providers::connect::Timeouts,
+};
 
 /// The embedded, commented default layer.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -25,7 +28,8 @@ pub struct Config {
     pub amqp: Amqp,
     pub dispatch: Dispatch,
     pub retry: Retry,
-    pub unknown: Unknown,
+    pub unknown: LookTimes,
+    pub receipts: LookTimes,
     pub breaker: Breaker,
     pub companies: Companies,
     pub web: Web,
@@ -86,9 +90,9 @@ pub struct Retry {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Unknown {
-    pub email_secs: f64,
-    pub sms_secs: f64,
+pub struct LookTimes {
+    pub email_looks_secs: Vec<f64>,
+    pub sms_looks_secs: Vec<f64>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -156,7 +160,11 @@ impl Config {
             .separator("__")
             .try_parsing(true)
             .list_separator(",")
-            .with_list_parse_key("retry.delays_secs");
+            .with_list_parse_key("retry.delays_secs")
+            .with_list_parse_key("unknown.email_looks_secs")
+            .with_list_parse_key("unknown.sms_looks_secs")
+            .with_list_parse_key("receipts.email_looks_secs")
+            .with_list_parse_key("receipts.sms_looks_secs");
         let short = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let merged = layers
             .add_source(environment)
@@ -211,6 +219,9 @@ impl Config {
         {
             bail!("retry.delays_secs needs at least one wait, each between 0 and 10000000 seconds");
         }
+        for (section, times) in [("unknown", &self.unknown), ("receipts", &self.receipts)] {
+            times.check(section)?;
+        }
         Ok(())
     }
 
@@ -250,10 +261,29 @@ impl Config {
         let longest = self.dispatch.http_timeout_secs.max(self.dispatch.smtp_timeout_secs);
         Duration::from_secs_f64(longest + self.dispatch.lease_margin_secs)
     }
+}
 
+impl LookTimes {
     #[must_use]
-    pub fn unknown_windows(&self) -> UnknownWindows {
-        UnknownWindows { email_secs: self.unknown.email_secs, sms_secs: self.unknown.sms_secs }
+    pub fn plan(&self) -> LookPlan {
+        let looks =
+            |secs: &[f64]| Looks(secs.iter().copied().map(Duration::from_secs_f64).collect::<Vec<_>>());
+        LookPlan { email: looks(&self.email_looks_secs), sms: looks(&self.sms_looks_secs) }
+    }
+
+    fn check(&self, section: &str) -> anyhow::Result<()> {
+        for (key, secs) in
+            [("email_looks_secs", &self.email_looks_secs), ("sms_looks_secs", &self.sms_looks_secs)]
+        {
+            let ascending = secs.windows(2).all(|pair| pair[0] < pair[1]);
+            let bounded = secs.iter().all(|secs| (0.0..=1e7).contains(secs));
+            if secs.is_empty() || !ascending || !bounded {
+                bail!(
+                    "{section}.{key} needs at least one time, each later than the one before, between 0 and 10000000 seconds"
+                );
+            }
+        }
+        Ok(())
     }
 }
 
@@ -267,6 +297,15 @@ mod tests {
         let config: Config = layers.build().expect("builds").try_deserialize().expect("is complete");
         config.check().expect("is within its own bounds");
         assert_eq!(config.schedule(), Schedule::default(), "two places that say the schedule agree");
+    }
+
+    #[test]
+    fn times_of_looks_must_ascend() {
+        for wrong in ["[]", "[60.0, 5.0]", "[1.0, 1.0]", "[-1.0]", "[1e9]"] {
+            let layer = format!("unknown.sms_looks_secs = {wrong}");
+            let error = Config::from_layers(&[&layer]).expect_err("is refused").to_string();
+            assert!(error.contains("unknown.sms_looks_secs"), "{wrong}: {error}");
+        }
     }
 
     #[test]

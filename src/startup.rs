@@ -27,7 +27,9 @@ use crate::{
     config::{Config, Database},
     content::Renderer,
     directory::Directory,
-    dispatch::{self, Lanes, Shared, breaker::Thresholds, claimer::Claimer, lanes::Maker},
+    dispatch::{
+        self, Lanes, Shared, breaker::Thresholds, claimer::Claimer, lanes::Maker, reconcile::Reconciler,
+    },
     intake::{Acceptor, hand_over::HandOver, supervisor},
     ledger::Ledger,
     message::keys::SecretKeys,
@@ -239,7 +241,8 @@ async fn start_dispatch(
         keys: Arc::clone(keys),
         public_base_url: config.web.public_base_url.trim_end_matches('/').to_owned(),
         schedule: config.schedule(),
-        windows: config.unknown_windows(),
+        unknown_looks: config.unknown.plan(),
+        receipt_looks: config.receipts.plan(),
         lease: config.lease(),
         call_margin: Duration::from_secs_f64(config.dispatch.call_margin_secs),
     });
@@ -267,6 +270,8 @@ async fn start_dispatch(
     let sweep_every = Duration::from_millis(config.dispatch.sweep_interval_ms);
     let sweeper = dispatch::sweeper::run(Arc::clone(&shared), sweep_every, worker.stop_of(Stage::Claims));
     worker.add(Stage::Claims, tokio::spawn(sweeper));
+    let reconciler = Reconciler::new(Arc::clone(&shared), Arc::clone(&lanes));
+    worker.add(Stage::Claims, tokio::spawn(reconciler.run(sweep_every, worker.stop_of(Stage::Claims))));
     worker.add(Stage::Pipe, tokio::spawn(dispatch::begin::run(Arc::clone(&shared), ready, done_sender)));
     worker.add(Stage::Pipe, tokio::spawn(dispatch::settle::run(shared, done)));
     Ok(lanes)
@@ -298,6 +303,7 @@ fn start_web(
         receipts,
         public_base_url: config.web.public_base_url.trim_end_matches('/').to_owned(),
         body_within: Duration::from_secs_f64(config.web.body_timeout_secs),
+        receipt_looks: config.receipts.plan(),
     });
     listen(config, listener, routes::router(door), worker);
     // After the listener: it ends with the last call that could hand it a receipt.

@@ -34,6 +34,10 @@ pub struct Policy {
     pub expires_after_secs: u32,
     /// Refuse jobs whose team member is not approved.
     pub require_approved: bool,
+    /// Send an email once more where its provider answered nothing and later has no trace of it. At worst
+    /// the customer gets it twice.
+    #[serde(default)]
+    pub resend_if_absent: bool,
     /// Where messages of test requests go, by medium; a test never reaches its customer.
     #[serde(default)]
     pub test_email: Option<String>,

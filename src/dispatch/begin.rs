@@ -3,7 +3,11 @@
 //! Only claims with a text and a free call slot come here. Who passes the fence is called at once; who
 //! does not is looked at once more and ended, or left to whoever has it.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::sync::mpsc;
 
@@ -24,6 +28,8 @@ use crate::{
 use super::{Claim, Shared, call, lane::Ready, settle::Done};
 
 const BATCH_MAX: usize = 128;
+/// A begin that took longer is checked once more before anybody is called.
+const SLOW_BEGIN: Duration = Duration::from_millis(100);
 
 /// Takes ready claims until every lane is closed.
 pub async fn run(shared: Arc<Shared>, mut ready: mpsc::Receiver<Ready>, done: mpsc::Sender<Done>) {
@@ -51,9 +57,14 @@ async fn begin(shared: &Arc<Shared>, batch: Vec<Ready>, done: &mpsc::Sender<Done
     };
     crash::point("after_begin");
     let begun: HashMap<MessageId, i16> = begun.into_iter().collect();
+    let stopped = match clock::monotonic() - before > SLOW_BEGIN {
+        true => stopped_meanwhile(shared, &keys, &begun).await,
+        false => HashSet::new(),
+    };
     let mut fenced = Vec::new();
     for item in batch {
         match begun.get(&item.claim.message) {
+            Some(_) if stopped.contains(&item.claim.message) => call::stop(item, done).await,
             Some(attempt) => call::start(Arc::clone(shared), item, *attempt, before, done.clone()),
             None => fenced.push(item.claim),
         }
@@ -65,6 +76,28 @@ async fn begin(shared: &Arc<Shared>, batch: Vec<Ready>, done: &mpsc::Sender<Done
             // Settling, and with it the shutdown, waits for whoever could still send.
             drop(open);
         });
+    }
+}
+
+/// Begin waited for a lock, or for its turn: it judged blocks and answers by a view that is old by now.
+/// Gives those that were begun and must not be called any more. Where nobody can say, none is called:
+/// their attempts were not made, and come again.
+async fn stopped_meanwhile(
+    shared: &Shared,
+    keys: &[(MessageId, i32)],
+    begun: &HashMap<MessageId, i16>,
+) -> HashSet<MessageId> {
+    let begun_keys: Vec<_> = keys.iter().copied().filter(|key| begun.contains_key(&key.0)).collect();
+    match shared.ledger.standings(&begun_keys).await {
+        Ok(standings) => standings
+            .into_iter()
+            .filter(|(_, standing)| standing.block_bits != 0 || standing.answered)
+            .map(|(message, _)| message)
+            .collect(),
+        Err(error) => {
+            tracing::warn!(%error, "begun attempts cannot be checked once more; they are not made");
+            begun.keys().copied().collect()
+        }
     }
 }
 
@@ -104,6 +137,7 @@ pub(super) fn not_called(claim: &Claim) -> Settlement {
         counts: false,
         proof: false,
         block: None,
+        watch_secs: None,
     }
 }
 

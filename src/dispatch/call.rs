@@ -63,7 +63,7 @@ pub fn start(shared: Arc<Shared>, item: Ready, attempt: i16, before: Instant, do
                     }
                 };
                 crash::point("after_answer");
-                concluded(&shared, &lane, &claim, attempt, outcome)
+                concluded(&shared, &lane, &claim, (attempt, before), outcome)
             }
             (Ok(_), Some(_)) => not_called(&claim),
         };
@@ -78,11 +78,22 @@ pub fn start(shared: Arc<Shared>, item: Ready, attempt: i16, before: Instant, do
     });
 }
 
+/// Takes a begun attempt back without a call: its customer stopped it in the meantime.
+pub async fn stop(item: Ready, done: &mpsc::Sender<Done>) {
+    let Ready { claim, lane, slot, .. } = item;
+    drop(slot);
+    let settlement = not_called(&claim);
+    let item = Done { settlement, lease: Arc::clone(&claim.lease), lane, sent_after: None };
+    if done.send(item).await.is_err() {
+        tracing::error!("an attempt was stopped after the end of settling; its lease will lapse");
+    }
+}
+
 fn concluded(
     shared: &Shared,
     lane: &Lane,
     claim: &super::Claim,
-    attempt: i16,
+    (attempt, begun): (i16, Instant),
     outcome: Outcome,
 ) -> crate::ledger::settle::Settlement {
     lane.note(sign(&outcome));
@@ -93,7 +104,10 @@ fn concluded(
     }
     let terms = Terms {
         schedule: &shared.schedule,
-        windows: shared.windows,
+        unknown_looks: &shared.unknown_looks,
+        receipt_looks: &shared.receipt_looks,
+        class: lane.class(),
+        begun,
         now: clock::monotonic(),
         jitter: clock::jitter(),
     };

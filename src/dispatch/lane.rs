@@ -21,7 +21,7 @@ use crate::{
     company::{Account, Company},
     crash,
     message::AccountId,
-    providers::{Outgoing, Provider},
+    providers::{Class, Outgoing, Provider},
     shutdown::stopped,
     telemetry::names,
 };
@@ -135,6 +135,12 @@ impl Lane {
             return Position::Open;
         }
         self.breaker().position(clock::monotonic())
+    }
+
+    /// What may be done after an unknown outcome.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        self.provider.as_ref().map_or(Class::Blind, |provider| provider.class())
     }
 
     /// Takes a call's sign for the breaker.

@@ -3,7 +3,8 @@
 //! `lane` is the unit of fairness: a bounded queue, a rate, call slots and a breaker per account. Claims
 //! come into a lane by hand-over from intake (a permit of its queue in hand) or from `claimer`. `compose`
 //! renders, `begin` writes attempts down in batches, `call` makes them, `settle` writes outcomes down.
-//! `sweeper` finds what dead workers left. Nothing here holds a connection across a provider call.
+//! `sweeper` finds what dead workers left,
+//! `reconcile` asks providers for what they never told. Nothing here holds a connection across a provider call.
 
 pub mod begin;
 pub mod breaker;
@@ -14,6 +15,7 @@ pub mod compose;
 pub mod lane;
 pub mod lanes;
 pub mod outcome;
+pub mod reconcile;
 pub mod settle;
 pub mod sweeper;
 
@@ -23,8 +25,8 @@ use uuid::Uuid;
 
 use crate::{
     content::Renderer,
-    ledger::{Ledger, sweep::UnknownWindows},
-    lifecycle::Schedule,
+    ledger::Ledger,
+    lifecycle::{LookPlan, Schedule},
     message::keys::SecretKeys,
     providers::TokenKey,
 };
@@ -43,7 +45,10 @@ pub struct Shared {
     pub token_key: TokenKey,
     pub public_base_url: String,
     pub schedule: Schedule,
-    pub windows: UnknownWindows,
+    /// When unknown attempts are looked for.
+    pub unknown_looks: LookPlan,
+    /// When missing receipts are.
+    pub receipt_looks: LookPlan,
     /// How long a lease lasts, from claim and again from begin.
     pub lease: Duration,
     /// A call must have this much of its lease left beyond its own timeout.

@@ -5,13 +5,10 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    ledger::{
-        settle::{OutcomeCode, Settlement},
-        sweep::UnknownWindows,
-    },
-    lifecycle::{NextTry, Reason, Schedule, Signal, TransitionMap, schedule::Progress},
-    message::{BlockKind, Medium},
-    providers::{Outcome, Refusal, RefusalKind},
+    ledger::settle::{OutcomeCode, Settlement},
+    lifecycle::{LookPlan, NextTry, Reason, Schedule, Signal, TransitionMap, schedule::Progress},
+    message::BlockKind,
+    providers::{Class, Outcome, Refusal, RefusalKind},
 };
 
 use super::{Claim, breaker::Sign};
@@ -20,7 +17,11 @@ use super::{Claim, breaker::Sign};
 #[derive(Debug, Clone, Copy)]
 pub struct Terms<'a> {
     pub schedule: &'a Schedule,
-    pub windows: UnknownWindows,
+    pub unknown_looks: &'a LookPlan,
+    pub receipt_looks: &'a LookPlan,
+    pub class: Class,
+    /// Just before the attempt was begun.
+    pub begun: Instant,
     pub now: Instant,
     /// Uniform in `[0, 1)`.
     pub jitter: f64,
@@ -42,6 +43,7 @@ pub fn settlement(claim: &Claim, attempt: i16, outcome: Outcome, terms: Terms) -
         counts: true,
         proof: false,
         block: None,
+        watch_secs: None,
     };
     match outcome {
         Outcome::Accepted { provider_id } => Settlement {
@@ -49,6 +51,10 @@ pub fn settlement(claim: &Claim, attempt: i16, outcome: Outcome, terms: Terms) -
             outcome: OutcomeCode::Accepted,
             provider_id,
             proof: true,
+            watch_secs: match terms.class {
+                Class::LookUp => Some(terms.receipt_looks.of(claim.medium).first().as_secs_f64()),
+                Class::Blind => None,
+            },
             ..blank
         },
         Outcome::Unknown { code } => Settlement {
@@ -56,14 +62,22 @@ pub fn settlement(claim: &Claim, attempt: i16, outcome: Outcome, terms: Terms) -
             outcome: OutcomeCode::Unknown,
             code: Some(code),
             reason: Some(Reason::AwaitingProof),
-            wait_secs: Some(match claim.medium {
-                Medium::Email => terms.windows.email_secs,
-                Medium::Sms => terms.windows.sms_secs,
-            }),
+            wait_secs: Some(first_look(claim, terms).as_secs_f64()),
             ..blank
         },
         Outcome::Refused(refusal) => refused(claim, refusal, terms, blank),
     }
+}
+
+/// How long from now until the unknown is first looked for.
+fn first_look(claim: &Claim, terms: Terms) -> Duration {
+    let looks = terms.unknown_looks.of(claim.medium);
+    let elapsed = terms.now.saturating_duration_since(terms.begun);
+    let at = match terms.class {
+        Class::LookUp => looks.next(elapsed).unwrap_or(looks.last()),
+        Class::Blind => looks.last(),
+    };
+    at.saturating_sub(elapsed)
 }
 
 fn refused(claim: &Claim, refusal: Refusal, terms: Terms, blank: Settlement) -> Settlement {

@@ -10,10 +10,11 @@ use tokio::sync::mpsc;
 use crate::{
     clock, crash,
     ledger::{LedgerError, settle::Settlement},
+    lifecycle::State,
     telemetry::names,
 };
 
-use super::{Lane, LeaseShare, Shared};
+use super::{Lane, LeaseShare, Shared, reconcile::settled};
 
 const BATCH_MAX: usize = 256;
 
@@ -57,7 +58,10 @@ async fn write(shared: &Shared, items: &[Done], empty: &[uuid::Uuid]) {
     let mut wait = Duration::from_millis(50);
     loop {
         match shared.ledger.settle(&settlements, empty).await {
-            Ok(_) => return,
+            Ok(moved) => {
+                let late = moved.iter().filter(|one| one.was == State::Unknown && one.state != one.was);
+                return settled("answer", late.count());
+            }
             // Some provider's words cannot be stored. What became of the messages matters, not the words.
             Err(LedgerError::Data(code)) if settlements.iter().any(has_words) => {
                 tracing::error!(code, "a provider's code or id cannot be stored; a batch goes without them");

@@ -1,4 +1,4 @@
-//! The sweeper: leases that ran out, unknowns whose window is over, waiting messages that expired.
+//! The sweeper: leases that ran out, and waiting messages that expired.
 //!
 //! Every worker sweeps; SKIP LOCKED and compare-and-set make that harmless. No leader is needed.
 
@@ -10,13 +10,9 @@ use crate::{
     clock,
     ledger::{
         LedgerError,
-        sweep::{Check, Conclusion, Swept},
+        sweep::{Check, Conclusion, FirstLooks, Swept},
     },
-    lifecycle::{
-        Reason, Signal, State,
-        fence::{Standstill, expiry},
-        transition,
-    },
+    lifecycle::{State, fence::expiry, transition},
     shutdown::stopped,
     telemetry::names,
 };
@@ -43,7 +39,11 @@ pub async fn run(shared: Arc<Shared>, interval: Duration, mut stop: watch::Recei
 
 /// One sweep; gives whether there may be more.
 pub async fn sweep_once(shared: &Shared) -> Result<bool, LedgerError> {
-    let swept = shared.ledger.sweep(LEASES_MAX, shared.windows).await?;
+    let first = FirstLooks {
+        email_secs: shared.unknown_looks.email.first().as_secs_f64(),
+        sms_secs: shared.unknown_looks.sms.first().as_secs_f64(),
+    };
+    let swept = shared.ledger.sweep(LEASES_MAX, first).await?;
     if swept != Swept::default() {
         metrics::counter!(names::SWEPT, "found" => "unsent").increment(swept.unsent.unsigned_abs());
         metrics::counter!(names::SWEPT, "found" => "unknown").increment(swept.unknown.unsigned_abs());
@@ -67,21 +67,10 @@ pub async fn sweep_once(shared: &Shared) -> Result<bool, LedgerError> {
 
 /// The end that is due, if it is.
 fn conclusion(check: &Check) -> Option<Conclusion> {
-    let (signal, reason) = match check.state {
-        State::Unknown => (Signal::WindowEnded, Reason::OutcomeUnknown),
-        State::Waiting if check.expires_at <= check.now => match expiry(check.attempt) {
-            Standstill::End(signal, reason) => (signal, reason),
-            Standstill::NotOurs | Standstill::Again => return None,
-        },
-        State::Waiting
-        | State::Sending
-        | State::Sent
-        | State::Delivered
-        | State::Concluded
-        | State::Failed
-        | State::Suppressed
-        | State::Canceled => return None,
-    };
+    if check.state != State::Waiting || check.expires_at > check.now {
+        return None;
+    }
+    let (signal, reason) = expiry(check.attempt, check.reached);
     let next = transition(check.state, signal);
     Some(Conclusion { message: check.message, epoch: check.epoch, was: check.state, next, reason })
 }

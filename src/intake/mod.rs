@@ -3,12 +3,13 @@
 //! `supervisor` owns the connection to the broker, one generation after another; `topology` declares what
 //! we need there; `consumer` takes deliveries into batches and acknowledges up to the low-water mark;
 //! `accept` takes a batch through gather → decide → apply, whatever door it came through; `resume` asks
-//! the rules again; `producer` and `parked` publish and bring dead letters back. Nothing is
+//! the rules again, `cancel` takes back; `producer` and `parked` publish and bring dead letters back. Nothing is
 //! acknowledged before its commit, and nothing is ever requeued for what it says.
 
 pub mod accept;
 pub mod acks;
 pub mod arrival;
+pub mod cancel;
 pub mod consumer;
 pub mod decide;
 pub mod hand_over;

@@ -17,7 +17,7 @@ use crate::{
     ledger::{Ledger, gather::StandsOut, requests::RequestDetail, sweep::Conclusion},
     lifecycle::{
         Reason, Signal, State,
-        fence::{Standstill, expiry},
+        fence::{expiry, withheld},
         transition,
     },
     message::{Job, MessageId, Problem, Source, keys::SecretKeys},
@@ -122,19 +122,16 @@ async fn hindrance(
         return Ok(Ok(None));
     }
     if detail.expires_at <= detail.now {
-        return Ok(Ok(match expiry(detail.attempt) {
-            Standstill::End(signal, reason) => Some((signal, reason)),
-            Standstill::NotOurs | Standstill::Again => None,
-        }));
+        return Ok(Ok(Some(expiry(detail.attempt, detail.reached))));
     }
     let decision = decide_again(ledger, directory, keys, detail).await?;
     Ok(decision.map(|decision| match decision.verdict {
         Verdict::Send => None,
         // The word of the fence: it asked for the person first, waited, and lost it to another request.
         Verdict::Suppress(Reason::SuppressionPeriod) if !detail.slots.is_empty() => {
-            Some((Signal::Withheld, Reason::Overtaken))
+            Some(withheld(detail.reached, Reason::Overtaken))
         }
-        Verdict::Suppress(reason) => Some((Signal::Withheld, reason)),
+        Verdict::Suppress(reason) => Some(withheld(detail.reached, reason)),
     }))
 }
 

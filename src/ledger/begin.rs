@@ -41,9 +41,11 @@ impl Ledger {
                     epoch_is_ours: row.epoch_is_ours,
                     paused: row.paused,
                     block_bits: row.block_bits,
+                    answered: row.answered,
                     holds_reservations: row.holds_reservations,
                     expires_at: row.expires_at,
                     attempt: row.attempt,
+                    reached: row.reached,
                     now: row.now,
                 };
                 Ok((MessageId(row.id), standing))

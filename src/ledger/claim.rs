@@ -29,7 +29,6 @@ pub struct Due {
     pub attempt: i16,
     pub tries: i16,
     pub first_due_at: DateTime<Utc>,
-    pub expires_at: DateTime<Utc>,
     pub due_at: DateTime<Utc>,
     /// The database's time of the claim.
     pub now: DateTime<Utc>,
@@ -74,7 +73,6 @@ impl Ledger {
                     attempt: row.attempt,
                     tries: row.tries,
                     first_due_at: row.first_due_at,
-                    expires_at: row.expires_at,
                     due_at: row.at,
                     now: row.now,
                     customer_name: row.customer_name,

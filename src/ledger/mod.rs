@@ -1,7 +1,8 @@
 //! The ledger: the only place with SQL. One function per domain verb, each one statement.
 //!
 //! A request's way: `gather` → `accept` → (`claim`) → `begin` → `settle` → `receive`; beside it `fence`
-//! and `conclude` for what is not sent, `sweep` for what a dead worker left, `rejected` for jobs that
+//! and `conclude` for what is not sent, `sweep` for what a dead worker left, `looks` for what is sought at
+//! its provider, `rejected` for jobs that
 //! never became requests, `companies` for what the rules read, `requests` for people who look, `counts`
 //! for sums over everything.
 //! Invariant: no function holds a transaction over anything but its own statements, and every future
@@ -16,6 +17,7 @@ pub mod conclude;
 pub mod counts;
 pub mod error;
 pub mod gather;
+pub mod looks;
 pub mod receive;
 pub mod rejected;
 pub mod requests;

@@ -25,6 +25,10 @@ pub struct NewReceipt {
     /// Absent where it moves nothing.
     pub map: Option<TransitionMap>,
     pub block: Option<BlockKind>,
+    /// Nobody told us: it was found by looking.
+    pub looked_up: bool,
+    /// Until the receipt after this one is missed; absent where none will come.
+    pub watch_secs: Option<f64>,
 }
 
 /// What a receipt did.
@@ -74,6 +78,8 @@ impl Ledger {
             &column(batch, |row| row.provider_id.clone()) as &[Option<String>],
             &column(batch, |row| row.map.map(|map| map.0.to_vec())) as &[Option<Vec<u8>>],
             &column(batch, |row| row.block.map_or(0, BlockKind::bit)),
+            &column(batch, |row| row.looked_up),
+            &column(batch, |row| row.watch_secs) as &[Option<f64>],
         )
         .map(|row| (row.key, row.fresh, row.other_content, row.was, row.state))
         .fetch_all(&self.pool)

@@ -67,6 +67,8 @@ pub struct RequestDetail {
     pub state: State,
     pub epoch: i32,
     pub attempt: i16,
+    /// Some attempt went out, or may have.
+    pub reached: bool,
     pub first_due_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
     pub paused_at: Option<DateTime<Utc>>,
@@ -74,6 +76,8 @@ pub struct RequestDetail {
     pub settled_at: Option<DateTime<Utc>>,
     pub delivered_at: Option<DateTime<Utc>>,
     pub ended_at: Option<DateTime<Utc>>,
+    /// When the customer answered.
+    pub answered_at: Option<DateTime<Utc>>,
     pub outcome: Option<i16>,
     pub code: Option<String>,
     pub reason: Option<String>,
@@ -102,6 +106,8 @@ pub struct ReceiptLine {
     pub kind: String,
     pub code: Option<String>,
     pub attempt: Option<i16>,
+    /// Found by asking the provider, who never told us.
+    pub looked_up: bool,
 }
 
 impl Ledger {
@@ -163,7 +169,7 @@ impl Ledger {
         .await?;
         let receipts = sqlx::query_as!(
             ReceiptLine,
-            "select at, kind, code, attempt from receipt where message = $1 order by at",
+            "select at, kind, code, attempt, looked_up from receipt where message = $1 order by at",
             id
         )
         .fetch_all(&self.pool)
@@ -207,6 +213,7 @@ impl Ledger {
             state: stored_state(row.state)?,
             epoch: row.epoch,
             attempt: row.attempt,
+            reached: row.reached,
             first_due_at: row.first_due_at,
             expires_at: row.expires_at,
             paused_at: row.paused_at,
@@ -214,6 +221,7 @@ impl Ledger {
             settled_at: row.settled_at,
             delivered_at: row.delivered_at,
             ended_at: row.ended_at,
+            answered_at: row.answered_at,
             outcome: row.outcome,
             code: row.code,
             reason: row.reason,
@@ -223,6 +231,14 @@ impl Ledger {
             past,
             receipts,
         }))
+    }
+
+    /// Writes down that the customer answered: nothing more is sent for this request. Gives whether it was
+    /// news.
+    pub async fn answer(&self, request: Uuid, source: &str) -> Result<bool, LedgerError> {
+        let done =
+            sqlx::query_file!("src/ledger/sql/answer.sql", request, source).execute(&self.pool).await?;
+        Ok(done.rows_affected() > 0)
     }
 
     /// Pauses a message; gives the state that it was paused in, `None` where it was not to be paused.

@@ -30,7 +30,7 @@ pub struct Settlement {
     pub code: Option<String>,
     pub reason: Option<Reason>,
     pub provider_id: Option<String>,
-    /// Until the next try, or until the window of an unknown ends.
+    /// Until the next try, or until an unknown is looked for.
     pub wait_secs: Option<f64>,
     /// Counts against the retry schedule.
     pub counts: bool,
@@ -38,6 +38,8 @@ pub struct Settlement {
     pub proof: bool,
     /// Blocks the message's address.
     pub block: Option<BlockKind>,
+    /// Of what was accepted: until its last receipt is missed; absent where none will come.
+    pub watch_secs: Option<f64>,
 }
 
 /// What became of a settled message.
@@ -88,6 +90,7 @@ impl Ledger {
             &blocked,
             &bits,
             done,
+            &column(batch, |row| row.watch_secs) as &[Option<f64>],
         )
         .map(|row| (row.id, row.was, row.state))
         .fetch_all(&self.pool)

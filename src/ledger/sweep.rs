@@ -1,4 +1,4 @@
-//! Sweep: what dead workers left behind, and what waits for an end that nobody sends.
+//! Sweep: what dead workers left behind, and what expired while it waited.
 //!
 //! Any worker may sweep at any time; SKIP LOCKED and compare-and-set make two sweepers harmless.
 
@@ -19,22 +19,22 @@ pub struct Swept {
     pub unknown: i64,
 }
 
-/// How long an unknown waits for proof, by medium.
+/// How long after its begin an unknown is first looked for, by medium.
 #[derive(Debug, Clone, Copy)]
-pub struct UnknownWindows {
+pub struct FirstLooks {
     pub email_secs: f64,
     pub sms_secs: f64,
 }
 
-/// A message whose end is to be checked.
+/// A waiting message that expired.
 #[derive(Debug, Clone)]
 pub struct Check {
     pub message: MessageId,
     pub state: State,
     pub epoch: i32,
     pub attempt: i16,
+    pub reached: bool,
     pub expires_at: DateTime<Utc>,
-    pub paused: bool,
     pub now: DateTime<Utc>,
 }
 
@@ -50,9 +50,9 @@ pub struct Conclusion {
 
 impl Ledger {
     /// Takes leases that ran out, `leases_max` at most.
-    pub async fn sweep(&self, leases_max: i64, windows: UnknownWindows) -> Result<Swept, LedgerError> {
+    pub async fn sweep(&self, leases_max: i64, first: FirstLooks) -> Result<Swept, LedgerError> {
         retrying(|| async {
-            sqlx::query_file!("src/ledger/sql/sweep.sql", leases_max, windows.email_secs, windows.sms_secs)
+            sqlx::query_file!("src/ledger/sql/sweep.sql", leases_max, first.email_secs, first.sms_secs)
                 .map(|row| Swept { unsent: row.unsent, unknown: row.unknown })
                 .fetch_one(&self.pool)
                 .await
@@ -60,7 +60,7 @@ impl Ledger {
         .await
     }
 
-    /// Messages whose end is to be checked now.
+    /// Waiting messages that expired.
     pub async fn checks(&self, max: i64) -> Result<Vec<Check>, LedgerError> {
         let rows = sqlx::query_file!("src/ledger/sql/checks.sql", max).fetch_all(&self.pool).await?;
         rows.into_iter()
@@ -70,8 +70,8 @@ impl Ledger {
                     state: stored_state(row.state)?,
                     epoch: row.epoch,
                     attempt: row.attempt,
+                    reached: row.reached,
                     expires_at: row.expires_at,
-                    paused: row.paused,
                     now: row.now,
                 })
             })

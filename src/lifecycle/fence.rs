@@ -17,10 +17,14 @@ pub struct Standing {
     pub epoch_is_ours: bool,
     pub paused: bool,
     pub block_bits: i32,
+    /// The customer answered the request already.
+    pub answered: bool,
     /// Every reservation is still held by the message's request.
     pub holds_reservations: bool,
     pub expires_at: DateTime<Utc>,
     pub attempt: i16,
+    /// Some attempt may have gone out: it waits to be sent once more.
+    pub reached: bool,
     pub now: DateTime<Utc>,
 }
 
@@ -40,23 +44,41 @@ pub fn standstill(standing: &Standing) -> Standstill {
     if standing.state != State::Waiting || !standing.epoch_is_ours || standing.paused {
         return Standstill::NotOurs;
     }
+    let withheld = |reason| {
+        let (signal, reason) = withheld(standing.reached, reason);
+        Standstill::End(signal, reason)
+    };
     if let Some(kind) = BlockKind::first_of(standing.block_bits) {
-        return Standstill::End(Signal::Withheld, kind.into());
+        return withheld(kind.into());
+    }
+    if standing.answered {
+        return withheld(Reason::Answered);
     }
     if standing.expires_at <= standing.now {
-        return expiry(standing.attempt);
+        let (signal, reason) = expiry(standing.attempt, standing.reached);
+        return Standstill::End(signal, reason);
     }
     if !standing.holds_reservations {
-        return Standstill::End(Signal::Withheld, Reason::Overtaken);
+        return withheld(Reason::Overtaken);
     }
     Standstill::Again
 }
 
+/// The end of a waiting message that may not go out. One that may have gone out before is not called
+/// suppressed: nobody knows, and a late proof must still count.
+#[must_use]
+pub fn withheld(reached: bool, reason: Reason) -> (Signal, Reason) {
+    if reached { (Signal::WindowEnded, Reason::OutcomeUnknown) } else { (Signal::Withheld, reason) }
+}
+
 /// The end of a message that expired while waiting.
 #[must_use]
-pub fn expiry(attempt: i16) -> Standstill {
-    let signal = if attempt == 0 { Signal::ExpiredUntried } else { Signal::ExpiredTried };
-    Standstill::End(signal, Reason::Expired)
+pub fn expiry(attempt: i16, reached: bool) -> (Signal, Reason) {
+    match (attempt, reached) {
+        (0, _) => (Signal::ExpiredUntried, Reason::Expired),
+        (_, false) => (Signal::ExpiredTried, Reason::Expired),
+        (_, true) => (Signal::WindowEnded, Reason::OutcomeUnknown),
+    }
 }
 
 #[cfg(test)]
@@ -70,9 +92,11 @@ mod tests {
             epoch_is_ours: true,
             paused: false,
             block_bits: 0,
+            answered: false,
             holds_reservations: true,
             expires_at: now + chrono::Duration::hours(1),
             attempt: 0,
+            reached: false,
             now,
         }
     }
@@ -96,6 +120,23 @@ mod tests {
         assert_eq!(standstill(&expired), Standstill::End(Signal::ExpiredUntried, Reason::Expired));
         let tried = Standing { attempt: 1, ..expired };
         assert_eq!(standstill(&tried), Standstill::End(Signal::ExpiredTried, Reason::Expired));
+    }
+
+    #[test]
+    fn who_answered_is_not_asked_again() {
+        let answered = Standing { answered: true, holds_reservations: false, ..standing() };
+        assert_eq!(standstill(&answered), Standstill::End(Signal::Withheld, Reason::Answered));
+    }
+
+    #[test]
+    fn what_may_have_gone_out_is_never_called_suppressed() {
+        let unclear = Standstill::End(Signal::WindowEnded, Reason::OutcomeUnknown);
+        let reached = Standing { reached: true, attempt: 1, ..standing() };
+        let stopped = BlockKind::Stop.bit();
+        assert_eq!(standstill(&Standing { block_bits: stopped, ..reached.clone() }), unclear);
+        assert_eq!(standstill(&Standing { answered: true, ..reached.clone() }), unclear);
+        assert_eq!(standstill(&Standing { holds_reservations: false, ..reached.clone() }), unclear);
+        assert_eq!(standstill(&Standing { expires_at: DateTime::UNIX_EPOCH, ..reached }), unclear);
     }
 
     #[test]

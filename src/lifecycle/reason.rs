@@ -46,6 +46,8 @@ reasons! {
     SuppressionPeriod = "suppression_period",
     /// Waited past its own window, and a later request asked the person instead.
     Overtaken = "overtaken",
+    /// The customer answered before it was sent.
+    Answered = "answered",
     /// Not sent within its time.
     Expired = "expired",
     /// A person took it back.

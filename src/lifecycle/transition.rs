@@ -23,7 +23,9 @@ pub enum Signal {
     RefusedForGood,
     /// The call was made and its answer never came, or its worker died.
     Unanswered,
-    /// Nobody knows after the whole window.
+    /// The last look-ups were complete and found nothing, and the company lets it be sent once more.
+    Resend,
+    /// Nobody knows after the whole window, or what was to be sent once more may no longer be.
     WindowEnded,
     /// Expired before any attempt.
     ExpiredUntried,
@@ -40,13 +42,14 @@ pub enum Signal {
 }
 
 impl Signal {
-    pub const ALL: [Signal; 13] = [
+    pub const ALL: [Signal; 14] = [
         Signal::Begin,
         Signal::Accepted,
         Signal::Retry,
         Signal::GaveUp,
         Signal::RefusedForGood,
         Signal::Unanswered,
+        Signal::Resend,
         Signal::WindowEnded,
         Signal::ExpiredUntried,
         Signal::ExpiredTried,
@@ -66,6 +69,7 @@ impl Signal {
             Signal::GaveUp => "retries exhausted",
             Signal::RefusedForGood => "refused for good",
             Signal::Unanswered => "no answer",
+            Signal::Resend => "absent at the provider",
             Signal::WindowEnded => "no proof in time",
             Signal::ExpiredUntried => "expired untried",
             Signal::ExpiredTried => "expired after an attempt",
@@ -88,7 +92,8 @@ pub fn transition(state: State, signal: Signal) -> State {
         Signal::GaveUp => from(state, &[Sending], Concluded),
         Signal::RefusedForGood => from(state, &[Sending], Failed),
         Signal::Unanswered => from(state, &[Sending], Unknown),
-        Signal::WindowEnded => from(state, &[Unknown], Concluded),
+        Signal::Resend => from(state, &[Unknown], Waiting),
+        Signal::WindowEnded => from(state, &[Waiting, Unknown], Concluded),
         Signal::ExpiredUntried => from(state, &[Waiting], Suppressed),
         Signal::ExpiredTried => from(state, &[Waiting], Concluded),
         Signal::Withheld => from(state, &[Waiting], Suppressed),
@@ -146,6 +151,7 @@ mod tests {
                 &[
                     (Signal::Begin, Sending),
                     (Signal::Accepted, Sent),
+                    (Signal::WindowEnded, Concluded),
                     (Signal::ExpiredUntried, Suppressed),
                     (Signal::ExpiredTried, Concluded),
                     (Signal::Withheld, Suppressed),
@@ -170,6 +176,7 @@ mod tests {
                 Unknown,
                 &[
                     (Signal::Accepted, Sent),
+                    (Signal::Resend, Waiting),
                     (Signal::WindowEnded, Concluded),
                     (Signal::DeliveredReceipt, Delivered),
                     (Signal::FailedReceipt, Failed),

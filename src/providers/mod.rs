@@ -11,6 +11,7 @@ pub mod correlation;
 pub mod email;
 pub mod enhanced;
 mod http;
+pub mod look_up;
 pub mod mailgun;
 pub mod receipt;
 #[cfg(test)]
@@ -24,11 +25,15 @@ use std::{future::Future, pin::Pin, time::Duration};
 use crate::message::{BlockKind, MessageId};
 
 pub use connect::{MissingCredential, Timeouts, WebhookKeys, connect, http_client, webhook_keys};
+pub use look_up::{Looked, Proof, Sought};
 pub use receipt::{Receipt, ReceiptKind, WebhookRefusal};
 pub use token::{Token, TokenKey};
 
 /// A boxed future, so that lanes can hold any provider.
 pub type CallFuture<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+
+/// A boxed future of look-ups, one answer for each attempt asked about.
+pub type LookFuture<'a> = Pin<Box<dyn Future<Output = Vec<Looked>> + Send + 'a>>;
 
 /// One way out of the house.
 pub trait Provider: Send + Sync {
@@ -39,6 +44,11 @@ pub trait Provider: Send + Sync {
     /// Makes one call. Never retries by itself; bounded by `call_timeout`; must not panic on any
     /// content (the caller catches it all the same).
     fn send<'a>(&'a self, message: &'a Outgoing) -> CallFuture<'a>;
+    /// Asks what became of attempts; one answer each, in order. Never sends anything.
+    fn look_up<'a>(&'a self, sought: &'a [Sought]) -> LookFuture<'a> {
+        let blind = || Looked::Unclear { code: "no_look_up".to_owned() };
+        Box::pin(std::future::ready(sought.iter().map(|_| blind()).collect()))
+    }
 }
 
 /// How the truth about an unknown outcome can be found.

@@ -91,6 +91,7 @@ fn company() -> Company {
             delay_secs: 0,
             expires_after_secs: 3_600,
             require_approved: true,
+            resend_if_absent: false,
             test_email: Some("tests@blanca.example".to_owned()),
             test_phone: None,
         },

@@ -22,6 +22,13 @@ pub const TABLE: &[(Kind, &str, &str)] = &[
     (Kind::Gauge, POOL, "Database connections by pool and state"),
     (Kind::Counter, SWEPT, "Messages found in leases that ran out, by what became of them"),
     (Kind::Counter, CONCLUDED, "Messages ended without an attempt of this worker, by reason"),
+    (
+        Kind::Counter,
+        UNKNOWNS_SETTLED,
+        "Unknown attempts settled, by what told (answer, receipt, look_up, resend, window, late_receipt)",
+    ),
+    (Kind::Counter, LOOK_UPS, "Attempts asked about at their providers, by lane and what was found"),
+    (Kind::Counter, RECEIPTS_MISSED, "Last receipts that never came and were found by asking"),
     (Kind::Counter, LEDGER_RETRIES, "Statements repeated after a lost race"),
     (Kind::Counter, PANICS, "Panics caught, by place"),
 ];
@@ -44,6 +51,9 @@ pub const UNACKED: &str = "postrider_deliveries_unacknowledged";
 pub const POOL: &str = "postrider_pool_connections";
 pub const SWEPT: &str = "postrider_leases_swept_total";
 pub const CONCLUDED: &str = "postrider_messages_concluded_total";
+pub const UNKNOWNS_SETTLED: &str = "postrider_unknowns_settled_total";
+pub const LOOK_UPS: &str = "postrider_look_ups_total";
+pub const RECEIPTS_MISSED: &str = "postrider_receipts_missed_total";
 pub const LEDGER_RETRIES: &str = "postrider_ledger_retries_total";
 pub const PANICS: &str = "postrider_panics_caught_total";
 

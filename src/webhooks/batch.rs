@@ -9,10 +9,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     clock, crash,
+    dispatch::reconcile::settled,
     ledger::{
         Ledger, LedgerError,
         receive::{NewReceipt, Received},
     },
+    lifecycle::State,
     telemetry::names,
 };
 
@@ -115,6 +117,11 @@ async fn answer(ledger: &Ledger, entries: Vec<Entry>) {
         if received.other_content {
             metrics::counter!(names::RECEIPTS_REFUSED, "cause" => "replayed_with_other_content").increment(1);
             tracing::warn!("a notice was repeated with other content; it changes nothing");
+        }
+        match received.moved {
+            Some((State::Unknown, _)) => settled("receipt", 1),
+            Some((State::Concluded, _)) => settled("late_receipt", 1),
+            _ => {}
         }
         let _ = answer.send(Ok(*received));
     }

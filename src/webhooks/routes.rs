@@ -17,7 +17,8 @@ use axum::{
 use crate::{
     directory::Directory,
     ledger::Ledger,
-    message::keys::SecretKeys,
+    lifecycle::LookPlan,
+    message::{Medium, keys::SecretKeys},
     providers::{TokenKey, WebhookRefusal},
     telemetry::names,
 };
@@ -40,6 +41,8 @@ pub struct Door {
     pub receipts: Receipts,
     pub public_base_url: String,
     pub body_within: Duration,
+    /// When missing receipts are asked for.
+    pub receipt_looks: LookPlan,
 }
 
 /// The public routes.
@@ -86,7 +89,9 @@ async fn webhook(
     let Some((account, company)) = known else {
         return refusal_answer(&provider, WebhookRefusal::BadSignature);
     };
-    let written = match verified(receipt, *account, company, &door.keys, &door.token_key) {
+    let medium = if provider == "twilio" { Medium::Sms } else { Medium::Email };
+    let watch_secs = door.receipt_looks.of(medium).first().as_secs_f64();
+    let written = match verified(receipt, *account, company, &door.keys, &door.token_key, watch_secs) {
         Verified::Receipt(receipt) => door.receipts.take(receipt).await.is_some(),
         Verified::Wish(wish) => match door.ledger.inbound(&wish).await {
             Ok(_) => true,

@@ -69,6 +69,7 @@ pub fn authentic(call: &Call, account: Option<&crate::company::Account>) -> Resu
 }
 
 /// Checks that it is about an attempt of ours through this account, and says what to write.
+/// `watch_secs`: until the receipt after this one is missed.
 #[must_use]
 pub fn verified(
     receipt: Receipt,
@@ -76,6 +77,7 @@ pub fn verified(
     company: &Company,
     keys: &SecretKeys,
     token_key: &TokenKey,
+    watch_secs: f64,
 ) -> Verified {
     let key = keys.identity.receipt(account, &receipt.dedupe);
     let inbound = |address: &str, stop| {
@@ -113,6 +115,8 @@ pub fn verified(
         provider_id: receipt.provider_id,
         map: signal.map(TransitionMap::of),
         block,
+        looked_up: false,
+        watch_secs: Some(watch_secs),
     })
 }
 

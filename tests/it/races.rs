@@ -10,7 +10,7 @@ use postrider::{
     dispatch::{Claim, LeaseShare, Shared, settle::Done},
     ledger::{
         settle::{OutcomeCode, Settlement},
-        sweep::{Conclusion, UnknownWindows},
+        sweep::Conclusion,
     },
     lifecycle::{Reason, Schedule, Signal, State, TransitionMap},
     message::{Medium, MessageId},
@@ -76,6 +76,7 @@ fn refused(message: Uuid, code: &str) -> Settlement {
         counts: true,
         proof: false,
         block: None,
+        watch_secs: None,
     }
 }
 
@@ -141,7 +142,7 @@ async fn cancel(bed: &Bed, id: Uuid) {
 async fn of_300_random_acts_against_two_workers_everything_ends_and_nobody_is_asked_twice() {
     let bed = Arc::new(Bed::new().await);
     bed.company("blanca", |_| {}).await;
-    let more = "retry.tries_max = 3\nunknown.sms_secs = 1.5\nbreaker.failures = 1000\ndispatch.http_timeout_secs = 0.5";
+    let more = "retry.tries_max = 3\nunknown.sms_looks_secs = [0.5, 1.5]\nbreaker.failures = 1000\ndispatch.http_timeout_secs = 0.5";
     let first = bed.worker_with(more).await;
     let second = bed.worker_with(&format!("{more}\nroles.web = false")).await;
     bed.consuming().await;
@@ -255,7 +256,8 @@ fn shared(bed: &Bed) -> Arc<Shared> {
         keys: Arc::clone(&bed.keys),
         public_base_url: String::new(),
         schedule: Schedule::default(),
-        windows: UnknownWindows { email_secs: 1.0, sms_secs: 1.0 },
+        unknown_looks: bed.config("").unknown.plan(),
+        receipt_looks: bed.config("").receipts.plan(),
         lease: Duration::from_secs(60),
         call_margin: Duration::from_secs(1),
     })

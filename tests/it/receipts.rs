@@ -195,7 +195,7 @@ async fn proof_after_an_unknowns_window_raises_what_we_concluded() {
         ("accepted", json!({}), accepted),
         ("failed", hard_bounce(), failed),
     ] {
-        let (bed, worker) = silent("unknown.email_secs = 0.2").await;
+        let (bed, worker) = silent("unknown.email_looks_secs = [0.2]").await;
         bed.simulator.set_magic(EMAIL, "acceptreset");
         bed.publish(&by_email("1")).await;
         let standings = bed.all_are(1, "failed").await;

@@ -48,7 +48,7 @@ async fn an_unknown_outcome_is_never_tried_again_and_ends_with_its_window() {
     let bed = Bed::new().await;
     bed.company("blanca", |_| {}).await;
     bed.simulator.set_magic("+14155550101", "error");
-    let worker = bed.worker_with("unknown.sms_secs = 0.5").await;
+    let worker = bed.worker_with("unknown.sms_looks_secs = [0.5]").await;
     bed.publish(&job("+14155550101")).await;
     let standings = bed.all_are(1, "failed").await;
     assert_eq!((standings[0].reason.as_deref(), standings[0].attempt), (Some("outcome_unknown"), 1));

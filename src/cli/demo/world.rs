@@ -187,8 +187,10 @@ fn compressed(server: &Config, name: &str, url: &SecretString) -> anyhow::Result
         retry.tries_max = 4
         retry.hint_max_secs = 2.0
         retry.lane_delay_secs = 0.5
-        unknown.email_secs = 4.0
-        unknown.sms_secs = 4.0
+        unknown.email_looks_secs = [0.5, 1.5, 3.0, 4.0]
+        unknown.sms_looks_secs = [0.5, 2.0, 4.0]
+        receipts.email_looks_secs = [3.0, 6.0]
+        receipts.sms_looks_secs = [3.0, 6.0]
         breaker.open_secs = 0.3
         breaker.open_max_secs = 1.0
         companies.refresh_ms = 500

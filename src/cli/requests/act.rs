@@ -1,4 +1,4 @@
-//! `postrider requests pause`, `resume`, `cancel`: what a person may do to one request.
+//! `postrider requests pause`, `resume`, `cancel`, `answered`: what a person may do to one request.
 //!
 //! All are compare-and-set on the ledger: a message not begun is the person's, one that is begun is the
 //! provider's. What was not done is an error that says why, so that the exit status is 1.
@@ -10,17 +10,17 @@ use crate::{
     cli::output::{self, time},
     config::Config,
     directory::Directory,
-    intake::resume::{self, Resumed},
-    ledger::{Ledger, requests::RequestDetail, sweep::Conclusion},
-    lifecycle::{Reason, Signal, State, transition},
+    intake::{
+        cancel::{self, Canceled},
+        resume::{self, Resumed},
+    },
+    ledger::{Ledger, requests::RequestDetail},
+    lifecycle::State,
     message::MessageId,
     startup,
 };
 
 use super::reasons::sentence;
-
-/// Somebody else moved the message each time: more often than a worker does.
-const TRIES_MAX: usize = 5;
 
 pub(super) async fn pause(ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
     match ledger.pause(MessageId(id)).await? {
@@ -51,24 +51,19 @@ pub(super) async fn resume(config: &Config, ledger: &Ledger, id: Uuid) -> anyhow
 }
 
 pub(super) async fn cancel(ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
-    for _ in 0..TRIES_MAX {
-        let detail = super::find(ledger, id).await?;
-        let next = transition(detail.state, Signal::Cancel);
-        if next == detail.state {
-            bail!("{}", not_canceled(&detail));
-        }
-        let end = Conclusion {
-            message: MessageId(id),
-            epoch: detail.epoch,
-            was: detail.state,
-            next,
-            reason: Reason::CanceledByPerson,
-        };
-        if !ledger.conclude(&[end]).await?.is_empty() {
-            return output::put("canceled\n");
-        }
+    match cancel::cancel(ledger, id).await? {
+        Canceled::Done => output::put("canceled\n"),
+        Canceled::TooLate(detail) => bail!("{}", not_canceled(&detail)),
+        Canceled::Unknown => Err(super::unknown(id)),
     }
-    bail!("request {id} kept moving meanwhile; try again")
+}
+
+pub(super) async fn answered(ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
+    super::find(ledger, id).await?;
+    match ledger.answer(id, "cli").await? {
+        true => output::put("answered; nothing more is sent for this request\n"),
+        false => output::put("it was answered before\n"),
+    }
 }
 
 fn paused(state: State) -> &'static str {
@@ -100,6 +95,9 @@ fn not_canceled(detail: &RequestDetail) -> String {
             Some(at) => format!("handed over at {}; it can no longer be canceled", time(at)),
             None => "handed over; it can no longer be canceled".to_owned(),
         },
+        State::Waiting if detail.reached => {
+            "an attempt may have gone out already; it can no longer be canceled".to_owned()
+        }
         State::Waiting | State::Concluded | State::Failed | State::Suppressed | State::Canceled => {
             format!("nothing is left to cancel: {}", over(detail))
         }
@@ -121,6 +119,7 @@ fn over(detail: &RequestDetail) -> String {
 mod tests {
     use super::super::show::tests::{at, detail};
     use super::*;
+    use crate::lifecycle::{Signal, transition};
 
     fn ended(state: State, reason: &str) -> RequestDetail {
         RequestDetail {

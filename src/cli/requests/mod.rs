@@ -37,6 +37,8 @@ pub enum Requests {
     Resume(One),
     /// Take back a request that is not yet handed over.
     Cancel(One),
+    /// Note that the customer answered elsewhere: nothing more is sent for this request.
+    Answered(One),
 }
 
 /// One request to look at.
@@ -67,6 +69,7 @@ impl Requests {
             Requests::Pause(one) => act::pause(&ledger, one.id).await,
             Requests::Resume(one) => act::resume(&config, &ledger, one.id).await,
             Requests::Cancel(one) => act::cancel(&ledger, one.id).await,
+            Requests::Answered(one) => act::answered(&ledger, one.id).await,
         }
     }
 }

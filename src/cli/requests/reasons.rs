@@ -22,6 +22,7 @@ pub(super) fn sentence(reason: Reason) -> &'static str {
         Reason::Overtaken => {
             "it waited past its suppression period, and a later request asked the customer instead"
         }
+        Reason::Answered => "the customer answered before it was sent",
         Reason::Expired => "it was not sent within its time",
         Reason::CanceledByPerson => "a person took it back",
         Reason::RetriesExhausted => "every attempt allowed was refused",

@@ -192,8 +192,9 @@ fn timeline(detail: &RequestDetail) -> Vec<Event> {
         attempt: receipt.attempt,
         what: Some(receipt.kind.clone()),
         why: receipt.code.clone(),
-        ..event(receipt.at, "receipt")
+        ..event(receipt.at, if receipt.looked_up { "found_by_asking" } else { "receipt" })
     }));
+    events.extend(detail.answered_at.map(|at| event(at, "answered")));
     events.extend(detail.paused_at.map(|at| event(at, "paused")));
     let delivered_at = detail.delivered_at.filter(|_| detail.state == State::Delivered);
     events.extend(delivered_at.or(detail.ended_at).map(|at| Event {
@@ -264,6 +265,7 @@ pub(super) mod tests {
             state: State::Waiting,
             epoch: 1,
             attempt: 0,
+            reached: false,
             first_due_at: at(0),
             expires_at: at(259_200),
             paused_at: None,
@@ -271,6 +273,7 @@ pub(super) mod tests {
             settled_at: None,
             delivered_at: None,
             ended_at: None,
+            answered_at: None,
             outcome: None,
             code: None,
             reason: None,
@@ -291,7 +294,13 @@ pub(super) mod tests {
             outcome: Some(1),
             code: Some("http_503".into()),
         };
-        let receipt = ReceiptLine { at: at(40), kind: "delivered".into(), code: None, attempt: Some(2) };
+        let receipt = ReceiptLine {
+            at: at(40),
+            kind: "delivered".into(),
+            code: None,
+            attempt: Some(2),
+            looked_up: false,
+        };
         let detail = RequestDetail {
             state: State::Delivered,
             attempt: 2,

@@ -1,5 +1,6 @@
 -- Write attempts down, just before their calls: the last-moment fence. A message that is canceled,
--- paused, blocked, expired, claimed by somebody else or without its reservations does not come back.
+-- paused, blocked, answered, expired, claimed by somebody else or without its reservations does not come
+-- back.
 -- Locks in key order; the attempt before moves aside; the lease is renewed for the time of the call; a
 -- reservation of a message begun later than planned counts from now. Only such a one can be overtaken by
 -- then: it must win its own reservations' rows, or an overtaker that commits meanwhile asks as well.
@@ -9,6 +10,7 @@ with mine as (
     join message m on m.id = u.id
     where m.epoch = u.epoch and m.state = 0 and m.paused_at is null and m.expires_at > now()
         and coalesce((select b.kinds from block b where b.addr = m.addr), 0) = 0
+        and (select a.request from answer a where a.request = m.request) is null
         and not exists (
             select 1 from unnest(m.slots) s(slot)
             where (select c.request from contact c where c.slot = s.slot) is distinct from m.request)

@@ -1,6 +1,5 @@
--- Messages whose end is to be checked: an unknown's window is over, or a waiting one expired. No locks:
--- `conclude` compares and sets.
-select m.id, m.state, m.epoch, m.attempt, m.expires_at, (m.paused_at is not null) as "paused!", now() as "now!"
+-- Waiting messages that expired, paused ones too. No locks: `conclude` compares and sets.
+select m.id, m.state, m.epoch, m.attempt, m.reached, m.expires_at, now() as "now!"
 from (
     (select message from due where kind = 1 and at <= now() order by at limit $1)
     union all

@@ -19,13 +19,13 @@ claimed as (
     from (select message, at from taken order by message) t
     where m.id = t.message and m.state = 0 and m.paused_at is null
     returning m.id, m.request, m.company, m.account, m.medium, m.epoch, m.attempt, m.tries, m.first_due_at,
-        m.expires_at, t.at
+        t.at
 ),
 leased as (
     insert into lease (id, worker, until, members, epochs)
     select $4, $5, now() + make_interval(secs => $6), array_agg(id), array_agg(epoch) from claimed having count(*) > 0
 )
 select c.id, c.request, c.company, c.account as "account!", c.medium as "medium!", c.epoch, c.attempt, c.tries,
-    c.first_due_at, c.expires_at, c.at as "at!", now() as "now!",
-    r.customer_name, r.customer_email, r.customer_phone, r.brand, r.language, r.details, r.test
+    c.first_due_at, c.at as "at!", now() as "now!",
+    r.customer_name, r.customer_email, r.customer_phone, r.brand, r.language, r.test
 from claimed c join request r on r.id = c.request

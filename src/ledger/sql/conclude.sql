@@ -23,4 +23,4 @@ given as (
 gone as (
     delete from due where message in (select id from ended)
 )
-select id, company, state, (select n from given) as given_back from ended
+select id from ended

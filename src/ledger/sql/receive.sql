@@ -2,23 +2,25 @@
 -- receipt of any attempt of a message counts. The same notice with other content changes nothing.
 with u as (
     select * from unnest($1::uuid[], $2::bytea[], $3::int[], $4::uuid[], $5::int2[], $6::text[], $7::text[], $8::text[],
-        $9::bytea[], $10::int[])
-    as t(key, content, account, message, attempt, kind, code, provider_id, map, block_bit)
+        $9::bytea[], $10::int[], $11::bool[], $12::float8[])
+    as t(key, content, account, message, attempt, kind, code, provider_id, map, block_bit, looked_up, watch_secs)
 ),
 fresh as (
-    insert into receipt (key, content, account, message, attempt, kind, code)
-    select key, content, account, message, attempt, kind, code from u order by key
+    insert into receipt (key, content, account, message, attempt, kind, code, looked_up)
+    select key, content, account, message, attempt, kind, code, looked_up from u order by key
     on conflict (key) do nothing
     returning key
 ),
 best as (
-    select distinct on (u.message) u.message, u.attempt, u.map, u.kind, u.code, u.provider_id
+    select distinct on (u.message) u.message, u.attempt, u.map, u.kind, u.code, u.provider_id,
+        u.watch_secs
     from u join fresh on fresh.key = u.key
     where u.map is not null
     order by u.message, u.kind = 'delivered' desc, u.kind = 'failed' desc
 ),
 old as (
-    select m.id, m.state, get_byte(b.map, m.state) as next, b.attempt, b.kind, b.code, b.provider_id
+    select m.id, m.state, get_byte(b.map, m.state) as next, b.attempt, b.kind, b.code, b.provider_id,
+        b.watch_secs
     from best b join message m on m.id = b.message
     where m.attempt >= b.attempt
     order by m.id for no key update of m
@@ -34,10 +36,17 @@ moved as (
         code = case when old.next = old.state then m.code when old.next = 6 then old.code end,
         ended_at = case when old.next = old.state then m.ended_at when old.next = 6 then now() end
     from old where m.id = old.id and (old.next <> old.state or m.outcome is distinct from 0)
-    returning m.id, m.request, m.company, m.state, old.state as was
+    returning m.id, m.request, m.company, m.account, m.state, old.state as was, old.watch_secs
 ),
 unwatched as (
     delete from due where message in (select id from moved where was in (0, 2) and state <> was)
+),
+-- Proved to be at the provider; its last receipt is awaited.
+watched as (
+    insert into watch (id, account, at, members)
+    select gen_random_uuid(), account, now() + make_interval(secs => min(watch_secs)), array_agg(id order by id)
+    from moved where state = 3 and was <> 3 and watch_secs is not null
+    group by account
 ),
 listed as (
     insert into ending (company, state, request) select company, state, request from moved where state = 6 and was <> 6

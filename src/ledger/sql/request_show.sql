@@ -6,6 +6,7 @@ select r.id, r.company, c.slug, r.source, r.test, r.policy_version, r.customer_c
     m.provider_id,
     (select d.at from due d where d.message = m.id) as "due_at?",
     (select d.kind from due d where d.message = m.id) as "due_kind?",
+    (select a.at from answer a where a.request = r.id) as "answered_at?",
     now() as "now!"
 from request r join message m on m.id = r.id join company c on c.id = r.company left join account a on a.id = m.account
 where r.id = $1

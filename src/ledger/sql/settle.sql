@@ -4,12 +4,12 @@
 -- reservations back. Where a receipt was faster, its code stays.
 with u as (
     select * from unnest($1::uuid[], $2::int[], $3::int2[], $4::bytea[], $5::int2[], $6::text[], $7::text[], $8::text[],
-        $9::float8[], $10::bool[], $11::bool[])
-    as t(id, epoch, attempt, map, outcome, code, reason, provider_id, wait_secs, counts, proof)
+        $9::float8[], $10::bool[], $11::bool[], $15::float8[])
+    as t(id, epoch, attempt, map, outcome, code, reason, provider_id, wait_secs, counts, proof, watch_secs)
 ),
 old as (
     select m.id, m.state, get_byte(u.map, m.state) as next, u.attempt, u.outcome, u.code, u.reason, u.provider_id,
-        u.wait_secs, u.counts
+        u.wait_secs, u.counts, u.watch_secs
     from u join message m on m.id = u.id
     where m.epoch = u.epoch or u.proof
     order by m.id for no key update of m
@@ -28,7 +28,7 @@ settled as (
         ended_at = case when old.next <> old.state then case when old.next in (5, 6) then now() end else m.ended_at end
     from old where m.id = old.id
     returning m.id, m.request, m.company, m.account, m.slots, m.state, old.state as was, m.reached, m.paused_at,
-        m.expires_at, m.begun_at, old.wait_secs
+        m.expires_at, old.wait_secs, old.watch_secs
 ),
 -- A late proof finds the due row that was to watch its unknown.
 unwatched as (
@@ -36,12 +36,19 @@ unwatched as (
 ),
 waiting as (
     insert into due (message, kind, lane, at, expires_at)
-    select id, case when state = 0 and paused_at is null then 0 else 1 end, account,
+    select id, case when state = 2 then 3 when paused_at is null then 0 else 1 end, account,
         case when state = 0 and paused_at is not null then expires_at
              else now() + make_interval(secs => wait_secs) end, expires_at
     from settled where was = 1 and state in (0, 2)
     order by id
     on conflict (message) do nothing
+),
+-- What the provider took, and whose receipt is awaited: one row an account.
+watched as (
+    insert into watch (id, account, at, members)
+    select gen_random_uuid(), account, now() + make_interval(secs => min(watch_secs)), array_agg(id order by id)
+    from settled where state = 3 and was <> 3 and watch_secs is not null
+    group by account
 ),
 ended as (
     insert into ending (company, state, request) select company, state, request from settled
@@ -64,4 +71,4 @@ blocked as (
 done as (
     delete from lease where id = any($14::uuid[])
 )
-select id, was, state, (select n from given) as given_back from settled
+select id, was, state from settled

@@ -1,8 +1,9 @@
 -- What stood in the way of messages that were not begun.
 select m.id, m.request, m.state, (m.epoch = u.epoch) as "epoch_is_ours!", (m.paused_at is not null) as "paused!",
     coalesce((select b.kinds from block b where b.addr = m.addr), 0) as "block_bits!",
+    (select a.request from answer a where a.request = m.request) is not null as "answered!",
     not exists (
         select 1 from unnest(m.slots) s(slot)
         where (select c.request from contact c where c.slot = s.slot) is distinct from m.request) as "holds_reservations!",
-    m.expires_at, m.attempt, m.epoch, now() as "now!"
+    m.expires_at, m.attempt, m.reached, now() as "now!"
 from unnest($1::uuid[], $2::int[]) as u(id, epoch) join message m on m.id = u.id

@@ -26,7 +26,7 @@ orphaned as (
 ),
 waiting as (
     insert into due (message, kind, lane, at, expires_at)
-    select id, case when state = 0 and paused_at is null then 0 else 1 end, account,
+    select id, case when state = 2 then 3 when paused_at is null then 0 else 1 end, account,
         case when state = 2 then greatest(now(), begun_at + make_interval(secs => case medium when 1 then $3::float8 else $2::float8 end))
              when paused_at is not null then expires_at
              else now() end,

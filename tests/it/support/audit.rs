@@ -28,7 +28,7 @@ const BREACHES: &[(&str, &str)] = &[
     (
         "is unknown and its window is not watched",
         "select m.id from message m where m.state = 2
-            and not exists (select 1 from due d where d.message = m.id and d.kind = 1)",
+            and not exists (select 1 from due d where d.message = m.id and d.kind = 3)",
     ),
     (
         "holds a person and never asked them",

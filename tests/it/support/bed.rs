@@ -168,8 +168,10 @@ impl Bed {
             retry.delays_secs = [0.2, 0.4, 0.6]
             retry.lane_delay_secs = 0.3
             retry.hint_max_secs = 1.0
-            unknown.email_secs = 3.0
-            unknown.sms_secs = 3.0
+            unknown.email_looks_secs = [0.5, 1.0, 2.0, 3.0]
+            unknown.sms_looks_secs = [0.5, 1.5, 3.0]
+            receipts.email_looks_secs = [20.0, 40.0]
+            receipts.sms_looks_secs = [20.0, 40.0]
             breaker.open_secs = 0.2
             breaker.open_max_secs = 0.5
             companies.refresh_ms = 100

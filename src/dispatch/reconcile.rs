@@ -1,0 +1,305 @@
+//! Reconcile: what providers never told us is asked for.
+//!
+//! Two kinds of message are sought: those whose call was never answered (unknown), and those whose last
+//! receipt did not come. A proof is written down as a receipt is; what stays unclear is looked for again
+//! by `lifecycle::looks`, until it ends, or is sent once more where the company wants that. Every worker
+//! looks; what one takes is put off for the others. Nothing here sends.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use tokio::sync::watch;
+
+use crate::{
+    clock,
+    ledger::{
+        LedgerError,
+        looks::{Missing, NextWatch, Watch},
+        receive::NewReceipt,
+        sweep::Conclusion,
+    },
+    lifecycle::{
+        Reason, Signal, State, TransitionMap,
+        looks::{AfterLook, Sight},
+        transition,
+    },
+    message::{AccountId, Medium, MessageId},
+    providers::{Class, Looked, Proof, ReceiptKind, Sought, correlation::fingerprint},
+    shutdown::stopped,
+    telemetry::names,
+};
+
+use super::{Lane, Lanes, Shared};
+
+/// Unknown attempts of one round.
+const LOOKS_MAX: i64 = 200;
+/// Watched batches of one round, of some hundred messages at most each.
+const WATCHES_MAX: i64 = 20;
+/// Attempts of one question to a provider's client, which splits them as its provider likes.
+const ASKED_AT_ONCE: usize = 50;
+
+/// Asks providers for what they never told.
+pub struct Reconciler {
+    shared: Arc<Shared>,
+    lanes: Arc<Lanes>,
+}
+
+/// A message and what its provider says of it; `None`: it cannot be asked.
+type Answered = (Missing, Option<Looked>);
+
+impl Reconciler {
+    #[must_use]
+    pub fn new(shared: Arc<Shared>, lanes: Arc<Lanes>) -> Reconciler {
+        Reconciler { shared, lanes }
+    }
+
+    /// Looks until told to stop: at once while there is more, else every `interval`.
+    pub async fn run(self, interval: Duration, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            let round = async {
+                let unknown = self.unknown_once().await?;
+                let missing = self.missing_once().await?;
+                Ok::<bool, LedgerError>(unknown || missing)
+            };
+            // What is cut here comes again: it was only put off.
+            let more = tokio::select! {
+                () = stopped(&mut stop) => break,
+                more = round => more,
+            };
+            match more {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => tracing::warn!(%error, "unknown attempts cannot be looked for"),
+            }
+            tokio::select! {
+                () = stopped(&mut stop) => break,
+                () = tokio::time::sleep(interval.mul_f64(0.8 + 0.4 * clock::jitter())) => {}
+            }
+        }
+    }
+
+    /// One round over unknown attempts; gives whether there may be more.
+    pub async fn unknown_once(&self) -> Result<bool, LedgerError> {
+        let taken = self.shared.ledger.looks(LOOKS_MAX, self.hold()).await?;
+        let more = taken.len() as i64 >= LOOKS_MAX;
+        let (unknown, moved): (Vec<_>, Vec<_>) =
+            taken.into_iter().partition(|missing| missing.state == State::Unknown);
+        if !moved.is_empty() {
+            let moved: Vec<_> = moved.iter().map(|missing| missing.message.0).collect();
+            self.shared.ledger.drop_due(&moved).await?;
+        }
+        let answered = self.ask(unknown).await;
+        self.prove(&answered).await?;
+        self.plan(answered.into_iter().filter(|answer| proof(answer).is_none())).await?;
+        Ok(more)
+    }
+
+    /// One round over watched batches; gives whether there may be more.
+    pub async fn missing_once(&self) -> Result<bool, LedgerError> {
+        let watches = self.shared.ledger.watches(WATCHES_MAX, self.hold()).await?;
+        let members: Vec<_> = watches.iter().flat_map(|watch| watch.members.iter().copied()).collect();
+        let missing = match members.is_empty() {
+            true => Vec::new(),
+            false => self.shared.ledger.still_sent(&members).await?,
+        };
+        let answered = self.ask(missing).await;
+        self.prove(&answered).await?;
+        let left: BTreeMap<MessageId, Medium> = answered
+            .iter()
+            .filter(|answer| !proof(answer).is_some_and(|proof| proof.kind != ReceiptKind::Accepted))
+            .map(|(missing, _)| (missing.message, missing.medium))
+            .collect();
+        let next: Vec<NextWatch> = watches.iter().map(|watch| self.next_watch(watch, &left)).collect();
+        if !next.is_empty() {
+            let left: Vec<_> = left.keys().map(|message| message.0).collect();
+            self.shared.ledger.watch_again(&next, &left).await?;
+        }
+        Ok(watches.len() as i64 >= WATCHES_MAX)
+    }
+
+    /// What is taken comes again after this, unless it is settled before.
+    fn hold(&self) -> f64 {
+        self.shared.lease.as_secs_f64()
+    }
+
+    /// Asks every account's provider for its messages, all accounts side by side.
+    async fn ask(&self, missing: Vec<Missing>) -> Vec<Answered> {
+        let mut accounts: BTreeMap<AccountId, Vec<Missing>> = BTreeMap::new();
+        for missing in missing {
+            accounts.entry(missing.account).or_default().push(missing);
+        }
+        let lanes = self.lanes.all();
+        let asked = accounts.into_iter().map(|(account, missing)| {
+            let lane = lanes.get(&account).cloned();
+            async move { ask_lane(lane, missing, self.shared.lease / 2).await }
+        });
+        join_all(asked).await.into_iter().flatten().collect()
+    }
+
+    /// Writes down what was found, as receipts that nobody sent.
+    async fn prove(&self, answered: &[Answered]) -> Result<(), LedgerError> {
+        let receipts: Vec<NewReceipt> =
+            answered.iter().filter_map(|answer| self.receipt(&answer.0, proof(answer)?)).collect();
+        if receipts.is_empty() {
+            return Ok(());
+        }
+        for received in self.shared.ledger.receive(&receipts).await? {
+            match received.moved {
+                Some((State::Unknown, _)) => settled("look_up", 1),
+                Some((State::Sent, _)) => metrics::counter!(names::RECEIPTS_MISSED).increment(1),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn receipt(&self, missing: &Missing, proof: &Proof) -> Option<NewReceipt> {
+        let (kind, signal, block) = match &proof.kind {
+            ReceiptKind::Accepted => ("accepted", Signal::Accepted, None),
+            ReceiptKind::Delivered => ("delivered", Signal::DeliveredReceipt, None),
+            ReceiptKind::Failed { block } => ("failed", Signal::FailedReceipt, *block),
+            ReceiptKind::Unwanted { .. }
+            | ReceiptKind::Stop { .. }
+            | ReceiptKind::Start { .. }
+            | ReceiptKind::Ignored => return None,
+        };
+        let notice = format!("look-up:{}:{}:{kind}", missing.message.0, missing.attempt);
+        Some(NewReceipt {
+            key: self.shared.keys.identity.receipt(missing.account, &notice),
+            content: fingerprint(&[&notice]),
+            account: missing.account,
+            message: Some(missing.message),
+            attempt: Some(missing.attempt),
+            kind,
+            code: proof.code.clone(),
+            provider_id: proof.provider_id.clone(),
+            map: Some(TransitionMap::of(signal)),
+            block,
+            looked_up: true,
+            watch_secs: Some(self.shared.receipt_looks.of(missing.medium).first().as_secs_f64()),
+        })
+    }
+
+    /// Looks again, ends, or sends once more what was not found.
+    async fn plan(&self, unfound: impl Iterator<Item = Answered>) -> Result<(), LedgerError> {
+        let (mut again, mut ends, mut resends) = (Vec::new(), Vec::new(), Vec::new());
+        for (missing, looked) in unfound {
+            let elapsed = (missing.now - missing.begun_at).to_std().unwrap_or_default();
+            let sight = match looked {
+                None => Sight::Blind,
+                Some(Looked::Absent) => Sight::Absent,
+                Some(Looked::Unclear { .. } | Looked::Found(_)) => Sight::Unclear,
+            };
+            let looks = self.shared.unknown_looks.of(missing.medium);
+            match looks.after(elapsed, missing.absent, sight, self.may_resend(&missing)) {
+                AfterLook::Again { since_begin, absent } => {
+                    let since_begin = chrono::Duration::from_std(since_begin).unwrap_or_default();
+                    again.push((missing.message, missing.begun_at + since_begin, absent));
+                }
+                AfterLook::End => ends.push(end(&missing)),
+                AfterLook::Resend => resends.push((missing.message, missing.epoch)),
+            }
+        }
+        if !again.is_empty() {
+            self.shared.ledger.look_again(&again).await?;
+        }
+        if !ends.is_empty() {
+            let ended = self.shared.ledger.conclude(&ends).await?;
+            settled("window", ended.len());
+            metrics::counter!(names::CONCLUDED, "reason" => Reason::OutcomeUnknown.word())
+                .increment(ended.len() as u64);
+        }
+        if !resends.is_empty() {
+            let resent = self.shared.ledger.resend(&resends).await?;
+            settled("resend", resent.len());
+        }
+        Ok(())
+    }
+
+    fn may_resend(&self, missing: &Missing) -> bool {
+        let wanted = self
+            .lanes
+            .all()
+            .get(&missing.account)
+            .is_some_and(|lane| lane.company.policy.resend_if_absent && lane.class() == Class::LookUp);
+        wanted && missing.medium == Medium::Email && !missing.resent && missing.expires_at > missing.now
+    }
+
+    /// A batch is watched on while some of it lack their receipts and looks are left.
+    fn next_watch(&self, watch: &Watch, left: &BTreeMap<MessageId, Medium>) -> NextWatch {
+        let looks = watch.looks + 1;
+        // A batch went through one account, and so by one medium.
+        let medium = watch.members.iter().find_map(|member| left.get(&MessageId(*member)));
+        let times = medium.map(|medium| &self.shared.receipt_looks.of(*medium).0);
+        let at = |place: i16| times.and_then(|times| times.get(usize::try_from(place).unwrap_or_default()));
+        let wait_secs = match (at(looks - 1), at(looks)) {
+            (Some(last), Some(next)) => Some(next.saturating_sub(*last).as_secs_f64()),
+            _ => None,
+        };
+        NextWatch { id: watch.id, wait_secs, looks }
+    }
+}
+
+async fn ask_lane(lane: Option<Arc<Lane>>, missing: Vec<Missing>, within: Duration) -> Vec<Answered> {
+    let Some((lane, provider)) = lane.as_ref().and_then(|lane| Some((lane, lane.provider.as_ref()?))) else {
+        return missing.into_iter().map(|missing| (missing, None)).collect();
+    };
+    if provider.class() == Class::Blind {
+        return missing.into_iter().map(|missing| (missing, None)).collect();
+    }
+    let mut answered = Vec::with_capacity(missing.len());
+    for part in missing.chunks(ASKED_AT_ONCE) {
+        let sought: Vec<Sought> = part.iter().map(|missing| sought(lane, missing)).collect();
+        let looked = tokio::time::timeout(within, provider.look_up(&sought)).await.unwrap_or_default();
+        let mut looked = looked.into_iter();
+        for missing in part {
+            let looked = looked.next().unwrap_or(Looked::Unclear { code: "timeout".to_owned() });
+            metrics::counter!(names::LOOK_UPS, "lane" => lane.settings.id.clone(), "found" => word(&looked))
+                .increment(1);
+            answered.push((missing.clone(), Some(looked)));
+        }
+    }
+    answered
+}
+
+fn sought(lane: &Lane, missing: &Missing) -> Sought {
+    let test = lane.company.policy.test_address(missing.medium).map(str::to_owned);
+    Sought {
+        message: missing.message,
+        attempt: missing.attempt,
+        request: missing.request,
+        to: if missing.test { test } else { missing.address.clone() }.unwrap_or_default(),
+        provider_id: missing.provider_id.clone(),
+        begun_at: missing.begun_at,
+    }
+}
+
+fn proof((_, looked): &Answered) -> Option<&Proof> {
+    match looked {
+        Some(Looked::Found(proof)) => Some(proof),
+        Some(Looked::Absent | Looked::Unclear { .. }) | None => None,
+    }
+}
+
+fn end(missing: &Missing) -> Conclusion {
+    Conclusion {
+        message: missing.message,
+        epoch: missing.epoch,
+        was: State::Unknown,
+        next: transition(State::Unknown, Signal::WindowEnded),
+        reason: Reason::OutcomeUnknown,
+    }
+}
+
+/// Counts unknown attempts by what settled them.
+pub fn settled(by: &'static str, count: usize) {
+    metrics::counter!(names::UNKNOWNS_SETTLED, "by" => by).increment(count as u64);
+}
+
+fn word(looked: &Looked) -> &'static str {
+    match looked {
+        Looked::Found(_) => "found",
+        Looked::Absent => "absent",
+        Looked::Unclear { .. } => "unclear",
+    }
+}

@@ -1,0 +1,47 @@
+//! Cancel: a person takes a request back, if it is still theirs.
+//!
+//! Compare-and-set under the state and epoch that were read: whoever begins it first has it. What may
+//! have gone out already, and only waits to be sent once more, is handed over too.
+
+use uuid::Uuid;
+
+use crate::{
+    ledger::{Ledger, requests::RequestDetail, sweep::Conclusion},
+    lifecycle::{Reason, Signal, transition},
+    message::MessageId,
+};
+
+/// Somebody else moved the message each time: more often than any worker does.
+const TRIES_MAX: usize = 5;
+
+/// What became of the wish to cancel.
+#[derive(Debug)]
+pub enum Canceled {
+    Done,
+    /// It is handed over, or at its end.
+    TooLate(Box<RequestDetail>),
+    /// There is no such request.
+    Unknown,
+}
+
+/// Cancels a request that was not begun.
+pub async fn cancel(ledger: &Ledger, id: Uuid) -> anyhow::Result<Canceled> {
+    for _ in 0..TRIES_MAX {
+        let Some(detail) = ledger.show(id).await? else { return Ok(Canceled::Unknown) };
+        let next = transition(detail.state, Signal::Cancel);
+        if next == detail.state || detail.reached {
+            return Ok(Canceled::TooLate(Box::new(detail)));
+        }
+        let end = Conclusion {
+            message: MessageId(id),
+            epoch: detail.epoch,
+            was: detail.state,
+            next,
+            reason: Reason::CanceledByPerson,
+        };
+        if !ledger.conclude(&[end]).await?.is_empty() {
+            return Ok(Canceled::Done);
+        }
+    }
+    anyhow::bail!("request {id} kept moving meanwhile; try again")
+}

@@ -1,0 +1,1 @@
+insert into answer (request, source) values ($1, $2) on conflict (request) do nothing

@@ -1,0 +1,14 @@
+-- Unknown attempts that are to be looked for. Each is put off by the time that a look may take, so that a
+-- worker that dies over it only delays it.
+with taken as (
+    select message from due where kind = 3 and at <= now() order by at limit $1
+    for no key update skip locked
+),
+kept as (
+    update due d set at = now() + make_interval(secs => $2)
+    from taken where d.message = taken.message
+    returning d.message, d.absent
+)
+select m.id, m.request, m.account as "account!", m.medium as "medium!", m.state, m.epoch, m.attempt, m.provider_id, m.resent, m.expires_at,
+    coalesce(m.begun_at, now()) as "begun_at!", kept.absent as "absent!", now() as "now!", r.customer_email, r.customer_phone, r.test
+from kept join message m on m.id = kept.message join request r on r.id = m.request
