@@ -47,6 +47,13 @@
 //! * A lane claims only what it can begin within a quarter of a lease; what it gives back keeps its due
 //!   time, and so its place in the line.
 //! * A test request goes to the company's test address, or nowhere.
+//! * Receipts are missed by batch, not by message: settle writes one `watch` row for what it accepted
+//!   through one account, because nearly all of it is delivered before anybody looks.
+//! * Both of Mailgun's look-ups must come back empty before a message counts as absent; what hinders either
+//!   makes it unclear. What is sent once more (`resend_if_absent`) is *waiting* with `reached` set: it can
+//!   no longer be canceled or suppressed, only conclude, because it may be out already.
+//! * Begin judges blocks and answers by its statement's snapshot. One that took long (it waited for a lock)
+//!   is checked once more before the call; rows that it locks need no second look.
 //! * `company` is a pure folder of its own: the company's file, its policy document and the change
 //!   between two of them are no part of one request's journey.
 

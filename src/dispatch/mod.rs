@@ -6,6 +6,7 @@
 //! `sweeper` finds what dead workers left,
 //! `reconcile` asks providers for what they never told. Nothing here holds a connection across a provider call.
 
+pub mod ask;
 pub mod begin;
 pub mod breaker;
 pub mod call;

@@ -5,10 +5,14 @@
 //! by `lifecycle::looks`, until it ends, or is sent once more where the company wants that. Every worker
 //! looks; what one takes is put off for the others. Nothing here sends.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use futures_util::future::join_all;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::{
     clock,
@@ -23,29 +27,27 @@ use crate::{
         looks::{AfterLook, Sight},
         transition,
     },
-    message::{AccountId, Medium, MessageId},
-    providers::{Class, Looked, Proof, ReceiptKind, Sought, correlation::fingerprint},
+    message::{Medium, MessageId},
+    providers::{Class, Looked, Proof, ReceiptKind, correlation::fingerprint},
     shutdown::stopped,
     telemetry::names,
 };
 
-use super::{Lane, Lanes, Shared};
+use super::{
+    Lanes, Shared,
+    ask::{Answered, ask},
+};
 
 /// Unknown attempts of one round.
 const LOOKS_MAX: i64 = 200;
 /// Watched batches of one round, of some hundred messages at most each.
-const WATCHES_MAX: i64 = 20;
-/// Attempts of one question to a provider's client, which splits them as its provider likes.
-const ASKED_AT_ONCE: usize = 50;
+const WATCHES_MAX: i64 = 5;
 
 /// Asks providers for what they never told.
 pub struct Reconciler {
     shared: Arc<Shared>,
     lanes: Arc<Lanes>,
 }
-
-/// A message and what its provider says of it; `None`: it cannot be asked.
-type Answered = (Missing, Option<Looked>);
 
 impl Reconciler {
     #[must_use]
@@ -88,7 +90,7 @@ impl Reconciler {
             let moved: Vec<_> = moved.iter().map(|missing| missing.message.0).collect();
             self.shared.ledger.drop_due(&moved).await?;
         }
-        let answered = self.ask(unknown).await;
+        let answered = ask(&self.lanes, unknown, self.shared.lease / 3).await;
         self.prove(&answered).await?;
         self.plan(answered.into_iter().filter(|answer| proof(answer).is_none())).await?;
         Ok(more)
@@ -102,14 +104,23 @@ impl Reconciler {
             true => Vec::new(),
             false => self.shared.ledger.still_sent(&members).await?,
         };
-        let answered = self.ask(missing).await;
+        let sent: BTreeSet<MessageId> = missing.iter().map(|missing| missing.message).collect();
+        let answered = ask(&self.lanes, missing, self.shared.lease / 3).await;
         self.prove(&answered).await?;
+        let asked: BTreeSet<MessageId> = answered.iter().map(|(missing, _)| missing.message).collect();
         let left: BTreeMap<MessageId, Medium> = answered
             .iter()
             .filter(|answer| !proof(answer).is_some_and(|proof| proof.kind != ReceiptKind::Accepted))
             .map(|(missing, _)| (missing.message, missing.medium))
             .collect();
-        let next: Vec<NextWatch> = watches.iter().map(|watch| self.next_watch(watch, &left)).collect();
+        // Where the time did not suffice to ask for all, the whole batch comes again.
+        let unasked =
+            |member: &Uuid| sent.contains(&MessageId(*member)) && !asked.contains(&MessageId(*member));
+        let next: Vec<NextWatch> = watches
+            .iter()
+            .filter(|watch| !watch.members.iter().any(unasked))
+            .map(|watch| self.next_watch(watch, &left))
+            .collect();
         if !next.is_empty() {
             let left: Vec<_> = left.keys().map(|message| message.0).collect();
             self.shared.ledger.watch_again(&next, &left).await?;
@@ -120,20 +131,6 @@ impl Reconciler {
     /// What is taken comes again after this, unless it is settled before.
     fn hold(&self) -> f64 {
         self.shared.lease.as_secs_f64()
-    }
-
-    /// Asks every account's provider for its messages, all accounts side by side.
-    async fn ask(&self, missing: Vec<Missing>) -> Vec<Answered> {
-        let mut accounts: BTreeMap<AccountId, Vec<Missing>> = BTreeMap::new();
-        for missing in missing {
-            accounts.entry(missing.account).or_default().push(missing);
-        }
-        let lanes = self.lanes.all();
-        let asked = accounts.into_iter().map(|(account, missing)| {
-            let lane = lanes.get(&account).cloned();
-            async move { ask_lane(lane, missing, self.shared.lease / 2).await }
-        });
-        join_all(asked).await.into_iter().flatten().collect()
     }
 
     /// Writes down what was found, as receipts that nobody sent.
@@ -240,40 +237,6 @@ impl Reconciler {
     }
 }
 
-async fn ask_lane(lane: Option<Arc<Lane>>, missing: Vec<Missing>, within: Duration) -> Vec<Answered> {
-    let Some((lane, provider)) = lane.as_ref().and_then(|lane| Some((lane, lane.provider.as_ref()?))) else {
-        return missing.into_iter().map(|missing| (missing, None)).collect();
-    };
-    if provider.class() == Class::Blind {
-        return missing.into_iter().map(|missing| (missing, None)).collect();
-    }
-    let mut answered = Vec::with_capacity(missing.len());
-    for part in missing.chunks(ASKED_AT_ONCE) {
-        let sought: Vec<Sought> = part.iter().map(|missing| sought(lane, missing)).collect();
-        let looked = tokio::time::timeout(within, provider.look_up(&sought)).await.unwrap_or_default();
-        let mut looked = looked.into_iter();
-        for missing in part {
-            let looked = looked.next().unwrap_or(Looked::Unclear { code: "timeout".to_owned() });
-            metrics::counter!(names::LOOK_UPS, "lane" => lane.settings.id.clone(), "found" => word(&looked))
-                .increment(1);
-            answered.push((missing.clone(), Some(looked)));
-        }
-    }
-    answered
-}
-
-fn sought(lane: &Lane, missing: &Missing) -> Sought {
-    let test = lane.company.policy.test_address(missing.medium).map(str::to_owned);
-    Sought {
-        message: missing.message,
-        attempt: missing.attempt,
-        request: missing.request,
-        to: if missing.test { test } else { missing.address.clone() }.unwrap_or_default(),
-        provider_id: missing.provider_id.clone(),
-        begun_at: missing.begun_at,
-    }
-}
-
 fn proof((_, looked): &Answered) -> Option<&Proof> {
     match looked {
         Some(Looked::Found(proof)) => Some(proof),
@@ -294,12 +257,4 @@ fn end(missing: &Missing) -> Conclusion {
 /// Counts unknown attempts by what settled them.
 pub fn settled(by: &'static str, count: usize) {
     metrics::counter!(names::UNKNOWNS_SETTLED, "by" => by).increment(count as u64);
-}
-
-fn word(looked: &Looked) -> &'static str {
-    match looked {
-        Looked::Found(_) => "found",
-        Looked::Absent => "absent",
-        Looked::Unclear { .. } => "unclear",
-    }
 }

@@ -17,6 +17,7 @@ mod people;
 mod plans;
 mod races;
 mod receipts;
+mod reconcile;
 mod seeds;
 mod sending;
 mod states;

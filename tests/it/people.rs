@@ -3,9 +3,11 @@
 //! Through the same functions as the command line.
 
 use postrider::{
-    intake::resume::{Resumed, resume},
-    ledger::sweep::Conclusion,
-    lifecycle::{Reason, Signal, State, transition},
+    intake::{
+        cancel::{self, Canceled},
+        resume::{Resumed, resume},
+    },
+    lifecycle::State,
     message::MessageId,
 };
 use serde_json::{Value, json};
@@ -22,19 +24,7 @@ fn job() -> Value {
 }
 
 async fn cancel(bed: &Bed, id: uuid::Uuid) -> bool {
-    let detail = bed.ledger.show(id).await.expect("asked").expect("there");
-    let next = transition(detail.state, Signal::Cancel);
-    if next == detail.state {
-        return false;
-    }
-    let end = Conclusion {
-        message: MessageId(id),
-        epoch: detail.epoch,
-        was: detail.state,
-        next,
-        reason: Reason::CanceledByPerson,
-    };
-    !bed.ledger.conclude(&[end]).await.expect("asked").is_empty()
+    matches!(cancel::cancel(&bed.ledger, id).await.expect("asked"), Canceled::Done)
 }
 
 #[tokio::test(flavor = "multi_thread")]

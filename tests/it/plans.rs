@@ -20,6 +20,12 @@ const HOT: &[(&str, &str)] = &[
     ("release", include_str!("../../src/ledger/sql/release.sql")),
     ("conclude", include_str!("../../src/ledger/sql/conclude.sql")),
     ("checks", include_str!("../../src/ledger/sql/checks.sql")),
+    ("looks", include_str!("../../src/ledger/sql/looks.sql")),
+    ("look_again", include_str!("../../src/ledger/sql/look_again.sql")),
+    ("resend", include_str!("../../src/ledger/sql/resend.sql")),
+    ("watches", include_str!("../../src/ledger/sql/watches.sql")),
+    ("watch_again", include_str!("../../src/ledger/sql/watch_again.sql")),
+    ("still_sent", include_str!("../../src/ledger/sql/still_sent.sql")),
     ("seen", include_str!("../../src/ledger/sql/seen.sql")),
 ];
 
@@ -91,6 +97,9 @@ async fn hot_statements_are_key_look_ups_on_an_empty_and_on_a_large_database() {
         insert into due (message, kind, lane, at, expires_at) select id, 0, 1, now() + interval '1 day', now() + interval '2 days' from request;
         insert into block (addr, company, medium, kinds, source) select gen_random_uuid(), 1, 1, 1, 'x' from generate_series(1, 5000);
         insert into receipt (key, content, account, kind) select gen_random_uuid(), 'x', 1, 'delivered' from generate_series(1, 30000);
+        insert into due (message, kind, lane, at, expires_at) select gen_random_uuid(), 3, 1, now() + interval '1 day', now() + interval '2 days' from generate_series(1, 5000);
+        insert into watch (id, account, at, members) select gen_random_uuid(), 1, now() + interval '1 day', '{}' from generate_series(1, 5000);
+        insert into answer (request, source) select id, 'x' from request;
         insert into lease (id, worker, until, members, epochs) select gen_random_uuid(), gen_random_uuid(), now(), '{}', '{}' from generate_series(1, 1000);
         analyze";
     for statement in fill.split(';') {

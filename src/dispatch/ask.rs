@@ -1,0 +1,84 @@
+//! Ask: what do the providers say of these messages?
+//!
+//! Each account's provider is asked for its own, side by side and for a bounded time; nothing is decided
+//! and nothing written here. `reconcile` knows what to make of the answers.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+
+use crate::{
+    clock,
+    ledger::looks::Missing,
+    message::AccountId,
+    providers::{Class, Looked, Sought},
+    telemetry::names,
+};
+
+use super::{Lane, Lanes};
+
+/// Attempts of one question to a provider's client, which splits them as its provider likes.
+const ASKED_AT_ONCE: usize = 50;
+
+/// A message and what its provider says of it; `None`: it cannot be asked.
+pub type Answered = (Missing, Option<Looked>);
+
+/// Asks every account's provider for its messages, for no longer than `within` and one part more. What the
+/// time does not suffice for is left out.
+pub async fn ask(lanes: &Lanes, missing: Vec<Missing>, within: Duration) -> Vec<Answered> {
+    let mut accounts: BTreeMap<AccountId, Vec<Missing>> = BTreeMap::new();
+    for missing in missing {
+        accounts.entry(missing.account).or_default().push(missing);
+    }
+    let lanes = lanes.all();
+    let asked = accounts
+        .into_iter()
+        .map(|(account, missing)| ask_lane(lanes.get(&account).cloned(), missing, within));
+    join_all(asked).await.into_iter().flatten().collect()
+}
+
+async fn ask_lane(lane: Option<Arc<Lane>>, missing: Vec<Missing>, within: Duration) -> Vec<Answered> {
+    let Some((lane, provider)) = lane.as_ref().and_then(|lane| Some((lane, lane.provider.as_ref()?))) else {
+        return missing.into_iter().map(|missing| (missing, None)).collect();
+    };
+    if provider.class() == Class::Blind {
+        return missing.into_iter().map(|missing| (missing, None)).collect();
+    }
+    let mut answered = Vec::with_capacity(missing.len());
+    let since = clock::monotonic();
+    for part in missing.chunks(ASKED_AT_ONCE) {
+        if clock::monotonic() - since > within {
+            break;
+        }
+        let sought: Vec<Sought> = part.iter().map(|missing| sought(lane, missing)).collect();
+        let looked = tokio::time::timeout(within, provider.look_up(&sought)).await.unwrap_or_default();
+        let mut looked = looked.into_iter();
+        for missing in part {
+            let looked = looked.next().unwrap_or(Looked::Unclear { code: "timeout".to_owned() });
+            metrics::counter!(names::LOOK_UPS, "lane" => lane.settings.id.clone(), "found" => word(&looked))
+                .increment(1);
+            answered.push((missing.clone(), Some(looked)));
+        }
+    }
+    answered
+}
+
+fn sought(lane: &Lane, missing: &Missing) -> Sought {
+    let test = lane.company.policy.test_address(missing.medium).map(str::to_owned);
+    Sought {
+        message: missing.message,
+        attempt: missing.attempt,
+        request: missing.request,
+        to: if missing.test { test } else { missing.address.clone() }.unwrap_or_default(),
+        provider_id: missing.provider_id.clone(),
+        begun_at: missing.begun_at,
+    }
+}
+
+fn word(looked: &Looked) -> &'static str {
+    match looked {
+        Looked::Found(_) => "found",
+        Looked::Absent => "absent",
+        Looked::Unclear { .. } => "unclear",
+    }
+}

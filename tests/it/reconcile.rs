@@ -1,0 +1,273 @@
+//! What providers never told is asked for: lost answers, lost receipts, and sending once more.
+//!
+//! The simulator keeps receipts to itself (`webhook_loss_rate`), so that only a look-up can tell.
+
+use std::time::Duration;
+
+use postrider::{
+    company::Policy,
+    lifecycle::State,
+    message::{BlockKind, Medium},
+    shutdown::Worker,
+    simulator::{Behaviour, SimulatorConfig},
+};
+use serde_json::{Value, json};
+
+use crate::support::{Bed, company, wait};
+
+const PHONE: &str = "+14155550101";
+const EMAIL: &str = "jane@example.test";
+
+fn by_phone() -> Value {
+    job(&json!({ "phone": PHONE }))
+}
+
+fn by_email() -> Value {
+    job(&json!({ "email": EMAIL }))
+}
+
+fn job(customer: &Value) -> Value {
+    json!({ "customer": customer, "employee": { "email": "paulagent@blancapeak.com" }, "channel": "phone" })
+}
+
+fn untold() -> Behaviour {
+    Behaviour { webhook_loss_rate: 1.0, ..Behaviour::default() }
+}
+
+/// A world in which no receipt ever comes.
+async fn world(change: impl FnOnce(&mut Policy), more: &str) -> (Bed, Worker) {
+    let bed =
+        Bed::with_simulator(SimulatorConfig { behaviour: untold(), ..SimulatorConfig::default() }).await;
+    bed.company("blanca", change).await;
+    let worker = bed.worker_with(more).await;
+    (bed, worker)
+}
+
+/// How the only message stands: state, reason, attempts, whether it was sent once more.
+async fn message(bed: &Bed) -> (State, Option<String>, i16, bool) {
+    let (state, reason, attempt, resent): (i16, Option<String>, i16, bool) =
+        sqlx::query_as("select state, reason, attempt, resent from message")
+            .fetch_one(&bed.pool)
+            .await
+            .expect("the ledger answers");
+    (State::from_code(state).expect("known"), reason, attempt, resent)
+}
+
+async fn count(bed: &Bed, table: &str) -> i64 {
+    let (count,): (i64,) = sqlx::query_as(sqlx::AssertSqlSafe(format!("select count(*) from {table}")))
+        .fetch_one(&bed.pool)
+        .await
+        .expect("the ledger answers");
+    count
+}
+
+async fn metric(worker: &Worker, line: &str) -> f64 {
+    let address = worker.private_addr.expect("it shows metrics");
+    let text = reqwest::get(format!("http://{address}/metrics")).await.expect("answered").text().await;
+    let text = text.expect("text");
+    let found = text.lines().find_map(|found| found.strip_prefix(line));
+    found.and_then(|value| value.trim().parse().ok()).unwrap_or(0.0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_whose_answer_was_lost_is_found_at_its_provider_and_not_sent_again() {
+    for (job, recipient) in [(by_phone(), PHONE), (by_email(), EMAIL)] {
+        for magic in ["acceptreset", "accepterror", "hang", "garbage"] {
+            let (bed, worker) = world(|_| {}, "dispatch.http_timeout_secs = 0.4").await;
+            bed.simulator.set_magic(recipient, magic);
+            bed.publish(&job).await;
+            bed.all_are(1, "delivered").await;
+            assert_eq!(bed.simulator.calls().len(), 1, "{magic}: nobody was called again");
+            let (looked_up,): (bool,) = sqlx::query_as("select bool_and(looked_up) from receipt")
+                .fetch_one(&bed.pool)
+                .await
+                .expect("asked");
+            assert!(looked_up, "{magic}: the timeline says how it was known");
+            assert_eq!(count(&bed, "due").await, 0, "{magic}: nothing is looked for any more");
+            assert!(metric(&worker, "postrider_unknowns_settled_total{by=\"look_up\"}").await >= 1.0);
+            bed.simulator.release_hung();
+            bed.nothing_left(worker).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_provider_has_ends_as_unknown_after_the_last_look() {
+    for (job, recipient) in [(by_phone(), PHONE), (by_email(), EMAIL)] {
+        let (bed, worker) = world(|_| {}, "").await;
+        bed.simulator.set_magic(recipient, "reset");
+        bed.publish(&job).await;
+        bed.all_are(1, "failed").await;
+        assert_eq!(message(&bed).await, (State::Concluded, Some("outcome_unknown".to_owned()), 1, false));
+        assert!(bed.simulator.accepted().is_empty());
+        assert_eq!(count(&bed, "due").await, 0);
+        assert!(metric(&worker, "postrider_unknowns_settled_total{by=\"window\"}").await >= 1.0);
+        bed.nothing_left(worker).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_receipt_is_asked_for_and_the_timeline_says_so() {
+    for (job, recipient, magic, status) in [
+        (by_phone(), PHONE, "ok", "delivered"),
+        (by_email(), EMAIL, "ok", "delivered"),
+        (by_phone(), PHONE, "bounce", "failed"),
+        (by_email(), EMAIL, "bounce", "failed"),
+    ] {
+        let more = "receipts.email_looks_secs = [0.5, 1.0]\nreceipts.sms_looks_secs = [0.5, 1.0]";
+        let (bed, worker) = world(|_| {}, more).await;
+        bed.simulator.set_magic(recipient, magic);
+        bed.publish(&job).await;
+        let standings = bed.all_are(1, status).await;
+        let detail = bed.ledger.show(standings[0].id).await.expect("asked").expect("there");
+        assert!(detail.receipts.iter().any(|receipt| receipt.looked_up), "{:?}", detail.receipts);
+        assert!(metric(&worker, "postrider_receipts_missed_total").await >= 1.0);
+        wait::until("nothing is watched any more", || async { count(&bed, "watch").await == 0 }).await;
+        if (magic, recipient) == ("bounce", EMAIL) {
+            let (kinds,): (i32,) =
+                sqlx::query_as("select kinds from block").fetch_one(&bed.pool).await.expect("blocked");
+            assert_eq!(kinds, BlockKind::HardBounced.bit(), "a look-up blocks as a receipt does");
+        }
+        bed.nothing_left(worker).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_that_nobody_knows_of_leaves_the_message_sent_and_is_not_asked_for_for_ever() {
+    let more = "receipts.email_looks_secs = [0.3, 0.6]\nreceipts.sms_looks_secs = [0.3, 0.6]";
+    let (bed, worker) = world(|_| {}, more).await;
+    bed.simulator.set_magic(PHONE, "silent");
+    bed.publish(&by_phone()).await;
+    bed.all_are(1, "sent").await;
+    wait::until("the last look was made", || async { count(&bed, "watch").await == 0 }).await;
+    assert_eq!(message(&bed).await.0, State::Sent);
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_is_neither_asked_nor_watched() {
+    let bed =
+        Bed::with_simulator(SimulatorConfig { behaviour: untold(), ..SimulatorConfig::default() }).await;
+    let relay = bed.providers().smtp;
+    bed.company("blanca", |policy| {
+        policy.accounts[1] = company::smtp("blanca", relay);
+        policy.resend_if_absent = true;
+    })
+    .await;
+    let worker = bed.worker().await;
+    bed.simulator.set_magic("lost@example.test", "dotreset");
+    bed.publish(&by_email()).await;
+    bed.publish(&job(&json!({ "email": "lost@example.test" }))).await;
+    wait::until("one is sent, the other given up", || async {
+        let mut words: Vec<_> = bed.standings().await.iter().map(|one| one.status).collect();
+        words.sort_unstable();
+        words == ["failed", "sent"]
+    })
+    .await;
+    assert_eq!(bed.simulator.calls().len(), 2, "and neither was sent again");
+    assert_eq!((count(&bed, "watch").await, count(&bed, "due").await), (0, 0));
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_email_without_a_trace_is_sent_once_more_where_the_company_wants_it() {
+    let (bed, worker) = world(|policy| policy.resend_if_absent = true, "").await;
+    bed.simulator.set_magic(EMAIL, "reset");
+    bed.publish(&by_email()).await;
+    wait::until("the first attempt was made", || async { bed.simulator.calls().len() == 1 }).await;
+    bed.simulator.set_magic(EMAIL, "ok");
+    bed.all_are(1, "sent").await;
+    assert_eq!(message(&bed).await, (State::Sent, None, 2, true));
+    assert_eq!((bed.simulator.calls().len(), bed.simulator.accepted().len()), (2, 1));
+    let (past,): (i16,) = sqlx::query_as("select outcome from attempt_past")
+        .fetch_one(&bed.pool)
+        .await
+        .expect("the first attempt is kept");
+    assert_eq!(past, 2, "as unknown");
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_sent_once_more_only_once_whatever_becomes_of_it() {
+    let (bed, worker) = world(|policy| policy.resend_if_absent = true, "").await;
+    bed.simulator.set_magic(EMAIL, "reset");
+    bed.publish(&by_email()).await;
+    bed.all_are(1, "failed").await;
+    assert_eq!(message(&bed).await, (State::Concluded, Some("outcome_unknown".to_owned()), 2, true));
+    assert_eq!(bed.simulator.calls().len(), 2);
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_lags_behind_every_look_costs_one_double_and_never_two() {
+    let (bed, worker) = world(|policy| policy.resend_if_absent = true, "").await;
+    bed.simulator.set_behaviour(Behaviour { look_up_lag: Duration::from_secs(3_600), ..untold() });
+    bed.simulator.set_magic(EMAIL, "acceptreset");
+    bed.publish(&by_email()).await;
+    bed.all_are(1, "failed").await;
+    assert_eq!(message(&bed).await, (State::Concluded, Some("outcome_unknown".to_owned()), 2, true));
+    assert_eq!(bed.simulator.accepted().len(), 2, "the documented bound");
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn looks_that_were_hindered_never_let_it_be_sent_once_more() {
+    let (bed, worker) = world(|policy| policy.resend_if_absent = true, "").await;
+    bed.simulator.set_magic(EMAIL, "reset");
+    bed.publish(&by_email()).await;
+    wait::until("the attempt is unknown", || async { count(&bed, "message where state = 2").await == 1 })
+        .await;
+    bed.simulator.set_outage(true);
+    bed.all_are(1, "failed").await;
+    assert_eq!(message(&bed).await, (State::Concluded, Some("outcome_unknown".to_owned()), 1, false));
+    bed.simulator.set_outage(false);
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_is_never_sent_again() {
+    let (bed, worker) = world(|policy| policy.resend_if_absent = true, "").await;
+    bed.simulator.set_magic(PHONE, "reset");
+    bed.publish(&by_phone()).await;
+    bed.all_are(1, "failed").await;
+    assert_eq!((message(&bed).await.3, bed.simulator.calls().len()), (false, 1));
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_stops_before_it_is_sent_once_more_is_left_alone_and_nobody_claims_to_know() {
+    // The lane opens for one call only, so that the second attempt waits.
+    let more = "breaker.failures = 1\nbreaker.open_secs = 6.0\nbreaker.open_max_secs = 6.0";
+    let (bed, worker) = world(|policy| policy.resend_if_absent = true, more).await;
+    let company = bed.ledger.company_id("blanca").await.expect("asked").expect("there");
+    bed.simulator.set_magic(EMAIL, "reset");
+    bed.publish(&by_email()).await;
+    wait::until("it waits to be sent once more", || async {
+        count(&bed, "message where state = 0 and resent").await == 1
+    })
+    .await;
+    let id = bed.standings().await[0].id;
+    let canceled = postrider::intake::cancel::cancel(&bed.ledger, id).await.expect("asked");
+    assert!(matches!(canceled, postrider::intake::cancel::Canceled::TooLate(_)), "{canceled:?}");
+    let addr = bed.keys.identity.address(company, Medium::Email, EMAIL);
+    bed.ledger.block_address(addr, company, Medium::Email, BlockKind::Manual, "test").await.expect("blocked");
+    bed.all_are(1, "failed").await;
+    assert_eq!(message(&bed).await.1.as_deref(), Some("outcome_unknown"), "the first attempt may be out");
+    assert_eq!(bed.simulator.calls().len(), 1);
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_who_answered_is_not_asked() {
+    let (bed, worker) = world(|_| {}, "").await;
+    let mut delayed = by_phone();
+    delayed["delay_secs"] = json!(2);
+    bed.publish(&delayed).await;
+    let id = bed.all_are(1, "queued").await[0].id;
+    assert!(bed.ledger.answer(id, "test").await.expect("asked"));
+    assert!(!bed.ledger.answer(id, "test").await.expect("asked"), "once is enough");
+    let standings = bed.all_are(1, "suppressed").await;
+    assert_eq!(standings[0].reason.as_deref(), Some("answered"));
+    assert!(bed.simulator.calls().is_empty());
+    bed.nothing_left(worker).await;
+}
