@@ -99,7 +99,10 @@ impl Reconciler {
     /// One round over watched batches; gives whether there may be more.
     pub async fn missing_once(&self) -> Result<bool, LedgerError> {
         let watches = self.shared.ledger.watches(WATCHES_MAX, self.hold()).await?;
-        let members: Vec<_> = watches.iter().flat_map(|watch| watch.members.iter().copied()).collect();
+        // A message may be in two batches: proved by a receipt first, by our own call after it.
+        let members: BTreeSet<Uuid> =
+            watches.iter().flat_map(|watch| watch.members.iter().copied()).collect();
+        let members: Vec<Uuid> = members.into_iter().collect();
         let missing = match members.is_empty() {
             true => Vec::new(),
             false => self.shared.ledger.still_sent(&members).await?,
