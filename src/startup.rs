@@ -33,7 +33,7 @@ use crate::{
     intake::{Acceptor, hand_over::HandOver, supervisor},
     ledger::Ledger,
     message::keys::SecretKeys,
-    providers::TokenKey,
+    providers::{TokenKey, http_client},
     shutdown::{Stage, Worker},
     telemetry::http::{self, Health},
     webhooks::{
@@ -256,6 +256,7 @@ async fn start_dispatch(
     let lanes = Arc::new(Lanes::new(
         Maker {
             shared: Arc::clone(&shared),
+            http: http_client(&config.timeouts()).context("set up calls to providers")?,
             timeouts: config.timeouts(),
             queue_max: config.dispatch.lane_queue,
             thresholds,

@@ -135,9 +135,10 @@ impl BehaviourArgs {
             duplicate_webhook_rate: self.duplicate_webhook_rate,
             webhook_delay: (millis(self.webhook_delay_min_millis), millis(self.webhook_delay_max_millis)),
             webhook_loss_rate: self.webhook_loss_rate,
-            look_up_lag: std::time::Duration::ZERO,
+            look_up_lag: Duration::ZERO,
             raw_bytes_max: self.raw_bytes_max,
             seed: self.seed,
+            ..Behaviour::default()
         }
     }
 }

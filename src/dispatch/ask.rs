@@ -51,10 +51,12 @@ async fn ask_lane(lane: Option<Arc<Lane>>, missing: Vec<Missing>, within: Durati
             break;
         }
         let sought: Vec<Sought> = part.iter().map(|missing| sought(lane, missing)).collect();
-        let looked = tokio::time::timeout(within, provider.look_up(&sought)).await.unwrap_or_default();
+        let looked = tokio::time::timeout(provider.look_up_within(), provider.look_up(&sought))
+            .await
+            .unwrap_or_default();
         let mut looked = looked.into_iter();
         for missing in part {
-            let looked = looked.next().unwrap_or(Looked::Unclear { code: "timeout".to_owned() });
+            let looked = looked.next().unwrap_or(Looked::unclear("timeout"));
             metrics::counter!(names::LOOK_UPS, "lane" => lane.settings.id.clone(), "found" => word(&looked))
                 .increment(1);
             answered.push((missing.clone(), Some(looked)));

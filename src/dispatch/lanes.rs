@@ -17,7 +17,7 @@ use crate::{
     company::{Account, Company},
     directory::Snapshot,
     message::AccountId,
-    providers::{Timeouts, connect, http_client},
+    providers::{HttpClient, Timeouts, connect},
     telemetry::names,
 };
 
@@ -45,6 +45,8 @@ struct State {
 /// What every lane is made with.
 pub struct Maker {
     pub shared: Arc<Shared>,
+    /// Shared by all lanes, and so are its connections.
+    pub http: HttpClient,
     pub timeouts: Timeouts,
     pub queue_max: usize,
     pub thresholds: Thresholds,
@@ -117,16 +119,10 @@ impl Lanes {
         company: &Arc<Company>,
         ready: mpsc::Sender<Ready>,
     ) -> (Arc<Lane>, JoinHandle<()>) {
-        let http = http_client(&self.maker.timeouts);
         let secret = |name: &str| std::env::var(name).ok().map(SecretString::from);
-        let provider = match http {
-            Ok(http) => {
-                connect(settings, &secret, &http, self.maker.timeouts).map_err(|error| error.to_string())
-            }
-            Err(error) => Err(error.to_string()),
-        };
+        let provider = connect(settings, &secret, &self.maker.http, self.maker.timeouts);
         if let Err(error) = &provider {
-            tracing::error!(lane = %settings.id, error, "lane is shut: its messages wait");
+            tracing::error!(lane = %settings.id, %error, "lane is shut: its messages wait");
         }
         let missing = if provider.is_err() { 1.0 } else { 0.0 };
         metrics::gauge!(names::LANE_MISCONFIGURED, "lane" => settings.id.clone()).set(missing);

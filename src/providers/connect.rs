@@ -11,13 +11,11 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::company::{Account, ProviderSettings};
 
 use super::{
-    Provider,
+    HttpClient, Provider,
     mailgun::{Mailgun, MailgunSettings},
     smtp::{Smtp, SmtpSettings},
     twilio::{Twilio, TwilioSettings},
 };
-
-pub use super::http::http_client;
 
 /// How long calls may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +66,7 @@ pub enum WebhookKeys {
 pub fn connect(
     account: &Account,
     secret: &dyn Fn(&str) -> Option<SecretString>,
-    http: &reqwest::Client,
+    http: &HttpClient,
     timeouts: Timeouts,
 ) -> Result<Box<dyn Provider>, MissingCredential> {
     Ok(match &account.settings {
@@ -159,7 +157,7 @@ fn listed(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::company::policy::SmtpTls;
+    use crate::{company::policy::SmtpTls, providers::http_client};
 
     fn account(settings: ProviderSettings) -> Account {
         Account { id: "a1".to_owned(), rate_per_sec: 1, concurrency: 1, settings }

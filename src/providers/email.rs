@@ -20,6 +20,8 @@ use lettre::{
     },
 };
 
+use crate::message::MessageId;
+
 use super::{Correlation, OutgoingEmail, Refusal, RefusalKind};
 
 /// A header line may have 998 characters (RFC 5322 §2.1.1); this leaves room for its name.
@@ -65,10 +67,16 @@ impl MimeError {
 /// `<message.attempt@domain>`: tells which attempt an email was, in every log on its way.
 #[must_use]
 pub fn message_id(correlation: &Correlation, domain: &str) -> String {
+    format!("<{}>", bare_message_id(correlation.message, correlation.attempt, domain))
+}
+
+/// The same without its brackets, as Mailgun's events have it.
+#[must_use]
+pub fn bare_message_id(message: MessageId, attempt: i16, domain: &str) -> String {
     let plain = |char: &char| char.is_ascii_alphanumeric() || matches!(char, '.' | '-');
     let domain: String = domain.chars().filter(plain).collect();
     let domain = if domain.is_empty() { "localhost" } else { &domain };
-    format!("<{}.{}@{domain}>", correlation.message.0.simple(), correlation.attempt)
+    format!("{}.{attempt}@{domain}", message.0.simple())
 }
 
 /// Sender and recipient of the SMTP envelope.
@@ -192,7 +200,7 @@ fn clean(text: &str, chars_max: usize) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::{message::MessageId, providers::Token};
+    use crate::providers::Token;
     use chrono::TimeZone;
     use proptest::prelude::*;
     use uuid::Uuid;

@@ -1,9 +1,10 @@
 //! Providers: how a rendered message leaves the house and what came of the call.
 //!
-//! Each provider is one folder with the same two files: `wire.rs` (PURE: build the call, classify the
-//! answer by its error table, verify and parse webhooks) and `client.rs` (the call itself). `email` is
-//! the MIME that both email providers send. A provider's refusal is an `Outcome`, never an `Err`.
-//! Calls hold no database connection; who may call is decided in `dispatch`.
+//! Each provider is one folder with the same files: `wire.rs` (PURE: build the call, classify the answer
+//! by its error table, verify and parse webhooks), `client.rs` (the call itself) and, where the provider
+//! can be asked later, `look_up.rs` (PURE: the questions and their answers). `email` is the MIME that
+//! both email providers send. A provider's refusal is an `Outcome`, never an `Err`. Calls hold no
+//! database connection; who may call is decided in `dispatch`.
 
 pub mod answer;
 pub mod connect;
@@ -20,19 +21,23 @@ pub mod smtp;
 pub mod token;
 pub mod twilio;
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{
+    future::{Future, ready},
+    pin::Pin,
+    time::Duration,
+};
 
 use crate::message::{BlockKind, MessageId};
 
-pub use connect::{MissingCredential, Timeouts, WebhookKeys, connect, http_client, webhook_keys};
+pub use connect::{MissingCredential, Timeouts, WebhookKeys, connect, webhook_keys};
+pub use http::{HttpClient, http_client};
 pub use look_up::{Looked, Proof, Sought};
 pub use receipt::{Receipt, ReceiptKind, WebhookRefusal};
 pub use token::{Token, TokenKey};
 
 /// A boxed future, so that lanes can hold any provider.
 pub type CallFuture<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
-
-/// A boxed future of look-ups, one answer for each attempt asked about.
+/// The same for a look-up: one answer for each attempt, in their order.
 pub type LookFuture<'a> = Pin<Box<dyn Future<Output = Vec<Looked>> + Send + 'a>>;
 
 /// One way out of the house.
@@ -44,11 +49,21 @@ pub trait Provider: Send + Sync {
     /// Makes one call. Never retries by itself; bounded by `call_timeout`; must not panic on any
     /// content (the caller catches it all the same).
     fn send<'a>(&'a self, message: &'a Outgoing) -> CallFuture<'a>;
-    /// Asks what became of attempts; one answer each, in order. Never sends anything.
-    fn look_up<'a>(&'a self, sought: &'a [Sought]) -> LookFuture<'a> {
-        let blind = || Looked::Unclear { code: "no_look_up".to_owned() };
-        Box::pin(std::future::ready(sought.iter().map(|_| blind()).collect()))
+    /// Whole time that one look-up may take, however much it asks: one question that gets no answer
+    /// leaves time for another.
+    fn look_up_within(&self) -> Duration {
+        self.call_timeout() * 2
     }
+    /// Asks for several attempts at once; one answer each, in order. Bounded by `look_up_within`: what
+    /// was not asked by then is unclear. Never sends anything.
+    fn look_up<'a>(&'a self, sought: &'a [Sought]) -> LookFuture<'a> {
+        Box::pin(ready(vec![Looked::unclear("no_look_up"); sought.len()]))
+    }
+}
+
+/// The outcome of a message that is not this provider's to send.
+fn wrong_medium<'a>() -> CallFuture<'a> {
+    Box::pin(ready(Outcome::refused(RefusalKind::Message, "wrong_medium")))
 }
 
 /// How the truth about an unknown outcome can be found.

@@ -27,6 +27,8 @@ pub struct Behaviour {
     pub webhook_loss_rate: f64,
     /// How long look-ups do not show yet what was accepted or told.
     pub look_up_lag: Duration,
+    /// Most that a page of a look-up shows, whatever was asked for.
+    pub look_up_page_max: usize,
     /// Most bytes of a call that are kept with its acceptance.
     pub raw_bytes_max: usize,
     pub seed: u64,
@@ -43,6 +45,7 @@ impl Default for Behaviour {
             webhook_delay: (Duration::ZERO, Duration::ZERO),
             webhook_loss_rate: 0.0,
             look_up_lag: Duration::ZERO,
+            look_up_page_max: usize::MAX,
             raw_bytes_max: 64 * 1024,
             seed: 1,
         }

@@ -34,6 +34,14 @@ pub(super) struct Entry<'a> {
     pub history: &'a [Told],
 }
 
+impl Entry<'_> {
+    /// The entry as it stood then; None where it had not been accepted.
+    pub(super) fn as_of(self, then: DateTime<Utc>) -> Option<Self> {
+        let told = self.history.partition_point(|told| told.at <= then);
+        (self.accepted.accepted_at <= then).then_some(Entry { history: &self.history[..told], ..self })
+    }
+}
+
 impl Book {
     /// Notes a call; true when it is the recipient's first at this provider.
     pub(super) fn begin(

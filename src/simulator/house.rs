@@ -53,6 +53,8 @@ pub(super) struct House {
     behaviour: ArcSwap<Behaviour>,
     dice: Dice,
     outage: AtomicBool,
+    /// Whether Mailgun has its Logs API.
+    logs_offered: AtomicBool,
     urls: RwLock<WebhookUrls>,
     chosen: RwLock<HashMap<String, Magic>>,
     book: Mutex<Book>,
@@ -99,6 +101,7 @@ impl House {
             dice: Dice::new(behaviour.seed),
             behaviour: ArcSwap::from_pointee(behaviour),
             outage: AtomicBool::new(false),
+            logs_offered: AtomicBool::new(true),
             urls: RwLock::new(urls),
             chosen: RwLock::default(),
             book: Mutex::new(held.book),
@@ -174,6 +177,14 @@ impl House {
 
     pub(super) fn set_outage(&self, on: bool) {
         self.outage.store(on, Ordering::SeqCst);
+    }
+
+    pub(super) fn are_logs_offered(&self) -> bool {
+        self.logs_offered.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn set_logs_offered(&self, offered: bool) {
+        self.logs_offered.store(offered, Ordering::SeqCst);
     }
 
     pub(super) fn urls(&self) -> WebhookUrls {

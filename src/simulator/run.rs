@@ -149,6 +149,11 @@ impl Simulator {
         self.house.set_outage(on);
     }
 
+    /// While off, Mailgun's Logs API answers 404, as where an account does not have it.
+    pub fn set_logs_offered(&self, offered: bool) {
+        self.house.set_logs_offered(offered);
+    }
+
     /// Makes this recipient behave as the word says, whatever its address.
     ///
     /// # Panics

@@ -4,7 +4,7 @@
 //! consuming within the last while.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -13,9 +13,14 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::{ledger::Ledger, telemetry::names};
 
-/// Installs the process's metrics; a second call (tests) gets a handle that shows nothing.
+/// Installs the process's metrics. Several workers of one process (tests) share them.
 #[must_use]
 pub fn install_metrics() -> PrometheusHandle {
+    static SHARED: OnceLock<PrometheusHandle> = OnceLock::new();
+    SHARED.get_or_init(install_once).clone()
+}
+
+fn install_once() -> PrometheusHandle {
     let buckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0];
     let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Full(names::SECONDS_TO_SENT.to_owned()), &buckets)

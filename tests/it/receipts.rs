@@ -9,6 +9,7 @@ use postrider::{
     lifecycle::State,
     message::{BlockKind, Medium},
     shutdown::Worker,
+    simulator::Behaviour,
 };
 use serde_json::{Value, json};
 
@@ -197,6 +198,9 @@ async fn proof_after_an_unknowns_window_raises_what_we_concluded() {
     ] {
         let (bed, worker) = silent("unknown.email_looks_secs = [0.2]").await;
         bed.simulator.set_magic(EMAIL, "acceptreset");
+        // Look-ups do not show it in time either.
+        bed.simulator
+            .set_behaviour(Behaviour { look_up_lag: Duration::from_secs(3_600), ..Behaviour::default() });
         bed.publish(&by_email("1")).await;
         let standings = bed.all_are(1, "failed").await;
         assert_eq!(standings[0].reason.as_deref(), Some("outcome_unknown"));

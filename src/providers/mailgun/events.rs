@@ -1,6 +1,6 @@
-//! Mailgun's webhooks: who signed them and what they tell.
+//! Mailgun's events: what they tell, in webhooks and in look-ups, and who signed a webhook.
 //!
-//! PURE. The signature covers a timestamp and a token, **not** the event: a captured triple
+//! PURE. A webhook's signature covers a timestamp and a token, **not** the event: a captured triple
 //! authenticates any body. So the token is the receipt's `dedupe`, its content is fingerprinted, and
 //! old timestamps are refused. Everything of the event that decides anything is in the fingerprint.
 
@@ -90,7 +90,7 @@ struct Webhook {
 
 /// What is read of an event. Only its kind is certain to be there; numbers sometimes come as text.
 #[derive(Deserialize)]
-struct Event {
+pub(super) struct Event {
     event: String,
     id: Option<String>,
     timestamp: Option<Value>,
@@ -109,14 +109,12 @@ impl Event {
         let [message, attempt, correlation_token] =
             NAMES.map(|name| text_at(self.variables.as_ref(), &[name]));
         let correlation = from_values(message.as_deref(), attempt.as_deref(), correlation_token.as_deref());
-        let code = self.status_text("code");
+        let status_code = self.status_text("code");
         let enhanced = self.enhanced();
-        let kind = match correlation {
-            Some(_) => self.kind(code.as_deref(), enhanced),
-            // Other mail of the same domain: authentic, and not ours to act on.
-            None => ReceiptKind::Ignored,
-        };
-        let provider_id = text_at(self.message.as_ref(), &["headers", "message-id"]);
+        let (told, code) = self.told();
+        // Without it, it is other mail of the same domain: authentic, and not ours to act on.
+        let kind = if correlation.is_some() { told } else { ReceiptKind::Ignored };
+        let provider_id = self.message_id();
         let plain = |text: &Option<String>| text.clone().unwrap_or_default();
         Receipt {
             dedupe: token.to_owned(),
@@ -130,15 +128,29 @@ impl Event {
                 &plain(&attempt),
                 &plain(&correlation_token),
                 &self.timestamp.as_ref().map(Value::to_string).unwrap_or_default(),
-                &plain(&code),
+                &plain(&status_code),
                 &enhanced.map(|code| code.to_string()).unwrap_or_default(),
                 &plain(&provider_id),
             ]),
             correlation,
             kind,
-            code: enhanced.map(|code| code.to_string()).or(code),
+            code,
             provider_id,
         }
+    }
+
+    /// What the event says of its message, and the code that goes with it.
+    pub(super) fn told(&self) -> (ReceiptKind, Option<String>) {
+        let code = self.status_text("code");
+        let enhanced = self.enhanced();
+        let kind = self.kind(code.as_deref(), enhanced);
+        (kind, enhanced.map(|code| code.to_string()).or(code))
+    }
+
+    /// The Message-Id header without its brackets: mostly it comes so, sometimes with them.
+    pub(super) fn message_id(&self) -> Option<String> {
+        let id = text_at(self.message.as_ref(), &["headers", "message-id"])?;
+        Some(id.trim().trim_start_matches('<').trim_end_matches('>').to_owned()).filter(|id| !id.is_empty())
     }
 
     fn kind(&self, code: Option<&str>, enhanced: Option<Enhanced>) -> ReceiptKind {

@@ -1,11 +1,13 @@
 //! Mailgun: emails out as finished MIME, events in.
 //!
-//! `wire` (PURE) builds the call and classifies its answer, `events` (PURE) verifies and parses
-//! webhooks. `client` makes the call. Mailgun has no idempotency key for sending, and users report
-//! 5xx answers of mail that went out: nothing here sends twice.
+//! `wire` (PURE) builds the call and classifies its answer, `events` (PURE) understands events and
+//! verifies webhooks, `look_up` (PURE) asks for messages whose answer was lost. `client` makes the calls.
+//! Mailgun has no idempotency key for sending, and users report 5xx answers of mail that went out:
+//! nothing here sends twice.
 
 pub mod client;
 pub mod events;
+pub mod look_up;
 #[cfg(test)]
 mod tests;
 pub mod wire;

@@ -1,8 +1,8 @@
 //! Mailgun's wire: the fields of a call and the meaning of its answer.
 //!
 //! PURE. The answers of 400 are told apart by words in their text, which Mailgun does not promise to
-//! keep: what is not recognised refuses this one message only. Read `events` for the webhooks and
-//! `client` for the call itself.
+//! keep: what is not recognised refuses this one message only. Read `events` for the webhooks,
+//! `look_up` for what is asked later and `client` for the calls.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -39,8 +39,8 @@ const BAD_REQUEST_WORDS: &[(&str, RefusalKind)] = &[
 
 /// Where finished messages are posted.
 #[must_use]
-pub fn endpoint(base_url: &str, domain: &str) -> String {
-    format!("{}/v3/{domain}/messages.mime", base_url.trim_end_matches('/'))
+pub fn path(domain: &str) -> String {
+    format!("/v3/{domain}/messages.mime")
 }
 
 /// The text fields beside the message itself. Tracking is off: it rewrites the survey's link and the
@@ -88,7 +88,7 @@ fn accepted(answer: &Answer, now: DateTime<Utc>) -> Outcome {
         let known = (1..=ID_BYTES_MAX).contains(&id.len());
         return Outcome::Accepted { provider_id: known.then(|| id.to_owned()) };
     }
-    if text(answer).trim_start().starts_with(WRONG_PATH) {
+    if is_wrong_path(answer) {
         return answer.refused(RefusalKind::Account, "wrong_path".to_owned(), now);
     }
     unreadable(answer)
@@ -108,8 +108,12 @@ fn refused(status: u16, answer: &Answer) -> RefusalKind {
     }
 }
 
+pub(super) fn is_wrong_path(answer: &Answer) -> bool {
+    text(answer).trim_start().starts_with(WRONG_PATH)
+}
+
 /// The `message` of a JSON answer, else the text itself.
-fn text(answer: &Answer) -> String {
+pub(super) fn text(answer: &Answer) -> String {
     let reply: Option<Reply> = serde_json::from_slice(answer.bytes()).ok();
     let text = match reply.and_then(|reply| reply.message) {
         Some(message) => message,

@@ -30,6 +30,7 @@ use crate::{
     providers::{
         CallFuture, Class, Outcome, Outgoing, OutgoingEmail, Provider, RefusalKind,
         email::{envelope, message_id, mime},
+        wrong_medium,
     },
 };
 
@@ -314,9 +315,7 @@ impl Provider for Smtp {
     fn send<'a>(&'a self, message: &'a Outgoing) -> CallFuture<'a> {
         match message {
             Outgoing::Email(email) => Box::pin(self.deliver(email)),
-            Outgoing::Sms(_) => {
-                Box::pin(std::future::ready(Outcome::refused(RefusalKind::Message, "wrong_medium")))
-            }
+            Outgoing::Sms(_) => wrong_medium(),
         }
     }
 }

@@ -1,18 +1,28 @@
-//! The call to Twilio: one form, posted once.
+//! The calls to Twilio: one form, posted once; and questions about messages whose answer was lost.
 //!
-//! Holds the account's credentials; nothing of them, of the number or of the text reaches a log. What
-//! the answer means is for `wire`; how far a failed call came is for `providers::http`.
+//! Nothing of the credentials, of the number or of the text reaches a log. What an answer means is for
+//! `wire` and `look_up`; how far a failed call came is for `providers::http`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use secrecy::{ExposeSecret, SecretString};
+use futures_util::{StreamExt, stream};
+use secrecy::SecretString;
 
 use crate::{
     clock,
-    providers::{CallFuture, Class, Outcome, Outgoing, OutgoingSms, Provider, RefusalKind, http},
+    providers::{
+        CallFuture, Class, HttpClient, LookFuture, Looked, Outcome, Outgoing, OutgoingSms, Provider, Sought,
+        http::Caller, look_up::PAGES_MAX, wrong_medium,
+    },
 };
 
-use super::wire::{self, Sender};
+use super::{
+    look_up::{self, Page},
+    wire::{self, Sender},
+};
+
+/// Polite to an account whose limits the sending calls need.
+const QUESTIONS_AT_ONCE: usize = 4;
 
 /// An account at Twilio, its secret included.
 #[derive(Debug, Clone)]
@@ -28,34 +38,76 @@ pub struct TwilioSettings {
 
 /// Sends texts through one account.
 pub struct Twilio {
-    settings: TwilioSettings,
-    http: reqwest::Client,
-    timeout: Duration,
+    caller: Caller,
+    account_sid: String,
+    from: Option<String>,
+    messaging_service_sid: Option<String>,
 }
 
 impl Twilio {
     /// `timeout` bounds a whole call, connect included.
     #[must_use]
-    pub fn new(settings: TwilioSettings, http: &reqwest::Client, timeout: Duration) -> Twilio {
-        Twilio { settings, http: http.clone(), timeout }
+    pub fn new(settings: TwilioSettings, http: &HttpClient, timeout: Duration) -> Twilio {
+        let TwilioSettings { base_url, account_sid, api_key_sid, api_secret, from, messaging_service_sid } =
+            settings;
+        let user = api_key_sid.unwrap_or_else(|| account_sid.clone());
+        let caller = Caller::new(http, &base_url, (user, api_secret), timeout);
+        Twilio { caller, account_sid, from, messaging_service_sid }
     }
 
     async fn create(&self, sms: &OutgoingSms) -> Outcome {
-        let settings = &self.settings;
         let sender = Sender {
-            from: settings.from.as_deref(),
-            messaging_service_sid: settings.messaging_service_sid.as_deref(),
+            from: self.from.as_deref(),
+            messaging_service_sid: self.messaging_service_sid.as_deref(),
         };
-        let user = settings.api_key_sid.as_deref().unwrap_or(&settings.account_sid);
-        let request = self
-            .http
-            .post(wire::endpoint(&settings.base_url, &settings.account_sid))
-            .basic_auth(user, Some(settings.api_secret.expose_secret()))
-            .form(&wire::form(sms, sender));
-        match http::call(request, self.timeout).await {
+        let request = self.caller.post(&wire::path(&self.account_sid)).form(&wire::form(sms, sender));
+        match self.caller.call(request).await {
             Ok(answer) => wire::classify(&answer, clock::wall()),
             Err(outcome) => outcome,
         }
+    }
+
+    async fn look_up_all(&self, sought: &[Sought]) -> Vec<Looked> {
+        let until = clock::monotonic() + self.look_up_within();
+        let questions: Vec<_> = sought.iter().map(|one| self.look_up_one(one, until)).collect();
+        stream::iter(questions).buffered(QUESTIONS_AT_ONCE).collect().await
+    }
+
+    async fn look_up_one(&self, sought: &Sought, until: Instant) -> Looked {
+        match sought.provider_id.as_deref().filter(|sid| wire::is_sid(sid)) {
+            Some(sid) => self.fetch(sid, until).await,
+            None => self.search(sought, until).await,
+        }
+    }
+
+    async fn fetch(&self, sid: &str, until: Instant) -> Looked {
+        let request = self.caller.get(&look_up::path_of(&self.account_sid, sid));
+        match self.caller.ask(request, until).await {
+            Ok(answer) => look_up::read_one(&answer, sid),
+            Err(unclear) => unclear,
+        }
+    }
+
+    /// Reads all messages to one number, page by page.
+    async fn search(&self, sought: &Sought, until: Instant) -> Looked {
+        let mut path = look_up::search_path(&self.account_sid, &sought.to);
+        let mut hidden = false;
+        for _ in 0..PAGES_MAX {
+            let answer = self.caller.ask(self.caller.get(&path), until).await;
+            let page = match answer.and_then(|answer| look_up::read_page(&answer, sought)) {
+                Ok(page) => page,
+                Err(unclear) => return unclear,
+            };
+            hidden |= page.hidden;
+            path = match page {
+                Page { found: Some(proof), .. } => return Looked::Found(proof),
+                Page { next: Some(next), .. } => next,
+                // One of them may be the one that is sought.
+                Page { next: None, .. } if hidden => return Looked::unclear("text_hidden"),
+                Page { next: None, .. } => return Looked::Absent,
+            };
+        }
+        Looked::unclear("too_many_pages")
     }
 }
 
@@ -65,15 +117,17 @@ impl Provider for Twilio {
     }
 
     fn call_timeout(&self) -> Duration {
-        self.timeout
+        self.caller.timeout()
     }
 
     fn send<'a>(&'a self, message: &'a Outgoing) -> CallFuture<'a> {
         match message {
             Outgoing::Sms(sms) => Box::pin(self.create(sms)),
-            Outgoing::Email(_) => {
-                Box::pin(std::future::ready(Outcome::refused(RefusalKind::Message, "wrong_medium")))
-            }
+            Outgoing::Email(_) => wrong_medium(),
         }
+    }
+
+    fn look_up<'a>(&'a self, sought: &'a [Sought]) -> LookFuture<'a> {
+        Box::pin(self.look_up_all(sought))
     }
 }

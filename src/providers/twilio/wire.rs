@@ -1,7 +1,8 @@
 //! Twilio's wire: the form of a call, the meaning of its answer, and its webhooks as receipts.
 //!
 //! PURE. `errors` is the table of codes, `signature` says whether a webhook is Twilio's, `optout` what
-//! a customer wrote. Parse a webhook only after `signature::verify`. Read `client` for the call itself.
+//! a customer wrote. Parse a webhook only after `signature::verify`. Read `client` for the call itself,
+//! `look_up` for what is asked later.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -46,10 +47,10 @@ pub fn form(sms: &OutgoingSms, sender: Sender<'_>) -> Vec<(&'static str, String)
     form
 }
 
-/// Where messages are created.
+/// Where messages are created, and listed.
 #[must_use]
-pub fn endpoint(base_url: &str, account_sid: &str) -> String {
-    format!("{}/2010-04-01/Accounts/{account_sid}/Messages.json", base_url.trim_end_matches('/'))
+pub fn path(account_sid: &str) -> String {
+    format!("/2010-04-01/Accounts/{account_sid}/Messages.json")
 }
 
 /// What the answer to a create call means: by Twilio's code first, by the HTTP status second.
@@ -169,7 +170,8 @@ fn shown_code(answer: &Answer) -> String {
     }
 }
 
-fn status_kind(status: &str, error_code: Option<&str>) -> ReceiptKind {
+/// What a status says, on callbacks and in look-ups.
+pub(super) fn status_kind(status: &str, error_code: Option<&str>) -> ReceiptKind {
     match status {
         "accepted" | "scheduled" | "queued" | "sending" | "sent" => ReceiptKind::Accepted,
         "delivered" | "read" | "partially_delivered" => ReceiptKind::Delivered,
@@ -216,7 +218,7 @@ fn sid(text: Option<String>) -> Result<String, WebhookRefusal> {
     text.filter(|sid| is_sid(sid)).ok_or(WebhookRefusal::Unreadable)
 }
 
-fn is_sid(text: &str) -> bool {
+pub(super) fn is_sid(text: &str) -> bool {
     (1..=SID_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
@@ -231,6 +233,6 @@ fn e164(from: &str) -> Option<String> {
 }
 
 /// Codes and statuses are a few letters; whatever else comes must not grow our keys.
-fn cut(text: &str) -> &str {
+pub(super) fn cut(text: &str) -> &str {
     text.char_indices().nth(32).map_or(text, |(end, _)| &text[..end])
 }

@@ -2,7 +2,8 @@
 //!
 //! Filters are the ones that a search for one message needs; an unknown filter is refused instead of
 //! being ignored, because an ignored filter would find everything. Pages are URLs (events) or tokens
-//! (logs) that carry the whole question and where to go on.
+//! (logs) that carry the whole question and where to go on. Several message ids are asked for at once by
+//! ` OR ` (events) or as several values (logs).
 
 use axum::{
     body::Body,
@@ -19,13 +20,16 @@ use super::{
     event::{accepted_event, told_event},
     send::{bad_request, refuse_key, unavailable},
 };
-use crate::simulator::{
-    answer::json_response,
-    book::{Book, Entry},
-    entry::Provider,
-    house::House,
-    mime,
-    routes::{self, Pairs, Shared, value},
+use crate::{
+    clock,
+    simulator::{
+        answer::json_response,
+        book::Entry,
+        entry::Provider,
+        house::House,
+        mime,
+        routes::{self, Pairs, Shared, value},
+    },
 };
 
 const LIMIT_MAX: usize = 300;
@@ -39,6 +43,7 @@ pub(in crate::simulator) async fn events(
     RawQuery(query): RawQuery,
 ) -> Response {
     let query = query.unwrap_or_default();
+    house.take_time().await;
     answer_events(&house, &headers, &domain, &query, 0)
 }
 
@@ -47,6 +52,7 @@ pub(in crate::simulator) async fn events_page(
     Path((domain, page)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
+    house.take_time().await;
     match read_page(&page) {
         Some((offset, query)) => answer_events(&house, &headers, &domain, &query, offset),
         None => bad_request("page is not one that the simulator gave"),
@@ -75,6 +81,7 @@ struct LogsFilter {
 #[derive(Debug, Deserialize)]
 struct LogsCondition {
     attribute: String,
+    comparator: String,
     #[serde(default)]
     values: Vec<LogsValue>,
 }
@@ -86,6 +93,7 @@ struct LogsValue {
 
 #[derive(Debug, Default, Deserialize)]
 struct LogsPage {
+    sort: Option<String>,
     token: Option<String>,
     limit: Option<usize>,
 }
@@ -95,11 +103,15 @@ pub(in crate::simulator) async fn logs(State(house): Shared, headers: HeaderMap,
         Ok(body) => body,
         Err(answer) => return answer,
     };
+    house.take_time().await;
     if let Some(answer) = refuse_key(&house, &headers) {
         return answer;
     }
     if house.is_out() {
         return unavailable();
+    }
+    if !house.are_logs_offered() {
+        return json_response(StatusCode::NOT_FOUND, &json!({ "message": "Not Found" }));
     }
     let asked = serde_json::from_slice::<LogsQuestion>(&body).map_err(|problem| problem.to_string());
     let question = match asked.and_then(|asked| Ok((Question::from_logs(&asked)?, asked))) {
@@ -108,7 +120,7 @@ pub(in crate::simulator) async fn logs(State(house): Shared, headers: HeaderMap,
     };
     let (question, token) = question;
     let offset = token.as_deref().and_then(read_page).map_or(0, |(offset, _)| offset);
-    let (items, more) = question.find(&house.book(), offset);
+    let (items, more) = question.find(&house, offset);
     let items: Vec<Value> = items.into_iter().map(with_iso_time).collect();
     let next = more.then(|| write_page(offset + items.len(), "logs"));
     json_response(
@@ -128,7 +140,7 @@ fn answer_events(house: &House, headers: &HeaderMap, domain: &str, query: &str, 
         Ok(question) => question,
         Err(problem) => return bad_request(&problem),
     };
-    let (items, _more) = question.find(&house.book(), offset);
+    let (items, _more) = question.find(house, offset);
     let url = |offset: usize| {
         format!("http://{}/v3/{domain}/events/{}", house.fixed.http_addr, write_page(offset, query))
     };
@@ -146,7 +158,8 @@ fn answer_events(house: &House, headers: &HeaderMap, domain: &str, query: &str, 
 #[derive(Debug)]
 struct Question {
     domain: Option<String>,
-    message_id: Option<String>,
+    /// Empty: all.
+    message_ids: Vec<String>,
     recipient: Option<String>,
     /// Empty: all.
     events: Vec<String>,
@@ -162,13 +175,16 @@ impl Question {
             return Err(format!("the simulator has no filter {name}"));
         }
         let limit = value(query, "limit").map(str::parse).transpose().map_err(|_| "limit is not a number")?;
-        let words =
-            value(query, "event").map(|text| text.split(" OR ").map(|word| word.trim().to_owned()).collect());
+        let words = |name| {
+            let text = value(query, name).unwrap_or_default();
+            let words = text.split(" OR ").map(|word| mime::address(word).to_owned());
+            words.filter(|word| !word.is_empty()).collect()
+        };
         Ok(Question {
             domain: Some(domain.to_owned()),
-            message_id: value(query, "message-id").map(|id| mime::address(id).to_owned()),
+            message_ids: words("message-id"),
             recipient: value(query, "recipient").map(str::to_owned),
-            events: words.unwrap_or_default(),
+            events: words("event"),
             begin: value(query, "begin").map(time).transpose()?,
             end: value(query, "end").map(time).transpose()?,
             limit: limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX),
@@ -179,19 +195,27 @@ impl Question {
     fn from_logs(asked: &LogsQuestion) -> Result<Question, String> {
         let mut question = Question {
             domain: None,
-            message_id: None,
+            message_ids: Vec::new(),
             recipient: None,
             events: asked.events.clone(),
             begin: asked.start.as_deref().map(time).transpose()?,
             end: asked.end.as_deref().map(time).transpose()?,
             limit: asked.pagination.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX),
-            ascending: false,
+            ascending: match asked.pagination.sort.as_deref() {
+                None | Some("timestamp:desc") => false,
+                Some("timestamp:asc") => true,
+                Some(other) => return Err(format!("the simulator cannot sort by {other}")),
+            },
         };
         for condition in &asked.filter.all {
+            if condition.comparator != "=" {
+                return Err(format!("the simulator cannot compare by {}", condition.comparator));
+            }
             let Some(first) = condition.values.first() else { continue };
             match condition.attribute.as_str() {
                 "message-id" | "message_id" | "message.headers.message-id" => {
-                    question.message_id = Some(mime::address(&first.value).to_owned());
+                    let ids = condition.values.iter().map(|value| mime::address(&value.value).to_owned());
+                    question.message_ids = ids.collect();
                 }
                 "recipient" => question.recipient = Some(first.value.clone()),
                 "domain" => question.domain = Some(first.value.clone()),
@@ -205,22 +229,26 @@ impl Question {
     }
 
     /// A page of events, and whether more follow.
-    fn find(&self, book: &Book, offset: usize) -> (Vec<Value>, bool) {
-        let entries: Vec<Entry<'_>> = match &self.message_id {
-            Some(id) => book.by_id(id).into_iter().collect(),
-            None => book.of_recipient(self.recipient.as_deref()).collect(),
+    fn find(&self, house: &House, offset: usize) -> (Vec<Value>, bool) {
+        let (book, behaviour) = (house.book(), house.behaviour());
+        let entries: Vec<Entry<'_>> = match self.message_ids.as_slice() {
+            [] => book.of_recipient(self.recipient.as_deref()).collect(),
+            ids => ids.iter().filter_map(|id| book.by_id(id)).collect(),
         };
+        let shown_until = clock::wall() - behaviour.look_up_lag;
         let mut found: Vec<(DateTime<Utc>, Value)> = entries
-            .iter()
+            .into_iter()
+            .filter_map(|entry| entry.as_of(shown_until))
             .filter(|entry| self.wants(entry))
-            .flat_map(|entry| self.events_of(entry))
+            .flat_map(|entry| self.events_of(&entry))
             .collect();
         found.sort_by_key(|(at, _)| *at);
         if !self.ascending {
             found.reverse();
         }
-        let more = found.len() > offset + self.limit;
-        (found.into_iter().skip(offset).take(self.limit).map(|(_, event)| event).collect(), more)
+        let limit = self.limit.min(behaviour.look_up_page_max);
+        let more = found.len() > offset + limit;
+        (found.into_iter().skip(offset).take(limit).map(|(_, event)| event).collect(), more)
     }
 
     fn wants(&self, entry: &Entry<'_>) -> bool {

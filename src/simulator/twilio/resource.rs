@@ -13,13 +13,16 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
 
 use super::{error::error, send::may};
-use crate::simulator::{
-    accept::Parcel,
-    answer::json_response,
-    book::Entry,
-    entry::{Notice, Provider, Told},
-    house::House,
-    routes::{self, Pairs, Shared, value},
+use crate::{
+    clock,
+    simulator::{
+        accept::Parcel,
+        answer::json_response,
+        book::Entry,
+        entry::{Notice, Provider, Told},
+        house::House,
+        routes::{self, Pairs, Shared, value},
+    },
 };
 
 const PAGE_SIZE_DEFAULT: usize = 50;
@@ -47,11 +50,13 @@ pub(in crate::simulator) async fn fetch(
     Path((account, file)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
+    house.take_time().await;
     if let Some(answer) = refuse(&house, &account, &headers) {
         return answer;
     }
+    let shown_until = clock::wall() - house.behaviour().look_up_lag;
     let book = house.book();
-    let entry = file.strip_suffix(".json").and_then(|sid| book.by_id(sid));
+    let entry = file.strip_suffix(".json").and_then(|sid| book.by_id(sid)?.as_of(shown_until));
     match entry.filter(|entry| is_of(entry, &account)) {
         Some(entry) => json_response(StatusCode::OK, &show(&entry)),
         None => error(20404),
@@ -64,15 +69,19 @@ pub(in crate::simulator) async fn list(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
+    house.take_time().await;
     if let Some(answer) = refuse(&house, &account, &headers) {
         return answer;
     }
+    let behaviour = house.behaviour();
+    let shown_until = clock::wall() - behaviour.look_up_lag;
     let query = routes::pairs(query.unwrap_or_default().as_bytes());
     let number = |name| value(&query, name).and_then(|text| text.parse::<usize>().ok());
     let page_size = number("PageSize").unwrap_or(PAGE_SIZE_DEFAULT).clamp(1, PAGE_SIZE_MAX);
+    let page_size = page_size.min(behaviour.look_up_page_max);
     let page = number("Page").unwrap_or(0);
     let book = house.book();
-    let entries = book.of_recipient(value(&query, "To"));
+    let entries = book.of_recipient(value(&query, "To")).filter_map(|entry| entry.as_of(shown_until));
     let mut wanted = entries.filter(|entry| is_of(entry, &account) && is_asked_for(entry, &query));
     let messages: Vec<Value> = wanted
         .by_ref()
@@ -145,7 +154,8 @@ fn show(entry: &Entry<'_>) -> Value {
         body: &entry.accepted.text_or_subject,
         created: entry.accepted.accepted_at,
         history: entry.history,
-        status: &entry.accepted.last_status,
+        // Not the entry's last one: its history may be cut short.
+        status: entry.history.iter().rev().find_map(|told| told.notice.status()).unwrap_or("queued"),
     };
     shown.to_json()
 }

@@ -7,6 +7,7 @@ pub mod bed;
 pub mod broker;
 pub mod company;
 pub mod forward;
+pub mod pretender;
 pub mod process;
 pub mod stack;
 pub mod wait;

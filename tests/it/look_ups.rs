@@ -1,0 +1,348 @@
+//! Look-ups at the simulated providers, over real HTTP: what is found, what is absent, what is unclear.
+//!
+//! No ledger and no worker: a provider is connected as a lane connects it, an attempt is made, and the
+//! provider is asked for it. `pretended` asks servers that do what no provider and no simulator does.
+
+mod pretended;
+
+use std::{net::SocketAddr, time::Duration};
+
+use chrono::TimeDelta;
+use postrider::{
+    clock,
+    company::Account,
+    message::{BlockKind, MessageId},
+    providers::{
+        Correlation, Looked, Outcome, Outgoing, OutgoingEmail, OutgoingSms, Proof, Provider, ReceiptKind,
+        Sought, Timeouts, Token, connect, http_client,
+    },
+    simulator::{Accepted, Behaviour, Simulator, SimulatorConfig},
+};
+use secrecy::SecretString;
+
+use crate::support::{company, forward::Forward, wait};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const BOTH: [Via; 2] = [Via::Twilio, Via::Mailgun];
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Via {
+    Twilio,
+    Mailgun,
+}
+
+impl Via {
+    fn account(self, http: SocketAddr) -> Account {
+        match self {
+            Via::Twilio => company::twilio("blanca", http),
+            Via::Mailgun => company::mailgun("blanca", http),
+        }
+    }
+
+    fn recipient(self, number: usize) -> String {
+        match self {
+            Via::Twilio => format!("+1415555{number:04}"),
+            Via::Mailgun => format!("customer.{number}@example.test"),
+        }
+    }
+
+    /// As a lane is connected, with time enough for a busy machine.
+    fn at(self, http: SocketAddr) -> Box<dyn Provider> {
+        self.with(http, 20_000, None)
+    }
+
+    fn with(self, http: SocketAddr, timeout_millis: u64, secret: Option<&str>) -> Box<dyn Provider> {
+        let whole = Duration::from_millis(timeout_millis);
+        let timeouts = Timeouts { connect: whole, http: whole, smtp: whole };
+        let simulated = SimulatorConfig::default();
+        let secret = |variable: &str| {
+            let given = secret.map(str::to_owned).unwrap_or_else(|| match variable {
+                "POSTRIDER_SIMULATED_TWILIO" => simulated.twilio_auth_token.clone(),
+                _ => simulated.mailgun_api_key.clone(),
+            });
+            Some(SecretString::from(given))
+        };
+        let client = http_client(&timeouts).expect("a client");
+        connect(&self.account(http), &secret, &client, timeouts).expect("the secret is there")
+    }
+
+    /// An attempt at this recipient, as it goes out and as it is sought when its answer was lost.
+    fn attempt(self, to: &str) -> (Outgoing, Sought) {
+        let (message, request) = (MessageId(clock::new_id()), clock::new_id());
+        let correlation = Correlation { message, attempt: 2, token: Token([7; 16]) };
+        let text = format!("How was it? https://survey.example.com/s/{request}");
+        let outgoing = match self {
+            Via::Twilio => Outgoing::Sms(OutgoingSms {
+                to: to.to_owned(),
+                text,
+                status_callback: "http://127.0.0.1:9/status".to_owned(),
+                correlation,
+            }),
+            Via::Mailgun => Outgoing::Email(OutgoingEmail {
+                from_name: "Blanca".to_owned(),
+                from_address: "ask@blancapeak.example".to_owned(),
+                reply_to: None,
+                to_name: None,
+                to_address: to.to_owned(),
+                subject: "How was it?".to_owned(),
+                html: text.clone(),
+                text,
+                unsubscribe_url: "https://blancapeak.example/u".to_owned(),
+                correlation,
+            }),
+        };
+        let sought = Sought {
+            message,
+            attempt: 2,
+            request,
+            to: to.to_owned(),
+            provider_id: None,
+            begun_at: clock::wall(),
+        };
+        (outgoing, sought)
+    }
+
+    /// Makes an attempt by this provider; gives it as it is sought, and what the call told.
+    async fn send(self, provider: &dyn Provider, to: &str) -> (Sought, Outcome) {
+        let (outgoing, sought) = self.attempt(to);
+        let outcome = provider.send(&outgoing).await;
+        (sought, outcome)
+    }
+}
+
+async fn simulator(change: impl FnOnce(&mut Behaviour)) -> Simulator {
+    let mut behaviour = Behaviour::default();
+    change(&mut behaviour);
+    let config = SimulatorConfig { behaviour, ..SimulatorConfig::default() };
+    Simulator::start(config).await.expect("loopback has free ports")
+}
+
+async fn look_up(provider: &dyn Provider, sought: &Sought) -> Looked {
+    let mut looked = provider.look_up(std::slice::from_ref(sought)).await;
+    assert_eq!(looked.len(), 1, "one answer for one attempt");
+    looked.remove(0)
+}
+
+fn kind(looked: &Looked) -> Option<&ReceiptKind> {
+    match looked {
+        Looked::Found(Proof { kind, .. }) => Some(kind),
+        Looked::Absent | Looked::Unclear { .. } => None,
+    }
+}
+
+fn unclear(code: &str) -> Looked {
+    Looked::Unclear { code: code.to_owned() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_accepted_is_found_though_its_answer_was_lost() {
+    // No receipt comes in the time of this test: the acceptance is all that there is to find.
+    let simulator = simulator(|behaviour| behaviour.webhook_delay = (HOUR, HOUR)).await;
+    for via in BOTH {
+        let (hasty, patient) = (via.with(simulator.http_addr, 2_000, None), via.at(simulator.http_addr));
+        for (number, word) in ["acceptreset", "hang", "accepterror", "cut"].into_iter().enumerate() {
+            let recipient = via.recipient(number);
+            simulator.set_magic(&recipient, word);
+            let (sought, outcome) = via.send(&*hasty, &recipient).await;
+            let lost = matches!(outcome, Outcome::Unknown { .. } | Outcome::Accepted { provider_id: None });
+            assert!(lost, "{via:?} {word}: {outcome:?}");
+            let taken = |all: &[Accepted]| all.iter().any(|one| one.recipient == recipient);
+            assert!(simulator.wait_until(taken, wait::PATIENCE).await, "{via:?} {word}: it was accepted");
+            let accepted = simulator.accepted().pop().expect("just now");
+            let proof =
+                Proof { kind: ReceiptKind::Accepted, code: None, provider_id: Some(accepted.provider_id) };
+            assert_eq!(look_up(&*patient, &sought).await, Looked::Found(proof), "{via:?} {word}");
+        }
+    }
+    simulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_provider_never_took_is_absent() {
+    let simulator = simulator(|_| {}).await;
+    for via in BOTH {
+        let provider = via.at(simulator.http_addr);
+        let recipient = via.recipient(1);
+        let (other, _) = via.send(&*provider, &recipient).await;
+        for word in ["reset", "error", "dot451"] {
+            simulator.set_magic(&recipient, word);
+            let (sought, outcome) = via.send(&*provider, &recipient).await;
+            assert!(matches!(outcome, Outcome::Unknown { .. }), "{via:?} {word}: {outcome:?}");
+            assert_eq!(look_up(&*provider, &sought).await, Looked::Absent, "{via:?} {word}");
+        }
+        let later = Sought { begun_at: other.begun_at + TimeDelta::minutes(10), ..other.clone() };
+        if via == Via::Twilio {
+            assert_eq!(look_up(&*provider, &later).await, Looked::Absent, "an older text of the request");
+        }
+        let next = Sought { attempt: 3, ..other.clone() };
+        if via == Via::Mailgun {
+            assert_eq!(look_up(&*provider, &next).await, Looked::Absent, "another attempt");
+        }
+        assert!(matches!(look_up(&*provider, &other).await, Looked::Found(_)), "{via:?}");
+    }
+    simulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_up_tells_how_far_the_message_came_and_which_address_is_dead() {
+    let failed = |block| ReceiptKind::Failed { block };
+    let (accepted, delivered) = (ReceiptKind::Accepted, ReceiptKind::Delivered);
+    let bounced = failed(Some(BlockKind::HardBounced));
+    let simulator = simulator(|_| {}).await;
+    let rows = [
+        (Via::Twilio, "silent", &accepted, None),
+        (Via::Twilio, "ok", &delivered, None),
+        (Via::Twilio, "lostreceipt", &delivered, None),
+        (Via::Twilio, "complain", &delivered, None),
+        (Via::Twilio, "bounce", &bounced, Some("30005")),
+        (Via::Twilio, "latebounce", &bounced, Some("30005")),
+        (Via::Twilio, "spam", &failed(None), Some("30007")),
+        (Via::Twilio, "rejectedlater", &failed(None), Some("30003")),
+        (Via::Mailgun, "silent", &accepted, None),
+        (Via::Mailgun, "ok", &delivered, Some("250")),
+        (Via::Mailgun, "lostreceipt", &delivered, Some("250")),
+        (Via::Mailgun, "softbounce", &delivered, Some("250")),
+        (Via::Mailgun, "shuffled", &delivered, Some("250")),
+        (Via::Mailgun, "complain", &delivered, Some("250")),
+        (Via::Mailgun, "bounce", &bounced, Some("5.1.1")),
+        (Via::Mailgun, "latebounce", &bounced, Some("5.1.1")),
+        (Via::Mailgun, "optout", &failed(Some(BlockKind::Unsubscribed)), Some("606")),
+        (Via::Mailgun, "rejectedlater", &failed(None), None),
+    ];
+    // A customer who said STOP is written to no more: each row has its own.
+    for (number, (via, word, expected, code)) in rows.into_iter().enumerate() {
+        let provider = via.at(simulator.http_addr);
+        let recipient = via.recipient(number);
+        simulator.set_magic(&recipient, word);
+        let (sought, outcome) = via.send(&*provider, &recipient).await;
+        simulator.webhooks_settled().await;
+        let Outcome::Accepted { provider_id } = outcome else { panic!("{via:?} {word}: {outcome:?}") };
+        let proof = Proof { kind: expected.clone(), code: code.map(str::to_owned), provider_id };
+        let known = Sought { provider_id: proof.provider_id.clone(), ..sought.clone() };
+        let found = Looked::Found(proof);
+        assert_eq!(look_up(&*provider, &sought).await, found, "{via:?} {word}, the answer lost");
+        assert_eq!(look_up(&*provider, &known).await, found, "{via:?} {word}, the id known");
+    }
+    simulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_attempts_are_asked_for_at_once_and_answered_each_in_its_place() {
+    let simulator = simulator(|_| {}).await;
+    for (via, count) in [(Via::Twilio, 15), (Via::Mailgun, 50)] {
+        let provider = via.at(simulator.http_addr);
+        let mut sought = Vec::new();
+        for number in 0..count {
+            let recipient = via.recipient(number);
+            simulator.set_magic(&recipient, if number % 5 == 0 { "bounce" } else { "ok" });
+            let (outgoing, one) = via.attempt(&recipient);
+            if number % 3 != 0 {
+                let outcome = provider.send(&outgoing).await;
+                assert!(matches!(outcome, Outcome::Accepted { .. }), "{outcome:?}");
+            }
+            sought.push(one);
+        }
+        simulator.webhooks_settled().await;
+        let looked = provider.look_up(&sought).await;
+        assert_eq!(looked.len(), count);
+        for (number, one) in looked.iter().enumerate() {
+            let fits = match (number % 3, number % 5) {
+                (0, _) => *one == Looked::Absent,
+                (_, 0) => matches!(kind(one), Some(ReceiptKind::Failed { block: Some(_) })),
+                _ => kind(one) == Some(&ReceiptKind::Delivered),
+            };
+            assert!(fits, "{via:?} {number}: {one:?}");
+        }
+        assert_eq!(provider.look_up(&[]).await, []);
+    }
+    simulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_is_read_and_too_many_are_unclear() {
+    let simulator = simulator(|_| {}).await;
+    for via in BOTH {
+        let provider = via.at(simulator.http_addr);
+        let recipient = via.recipient(3);
+        let mut sought = Vec::new();
+        // One number; twelve messages, each with two events.
+        for _ in 0..12 {
+            sought.push(via.send(&*provider, &recipient).await.0);
+        }
+        simulator.webhooks_settled().await;
+        let (_, never) = via.attempt(&recipient);
+        sought.push(never);
+        let pages_of = |look_up_page_max| {
+            simulator.set_behaviour(Behaviour { look_up_page_max, ..Behaviour::default() });
+        };
+        pages_of(3);
+        let looked = provider.look_up(&sought).await;
+        let delivered = looked.iter().filter(|one| kind(one) == Some(&ReceiptKind::Delivered)).count();
+        assert_eq!((delivered, &looked[12]), (12, &Looked::Absent), "{via:?}");
+        pages_of(1);
+        let looked = provider.look_up(&sought).await;
+        assert!(looked.iter().any(|one| kind(one).is_some()), "{via:?}: what was seen stands");
+        let unseen = looked.iter().filter(|one| **one == unclear("too_many_pages")).count();
+        assert!(unseen >= 2 && !looked.contains(&Looked::Absent), "{via:?}: {looked:?}");
+        pages_of(usize::MAX);
+    }
+    simulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_provider_shows_late_is_absent_until_then() {
+    let simulator = simulator(|behaviour| behaviour.look_up_lag = HOUR).await;
+    for via in BOTH {
+        let provider = via.at(simulator.http_addr);
+        let (sought, outcome) = via.send(&*provider, &via.recipient(4)).await;
+        let Outcome::Accepted { provider_id } = outcome else { panic!("accepted") };
+        simulator.webhooks_settled().await;
+        assert_eq!(look_up(&*provider, &sought).await, Looked::Absent, "{via:?}");
+        if via == Via::Twilio {
+            // A SID that we were given exists, whatever the look-up says.
+            let known = Sought { provider_id, ..sought.clone() };
+            assert_eq!(look_up(&*provider, &known).await, unclear("http_404"));
+        }
+        simulator.set_behaviour(Behaviour::default());
+        assert_eq!(kind(&look_up(&*provider, &sought).await), Some(&ReceiptKind::Delivered), "{via:?}");
+        simulator.set_behaviour(Behaviour { look_up_lag: HOUR, ..Behaviour::default() });
+    }
+    simulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_logs_mailguns_events_decide_alone() {
+    let simulator = simulator(|_| {}).await;
+    simulator.set_logs_offered(false);
+    let provider = Via::Mailgun.at(simulator.http_addr);
+    let (sought, _) = Via::Mailgun.send(&*provider, "customer@example.test").await;
+    simulator.webhooks_settled().await;
+    let (_, never) = Via::Mailgun.attempt("customer@example.test");
+    let looked = provider.look_up(&[never, sought]).await;
+    assert_eq!(looked[0], Looked::Absent);
+    assert_eq!(kind(&looked[1]), Some(&ReceiptKind::Delivered));
+    simulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_is_out_closed_slow_or_gone_says_nothing() {
+    let simulator = simulator(|_| {}).await;
+    for via in BOTH {
+        let provider = via.at(simulator.http_addr);
+        let (_, never) = via.attempt(&via.recipient(5));
+        let twice = [never.clone(), never.clone()];
+        assert_eq!(provider.look_up(&twice).await, [Looked::Absent, Looked::Absent], "{via:?}");
+        simulator.set_outage(true);
+        assert_eq!(provider.look_up(&twice).await, [unclear("http_503"), unclear("http_503")], "{via:?}");
+        simulator.set_outage(false);
+        let stranger = via.with(simulator.http_addr, 20_000, Some("wrong"));
+        assert_eq!(look_up(&*stranger, &never).await, unclear("http_401"), "{via:?}");
+        simulator.set_behaviour(Behaviour { latency: (HOUR, HOUR), ..Behaviour::default() });
+        let hasty = via.with(simulator.http_addr, 1_000, None);
+        assert_eq!(look_up(&*hasty, &never).await, unclear("timeout"), "{via:?}");
+        simulator.set_behaviour(Behaviour::default());
+        let nobody = Forward::closed(simulator.http_addr);
+        assert_eq!(look_up(&*via.at(nobody.addr), &never).await, unclear("connect"), "{via:?}");
+    }
+    simulator.shutdown().await;
+}
