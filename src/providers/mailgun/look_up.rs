@@ -138,7 +138,8 @@ impl<'a> Question<'a> {
         format!("/v3/{}/events?{query}", self.domain)
     }
 
-    /// The body that asks the Logs API for the page of this token, or for the first one.
+    /// The body that asks the Logs API for the page of this token, or for the first one. That several
+    /// values mean any of them is how its clients use it, and not documented; the Events API's `OR` is.
     #[must_use]
     pub fn logs(&self, token: Option<&str>) -> Value {
         let is = |attribute: &str, values: &[&str]| {
