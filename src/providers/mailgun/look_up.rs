@@ -139,7 +139,7 @@ impl<'a> Question<'a> {
     }
 
     /// The body that asks the Logs API for the page of this token, or for the first one. That several
-    /// values mean any of them is how its clients use it, and not documented; the Events API's `OR` is.
+    /// values mean any of them is not documented, as the Events API's `OR` is: there both must be empty.
     #[must_use]
     pub fn logs(&self, token: Option<&str>) -> Value {
         let is = |attribute: &str, values: &[&str]| {
