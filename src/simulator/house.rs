@@ -53,8 +53,9 @@ pub(super) struct House {
     behaviour: ArcSwap<Behaviour>,
     dice: Dice,
     outage: AtomicBool,
-    /// Whether Mailgun has its Logs API.
+    /// Which of its two look-up APIs Mailgun has.
     logs_offered: AtomicBool,
+    events_offered: AtomicBool,
     urls: RwLock<WebhookUrls>,
     chosen: RwLock<HashMap<String, Magic>>,
     book: Mutex<Book>,
@@ -102,6 +103,7 @@ impl House {
             behaviour: ArcSwap::from_pointee(behaviour),
             outage: AtomicBool::new(false),
             logs_offered: AtomicBool::new(true),
+            events_offered: AtomicBool::new(true),
             urls: RwLock::new(urls),
             chosen: RwLock::default(),
             book: Mutex::new(held.book),
@@ -185,6 +187,14 @@ impl House {
 
     pub(super) fn set_logs_offered(&self, offered: bool) {
         self.logs_offered.store(offered, Ordering::SeqCst);
+    }
+
+    pub(super) fn are_events_offered(&self) -> bool {
+        self.events_offered.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn set_events_offered(&self, offered: bool) {
+        self.events_offered.store(offered, Ordering::SeqCst);
     }
 
     pub(super) fn urls(&self) -> WebhookUrls {

@@ -154,6 +154,11 @@ impl Simulator {
         self.house.set_logs_offered(offered);
     }
 
+    /// The same for its Events API, which is deprecated.
+    pub fn set_events_offered(&self, offered: bool) {
+        self.house.set_events_offered(offered);
+    }
+
     /// Makes this recipient behave as the word says, whatever its address.
     ///
     /// # Panics

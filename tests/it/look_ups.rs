@@ -311,16 +311,30 @@ async fn what_the_provider_shows_late_is_absent_until_then() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_its_logs_mailguns_events_decide_alone() {
+async fn where_mailgun_has_one_of_its_apis_that_one_decides_alone() {
     let simulator = simulator(|_| {}).await;
-    simulator.set_logs_offered(false);
     let provider = Via::Mailgun.at(simulator.http_addr);
-    let (sought, _) = Via::Mailgun.send(&*provider, "customer@example.test").await;
+    let mut sought = Vec::new();
+    for number in 0..6 {
+        let (outgoing, one) = Via::Mailgun.attempt(&Via::Mailgun.recipient(number));
+        if number % 2 == 1 {
+            provider.send(&outgoing).await;
+        }
+        sought.push(one);
+    }
     simulator.webhooks_settled().await;
-    let (_, never) = Via::Mailgun.attempt("customer@example.test");
-    let looked = provider.look_up(&[never, sought]).await;
-    assert_eq!(looked[0], Looked::Absent);
-    assert_eq!(kind(&looked[1]), Some(&ReceiptKind::Delivered));
+    for (logs, events) in [(true, false), (false, true), (false, false)] {
+        simulator.set_logs_offered(logs);
+        simulator.set_events_offered(events);
+        for (number, one) in provider.look_up(&sought).await.iter().enumerate() {
+            let fits = match (logs || events, number % 2) {
+                (true, 1) => kind(one) == Some(&ReceiptKind::Delivered),
+                (true, _) => *one == Looked::Absent,
+                (false, _) => *one == unclear("not_on_offer"),
+            };
+            assert!(fits, "logs {logs}, events {events}, {number}: {one:?}");
+        }
+    }
     simulator.shutdown().await;
 }
 

@@ -138,7 +138,9 @@ impl<'a> Question<'a> {
         format!("/v3/{}/events?{query}", self.domain)
     }
 
-    /// The body that asks the Logs API for the page of this token, or for the first one.
+    /// The body that asks the Logs API for the page of this token, or for the first one. Several values
+    /// are taken to mean any of them: not documented, unlike the `OR` of the Events API, which must come
+    /// out empty too wherever it is on offer.
     #[must_use]
     pub fn logs(&self, token: Option<&str>) -> Value {
         let is = |attribute: &str, values: &[&str]| {

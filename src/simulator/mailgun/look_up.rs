@@ -111,7 +111,7 @@ pub(in crate::simulator) async fn logs(State(house): Shared, headers: HeaderMap,
         return unavailable();
     }
     if !house.are_logs_offered() {
-        return json_response(StatusCode::NOT_FOUND, &json!({ "message": "Not Found" }));
+        return not_offered();
     }
     let asked = serde_json::from_slice::<LogsQuestion>(&body).map_err(|problem| problem.to_string());
     let question = match asked.and_then(|asked| Ok((Question::from_logs(&asked)?, asked))) {
@@ -136,6 +136,9 @@ fn answer_events(house: &House, headers: &HeaderMap, domain: &str, query: &str, 
     if house.is_out() {
         return unavailable();
     }
+    if !house.are_events_offered() {
+        return not_offered();
+    }
     let question = match Question::from_query(domain, &routes::pairs(query.as_bytes())) {
         Ok(question) => question,
         Err(problem) => return bad_request(&problem),
@@ -152,6 +155,10 @@ fn answer_events(house: &House, headers: &HeaderMap, domain: &str, query: &str, 
         "last": url(offset + items.len()),
     });
     json_response(StatusCode::OK, &json!({ "items": items, "paging": paging }))
+}
+
+fn not_offered() -> Response {
+    json_response(StatusCode::NOT_FOUND, &json!({ "message": "Not Found" }))
 }
 
 /// What is asked, from either API.
