@@ -21,6 +21,8 @@
 //! * **Decision**: what the rules said. **Message**: one thing to deliver for a request.
 //! * **Claim**: the right, for a lease, to make one attempt. **Attempt**: one call to one provider.
 //! * **Outcome**: what the call told us at once. **Receipt**: what the provider told us later.
+//! * **Lapse**: a claim whose lease ran out before it was begun. **Suspect**: a job or a message over which
+//!   workers may have died; it is tried alone. **Quarantine**: where a suspect waits for a person.
 //!
 //! # Invariants
 //!
@@ -47,6 +49,9 @@
 //! * A lane claims only what it can begin within a quarter of a lease; what it gives back keeps its due
 //!   time, and so its place in the line.
 //! * A test request goes to the company's test address, or nowhere.
+//! * That a suspect is tried is written down before, and what may kill the worker is not done beside it: a
+//!   death accuses the one that was being tried, and no other that was only claimed or delivered then.
+//! * A worker that hung up is not dead: another worker's note about a job is believed after seconds only.
 //! * `company` is a pure folder of its own: the company's file, its policy document and the change
 //!   between two of them are no part of one request's journey.
 
@@ -54,6 +59,7 @@ pub mod clock;
 pub mod config;
 pub mod crash;
 pub mod directory;
+pub mod quiet;
 pub mod shutdown;
 pub mod startup;
 pub mod telemetry;

@@ -3,7 +3,7 @@
 //! `lane` is the unit of fairness: a bounded queue, a rate, call slots and a breaker per account. Claims
 //! come into a lane by hand-over from intake (a permit of its queue in hand) or from `claimer`. `compose`
 //! renders, `begin` writes attempts down in batches, `call` makes them, `settle` writes outcomes down.
-//! `sweeper` finds what dead workers left. Nothing here holds a connection across a provider call.
+//! `sweeper` finds what dead workers left, `suspects` are tried one at a time. Nothing here holds a connection across a provider call.
 
 pub mod begin;
 pub mod breaker;
@@ -15,6 +15,7 @@ pub mod lane;
 pub mod lanes;
 pub mod outcome;
 pub mod settle;
+pub mod suspects;
 pub mod sweeper;
 
 use std::{sync::Arc, time::Duration};
@@ -27,6 +28,7 @@ use crate::{
     lifecycle::Schedule,
     message::keys::SecretKeys,
     providers::TokenKey,
+    quiet::Quiet,
 };
 
 pub use claim::{Claim, LeaseShare};
@@ -48,4 +50,5 @@ pub struct Shared {
     pub lease: Duration,
     /// A call must have this much of its lease left beyond its own timeout.
     pub call_margin: Duration,
+    pub quiet: Quiet,
 }

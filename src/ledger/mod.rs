@@ -1,9 +1,9 @@
 //! The ledger: the only place with SQL. One function per domain verb, each one statement.
 //!
 //! A request's way: `gather` → `accept` → (`claim`) → `begin` → `settle` → `receive`; beside it `fence`
-//! and `conclude` for what is not sent, `sweep` for what a dead worker left, `rejected` for jobs that
-//! never became requests, `companies` for what the rules read, `requests` for people who look, `counts`
-//! for sums over everything.
+//! and `conclude` for what is not sent, `sweep` for what a dead worker left, `suspects` and `quarantine`
+//! for what kills workers, `rejected` for jobs that never became requests, `companies` for what the rules
+//! read, `requests` for people who look, `counts` for sums over everything.
 //! Invariant: no function holds a transaction over anything but its own statements, and every future
 //! here may be dropped at any await (trap F1 is guarded in `startup`).
 
@@ -16,10 +16,12 @@ pub mod conclude;
 pub mod counts;
 pub mod error;
 pub mod gather;
+pub mod quarantine;
 pub mod receive;
 pub mod rejected;
 pub mod requests;
 pub mod settle;
+pub mod suspects;
 pub mod sweep;
 
 use std::{future::Future, time::Duration};

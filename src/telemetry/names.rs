@@ -22,6 +22,7 @@ pub const TABLE: &[(Kind, &str, &str)] = &[
     (Kind::Gauge, POOL, "Database connections by pool and state"),
     (Kind::Counter, SWEPT, "Messages found in leases that ran out, by what became of them"),
     (Kind::Counter, CONCLUDED, "Messages ended without an attempt of this worker, by reason"),
+    (Kind::Counter, QUARANTINED, "Jobs and messages that killed their workers and are held, by kind"),
     (Kind::Counter, LEDGER_RETRIES, "Statements repeated after a lost race"),
     (Kind::Counter, PANICS, "Panics caught, by place"),
 ];
@@ -44,6 +45,7 @@ pub const UNACKED: &str = "postrider_deliveries_unacknowledged";
 pub const POOL: &str = "postrider_pool_connections";
 pub const SWEPT: &str = "postrider_leases_swept_total";
 pub const CONCLUDED: &str = "postrider_messages_concluded_total";
+pub const QUARANTINED: &str = "postrider_quarantined_total";
 pub const LEDGER_RETRIES: &str = "postrider_ledger_retries_total";
 pub const PANICS: &str = "postrider_panics_caught_total";
 

@@ -228,7 +228,13 @@ async fn a_code_that_cannot_be_stored_costs_its_code_and_delays_nobody() {
     let settling = tokio::spawn(postrider::dispatch::settle::run(shared(&bed), outcomes));
     for (id, code) in ids.iter().zip(["a\0b", "busy"]) {
         let lease = LeaseShare::new(random_id(), 1);
-        let item = Done { settlement: refused(*id, code), lease, lane: Arc::clone(&lane), sent_after: None };
+        let item = Done {
+            settlement: refused(*id, code),
+            lease,
+            lane: Arc::clone(&lane),
+            sent_after: None,
+            suspect: None,
+        };
         assert!(done.send(item).await.is_ok());
     }
     drop(done);
@@ -258,6 +264,7 @@ fn shared(bed: &Bed) -> Arc<Shared> {
         windows: UnknownWindows { email_secs: 1.0, sms_secs: 1.0 },
         lease: Duration::from_secs(60),
         call_margin: Duration::from_secs(1),
+        quiet: Default::default(),
     })
 }
 
@@ -306,6 +313,7 @@ async fn a_hand_over_into_a_lane_that_was_just_replaced_is_given_back_at_once() 
         claimed_at: chrono::DateTime::UNIX_EPOCH,
         taken: monotonic(),
         lease: share,
+        suspect: None,
         test: false,
         address: "+14155552671".to_owned(),
         customer_name: None,
