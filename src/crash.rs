@@ -2,7 +2,8 @@
 //!
 //! Only in builds with debug assertions; a release build has none of it. `POSTRIDER_CRASH=after_begin:37`
 //! dies at the 37th visit of that point; `POSTRIDER_CRASH_ON=compose:word` dies wherever that place meets
-//! a text with that word in it: a poison. Dying is `abort`: as with SIGKILL, nothing is said good-bye to.
+//! a text with that word in it: a poison; several are set apart by commas. `POSTRIDER_PANIC_ON`, alike, is a
+//! mistake of ours that only panics. Dying is `abort`: as with SIGKILL, nothing is said good-bye to.
 
 /// Every point, in the order of a request's way; a test that names another fails.
 pub const POINTS: [&str; 10] = [
@@ -50,12 +51,17 @@ mod chosen {
         let (name, visits) = split("POSTRIDER_CRASH")?;
         Some((name, AtomicU64::new(visits.parse().ok()?)))
     });
-    static WORD: LazyLock<Option<(String, String)>> = LazyLock::new(|| split("POSTRIDER_CRASH_ON"));
+    static KILLING: LazyLock<Vec<(String, String)>> = LazyLock::new(|| split_all("POSTRIDER_CRASH_ON"));
+    static PANICKING: LazyLock<Vec<(String, String)>> = LazyLock::new(|| split_all("POSTRIDER_PANIC_ON"));
 
     fn split(variable: &str) -> Option<(String, String)> {
-        let value = std::env::var(variable).ok()?;
-        let (name, rest) = value.split_once(':')?;
-        Some((name.to_owned(), rest.to_owned()))
+        split_all(variable).into_iter().next()
+    }
+
+    fn split_all(variable: &str) -> Vec<(String, String)> {
+        let value = std::env::var(variable).unwrap_or_default();
+        let pairs = value.split(',').filter_map(|pair| pair.split_once(':'));
+        pairs.map(|(name, rest)| (name.to_owned(), rest.to_owned())).collect()
     }
 
     pub(super) fn visit(name: &str) {
@@ -74,9 +80,15 @@ mod chosen {
     }
 
     pub(super) fn meet(place: &str, text: Option<&str>) {
-        let Some((wanted, word)) = &*WORD else { return };
-        if wanted == place && text.is_some_and(|text| text.contains(word.as_str())) {
+        let met = |words: &[(String, String)]| {
+            let meets = |word: &str| text.is_some_and(|text| text.contains(word));
+            words.iter().any(|(wanted, word)| wanted == place && meets(word))
+        };
+        if met(&KILLING) {
             die(place);
+        }
+        if met(&PANICKING) {
+            std::panic::panic_any("crash point: as asked");
         }
     }
 

@@ -21,6 +21,8 @@
 //! * **Decision**: what the rules said. **Message**: one thing to deliver for a request.
 //! * **Claim**: the right, for a lease, to make one attempt. **Attempt**: one call to one provider.
 //! * **Outcome**: what the call told us at once. **Receipt**: what the provider told us later.
+//! * **Lapse**: a claim whose lease ran out before it was begun. **Suspect**: a job or a message over which
+//!   workers may have died; it is tried alone. **Quarantine**: where a suspect waits for a person.
 //!
 //! # Invariants
 //!
@@ -54,6 +56,9 @@
 //!   no longer be canceled or suppressed, only conclude, because it may be out already.
 //! * Begin judges blocks and answers by its statement's snapshot. One that took long (it waited for a lock)
 //!   is checked once more before the call; rows that it locks need no second look.
+//! * That a suspect is tried is written down before, and what may kill the worker is not done beside it: a
+//!   death accuses the one that was being tried, and no other that was only claimed or delivered then.
+//! * A worker that hung up is not dead: another worker's note about a job is believed after seconds only.
 //! * `company` is a pure folder of its own: the company's file, its policy document and the change
 //!   between two of them are no part of one request's journey.
 
@@ -61,6 +66,7 @@ pub mod clock;
 pub mod config;
 pub mod crash;
 pub mod directory;
+pub mod quiet;
 pub mod shutdown;
 pub mod startup;
 pub mod telemetry;

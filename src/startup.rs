@@ -34,6 +34,7 @@ use crate::{
     ledger::Ledger,
     message::keys::SecretKeys,
     providers::{TokenKey, http_client},
+    quiet::Quiet,
     shutdown::{Stage, Worker},
     telemetry::http::{self, Health},
     webhooks::{
@@ -177,6 +178,7 @@ pub async fn start(mut config: Config, own_process: bool) -> anyhow::Result<Work
         keys: Arc::clone(&keys),
         hand_over,
         trust_routing_key: config.amqp.trust_routing_key,
+        quiet: lanes.as_ref().map(|lanes| lanes.quiet()).unwrap_or_default(),
     };
     if config.roles.intake {
         let stop = worker.stop_of(Stage::Intake);
@@ -245,6 +247,7 @@ async fn start_dispatch(
         receipt_looks: config.receipts.plan(),
         lease: config.lease(),
         call_margin: Duration::from_secs_f64(config.dispatch.call_margin_secs),
+        quiet: Quiet::default(),
     });
     let (ready_sender, ready) = mpsc::channel(READY_QUEUE);
     let (done_sender, done) = mpsc::channel(DONE_QUEUE);
@@ -268,6 +271,9 @@ async fn start_dispatch(
     let claim_every = Duration::from_millis(config.dispatch.claim_interval_ms);
     let claimer = Claimer::new(Arc::clone(&shared), Arc::clone(&lanes));
     worker.add(Stage::Claims, tokio::spawn(claimer.run(claim_every, worker.stop_of(Stage::Claims))));
+    let stop = worker.stop_of(Stage::Claims);
+    let suspects = dispatch::suspects::run(Arc::clone(&shared), Arc::clone(&lanes), claim_every, stop);
+    worker.add(Stage::Claims, tokio::spawn(suspects));
     let sweep_every = Duration::from_millis(config.dispatch.sweep_interval_ms);
     let sweeper = dispatch::sweeper::run(Arc::clone(&shared), sweep_every, worker.stop_of(Stage::Claims));
     worker.add(Stage::Claims, tokio::spawn(sweeper));

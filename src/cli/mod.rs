@@ -10,6 +10,7 @@ pub mod migrate;
 pub mod output;
 pub mod parked;
 pub mod publish;
+pub mod quarantine;
 pub mod rejected;
 pub mod requests;
 pub mod run;
@@ -50,6 +51,9 @@ enum Command {
     /// Look at dead letters, and replay them.
     #[command(subcommand)]
     Parked(parked::Parked),
+    /// Look at messages that killed their workers, and replay one.
+    #[command(subcommand)]
+    Quarantine(quarantine::Quarantine),
     /// Publish a job to the broker.
     Publish(publish::Publish),
     /// Run simulated providers: Mailgun, Twilio and an SMTP relay.
@@ -89,6 +93,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Requests(requests) => requests.run(config()?).await?,
         Command::Rejected(rejected) => rejected.run(config()?).await?,
         Command::Parked(parked) => parked.run(config()?).await?,
+        Command::Quarantine(quarantine) => quarantine.run(config()?).await?,
         Command::Publish(publish) => publish.run(config()?).await?,
         Command::SimulateProviders(simulate) => simulate.run().await?,
         Command::Demo(demo) => return demo.run(config()?).await,

@@ -22,6 +22,7 @@ use crate::{
     },
     lifecycle::State,
     message::{Problem, Source},
+    quiet::Quiet,
     startup,
 };
 
@@ -219,6 +220,7 @@ fn arrival(job: RejectedJob, corrected: Option<Vec<u8>>, company: Option<String>
         door: Door::Operator,
         key: job.message_key,
         source: Source::Automatic,
+        suspect: None,
     })
 }
 
@@ -229,6 +231,7 @@ async fn replay(config: &Config, ledger: &Ledger, id: Uuid, arrival: Arrival) ->
         keys: startup::keys(config)?,
         hand_over: HandOver { lanes: None, worker: clock::random_id(), lease: config.lease() },
         trust_routing_key: config.amqp.trust_routing_key,
+        quiet: Quiet::default(),
     };
     let answers = acceptor.accept(&[arrival]).await?;
     let answer = answers.into_iter().next().context("the job got no answer")?;

@@ -32,8 +32,10 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// Makes the call of a begun attempt in a task of its own. `before` is the time before begin was sent.
 pub fn start(shared: Arc<Shared>, item: Ready, attempt: i16, before: Instant, done: mpsc::Sender<Done>) {
+    let Ready { claim, lane, outgoing, slot, alone } = item;
+    // Begun: a suspect's death from here on leaves an unknown, and accuses nobody.
+    drop(alone);
     tokio::spawn(async move {
-        let Ready { claim, lane, outgoing, slot } = item;
         lane.call_started();
         let settled = match (&outgoing, &lane.provider) {
             (Err(code), _) => {
@@ -71,7 +73,7 @@ pub fn start(shared: Arc<Shared>, item: Ready, attempt: i16, before: Instant, do
         drop(slot);
         let lease = Arc::clone(&claim.lease);
         let sent_after = (settled.proof).then(|| claim.database_now(clock::monotonic()) - claim.due_at);
-        let done_item = Done { settlement: settled, lease, lane, sent_after };
+        let done_item = Done { settlement: settled, lease, lane, sent_after, suspect: claim.suspect };
         if done.send(done_item).await.is_err() {
             tracing::error!("an outcome came after the end of settling; its lease will lapse");
         }
@@ -83,7 +85,8 @@ pub async fn stop(item: Ready, done: &mpsc::Sender<Done>) {
     let Ready { claim, lane, slot, .. } = item;
     drop(slot);
     let settlement = not_called(&claim);
-    let item = Done { settlement, lease: Arc::clone(&claim.lease), lane, sent_after: None };
+    let item =
+        Done { settlement, lease: Arc::clone(&claim.lease), lane, sent_after: None, suspect: claim.suspect };
     if done.send(item).await.is_err() {
         tracing::error!("an attempt was stopped after the end of settling; its lease will lapse");
     }

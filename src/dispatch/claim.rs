@@ -1,6 +1,6 @@
 //! A claim under way in this worker: the right, for a lease, to make one attempt at one message.
 //!
-//! Made by `claimer` or by intake's hand-over, consumed by begin. Deadlines are monotonic, counted from
+//! Made by `claimer`, by `suspects` or by intake's hand-over, consumed by begin. Deadlines are monotonic, counted from
 //! before the claiming statement was sent, so they can only end too early.
 
 use std::{
@@ -12,6 +12,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use crate::{
@@ -55,6 +56,8 @@ pub struct Claim {
     /// This worker's time just before that.
     pub taken: Instant,
     pub lease: Arc<LeaseShare>,
+    /// This worker's one turn for a suspect, where it is one; the next may come when this is dropped.
+    pub suspect: Option<OwnedSemaphorePermit>,
     /// The customer's; `compose` puts the company's test address in its place for a test.
     pub address: String,
     pub test: bool,
@@ -84,6 +87,7 @@ impl Claim {
             claimed_at: due.now,
             taken,
             lease,
+            suspect: None,
             address,
             test: due.test,
             customer_name: due.customer_name,

@@ -22,6 +22,7 @@ use crate::{
     crash,
     message::AccountId,
     providers::{Class, Outgoing, Provider},
+    quiet::Alone,
     shutdown::stopped,
     telemetry::names,
 };
@@ -29,7 +30,7 @@ use crate::{
 use super::{
     Claim, Shared,
     breaker::{Breaker, Position, Sign, Thresholds},
-    compose,
+    compose, suspects,
 };
 
 /// Room in a lane's queue, in the hand of whoever will fill it.
@@ -42,6 +43,8 @@ pub struct Ready {
     /// `Err`: no text could be made; the attempt ends without a call.
     pub outgoing: Result<Outgoing, String>,
     pub slot: OwnedSemaphorePermit,
+    /// A suspect has the quiet for itself until it is begun.
+    pub alone: Option<Alone>,
 }
 
 pub struct Lane {
@@ -121,7 +124,21 @@ impl Lane {
             Position::HalfOpen if queued == 0 && self.calls_now() == 0 => 1,
             Position::HalfOpen | Position::Open => 0,
         };
-        std::iter::from_fn(|| self.queue.clone().try_reserve_owned().ok()).take(most).collect()
+        // One place is left for a suspect, which would find none while the lane has a backlog.
+        let places = self.queue.capacity().saturating_sub(usize::from(self.queue.max_capacity() > 1));
+        std::iter::from_fn(|| self.queue.clone().try_reserve_owned().ok()).take(most.min(places)).collect()
+    }
+
+    /// Room for one suspect, as the breaker lets.
+    #[must_use]
+    pub fn room_for_one(&self) -> Option<Permit> {
+        let queued = self.queue.max_capacity() - self.queue.capacity();
+        let lets = match self.position() {
+            Position::Closed => true,
+            Position::HalfOpen => queued == 0 && self.calls_now() == 0,
+            Position::Open => false,
+        };
+        if lets { self.queue.clone().try_reserve_owned().ok() } else { None }
     }
 
     /// Tells whether messages of this lane wait in the ledger: new ones queue behind them.
@@ -215,7 +232,18 @@ impl Lane {
                 continue;
             }
             let Some(slot) = slot else { break };
-            let item = self.compose(&shared, claim, slot);
+            let alone = match claim.suspect {
+                None => None,
+                Some(_) => {
+                    let Some(alone) = suspects::try_alone(&shared, &claim).await else {
+                        self.give_back(&shared, vec![claim]).await;
+                        continue;
+                    };
+                    Some(alone)
+                }
+            };
+            let outgoing = self.compose(&shared, &claim, alone.as_ref()).await;
+            let item = Ready { claim, lane: Arc::clone(&self), outgoing, slot, alone };
             if ready.send(item).await.is_err() {
                 break;
             }
@@ -260,14 +288,24 @@ impl Lane {
     }
 
     /// Renders; a panic over somebody's name costs that one message, never the worker (trap F8).
-    fn compose(self: &Arc<Self>, shared: &Shared, claim: Claim, slot: OwnedSemaphorePermit) -> Ready {
-        crash::on_word("compose", claim.customer_name.as_deref());
-        let composed = catch_unwind(AssertUnwindSafe(|| compose::outgoing(shared, self, &claim)));
-        let outgoing = composed.unwrap_or_else(|_| {
+    async fn compose(
+        &self,
+        shared: &Shared,
+        claim: &Claim,
+        alone: Option<&Alone>,
+    ) -> Result<Outgoing, String> {
+        let _together = match alone {
+            Some(_) => None,
+            None => Some(shared.quiet.together().await),
+        };
+        let composed = catch_unwind(AssertUnwindSafe(|| {
+            crash::on_word("compose", claim.customer_name.as_deref());
+            compose::outgoing(shared, self, claim)
+        }));
+        composed.unwrap_or_else(|_| {
             metrics::counter!(names::PANICS, "place" => "compose").increment(1);
             Err("panic".to_owned())
-        });
-        Ready { claim, lane: Arc::clone(self), outgoing, slot }
+        })
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
     directory::Snapshot,
     message::AccountId,
     providers::{HttpClient, Timeouts, connect},
+    quiet::Quiet,
     telemetry::names,
 };
 
@@ -68,6 +69,12 @@ impl Lanes {
     #[must_use]
     pub fn permit(&self, account: AccountId) -> Option<Permit> {
         self.current.load().get(&account).and_then(|lane| lane.permit())
+    }
+
+    /// The quiet of this process.
+    #[must_use]
+    pub fn quiet(&self) -> Quiet {
+        self.maker.shared.quiet.clone()
     }
 
     /// Makes, keeps and closes lanes as the companies say.

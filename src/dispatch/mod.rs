@@ -3,8 +3,8 @@
 //! `lane` is the unit of fairness: a bounded queue, a rate, call slots and a breaker per account. Claims
 //! come into a lane by hand-over from intake (a permit of its queue in hand) or from `claimer`. `compose`
 //! renders, `begin` writes attempts down in batches, `call` makes them, `settle` writes outcomes down.
-//! `sweeper` finds what dead workers left,
-//! `reconcile` asks providers for what they never told. Nothing here holds a connection across a provider call.
+//! `sweeper` finds what dead workers left, `suspects` are tried one at a time, `reconcile` asks providers
+//! for what they never told. Nothing here holds a connection across a provider call.
 
 pub mod ask;
 pub mod begin;
@@ -18,6 +18,7 @@ pub mod lanes;
 pub mod outcome;
 pub mod reconcile;
 pub mod settle;
+pub mod suspects;
 pub mod sweeper;
 
 use std::{sync::Arc, time::Duration};
@@ -30,6 +31,7 @@ use crate::{
     lifecycle::{LookPlan, Schedule},
     message::keys::SecretKeys,
     providers::TokenKey,
+    quiet::Quiet,
 };
 
 pub use claim::{Claim, LeaseShare};
@@ -54,4 +56,5 @@ pub struct Shared {
     pub lease: Duration,
     /// A call must have this much of its lease left beyond its own timeout.
     pub call_margin: Duration,
+    pub quiet: Quiet,
 }

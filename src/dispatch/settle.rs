@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::{
     clock, crash,
@@ -25,6 +25,8 @@ pub struct Done {
     pub lane: Arc<Lane>,
     /// From due to the provider's acceptance.
     pub sent_after: Option<chrono::Duration>,
+    /// Dropped when this is written down.
+    pub suspect: Option<OwnedSemaphorePermit>,
 }
 
 /// Writes outcomes down until nobody can send any more.

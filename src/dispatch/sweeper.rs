@@ -49,6 +49,10 @@ pub async fn sweep_once(shared: &Shared) -> Result<bool, LedgerError> {
         metrics::counter!(names::SWEPT, "found" => "unknown").increment(swept.unknown.unsigned_abs());
         tracing::warn!(unsent = swept.unsent, unknown = swept.unknown, "took over from leases that ran out");
     }
+    for message in &swept.quarantined {
+        metrics::counter!(names::QUARANTINED, "kind" => "message").increment(1);
+        tracing::error!(%message, "a message that killed its workers is quarantined; see `postrider quarantine`");
+    }
     let checks = shared.ledger.checks(CHECKS_MAX).await?;
     let ends: Vec<Conclusion> = checks.iter().filter_map(conclusion).collect();
     let ended = shared.ledger.conclude(&ends).await?;

@@ -14,9 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     clock,
-    company::Company,
-    crash,
-    directory::{Directory, Snapshot},
+    directory::Directory,
     ledger::{
         Ledger, LedgerError,
         accept::NewRequest,
@@ -24,14 +22,14 @@ use crate::{
         rejected::Rejection,
     },
     lifecycle::State,
-    message::{CompanyId, Problem, keys::SecretKeys, parse},
+    message::{CompanyId, Problem, keys::SecretKeys},
+    quiet::Quiet,
     rules::{Root, Verdict},
     telemetry::names,
 };
 
 use super::{
     Answer, Arrival,
-    arrival::Door,
     decide::{self, Pending, Prepared},
     hand_over::HandOver,
     person,
@@ -49,6 +47,7 @@ pub struct Acceptor {
     pub hand_over: HandOver,
     /// `None`: until the first broker user is bound.
     pub trust_routing_key: Option<bool>,
+    pub quiet: Quiet,
 }
 
 /// The answers of one batch so far.
@@ -64,12 +63,14 @@ impl Acceptor {
         let snapshot = self.directory.snapshot();
         let mut answers = Answers { arrivals, answers: vec![None; arrivals.len()], rejections: Vec::new() };
         let mut pending = Vec::with_capacity(arrivals.len());
+        let together = self.quiet.together().await;
         for (place, arrival) in arrivals.iter().enumerate() {
             match self.admit(&snapshot, place, arrival) {
                 Ok(admitted) => pending.push(admitted),
                 Err((company, problems)) => answers.reject(&self.keys, place, company, problems),
             }
         }
+        drop(together);
         for _ in 0..ROUNDS_MAX {
             if pending.is_empty() {
                 self.keep_rejections(&answers.rejections).await?;
@@ -78,57 +79,6 @@ impl Acceptor {
             pending = self.round(pending, &mut answers).await?;
         }
         Err(LedgerError::Contended("a batch took too many rounds".to_owned()))
-    }
-
-    /// Company, binding, parse, key.
-    fn admit(
-        &self,
-        snapshot: &Snapshot,
-        place: usize,
-        arrival: &Arrival,
-    ) -> Result<Pending, (Option<CompanyId>, Vec<Problem>)> {
-        let (company, test) = self.company(snapshot, arrival).map_err(|problem| (None, vec![problem]))?;
-        crash::on_word("intake", std::str::from_utf8(&arrival.body).ok());
-        let job = parse::parse(&arrival.body).map_err(|problems| (Some(company.id), problems))?;
-        let (idem, idem_made, content_hash) =
-            person::idempotency(&self.keys.identity, &company, &job, arrival.key.as_deref());
-        Ok(Pending {
-            place,
-            company,
-            job,
-            source: arrival.source,
-            source_code: arrival.door.code(),
-            test,
-            idem,
-            idem_made,
-            content_hash,
-        })
-    }
-
-    /// Whose job it is, and whether it is a test.
-    fn company(&self, snapshot: &Snapshot, arrival: &Arrival) -> Result<(Arc<Company>, bool), Problem> {
-        let refuse = |code: &str, message: &str| Err(Problem::new("", code, message));
-        let Some(slug) = &arrival.company else {
-            return refuse("bad_routing_key", "publish with the routing key requests.<company>");
-        };
-        let Some(company) = snapshot.company(slug) else {
-            return refuse("unknown_company", "no company has the slug that the routing key names");
-        };
-        let trusting = self.trust_routing_key.unwrap_or(!snapshot.has_bindings());
-        let test = match &arrival.door {
-            Door::Operator => Some(false),
-            Door::Amqp { user: Some(user) } => snapshot
-                .may_speak(user, company.id)
-                .or((!snapshot.has_bindings() && trusting).then_some(false)),
-            Door::Amqp { user: None } => trusting.then_some(false),
-        };
-        match test {
-            Some(test) => Ok((Arc::clone(company), test)),
-            None => refuse(
-                "outside_binding",
-                "this broker user may not speak for that company; set user-id, and bind the user in its file",
-            ),
-        }
     }
 
     /// One round; gives what is left for the next.
@@ -345,26 +295,10 @@ impl Answers<'_> {
         company: Option<CompanyId>,
         problems: Vec<Problem>,
     ) {
-        let arrival = &self.arrivals[place];
-        let code = problems.first().map_or_else(|| "unknown".to_owned(), |problem| problem.code.clone());
-        metrics::counter!(names::REJECTED, "code" => code).increment(1);
-        let id = clock::new_id();
-        // Where no company is known, the routing stands for it.
-        let key = match company {
-            Some(_) => arrival.key.clone(),
-            None => Some(format!("{}\0{}", arrival.routing, arrival.key.as_deref().unwrap_or_default())),
-        };
-        self.answers[place] = Some(Answer::Rejected { id, problems: problems.clone() });
-        self.rejections.push(Rejection {
-            id,
-            same: keys.identity.rejected(company, key.as_deref(), &arrival.body),
-            company,
-            routing: storable(&arrival.routing),
-            source: arrival.door.word(),
-            message_key: arrival.key.as_deref().map(storable),
-            body: arrival.body.clone(),
-            problems,
-        });
+        let rejection = rejection(keys, &self.arrivals[place], company, problems);
+        let answer = Answer::Rejected { id: rejection.id, problems: rejection.problems.clone() };
+        self.answers[place] = Some(answer);
+        self.rejections.push(rejection);
     }
 
     fn complete(self) -> Vec<Answer> {
@@ -372,6 +306,32 @@ impl Answers<'_> {
             .into_iter()
             .map(|answer| answer.expect("every job of a finished batch has its answer"))
             .collect()
+    }
+}
+
+/// A job as it is kept with its problems; counts it.
+pub(super) fn rejection(
+    keys: &SecretKeys,
+    arrival: &Arrival,
+    company: Option<CompanyId>,
+    problems: Vec<Problem>,
+) -> Rejection {
+    let code = problems.first().map_or_else(|| "unknown".to_owned(), |problem| problem.code.clone());
+    metrics::counter!(names::REJECTED, "code" => code).increment(1);
+    // Where no company is known, the routing stands for it.
+    let key = match company {
+        Some(_) => arrival.key.clone(),
+        None => Some(format!("{}\0{}", arrival.routing, arrival.key.as_deref().unwrap_or_default())),
+    };
+    Rejection {
+        id: clock::new_id(),
+        same: keys.identity.rejected(company, key.as_deref(), &arrival.body),
+        company,
+        routing: storable(&arrival.routing),
+        source: arrival.door.word(),
+        message_key: arrival.key.as_deref().map(storable),
+        body: arrival.body.clone(),
+        problems,
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Arrival {
     /// AMQP `message_id` or the `Idempotency-Key` header; the job's own key goes before it.
     pub key: Option<String>,
     pub source: Source,
+    /// Under what it was written down, where it is tried alone; its acceptance takes that back.
+    pub suspect: Option<Uuid>,
 }
 
 /// Who speaks, and through what.

@@ -1,10 +1,15 @@
 //! The consumer of one generation: deliveries into batches, batches into the ledger, then the ack.
 //!
 //! One task owns the channel, so that `multiple` acks are safe: it takes deliveries in tag order and
-//! acknowledges up to the low-water mark. Anything odd ends the generation; whatever is unacknowledged
-//! comes again and its key says that it came before.
+//! acknowledges up to the low-water mark. A suspect waits until everything else is done and is tried alone.
+//! Anything odd ends the generation; whatever is unacknowledged comes again and its key says that it came
+//! before.
 
-use std::time::{Duration, Instant};
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::StreamExt;
 use lapin::{
@@ -15,9 +20,17 @@ use lapin::{
 };
 use tokio::{sync::watch, task::JoinSet};
 
-use crate::{clock, config::Amqp, crash, message::Source, shutdown::stopped, telemetry::names};
+use crate::{
+    clock, config::Amqp, crash, ledger::LedgerError, message::Source, shutdown::stopped, telemetry::names,
+};
 
-use super::{Acceptor, Arrival, acks::LowWater, arrival::Door, topology::Topology};
+use super::{
+    Acceptor, Arrival,
+    acks::{Acks, LowWater},
+    arrival::Door,
+    suspects::{self, Suspect, Suspects, Trial},
+    topology::Topology,
+};
 
 /// Batches under way at once: one in the database while the next is collected and parsed.
 const BATCHES_IN_FLIGHT: usize = 2;
@@ -53,6 +66,7 @@ pub async fn consume(
         mark: LowWater::default(),
         batch: Vec::with_capacity(config.batch_max),
         batch_since: None,
+        suspects: Suspects::default(),
         running: JoinSet::new(),
     };
     let end = generation.run(consumer, stop).await;
@@ -77,21 +91,30 @@ struct Generation<'a> {
     mark: LowWater,
     batch: Vec<(u64, Arrival)>,
     batch_since: Option<Instant>,
-    /// Each gives the tags that it committed, or `None` when its patience with the database ended.
-    running: JoinSet<Option<Vec<u64>>>,
+    suspects: Suspects,
+    /// `None`: its patience with the database ended.
+    running: JoinSet<Option<Work>>,
+}
+
+/// What a task of a generation has done.
+enum Work {
+    /// These tags are committed.
+    Batch(Vec<u64>),
+    Suspect(Trial),
 }
 
 impl Generation<'_> {
     async fn run(mut self, mut consumer: Consumer, mut stop: watch::Receiver<bool>) -> End {
         let wait = Duration::from_millis(self.config.batch_wait_ms);
         loop {
-            let full = self.batch.len() >= self.config.batch_max;
-            let free = self.running.len() < BATCHES_IN_FLIGHT;
-            if free && (full || self.batch_since.is_some_and(|since| clock::monotonic() - since >= wait)) {
-                self.start_batch();
+            if self.start_work(wait) {
                 continue;
             }
+            let open = self.batch.len() < self.config.batch_max && !self.suspects.want_quiet();
+            let free = self.running.len() < BATCHES_IN_FLIGHT;
             let flush_at = self.batch_since.filter(|_| free).map(|since| since + wait);
+            let look_at = self.suspects.look_again_at().filter(|_| free);
+            let wake_at = flush_at.into_iter().chain(look_at).min();
             tokio::select! {
                 biased;
                 () = stopped(&mut stop) => return self.drain().await,
@@ -100,7 +123,7 @@ impl Generation<'_> {
                         return end;
                     }
                 }
-                delivery = consumer.next(), if !full => match delivery {
+                delivery = consumer.next(), if open => match delivery {
                     Some(Ok(delivery)) => {
                         if !self.take(delivery) {
                             return End::Broken("delivery tags are not contiguous".to_owned());
@@ -109,42 +132,106 @@ impl Generation<'_> {
                     Some(Err(error)) => return self.broken(format!("consumer: {error}")).await,
                     None => return self.broken("the broker ended the subscription".to_owned()).await,
                 },
-                () = until(flush_at), if flush_at.is_some() => {}
+                () = until(wake_at), if wake_at.is_some() => {}
             }
         }
     }
 
+    /// Starts what is to be started now; gives whether there was something.
+    fn start_work(&mut self, wait: Duration) -> bool {
+        if self.running.len() >= BATCHES_IN_FLIGHT {
+            return false;
+        }
+        let hurry = self.batch.len() >= self.config.batch_max || self.suspects.want_quiet();
+        let now = clock::monotonic();
+        if self.batch_since.is_some_and(|since| hurry || now - since >= wait) {
+            self.start_batch();
+            return true;
+        }
+        if let Some(accused) = self.suspects.next_accused(now) {
+            let accused = Arc::new(accused);
+            self.start(move |acceptor| {
+                let accused = Arc::clone(&accused);
+                async move { suspects::look_again(&acceptor, &accused).await.map(Work::Suspect) }
+            });
+            return true;
+        }
+        // Alone: everything else that was taken is committed and acknowledged.
+        if self.batch.is_empty()
+            && self.running.is_empty()
+            && let Some(suspect) = self.suspects.next()
+        {
+            let suspect = Arc::new(suspect);
+            self.start(move |acceptor| {
+                let suspect = Arc::clone(&suspect);
+                async move { suspects::try_alone(&acceptor, &suspect).await.map(Work::Suspect) }
+            });
+            return true;
+        }
+        false
+    }
+
     fn take(&mut self, delivery: Delivery) -> bool {
         let tag = delivery.delivery_tag;
-        self.batch_since.get_or_insert_with(clock::monotonic);
-        self.batch.push((tag, arrival(delivery)));
-        let contiguous = self.mark.take(tag);
-        metrics::gauge!(names::UNACKED).set(self.mark.unsettled() as f64);
+        let contiguous = match suspects::suspicion(&delivery) {
+            Some(deliveries) => {
+                let keys = &self.acceptor.keys.identity;
+                self.suspects.push(Suspect::new(tag, arrival(delivery), deliveries, keys));
+                self.mark.take_suspect(tag)
+            }
+            None => {
+                self.batch_since.get_or_insert_with(clock::monotonic);
+                self.batch.push((tag, arrival(delivery)));
+                self.mark.take(tag)
+            }
+        };
+        metrics::gauge!(names::UNACKED).set(self.mark.unacknowledged() as f64);
         contiguous
     }
 
     fn start_batch(&mut self) {
-        let batch = std::mem::take(&mut self.batch);
+        let (tags, arrivals): (Vec<u64>, Vec<Arrival>) = std::mem::take(&mut self.batch).into_iter().unzip();
+        let batch = Arc::new((tags, arrivals));
         self.batch_since = None;
-        let patience = Duration::from_secs(self.config.database_patience_secs);
-        self.running.spawn(take_in(self.acceptor.clone(), batch, patience));
+        self.start(move |acceptor| {
+            let batch = Arc::clone(&batch);
+            async move {
+                let (tags, arrivals) = &*batch;
+                crash::point("before_commit");
+                acceptor.accept(arrivals).await.map(|_| Work::Batch(tags.clone()))
+            }
+        });
     }
 
-    /// Takes a finished batch, and acknowledges as far as the mark moved.
-    async fn finished(&mut self, done: Result<Option<Vec<u64>>, tokio::task::JoinError>) -> Result<(), End> {
+    /// Starts a task that writes, however long the database takes within our patience.
+    fn start<F>(&mut self, write: impl Fn(Acceptor) -> F + Send + 'static)
+    where
+        F: Future<Output = Result<Work, LedgerError>> + Send + 'static,
+    {
+        let patience = Duration::from_secs(self.config.database_patience_secs);
+        self.running.spawn(patiently(self.acceptor.clone(), write, patience));
+    }
+
+    /// Takes finished work, and acknowledges what may be.
+    async fn finished(&mut self, done: Result<Option<Work>, tokio::task::JoinError>) -> Result<(), End> {
         let tags = match done {
-            Ok(Some(tags)) => tags,
+            Ok(Some(Work::Batch(tags))) => tags,
+            Ok(Some(Work::Suspect(trial))) => {
+                self.suspects.tried(trial, clock::monotonic()).into_iter().collect()
+            }
             Ok(None) => return Err(End::DatabaseAway),
             Err(error) => {
                 metrics::counter!(names::PANICS, "place" => "intake").increment(1);
                 return Err(End::Broken(format!("a batch panicked: {}", error.is_panic())));
             }
         };
-        let Some(up_to) = self.mark.settle(&tags) else { return Ok(()) };
-        metrics::gauge!(names::UNACKED).set(self.mark.unsettled() as f64);
+        let acks = self.mark.settle(&tags);
+        metrics::gauge!(names::UNACKED).set(self.mark.unacknowledged() as f64);
+        if acks == Acks::default() {
+            return Ok(());
+        }
         crash::point("before_ack");
-        let ack = self.channel.basic_ack(up_to, BasicAckOptions { multiple: true });
-        match tokio::time::timeout(BROKER_CALL_WITHIN, ack).await {
+        match tokio::time::timeout(BROKER_CALL_WITHIN, acknowledge(self.channel, acks)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(End::Broken(format!("acknowledge: {error}"))),
             Err(_) => Err(End::Broken("acknowledge: the broker does not take it".to_owned())),
@@ -172,22 +259,33 @@ impl Generation<'_> {
     }
 }
 
-/// Writes one batch, however long the database takes within our patience.
-async fn take_in(acceptor: Acceptor, batch: Vec<(u64, Arrival)>, patience: Duration) -> Option<Vec<u64>> {
-    let (tags, arrivals): (Vec<u64>, Vec<Arrival>) = batch.into_iter().unzip();
+async fn acknowledge(channel: &Channel, acks: Acks) -> Result<(), lapin::Error> {
+    for tag in acks.singly {
+        channel.basic_ack(tag, BasicAckOptions { multiple: false }).await?;
+    }
+    match acks.up_to {
+        Some(up_to) => channel.basic_ack(up_to, BasicAckOptions { multiple: true }).await,
+        None => Ok(()),
+    }
+}
+
+/// Writes until it is written; `None` when the patience has ended.
+async fn patiently<F>(acceptor: Acceptor, write: impl Fn(Acceptor) -> F, patience: Duration) -> Option<Work>
+where
+    F: Future<Output = Result<Work, LedgerError>>,
+{
     let since = clock::monotonic();
     let mut wait = Duration::from_millis(50);
     loop {
-        crash::point("before_commit");
-        match acceptor.accept(&arrivals).await {
-            Ok(_) => return Some(tags),
-            Err(error) => tracing::warn!(%error, jobs = tags.len(), "a batch cannot be written yet"),
+        match write(acceptor.clone()).await {
+            Ok(work) => return Some(work),
+            Err(error) => tracing::warn!(%error, "jobs cannot be written yet"),
         }
         if clock::monotonic() - since > patience {
             return None;
         }
         tokio::time::sleep(wait.mul_f64(0.5 + clock::jitter())).await;
-        wait = (wait * 2).min(Duration::from_secs(2));
+        wait = (wait * 2).min(Duration::from_secs(1));
     }
 }
 
@@ -209,6 +307,7 @@ fn arrival(delivery: Delivery) -> Arrival {
         key: text(delivery.properties.message_id()).filter(|key| !key.is_empty()),
         source: Source::Automatic,
         routing,
+        suspect: None,
         body: delivery.data,
     }
 }

@@ -27,6 +27,7 @@ pub struct Pending {
     pub source: crate::message::Source,
     pub source_code: i16,
     pub test: bool,
+    pub suspect: Option<Uuid>,
     pub idem: Uuid,
     pub idem_made: bool,
     pub content_hash: Uuid,
@@ -94,6 +95,7 @@ pub fn decide(
         slots: if suppression::reserves(&case) { lookup.slots } else { Vec::new() },
         window_secs: (!facts.recovery).then(|| i32::try_from(i64::from(days) * 86_400).unwrap_or(i32::MAX)),
         leased: false,
+        suspect: pending.suspect,
         decision,
     })
 }

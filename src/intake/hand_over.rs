@@ -84,6 +84,7 @@ fn claim(row: &NewRequest, batch: &Batch, lease: Arc<LeaseShare>) -> Option<Clai
         claimed_at: batch.now,
         taken: batch.taken,
         lease,
+        suspect: None,
         address: candidate.address.clone(),
         test: row.test,
         customer_name: row.job.customer.as_ref().and_then(|customer| customer.name.clone()),

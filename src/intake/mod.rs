@@ -1,13 +1,15 @@
 //! Intake: jobs come in, are decided, written down, and only then acknowledged.
 //!
 //! `supervisor` owns the connection to the broker, one generation after another; `topology` declares what
-//! we need there; `consumer` takes deliveries into batches and acknowledges up to the low-water mark;
-//! `accept` takes a batch through gather → decide → apply, whatever door it came through; `resume` asks
-//! the rules again, `cancel` takes back; `producer` and `parked` publish and bring dead letters back. Nothing is
+//! we need there; `consumer` takes deliveries into batches and acknowledges up to the low-water mark, and
+//! tries `suspects` alone; `accept` takes a batch through gather → decide → apply, whatever door it came
+//! through, `admit` being its first step; `resume` asks the rules again, `cancel` takes back; `producer`
+//! and `parked` publish and bring dead letters back. Nothing is
 //! acknowledged before its commit, and nothing is ever requeued for what it says.
 
 pub mod accept;
 pub mod acks;
+pub mod admit;
 pub mod arrival;
 pub mod cancel;
 pub mod consumer;
@@ -19,6 +21,7 @@ pub mod preflight;
 pub mod producer;
 pub mod resume;
 pub mod supervisor;
+pub mod suspects;
 pub mod topology;
 
 pub use accept::Acceptor;

@@ -194,7 +194,7 @@ fn text(value: &AMQPValue) -> Option<&str> {
     }
 }
 
-fn number(value: &AMQPValue) -> Option<i64> {
+pub(super) fn number(value: &AMQPValue) -> Option<i64> {
     match value {
         AMQPValue::LongLongInt(number) => Some(*number),
         AMQPValue::LongInt(number) => Some(i64::from(*number)),

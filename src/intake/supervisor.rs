@@ -100,6 +100,11 @@ fn parse(url: &SecretString, heartbeat_secs: u16) -> anyhow::Result<AMQPUri> {
 }
 
 async fn generation(acceptor: &Acceptor, config: &Amqp, stop: watch::Receiver<bool>) -> anyhow::Result<End> {
+    // Whatever this worker was trying alone when the generation before ended: it lived through that.
+    if let Err(error) = acceptor.ledger.clear_jobs_of(acceptor.hand_over.worker).await {
+        tracing::debug!(%error, "notes about suspects cannot be taken back yet");
+        return Ok(End::DatabaseAway);
+    }
     // A broker that does not answer must not use up the time in which the other stages end.
     let mut stopping = stop.clone();
     let connection = tokio::select! {

@@ -41,6 +41,8 @@ pub struct NewRequest {
     pub window_secs: Option<i32>,
     /// Sent at once by this worker, which has a permit in hand.
     pub leased: bool,
+    /// What was written down about a job that is tried alone; goes with its acceptance.
+    pub suspect: Option<Uuid>,
 }
 
 /// The lease under which the batch's immediate messages are sent.
@@ -155,6 +157,7 @@ impl Ledger {
             lease.id,
             lease.worker,
             lease.secs,
+            &rows.iter().filter_map(|row| row.suspect).collect::<Vec<_>>(),
         )
         .map(|row| (row.id, row.state))
         .fetch_all(&self.pool)

@@ -1,11 +1,12 @@
 //! Claim: what is due, delayed, retried or orphaned, from all open lanes at once; and giving back.
 //!
-//! A claim is a lease with an epoch. Only `claim` and `accept` make one; only `begin` uses it.
+//! A claim is a lease with an epoch. Only `claim`, `claim_suspect` and `accept` make one; only `begin` uses
+//! it.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, accept::LeaseTerms, retrying};
+use super::{Ledger, LedgerError, accept::LeaseTerms, quarantine::LAPSES_SUSPECT, retrying};
 use crate::message::{AccountId, CompanyId, Medium, MessageId};
 
 /// How much to claim from one lane, and from which due time on.
@@ -40,13 +41,63 @@ pub struct Due {
     pub test: bool,
 }
 
+/// As selected, field for column.
+struct Row {
+    id: Uuid,
+    request: Uuid,
+    company: i32,
+    account: i32,
+    medium: i16,
+    epoch: i32,
+    attempt: i16,
+    tries: i16,
+    first_due_at: DateTime<Utc>,
+    at: DateTime<Utc>,
+    now: DateTime<Utc>,
+    customer_name: Option<String>,
+    customer_email: Option<String>,
+    customer_phone: Option<String>,
+    brand: String,
+    language: Option<String>,
+    test: bool,
+}
+
+impl TryFrom<Row> for Due {
+    type Error = LedgerError;
+
+    fn try_from(row: Row) -> Result<Due, LedgerError> {
+        let medium = Medium::from_code(row.medium)
+            .ok_or_else(|| LedgerError::Broken(format!("medium {} is not known", row.medium)))?;
+        Ok(Due {
+            message: MessageId(row.id),
+            request: row.request,
+            company: CompanyId(row.company),
+            lane: AccountId(row.account),
+            medium,
+            epoch: row.epoch,
+            attempt: row.attempt,
+            tries: row.tries,
+            first_due_at: row.first_due_at,
+            due_at: row.at,
+            now: row.now,
+            customer_name: row.customer_name,
+            customer_email: row.customer_email,
+            customer_phone: row.customer_phone,
+            brand: row.brand,
+            language: row.language,
+            test: row.test,
+        })
+    }
+}
+
 impl Ledger {
     pub async fn claim(&self, wishes: &[LaneWish], lease: LeaseTerms) -> Result<Vec<Due>, LedgerError> {
         let lanes: Vec<i32> = wishes.iter().map(|wish| wish.lane.0).collect();
         let counts: Vec<i32> = wishes.iter().map(|wish| wish.count).collect();
         let floors: Vec<DateTime<Utc>> = wishes.iter().map(|wish| wish.floor).collect();
         let rows = retrying(|| async {
-            sqlx::query_file!(
+            sqlx::query_file_as!(
+                Row,
                 "src/ledger/sql/claim.sql",
                 &lanes,
                 &counts,
@@ -59,31 +110,30 @@ impl Ledger {
             .await
         })
         .await?;
-        rows.into_iter()
-            .map(|row| {
-                let medium = Medium::from_code(row.medium)
-                    .ok_or_else(|| LedgerError::Broken(format!("medium {} is not known", row.medium)))?;
-                Ok(Due {
-                    message: MessageId(row.id),
-                    request: row.request,
-                    company: CompanyId(row.company),
-                    lane: AccountId(row.account),
-                    medium,
-                    epoch: row.epoch,
-                    attempt: row.attempt,
-                    tries: row.tries,
-                    first_due_at: row.first_due_at,
-                    due_at: row.at,
-                    now: row.now,
-                    customer_name: row.customer_name,
-                    customer_email: row.customer_email,
-                    customer_phone: row.customer_phone,
-                    brand: row.brand,
-                    language: row.language,
-                    test: row.test,
-                })
-            })
-            .collect()
+        rows.into_iter().map(Due::try_from).collect()
+    }
+
+    /// Claims the oldest suspect of these lanes, to be tried alone.
+    pub async fn claim_suspect(
+        &self,
+        lanes: &[AccountId],
+        lease: LeaseTerms,
+    ) -> Result<Option<Due>, LedgerError> {
+        let lanes: Vec<i32> = lanes.iter().map(|lane| lane.0).collect();
+        let row = retrying(|| async {
+            sqlx::query_file_as!(
+                Row,
+                "src/ledger/sql/claim_suspect.sql",
+                &lanes,
+                lease.id,
+                lease.worker,
+                lease.secs
+            )
+            .fetch_optional(&self.pool)
+            .await
+        })
+        .await?;
+        row.map(Due::try_from).transpose()
     }
 
     /// How long the oldest due message of each lane has waited, in seconds; claimed ones not counted.
@@ -104,7 +154,9 @@ impl Ledger {
         let epochs: Vec<i32> = claims.iter().map(|claim| claim.1).collect();
         let times: Vec<DateTime<Utc>> = claims.iter().map(|claim| claim.2).collect();
         retrying(|| async {
-            sqlx::query_file!("src/ledger/sql/release.sql", &ids, &epochs, &times).execute(&self.pool).await
+            sqlx::query_file!("src/ledger/sql/release.sql", &ids, &epochs, &times, LAPSES_SUSPECT)
+                .execute(&self.pool)
+                .await
         })
         .await?;
         Ok(())

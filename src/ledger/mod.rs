@@ -2,9 +2,9 @@
 //!
 //! A request's way: `gather` → `accept` → (`claim`) → `begin` → `settle` → `receive`; beside it `fence`
 //! and `conclude` for what is not sent, `sweep` for what a dead worker left, `looks` for what is sought at
-//! its provider, `rejected` for jobs that
-//! never became requests, `companies` for what the rules read, `requests` for people who look, `counts`
-//! for sums over everything.
+//! its provider, `suspects` and `quarantine` for what kills workers, `rejected` for jobs that never became
+//! requests, `companies` for what the rules read, `requests` for people who look, `counts` for sums over
+//! everything.
 //! Invariant: no function holds a transaction over anything but its own statements, and every future
 //! here may be dropped at any await (trap F1 is guarded in `startup`).
 
@@ -18,10 +18,12 @@ pub mod counts;
 pub mod error;
 pub mod gather;
 pub mod looks;
+pub mod quarantine;
 pub mod receive;
 pub mod rejected;
 pub mod requests;
 pub mod settle;
+pub mod suspects;
 pub mod sweep;
 
 use std::{future::Future, time::Duration};

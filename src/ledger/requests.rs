@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, gather::stored_state, retrying};
+use super::{Ledger, LedgerError, gather::stored_state, quarantine::LAPSES_SUSPECT, retrying};
 use crate::{
     lifecycle::State,
     message::{CompanyId, Customer, Employee, Job, Medium, MessageId},
@@ -253,10 +253,11 @@ impl Ledger {
         state.map(stored_state).transpose()
     }
 
-    /// Resumes a paused message; gives its state, `None` where it was not paused.
+    /// Resumes a paused message, a quarantined one as a suspect; gives its state, `None` where it was not
+    /// paused.
     pub async fn resume(&self, message: MessageId) -> Result<Option<State>, LedgerError> {
         let state = retrying(|| async {
-            sqlx::query_file!("src/ledger/sql/resume.sql", message.0)
+            sqlx::query_file!("src/ledger/sql/resume.sql", message.0, LAPSES_SUSPECT)
                 .map(|row| row.state)
                 .fetch_optional(&self.pool)
                 .await

@@ -2,7 +2,12 @@
 //!
 //! Any worker may sweep at any time; SKIP LOCKED and compare-and-set make two sweepers harmless.
 
-use super::{Ledger, LedgerError, gather::stored_state, retrying};
+use super::{
+    Ledger, LedgerError,
+    gather::stored_state,
+    quarantine::{LAPSES_MAX, LAPSES_SUSPECT},
+    retrying,
+};
 use crate::{
     lifecycle::{Reason, State},
     message::MessageId,
@@ -11,12 +16,14 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 /// What a sweep found in leases that ran out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Never begun: due again.
     pub unsent: i64,
     /// Begun without an outcome.
     pub unknown: i64,
+    /// Unsent, and tried alone when their workers died: held for a person.
+    pub quarantined: Vec<Uuid>,
 }
 
 /// How long after its begin an unknown is first looked for, by medium.
@@ -52,10 +59,17 @@ impl Ledger {
     /// Takes leases that ran out, `leases_max` at most.
     pub async fn sweep(&self, leases_max: i64, first: FirstLooks) -> Result<Swept, LedgerError> {
         retrying(|| async {
-            sqlx::query_file!("src/ledger/sql/sweep.sql", leases_max, first.email_secs, first.sms_secs)
-                .map(|row| Swept { unsent: row.unsent, unknown: row.unknown })
-                .fetch_one(&self.pool)
-                .await
+            sqlx::query_file!(
+                "src/ledger/sql/sweep.sql",
+                leases_max,
+                first.email_secs,
+                first.sms_secs,
+                LAPSES_SUSPECT,
+                LAPSES_MAX
+            )
+            .map(|row| Swept { unsent: row.unsent, unknown: row.unknown, quarantined: row.quarantined })
+            .fetch_one(&self.pool)
+            .await
         })
         .await
     }

@@ -72,6 +72,8 @@ reasons! {
     NotCalled = "not_called",
     /// Holds: nobody knows yet whether it went out.
     AwaitingProof = "awaiting_proof",
+    /// Holds: its workers died over it, the last one while it tried nothing else.
+    Quarantined = "quarantined",
 }
 
 impl fmt::Display for Reason {

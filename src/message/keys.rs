@@ -131,6 +131,15 @@ impl IdentityKey {
         }
     }
 
+    /// A job that is tried alone, as it was published.
+    #[must_use]
+    pub fn suspect(&self, routing: &str, key: Option<&str>, body: &[u8]) -> Uuid {
+        match key {
+            None => self.key("suspect", &[routing.as_bytes(), body]),
+            Some(key) => self.key("suspect", &[routing.as_bytes(), body, key.as_bytes()]),
+        }
+    }
+
     /// A webhook of one account, by what makes it unique there.
     #[must_use]
     pub fn receipt(&self, account: AccountId, dedupe: &str) -> Uuid {
@@ -195,6 +204,11 @@ mod tests {
             key.content(ACME, b"a"),
             key.former(ACME, id),
             key.former(OTHER, id),
+            key.suspect("a", None, b"a"),
+            key.suspect("b", None, b"a"),
+            key.suspect("a", None, b"b"),
+            key.suspect("a", Some(""), b"a"),
+            key.suspect("a", Some("b"), b"a"),
             key.rejected(None, None, b"a"),
             key.rejected(Some(ACME), None, b"a"),
             key.rejected(Some(ACME), Some(""), b"a"),

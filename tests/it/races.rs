@@ -229,7 +229,13 @@ async fn a_code_that_cannot_be_stored_costs_its_code_and_delays_nobody() {
     let settling = tokio::spawn(postrider::dispatch::settle::run(shared(&bed), outcomes));
     for (id, code) in ids.iter().zip(["a\0b", "busy"]) {
         let lease = LeaseShare::new(random_id(), 1);
-        let item = Done { settlement: refused(*id, code), lease, lane: Arc::clone(&lane), sent_after: None };
+        let item = Done {
+            settlement: refused(*id, code),
+            lease,
+            lane: Arc::clone(&lane),
+            sent_after: None,
+            suspect: None,
+        };
         assert!(done.send(item).await.is_ok());
     }
     drop(done);
@@ -260,6 +266,7 @@ fn shared(bed: &Bed) -> Arc<Shared> {
         receipt_looks: bed.config("").receipts.plan(),
         lease: Duration::from_secs(60),
         call_margin: Duration::from_secs(1),
+        quiet: Default::default(),
     })
 }
 
@@ -311,6 +318,7 @@ async fn a_hand_over_into_a_lane_that_was_just_replaced_is_given_back_at_once() 
         claimed_at: chrono::DateTime::UNIX_EPOCH,
         taken: monotonic(),
         lease: share,
+        suspect: None,
         test: false,
         address: "+14155552671".to_owned(),
         customer_name: None,

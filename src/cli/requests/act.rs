@@ -20,7 +20,7 @@ use crate::{
     startup,
 };
 
-use super::reasons::sentence;
+use super::{reasons::sentence, standing::Standing};
 
 pub(super) async fn pause(ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
     match ledger.pause(MessageId(id)).await? {
@@ -29,10 +29,15 @@ pub(super) async fn pause(ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
     }
 }
 
-pub(super) async fn resume(config: &Config, ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
+/// Also the replay of a quarantined one.
+pub(in crate::cli) async fn resume(config: &Config, ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
     let keys = startup::keys(config)?;
     let directory = Directory::load(ledger.clone()).await?;
+    let held = Standing::of(&super::find(ledger, id).await?).is_quarantined();
     match resume::resume(ledger, &directory, &keys, id).await? {
+        Resumed::Going(State::Waiting) if held => {
+            output::put("resumed; it is tried alone, and one more death of its worker quarantines it again\n")
+        }
         Resumed::Going(State::Waiting) => output::put("resumed\n"),
         Resumed::Going(_) => {
             output::put("resumed; an attempt was begun before the pause, and it decides first\n")
@@ -83,6 +88,9 @@ fn paused(state: State) -> &'static str {
 
 fn not_paused(detail: &RequestDetail) -> String {
     match (detail.state.status() == State::Waiting.status(), detail.paused_at) {
+        (true, Some(at)) if Standing::of(detail).is_quarantined() => {
+            format!("it is quarantined, which holds it as well, since {}", time(at))
+        }
         (true, Some(at)) => format!("it is paused already, since {}", time(at)),
         (true, None) => "it moved meanwhile; try again".to_owned(),
         (false, _) => format!("nothing is left to pause: {}", over(detail)),
@@ -147,6 +155,11 @@ mod tests {
         );
         let twice = RequestDetail { paused_at: Some(at(3)), ..detail() };
         assert_eq!(not_paused(&twice), "it is paused already, since 1970-01-01T00:00:03Z");
+        let held = RequestDetail { reason: Some("quarantined".into()), ..twice };
+        assert_eq!(
+            not_paused(&held),
+            "it is quarantined, which holds it as well, since 1970-01-01T00:00:03Z"
+        );
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::{
     message::Medium,
 };
 
-use super::standing::{Standing, address, sent_by};
+use super::standing::{Standing, address, quarantined, sent_by};
 
 /// List requests, newest first.
 #[derive(Debug, clap::Args)]
@@ -120,6 +120,7 @@ fn table(rows: &[ListRow], now: DateTime<Utc>) -> Table<10> {
         let standing = Standing {
             state: row.state,
             paused: row.paused,
+            quarantined: quarantined(row.reason.as_deref()),
             attempts: row.attempts,
             due_at: Some(row.due_at),
         };

@@ -15,6 +15,8 @@ mod why;
 use anyhow::bail;
 use uuid::Uuid;
 
+pub(super) use act::resume;
+
 use crate::{
     config::Config,
     ledger::{Ledger, requests::RequestDetail},

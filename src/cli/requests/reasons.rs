@@ -35,5 +35,8 @@ pub(super) fn sentence(reason: Reason) -> &'static str {
         Reason::AccountMisconfigured => "the provider refuses the account: see its credentials and state",
         Reason::NotCalled => "no connection to the provider could be made",
         Reason::AwaitingProof => "the provider's answer was lost; nobody knows yet whether it went out",
+        Reason::Quarantined => {
+            "its workers died over it before any call was made, the last one while it tried nothing else"
+        }
     }
 }

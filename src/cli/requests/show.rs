@@ -19,7 +19,7 @@ use crate::{
     message::{Customer, Employee, Medium},
 };
 
-use super::standing::{Standing, address, sent_by};
+use super::standing::{Standing, address, quarantined, sent_by};
 
 /// One request as programs read it.
 #[derive(Debug, Serialize)]
@@ -86,6 +86,7 @@ impl Standing {
         Standing {
             state: detail.state,
             paused: detail.paused_at.is_some(),
+            quarantined: quarantined(detail.reason.as_deref()),
             attempts: detail.attempt,
             due_at: detail.due_at,
         }

@@ -12,7 +12,7 @@ use crate::{
     rules::Decision,
 };
 
-use super::reasons::sentence;
+use super::{reasons::sentence, standing::Standing};
 
 /// When it could go out, or a new job for the same customer could pass.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -39,6 +39,10 @@ pub(super) fn since(detail: &RequestDetail, decision: &Decision) -> Option<Strin
     let attempt = detail.attempt;
     let text = match detail.state {
         State::Waiting if attempt == 0 => String::new(),
+        // The reason is the quarantine's, told before.
+        State::Waiting if Standing::of(detail).is_quarantined() => {
+            format!("attempt {attempt}{} did not go out{code}", when(detail.begun_at))
+        }
         State::Waiting => format!("attempt {attempt}{} did not go out{because}{code}", when(detail.begun_at)),
         State::Sending => format!("attempt {attempt} is under way, begun{}", when(detail.begun_at)),
         State::Unknown => format!("attempt {attempt} was made{}{because}{code}", when(detail.begun_at)),
@@ -51,7 +55,11 @@ pub(super) fn since(detail: &RequestDetail, decision: &Decision) -> Option<Strin
         },
         State::Canceled => format!("canceled{}{because}", when(detail.ended_at)),
     };
-    let paused = detail.paused_at.map(|at| format!("paused by a person at {}", time(at)));
+    let held = Standing::of(detail).is_quarantined();
+    let paused = detail.paused_at.map(|at| match held {
+        true => format!("quarantined at {}: {}", time(at), sentence(Reason::Quarantined)),
+        false => format!("paused by a person at {}", time(at)),
+    });
     let told: Vec<String> =
         [paused, Some(text).filter(|text| !text.is_empty())].into_iter().flatten().collect();
     (!told.is_empty()).then(|| told.join("; "))
@@ -65,6 +73,9 @@ pub(super) fn next(detail: &RequestDetail, decision: &Decision, again: Option<&D
         text: format!("{what} {}", moment(at, detail.now)),
     };
     match detail.state {
+        State::Waiting if Standing::of(detail).is_quarantined() => never(
+            "when it is replayed by `postrider quarantine replay`: the rules are then asked again, and it is tried alone",
+        ),
         State::Waiting if detail.paused_at.is_some() => {
             never("when it is resumed: the rules are then asked again")
         }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     cli::output::time,
-    lifecycle::State,
+    lifecycle::{Reason, State},
     message::{Customer, Employee, Medium},
 };
 
@@ -15,6 +15,8 @@ use crate::{
 pub(super) struct Standing {
     pub(super) state: State,
     pub(super) paused: bool,
+    /// Held not by a person but because workers died over it.
+    pub(super) quarantined: bool,
     pub(super) attempts: i16,
     /// When it is due, where that is known.
     pub(super) due_at: Option<DateTime<Utc>>,
@@ -30,14 +32,19 @@ impl Standing {
         }
     }
 
-    /// Held by a person; what ended while paused is not.
+    /// Held, by a person or in quarantine; what ended while paused is not.
     pub(super) fn is_paused(self) -> bool {
         self.paused && self.state.detail().is_some()
+    }
+
+    pub(super) fn is_quarantined(self) -> bool {
+        self.quarantined && self.is_paused()
     }
 
     fn detail(self, now: DateTime<Utc>) -> Option<String> {
         let later = self.due_at.filter(|due_at| *due_at > now).map(time);
         let detail = match (self.state.detail()?, self.paused, self.attempts, later) {
+            ("waiting", true, _, _) if self.quarantined => "quarantined".to_owned(),
             ("waiting", true, _, _) => "paused".to_owned(),
             ("waiting", false, 0, Some(later)) => format!("waiting until {later}"),
             ("waiting", false, _, Some(later)) => format!("waiting to retry at {later}"),
@@ -47,6 +54,11 @@ impl Standing {
         };
         Some(detail)
     }
+}
+
+/// Whether a message's reason says so.
+pub(super) fn quarantined(reason: Option<&str>) -> bool {
+    reason == Some(Reason::Quarantined.word())
 }
 
 /// The address used, or that would have been: the medium's, else whichever there is.
@@ -70,7 +82,8 @@ mod tests {
     fn texts(state: State) -> [String; 4] {
         let now = DateTime::UNIX_EPOCH;
         let text = |paused, attempts, due_secs| {
-            Standing { state, paused, attempts, due_at: Some(now + Duration::seconds(due_secs)) }.text(now)
+            let due_at = Some(now + Duration::seconds(due_secs));
+            Standing { state, paused, quarantined: false, attempts, due_at }.text(now)
         };
         [text(false, 0, 60), text(false, 1, 60), text(false, 1, 0), text(true, 0, 60)]
     }
@@ -103,8 +116,22 @@ mod tests {
             for text in texts(state) {
                 assert_eq!(text, state.status().word());
             }
-            assert!(!Standing { state, paused: true, attempts: 0, due_at: None }.is_paused(), "{state:?}");
+            let ended = Standing { state, paused: true, quarantined: true, attempts: 0, due_at: None };
+            assert!(!ended.is_paused() && !ended.is_quarantined(), "{state:?}");
         }
+    }
+
+    #[test]
+    fn what_is_quarantined_says_so() {
+        let held = Standing {
+            state: State::Waiting,
+            paused: true,
+            quarantined: quarantined(Some("quarantined")),
+            attempts: 0,
+            due_at: None,
+        };
+        assert_eq!(held.text(DateTime::UNIX_EPOCH), "queued (quarantined)");
+        assert!(held.is_paused() && held.is_quarantined());
     }
 
     #[test]

@@ -288,6 +288,11 @@ mod tests {
             attempted(State::Failed, Some("a_reason_of_a_later_version")),
             attempted(State::Canceled, Some("canceled_by_person")),
             RequestDetail { paused_at: Some(at(12)), ..detail() },
+            RequestDetail {
+                paused_at: Some(at(12)),
+                ended_at: None,
+                ..attempted(State::Waiting, Some("quarantined"))
+            },
         ]
         .iter()
         .map(|detail| tail(&account(detail, passed(), None)))
@@ -311,6 +316,8 @@ mod tests {
         Next        it ended; only a new job could ask this customer
         Since then  paused by a person at 1970-01-01T00:00:12Z
         Next        when it is resumed: the rules are then asked again
+        Since then  quarantined at 1970-01-01T00:00:12Z: its workers died over it before any call was made, the last one while it tried nothing else; attempt 2 at 1970-01-01T00:00:05Z did not go out (http_503)
+        Next        when it is replayed by `postrider quarantine replay`: the rules are then asked again, and it is tried alone
         "#);
     }
 

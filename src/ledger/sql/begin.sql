@@ -35,7 +35,8 @@ overtaken as (
 ),
 begun as (
     update message m set state = 1, attempt = m.attempt + 1, begun_at = now(), settled_at = null,
-        outcome = null, code = null, reason = null, provider_id = null
+        outcome = null, code = null, reason = null, provider_id = null,
+        lapses = 0
     from mine where m.id = mine.id and mine.id not in (select o.id from overtaken o)
     returning m.id, m.attempt
 ),

@@ -4,4 +4,6 @@ from (
     (select message from due where kind = 1 and at <= now() order by at limit $1)
     union all
     (select message from due where kind = 0 and expires_at <= now() order by expires_at limit $1)
+    union all
+    (select message from due where kind = 2 and expires_at <= now() order by expires_at limit $1)
 ) d join message m on m.id = d.message

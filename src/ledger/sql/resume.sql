@@ -1,14 +1,22 @@
--- Resume: the retry and give-up clocks stood still meanwhile; due now, or when it was first planned.
+-- Resume: the retry and give-up clocks stood still meanwhile; due now, or when it was first planned. What
+-- was quarantined goes back as a suspect, to be tried alone.
 with resumed as (
     update message set paused_at = null, epoch = epoch + (state = 0)::int,
+        lapses = least(lapses, $2::int2),
+        reason = case when reason is distinct from 'quarantined' then reason end,
         first_due_at = case when first_due_at > now() then first_due_at else first_due_at + (now() - paused_at) end
     where id = $1 and state in (0, 1, 2) and paused_at is not null
-    returning id, state, account, first_due_at, expires_at, attempt
+    returning id, state, account, first_due_at, expires_at, attempt, lapses
+),
+released as (
+    update quarantine set released_at = now()
+    where message in (select id from resumed) and released_at is null
 ),
 waiting as (
     insert into due (message, kind, lane, at, expires_at)
-    select id, 0, account, case when attempt = 0 then greatest(now(), first_due_at) else now() end, expires_at
+    select id, case when lapses >= $2 then 2 else 0 end, account,
+        case when attempt = 0 then greatest(now(), first_due_at) else now() end, expires_at
     from resumed where state = 0
-    on conflict (message) do update set kind = 0, at = excluded.at
+    on conflict (message) do update set kind = excluded.kind, at = excluded.at
 )
 select state from resumed

@@ -1,14 +1,18 @@
 -- Leases that ran out. A member that was not begun is provably unsent: due again under a new epoch. One
--- that was begun and has no outcome is unknown. A member that somebody claimed since is not ours.
+-- that was begun and has no outcome is unknown. A member that somebody claimed since is not ours. Leases
+-- that run out over an unsent member in a row make it a suspect ($4); one that was being tried alone ($5)
+-- is quarantined. A member that is due already was tried under this lease and waits: no lapse.
 with expired as (
     delete from lease where id in (
         select id from lease where until < now() order by until limit $1 for update skip locked)
-    returning members, epochs
+    returning worker, members, epochs
 ),
 member as (
-    select m.id, m.state
+    select m.id, m.state, expired.worker, x.lapsed, x.lapsed and m.lapses >= $5::int2 as killed
     from expired cross join unnest(expired.members, expired.epochs) as e(id, epoch)
     join message m on m.id = e.id
+    cross join lateral (
+        select m.state = 0 and not exists (select 1 from due d where d.message = m.id) as lapsed) x
     where m.epoch = e.epoch and m.state in (0, 1)
     order by m.id for no key update of m
 ),
@@ -17,16 +21,26 @@ orphaned as (
         state = case when m.state = 1 then 2 else 0 end,
         outcome = case when m.state = 1 then 2 else m.outcome end,
         code = case when m.state = 1 then 'worker_lost' else m.code end,
-        reason = case when m.state = 1 then 'awaiting_proof' else m.reason end,
+        reason = case when m.state = 1 then 'awaiting_proof' when killed then 'quarantined' else m.reason end,
+        paused_at = case when killed then now() else m.paused_at end,
+        lapses = case when lapsed and not killed then least(m.lapses + 1, $4::int2) else m.lapses end,
         settled_at = case when m.state = 1 then now() else m.settled_at end,
         reached = m.reached or m.state = 1,
         tries = m.tries + (m.state = 1)::int
     from member where m.id = member.id
-    returning m.id, m.account, m.medium, m.state, m.paused_at, m.expires_at, m.begun_at
+    returning m.id, m.account, m.medium, m.state, m.paused_at, m.expires_at, m.begun_at,
+        m.company, m.attempt, m.lapses, member.worker, member.killed
+),
+quarantined as (
+    insert into quarantine as q (message, company, account, lapses, attempt, workers)
+    select id, company, account, lapses, attempt, array[worker] from orphaned where killed
+    order by id
+    on conflict (message) do update set at = now(), lapses = q.lapses + 1, attempt = excluded.attempt,
+        workers = excluded.workers || q.workers[1:9], released_at = null
 ),
 waiting as (
     insert into due (message, kind, lane, at, expires_at)
-    select id, case when state = 2 then 3 when paused_at is null then 0 else 1 end, account,
+    select id, case when state = 2 then 3 when paused_at is not null then 1 when lapses >= $4 then 2 else 0 end, account,
         case when state = 2 then greatest(now(), begun_at + make_interval(secs => case medium when 1 then $3::float8 else $2::float8 end))
              when paused_at is not null then expires_at
              else now() end,
@@ -34,4 +48,6 @@ waiting as (
     from orphaned order by id
     on conflict (message) do nothing
 )
-select count(*) filter (where state = 0) as "unsent!", count(*) filter (where state = 2) as "unknown!" from orphaned
+select count(*) filter (where state = 0) as "unsent!", count(*) filter (where state = 2) as "unknown!",
+    coalesce(array_agg(id order by id) filter (where killed), '{}') as "quarantined!"
+from orphaned

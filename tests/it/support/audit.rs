@@ -10,7 +10,7 @@ const BREACHES: &[(&str, &str)] = &[
     (
         "waits and is neither due, nor leased, nor paused",
         "select m.id from message m where m.state = 0 and m.paused_at is null
-            and not exists (select 1 from due d where d.message = m.id and d.kind = 0)
+            and not exists (select 1 from due d where d.message = m.id and d.kind in (0, 2))
             and not exists (select 1 from lease l, unnest(l.members, l.epochs) e(id, epoch)
                 where e.id = m.id and e.epoch = m.epoch)",
     ),
@@ -18,6 +18,16 @@ const BREACHES: &[(&str, &str)] = &[
         "is paused and its expiry is not watched",
         "select m.id from message m where m.state = 0 and m.paused_at is not null
             and not exists (select 1 from due d where d.message = m.id and d.kind = 1)",
+    ),
+    (
+        "is a suspect in the ordinary line, or no suspect in theirs",
+        "select m.id from message m join due d on d.message = m.id
+            where m.state = 0 and d.kind in (0, 2) and (d.kind = 2) <> (m.lapses >= 2)",
+    ),
+    (
+        "is quarantined, and not both held and written down",
+        "select m.id from message m left join quarantine q on q.message = m.id and q.released_at is null
+            where m.state = 0 and (m.reason = 'quarantined') and (m.paused_at is null or q.message is null)",
     ),
     (
         "is being sent under no lease",

@@ -247,6 +247,29 @@ impl Bed {
         .await;
     }
 
+    /// Messages that wait in one of this world's queues (`requests`, `parked`).
+    pub async fn ready(&self, queue: &str) -> u32 {
+        self.queue(queue).await.0
+    }
+
+    /// Who consumes the requests.
+    pub async fn consumers(&self) -> u32 {
+        self.queue("requests").await.1
+    }
+
+    async fn queue(&self, queue: &str) -> (u32, u32) {
+        let connection = lapin::Connection::connect(&self.amqp_url, lapin::ConnectionProperties::default());
+        let connection = connection.await.expect("the broker answers");
+        let channel = connection.create_channel().await.expect("a channel");
+        let passive = lapin::options::QueueDeclareOptions { passive: true, ..Default::default() };
+        let queue = format!("{}.{queue}", self.amqp_name);
+        let found = channel.queue_declare(queue.into(), passive, Default::default()).await;
+        let found = found.expect("the queue is there");
+        let counts = (found.message_count(), found.consumer_count());
+        drop(connection.close(200, "looked".into()).await);
+        counts
+    }
+
     /// All requests, oldest first.
     pub async fn standings(&self) -> Vec<Standing> {
         let rows: Vec<(Uuid, i16, Option<String>, i16)> = sqlx::query_as(

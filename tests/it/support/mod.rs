@@ -29,5 +29,6 @@ pub fn arrival(slug: &str, body: &[u8]) -> Arrival {
         door: Door::Amqp { user: None },
         key: None,
         source: Source::Automatic,
+        suspect: None,
     }
 }

@@ -1,14 +1,19 @@
-//! A worker as a process of its own, to be killed.
+//! A worker as a process of its own, to be killed; and other commands, run to their end.
 //!
-//! Its configuration is a file, its log is kept for the test to read.
+//! Its configuration is a file, its log is kept for the test to read. `Kept` starts it again whenever it
+//! has died, as an orchestrator does.
 
 use std::{
     fs::File,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::Mutex,
 };
 
 use super::Bed;
+
+/// Variables of the environment, for `src/crash.rs`.
+pub type Variables<'a> = &'a [(&'a str, &'a str)];
 
 /// `postrider run` with a test's configuration; killed when dropped.
 pub struct Process {
@@ -18,24 +23,57 @@ pub struct Process {
     folder: PathBuf,
 }
 
+/// A folder of its own with a configuration file in it.
+fn configured(bed: &Bed, more: &str) -> PathBuf {
+    let folder =
+        std::env::temp_dir().join(format!("{}-{}", bed.amqp_name, postrider::clock::random_id().simple()));
+    std::fs::create_dir_all(&folder).expect("a folder for the configuration");
+    // Tables may not be opened twice in one file, dotted keys may: `more` uses dotted keys.
+    let text = format!("{}\n{more}", bed.overrides());
+    std::fs::write(folder.join("postrider.toml"), text).expect("the configuration is written");
+    folder
+}
+
+fn command(folder: &Path, arguments: &[&str], variables: Variables) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_postrider"));
+    command
+        .arg("--config")
+        .arg(folder.join("postrider.toml"))
+        .args(arguments)
+        .env_remove("DATABASE_URL")
+        .env_remove("AMQP_URL")
+        .env_remove("POSTRIDER_SECRET")
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs a command of the test's world to its end.
+pub async fn tell(bed: &Bed, arguments: &[&str], variables: Variables<'_>) -> Output {
+    let folder = configured(bed, "");
+    let mut command = command(&folder, arguments, variables);
+    let ended = tokio::task::spawn_blocking(move || command.output()).await.expect("waited");
+    drop(std::fs::remove_dir_all(&folder));
+    ended.expect("the command runs")
+}
+
+/// The same, where it must succeed; gives what it printed.
+pub async fn told(bed: &Bed, arguments: &[&str]) -> String {
+    let output = tell(bed, arguments, &[]).await;
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 impl Process {
     pub fn start(bed: &Bed, more: &str) -> Process {
-        let folder = std::env::temp_dir().join(format!(
-            "{}-{}",
-            bed.amqp_name,
-            postrider::clock::random_id().simple()
-        ));
-        std::fs::create_dir_all(&folder).expect("a folder for the configuration");
-        let (file, log) = (folder.join("postrider.toml"), folder.join("log"));
-        // Tables may not be opened twice in one file, dotted keys may: `more` uses dotted keys.
-        std::fs::write(&file, format!("{}\n{more}", bed.overrides())).expect("the configuration is written");
+        Process::start_with(bed, more, &[])
+    }
+
+    pub fn start_with(bed: &Bed, more: &str, variables: Variables) -> Process {
+        let folder = configured(bed, more);
+        let log = folder.join("log");
         let output = File::create(&log).expect("the log is created");
-        let child = Command::new(env!("CARGO_BIN_EXE_postrider"))
-            .args(["--config", file.to_str().expect("a plain path"), "run"])
-            .env_remove("DATABASE_URL")
-            .env_remove("AMQP_URL")
-            .env_remove("POSTRIDER_SECRET")
-            .stdin(Stdio::null())
+        let child = command(&folder, &["run"], variables)
             .stdout(Stdio::null())
             .stderr(output)
             .spawn()
@@ -59,6 +97,36 @@ impl Process {
 
     pub fn printed(&self) -> String {
         std::fs::read_to_string(&self.log).expect("the log is readable")
+    }
+}
+
+/// A worker that is started again whenever it has died.
+pub struct Kept<'a> {
+    bed: &'a Bed,
+    more: &'a str,
+    variables: Variables<'a>,
+    /// The one that runs, and how many died before it.
+    now: Mutex<(Process, usize)>,
+}
+
+impl<'a> Kept<'a> {
+    pub fn start(bed: &'a Bed, more: &'a str, variables: Variables<'a>) -> Kept<'a> {
+        let now = Mutex::new((Process::start_with(bed, more, variables), 0));
+        Kept { bed, more, variables, now }
+    }
+
+    /// Starts it again if it has died; gives how often it did. To be asked while a test waits.
+    pub fn deaths(&self) -> usize {
+        let mut now = self.now.lock().expect("nobody panics here");
+        if now.0.child.try_wait().expect("asked").is_some() {
+            *now = (Process::start_with(self.bed, self.more, self.variables), now.1 + 1);
+        }
+        now.1
+    }
+
+    /// The one that runs now, for the test to end.
+    pub fn last(self) -> Process {
+        self.now.into_inner().expect("nobody panics here").0
     }
 }
 

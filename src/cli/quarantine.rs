@@ -1,0 +1,279 @@
+//! `postrider quarantine`: messages that killed their workers, looked at and replayed.
+//!
+//! A replay is a resume: the rules are asked again, and the message goes back as a suspect, so that one more
+//! death quarantines it again. Jobs that were quarantined before they became requests are kept with the
+//! refused ones: here they are only counted.
+
+use anyhow::{Context, bail};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{
+    cli::output::{self, Table, fields, moment, time},
+    config::Config,
+    ledger::{Ledger, quarantine::Quarantined},
+    lifecycle::{State, Status},
+    message::{Medium, MessageId},
+    startup,
+};
+
+use super::requests::{company_named, resume};
+
+/// Look at messages that killed their workers, and replay one.
+#[derive(Debug, clap::Subcommand)]
+pub enum Quarantine {
+    /// List messages that are held, the latest first.
+    List {
+        /// Only this company's.
+        #[arg(long, value_name = "SLUG")]
+        company: Option<String>,
+        /// Most messages shown.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
+        limit: i64,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what is known of one message that is or was held.
+    Show {
+        /// The message's id.
+        id: Uuid,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let a held message go on, if the rules still let it: it is tried alone.
+    Replay {
+        /// The message's id.
+        id: Uuid,
+    },
+}
+
+impl Quarantine {
+    pub async fn run(self, config: Config) -> anyhow::Result<()> {
+        let ledger = startup::admin_ledger(&config)?;
+        ledger.check_schema().await?;
+        match self {
+            Quarantine::List { company, limit, json } => list(&ledger, company, limit, json).await,
+            Quarantine::Show { id, json } => {
+                let held = find(&ledger, id).await?;
+                if json { output::json(&Shown::from(held)) } else { output::put(&facts(&held)) }
+            }
+            Quarantine::Replay { id } => {
+                let held = find(&ledger, id).await?;
+                if let Some(why) = not_held(&held) {
+                    bail!("{why}");
+                }
+                resume(&config, &ledger, held.request).await
+            }
+        }
+    }
+}
+
+/// A held message as programs read it.
+#[derive(Debug, Serialize)]
+struct Shown {
+    message_id: Uuid,
+    request_id: Uuid,
+    company: String,
+    account: Option<String>,
+    medium: Option<Medium>,
+    quarantined_at: DateTime<Utc>,
+    deaths: i32,
+    attempts: i16,
+    workers: Vec<Uuid>,
+    released_at: Option<DateTime<Utc>>,
+    status: Status,
+    expires_at: DateTime<Utc>,
+}
+
+/// Everything that is held.
+#[derive(Debug, Serialize)]
+struct Listed {
+    messages: Vec<Shown>,
+    /// Of `postrider rejected list`, not replayed.
+    jobs: i64,
+}
+
+impl From<Quarantined> for Shown {
+    fn from(held: Quarantined) -> Shown {
+        Shown {
+            message_id: held.message.0,
+            request_id: held.request,
+            company: held.company,
+            account: held.account,
+            medium: held.medium,
+            quarantined_at: held.at,
+            deaths: held.lapses,
+            attempts: held.attempts,
+            workers: held.workers,
+            released_at: held.released_at,
+            status: held.state.status(),
+            expires_at: held.expires_at,
+        }
+    }
+}
+
+async fn list(ledger: &Ledger, company: Option<String>, limit: i64, json: bool) -> anyhow::Result<()> {
+    let company = company_named(ledger, company.as_deref()).await?;
+    let messages = ledger.quarantine_list(company, limit).await?;
+    let jobs = ledger.quarantined_jobs(company).await?;
+    if json {
+        return output::json(&Listed { messages: messages.into_iter().map(Shown::from).collect(), jobs });
+    }
+    if messages.is_empty() {
+        eprintln!("no message is quarantined");
+    } else {
+        table(&messages).print()?;
+    }
+    if messages.len() as i64 == limit {
+        eprintln!("there may be more; raise --limit");
+    }
+    if jobs > 0 {
+        eprintln!("{}", beside(jobs));
+    }
+    Ok(())
+}
+
+fn beside(jobs: i64) -> String {
+    let jobs = if jobs == 1 { "1 job is".to_owned() } else { format!("{jobs} jobs are") };
+    format!(
+        "{jobs} quarantined, too: `postrider rejected list` shows them, `postrider rejected replay` tries again"
+    )
+}
+
+async fn find(ledger: &Ledger, id: Uuid) -> anyhow::Result<Quarantined> {
+    let held = ledger.quarantine_show(MessageId(id)).await?;
+    held.with_context(|| {
+        format!(
+            "no message with the id {id} was ever quarantined; `postrider quarantine list` shows those held, \
+             `postrider rejected list` the jobs"
+        )
+    })
+}
+
+fn table(held: &[Quarantined]) -> Table<8> {
+    let mut table = Table::new([
+        "Message",
+        "Company",
+        "Medium",
+        "Account",
+        "Quarantined",
+        "Deaths",
+        "Attempts",
+        "Expires",
+    ]);
+    for one in held {
+        table.row([
+            one.message.0.to_string(),
+            one.company.clone(),
+            one.medium.map(Medium::word).unwrap_or_default().to_owned(),
+            one.account.clone().unwrap_or_default(),
+            time(one.at),
+            one.lapses.to_string(),
+            one.attempts.to_string(),
+            time(one.expires_at),
+        ]);
+    }
+    table
+}
+
+fn facts(held: &Quarantined) -> String {
+    let workers: Vec<String> = held.workers.iter().map(Uuid::to_string).collect();
+    let next = not_held(held).unwrap_or_else(|| {
+        "find the cause in the log of its workers; then replay it, or cancel its request".to_owned()
+    });
+    fields(&[
+        ("Message", held.message.0.to_string()),
+        ("Request", held.request.to_string()),
+        ("Company", held.company.clone()),
+        ("Medium", held.medium.map(Medium::word).unwrap_or_default().to_owned()),
+        ("Account", held.account.clone().unwrap_or_default()),
+        ("Status", held.state.status().word().to_owned()),
+        ("Quarantined", moment(held.at, held.now)),
+        ("Deaths", held.lapses.to_string()),
+        ("Last workers", workers.join(", ")),
+        ("Attempts", held.attempts.to_string()),
+        ("Released", held.released_at.map(|at| moment(at, held.now)).unwrap_or_default()),
+        ("Expires", moment(held.expires_at, held.now)),
+        ("Next", next),
+    ])
+}
+
+/// Why there is nothing to replay; `None` where it is held.
+fn not_held(held: &Quarantined) -> Option<String> {
+    if let Some(at) = held.released_at {
+        return Some(format!("it is not held any more: it was replayed at {}", time(at)));
+    }
+    let over = held.state != State::Waiting;
+    over.then(|| format!("it is not held any more: it is {}", held.state.status().word()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held() -> Quarantined {
+        let at = |secs| DateTime::from_timestamp(secs, 0).expect("within range");
+        Quarantined {
+            message: MessageId(Uuid::from_u128(7)),
+            request: Uuid::from_u128(7),
+            company: "acme".into(),
+            account: Some("acme-mail".into()),
+            medium: Some(Medium::Email),
+            at: at(60),
+            lapses: 3,
+            attempts: 0,
+            workers: vec![Uuid::from_u128(9)],
+            released_at: None,
+            state: State::Waiting,
+            expires_at: at(259_200),
+            now: at(120),
+        }
+    }
+
+    #[test]
+    fn the_list_tells_how_often_workers_died() {
+        insta::assert_snapshot!(table(&[held()]).render(false), @r#"
+        Message                               Company  Medium  Account    Quarantined           Deaths  Attempts  Expires
+        00000000-0000-0000-0000-000000000007  acme     email   acme-mail  1970-01-01T00:01:00Z       3         0  1970-01-04T00:00:00Z
+        "#);
+    }
+
+    #[test]
+    fn show_names_the_workers_and_what_to_do() {
+        insta::assert_snapshot!(facts(&held()), @r#"
+        Message       00000000-0000-0000-0000-000000000007
+        Request       00000000-0000-0000-0000-000000000007
+        Company       acme
+        Medium        email
+        Account       acme-mail
+        Status        queued
+        Quarantined   1970-01-01T00:01:00Z (1 min ago)
+        Deaths        3
+        Last workers  00000000-0000-0000-0000-000000000009
+        Attempts      0
+        Expires       1970-01-04T00:00:00Z (in 2 d)
+        Next          find the cause in the log of its workers; then replay it, or cancel its request
+        "#);
+    }
+
+    #[test]
+    fn what_is_not_held_any_more_says_why() {
+        let replayed = Quarantined { released_at: Some(held().now), ..held() };
+        assert_eq!(
+            not_held(&replayed).as_deref(),
+            Some("it is not held any more: it was replayed at 1970-01-01T00:02:00Z")
+        );
+        let canceled = Quarantined { state: State::Canceled, ..held() };
+        assert_eq!(not_held(&canceled).as_deref(), Some("it is not held any more: it is canceled"));
+        assert_eq!(not_held(&held()), None);
+    }
+
+    #[test]
+    fn quarantined_jobs_are_counted_with_the_command_that_shows_them() {
+        assert!(beside(1).starts_with("1 job is quarantined, too: `postrider rejected list`"));
+        assert!(beside(2).starts_with("2 jobs are quarantined"));
+    }
+}

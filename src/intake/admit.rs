@@ -1,0 +1,89 @@
+//! Admit: whose job it is, who speaks, and what it says.
+//!
+//! The first step of `accept`, by itself for each job and without I/O: a job that stops here is refused,
+//! and one whose reading panics costs nobody of its batch anything (trap F7).
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use crate::{
+    company::Company,
+    crash,
+    directory::Snapshot,
+    message::{CompanyId, Job, Problem, parse},
+    telemetry::names,
+};
+
+use super::{Acceptor, Arrival, arrival::Door, decide::Pending, person, suspects};
+
+impl Acceptor {
+    /// Company, binding, parse, key; else whose mistake it is, and which.
+    pub(super) fn admit(
+        &self,
+        snapshot: &Snapshot,
+        place: usize,
+        arrival: &Arrival,
+    ) -> Result<Pending, (Option<CompanyId>, Vec<Problem>)> {
+        let (company, test) = self.company(snapshot, arrival).map_err(|problem| (None, vec![problem]))?;
+        let job = read(&arrival.body).map_err(|problems| (Some(company.id), problems))?;
+        let (idem, idem_made, content_hash) =
+            person::idempotency(&self.keys.identity, &company, &job, arrival.key.as_deref());
+        Ok(Pending {
+            place,
+            company,
+            job,
+            source: arrival.source,
+            source_code: arrival.door.code(),
+            test,
+            suspect: arrival.suspect,
+            idem,
+            idem_made,
+            content_hash,
+        })
+    }
+
+    /// Whose job it is, and whether it is a test.
+    pub(super) fn company(
+        &self,
+        snapshot: &Snapshot,
+        arrival: &Arrival,
+    ) -> Result<(Arc<Company>, bool), Problem> {
+        let refuse = |code: &str, message: &str| Err(Problem::new("", code, message));
+        let Some(slug) = &arrival.company else {
+            return refuse("bad_routing_key", "publish with the routing key requests.<company>");
+        };
+        let Some(company) = snapshot.company(slug) else {
+            return refuse("unknown_company", "no company has the slug that the routing key names");
+        };
+        let trusting = self.trust_routing_key.unwrap_or(!snapshot.has_bindings());
+        let test = match &arrival.door {
+            Door::Operator => Some(false),
+            Door::Amqp { user: Some(user) } => snapshot
+                .may_speak(user, company.id)
+                .or((!snapshot.has_bindings() && trusting).then_some(false)),
+            Door::Amqp { user: None } => trusting.then_some(false),
+        };
+        match test {
+            Some(test) => Ok((Arc::clone(company), test)),
+            None => refuse(
+                "outside_binding",
+                "this broker user may not speak for that company; set user-id, and bind the user in its file",
+            ),
+        }
+    }
+}
+
+/// Parses; a panic is ours, not the producer's, and the job is kept until we have mended it.
+fn read(body: &[u8]) -> Result<Job, Vec<Problem>> {
+    let parsed = catch_unwind(AssertUnwindSafe(|| {
+        crash::on_word("intake", std::str::from_utf8(body).ok());
+        parse::parse(body)
+    }));
+    parsed.unwrap_or_else(|_| {
+        metrics::counter!(names::PANICS, "place" => "parse").increment(1);
+        metrics::counter!(names::QUARANTINED, "kind" => "job").increment(1);
+        Err(vec![suspects::panicked()])
+    })
+}
