@@ -12,6 +12,7 @@ mod delivery;
 mod doors;
 mod hostile;
 mod jobs;
+mod lapses;
 mod outages;
 mod people;
 mod plans;
