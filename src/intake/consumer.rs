@@ -159,7 +159,7 @@ impl Generation<'_> {
         // Alone: everything else that was taken is committed and acknowledged.
         if self.batch.is_empty()
             && self.running.is_empty()
-            && let Some(suspect) = self.suspects.next()
+            && let Some(suspect) = self.suspects.begin_next()
         {
             let suspect = Arc::new(suspect);
             self.start(move |acceptor| {

@@ -91,7 +91,7 @@ impl Suspects {
     }
 
     /// The next to be tried. To be asked only when nothing else is under way.
-    pub fn next(&mut self) -> Option<Suspect> {
+    pub fn begin_next(&mut self) -> Option<Suspect> {
         let next = self.waiting.pop_front();
         self.trying = next.is_some();
         next

@@ -12,6 +12,7 @@ mod delivery;
 mod doors;
 mod hostile;
 mod jobs;
+mod lapses;
 mod look_ups;
 mod outages;
 mod people;

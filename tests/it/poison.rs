@@ -19,8 +19,10 @@ const GOOD: usize = 200;
 const MORTAL: &str = "roles.web = false";
 const WEB: &str = "roles.intake = false\nroles.dispatch = false";
 const DEADLY_JOB: &[(&str, &str)] = &[("POSTRIDER_CRASH_ON", "intake:Ivy")];
-const DEADLY_MESSAGE: &[(&str, &str)] = &[("POSTRIDER_CRASH_ON", "compose:Venom")];
-const DEADLY_BOTH: &[(&str, &str)] = &[("POSTRIDER_CRASH_ON", "intake:Ivy,compose:Venom")];
+/// A lease of 4 s: who kills is known after three of them.
+const LEASE: (&str, &str) = ("POSTRIDER__DISPATCH__LEASE_MARGIN_SECS", "2.0");
+const DEADLY_MESSAGE: &[(&str, &str)] = &[LEASE, ("POSTRIDER_CRASH_ON", "compose:Venom")];
+const DEADLY_BOTH: &[(&str, &str)] = &[LEASE, ("POSTRIDER_CRASH_ON", "intake:Ivy,compose:Venom")];
 const PANICKING: &[(&str, &str)] = &[("POSTRIDER_PANIC_ON", "intake:Ivy,compose:Venom")];
 const PATIENCE: Duration = Duration::from_secs(120);
 
