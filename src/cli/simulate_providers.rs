@@ -137,6 +137,7 @@ impl BehaviourArgs {
             webhook_loss_rate: self.webhook_loss_rate,
             raw_bytes_max: self.raw_bytes_max,
             seed: self.seed,
+            ..Behaviour::default()
         }
     }
 }
