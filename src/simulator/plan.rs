@@ -104,11 +104,9 @@ pub(super) fn is_doubtful(taking: Taking) -> bool {
         Taking::Accept(_) | Taking::Ignore => true,
         Taking::Refuse(refusal) => match refusal {
             Refusal::Magnificent | Refusal::Error | Refusal::Unavailable | Refusal::Outage => true,
-            Refusal::Busy
-            | Refusal::Invalid
-            | Refusal::OptedOut
-            | Refusal::Misconfigured
-            | Refusal::Spam => false,
+            Refusal::Busy | Refusal::Invalid | Refusal::OptedOut | Refusal::Misconfigured | Refusal::Spam => {
+                false
+            }
         },
     }
 }

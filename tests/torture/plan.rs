@@ -120,8 +120,14 @@ impl Plan {
             true => dice.between(1, 6),
             false => 0,
         };
-        let mut job =
-            Job { index: 0, lane, person, kind: Kind::Plain, delay_secs: delayed(dice), copies: copies(dice) };
+        let mut job = Job {
+            index: 0,
+            lane,
+            person,
+            kind: Kind::Plain,
+            delay_secs: delayed(dice),
+            copies: copies(dice),
+        };
         let drawn = dice.below(1_000);
         if drawn < shares.group {
             let size = *dice.pick(&[2, 2, 3, 4, 8, 16, 64]);
