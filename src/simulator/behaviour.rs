@@ -19,6 +19,16 @@ pub struct Behaviour {
     pub error_rate: f64,
     /// Calls accepted and never answered.
     pub hang_rate: f64,
+    /// Calls accepted, yet answered 500. A relay cannot: its answer is cut in the middle instead.
+    pub accept_error_rate: f64,
+    /// Calls accepted, then reset without an answer.
+    pub accept_reset_rate: f64,
+    /// Calls read whole, not accepted, and reset.
+    pub reset_rate: f64,
+    /// Calls refused for now: 429, over SMTP 451.
+    pub busy_rate: f64,
+    /// Calls accepted and answered after `slow`.
+    pub slow_rate: f64,
     /// Receipts posted twice.
     pub duplicate_webhook_rate: f64,
     /// Time before each receipt, drawn between the two.
@@ -29,6 +39,11 @@ pub struct Behaviour {
     pub look_up_lag: Duration,
     /// Most that a page of a look-up shows, whatever was asked for.
     pub look_up_page_max: usize,
+    /// Messages whose receipts are posted in the reverse order.
+    pub webhook_reorder_rate: f64,
+    /// Receipts that are posted `webhook_late` later than their time.
+    pub webhook_late_rate: f64,
+    pub webhook_late: Duration,
     /// Most bytes of a call that are kept with its acceptance.
     pub raw_bytes_max: usize,
     pub seed: u64,
@@ -41,11 +56,19 @@ impl Default for Behaviour {
             slow: Duration::from_secs(2),
             error_rate: 0.0,
             hang_rate: 0.0,
+            accept_error_rate: 0.0,
+            accept_reset_rate: 0.0,
+            reset_rate: 0.0,
+            busy_rate: 0.0,
+            slow_rate: 0.0,
             duplicate_webhook_rate: 0.0,
             webhook_delay: (Duration::ZERO, Duration::ZERO),
             webhook_loss_rate: 0.0,
             look_up_lag: Duration::ZERO,
             look_up_page_max: usize::MAX,
+            webhook_reorder_rate: 0.0,
+            webhook_late_rate: 0.0,
+            webhook_late: Duration::from_secs(5),
             raw_bytes_max: 64 * 1024,
             seed: 1,
         }

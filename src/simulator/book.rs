@@ -6,8 +6,9 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
-use super::entry::{Accepted, Call, Correlation, Detail, Line, Provider, Told, Verdict};
+use super::entry::{Accepted, Call, Correlation, Detail, Line, Provider, Receipt, Told, Verdict};
 
 #[derive(Debug, Default)]
 pub(super) struct Book {
@@ -57,6 +58,7 @@ impl Book {
             correlation: correlation.message.clone(),
             attempt: correlation.attempt,
             verdict: Verdict::None,
+            doubtful: false,
             started_at,
         });
         let first = self.called.insert((provider, recipient.to_owned()));
@@ -65,6 +67,11 @@ impl Book {
 
     pub(super) fn settle(&mut self, call: CallNumber, verdict: Verdict) {
         self.calls[call.0].verdict = verdict;
+    }
+
+    /// The call's answer, if it gets one, proves nothing.
+    pub(super) fn doubt(&mut self, call: CallNumber) {
+        self.calls[call.0].doubtful = true;
     }
 
     /// Over SMTP the message, and with it the correlation, comes after the recipient.
@@ -89,6 +96,28 @@ impl Book {
             status.clone_into(&mut self.accepted[place].last_status);
         }
         self.history[place].push(told);
+    }
+
+    /// A webhook about it was answered 2xx.
+    pub(super) fn acknowledge(&mut self, provider_id: &str, told: Uuid) {
+        let Some(&place) = self.by_id.get(provider_id) else { return };
+        for one in self.history[place].iter_mut().filter(|one| one.id == told) {
+            one.acknowledged = true;
+        }
+    }
+
+    /// Every status that was told, oldest acceptance first.
+    pub(super) fn receipts(&self) -> impl Iterator<Item = Receipt> {
+        self.accepted.iter().zip(&self.history).flat_map(|(accepted, history)| {
+            history.iter().filter_map(|told| {
+                let status = told.notice.status()?;
+                Some(Receipt {
+                    provider_id: accepted.provider_id.clone(),
+                    status,
+                    acknowledged: told.acknowledged,
+                })
+            })
+        })
     }
 
     /// Takes back a line of the file after a restart.

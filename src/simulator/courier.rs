@@ -142,20 +142,43 @@ impl House {
     }
 
     async fn tell_all(self: &Arc<Self>, telling: &Telling) {
+        let several = telling.posting != Posting::Early && telling.notices.len() > 1;
+        if several && self.falls(self.behaviour().webhook_reorder_rate) {
+            self.tell_backwards(telling).await;
+            return;
+        }
         for notice in telling.notices {
             if telling.posting != Posting::Early {
-                let delay = self.between(self.behaviour().webhook_delay);
-                if !delay.is_zero() {
-                    tokio::time::sleep(delay).await;
-                }
+                self.wait_before_a_receipt().await;
             }
-            self.tell(telling, *notice).await;
+            let told = self.happened(telling, *notice).await;
+            self.announce(telling, told).await;
         }
     }
 
-    async fn tell(self: &Arc<Self>, telling: &Telling, notice: Notice) {
+    /// Everything happens in its order, and is posted in the reverse one.
+    async fn tell_backwards(self: &Arc<Self>, telling: &Telling) {
+        let mut all = Vec::new();
+        for notice in telling.notices {
+            all.push(self.happened(telling, *notice).await);
+        }
+        for told in all.into_iter().rev() {
+            self.wait_before_a_receipt().await;
+            self.announce(telling, told).await;
+        }
+    }
+
+    async fn wait_before_a_receipt(&self) {
+        let delay = self.between(self.behaviour().webhook_delay);
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    /// Writes a notice down.
+    async fn happened(&self, telling: &Telling, notice: Notice) -> Told {
         let provider_id = telling.accepted.provider_id.clone();
-        let told = Told { id: clock::random_id(), at: clock::wall(), notice };
+        let told = Told { id: clock::random_id(), at: clock::wall(), notice, acknowledged: false };
         if let Some(disk) = &self.disk {
             let line = Line::Told { provider_id: provider_id.clone(), told };
             if let Err(problem) = disk.write(&line).await {
@@ -163,9 +186,17 @@ impl House {
             }
         }
         self.change(|book| book.tell(&provider_id, told));
-        let behaviour = self.behaviour();
+        told
+    }
+
+    /// Posts what happened, or loses it.
+    async fn announce(self: &Arc<Self>, telling: &Telling, told: Told) {
+        let (behaviour, notice) = (self.behaviour(), told.notice);
         if telling.posting == Posting::Lost || self.falls(behaviour.webhook_loss_rate) {
             return;
+        }
+        if telling.posting != Posting::Early && self.falls(behaviour.webhook_late_rate) {
+            tokio::time::sleep(behaviour.webhook_late).await;
         }
         if let Notice::Stopped { typed } = notice {
             let (theirs, ours) = (&telling.accepted.recipient, &telling.accepted.from);
@@ -173,13 +204,13 @@ impl House {
             return;
         }
         let Some(post) = self.receipt(telling, &told) else { return };
-        self.deliver(&post, telling.accepted.provider, notice).await;
+        self.deliver(&post, telling, told).await;
         if telling.posting == Posting::Twice {
-            self.deliver(&post, telling.accepted.provider, notice).await;
+            self.deliver(&post, telling, told).await;
         } else if self.falls(behaviour.duplicate_webhook_rate) {
             // Built again: the same event under a new signature, where the provider signs a nonce.
             let Some(again) = self.receipt(telling, &told) else { return };
-            self.deliver(&again, telling.accepted.provider, notice).await;
+            self.deliver(&again, telling, told).await;
         }
     }
 
@@ -192,25 +223,28 @@ impl House {
         }
     }
 
-    async fn deliver(&self, post: &Post, provider: Provider, notice: Notice) {
+    async fn deliver(&self, post: &Post, telling: &Telling, told: Told) {
         let first = self.courier.post(post).await;
-        match provider {
-            Provider::Mailgun if notice != Notice::Delivered => self.retry_mailgun(post, first).await,
-            Provider::Twilio if first == Answered::Unreached => {
-                self.courier.post(post).await;
-            }
-            Provider::Mailgun | Provider::Twilio | Provider::Smtp => {}
+        let last = match telling.accepted.provider {
+            Provider::Mailgun if told.notice != Notice::Delivered => self.retry_mailgun(post, first).await,
+            Provider::Twilio if first == Answered::Unreached => self.courier.post(post).await,
+            Provider::Mailgun | Provider::Twilio | Provider::Smtp => first,
+        };
+        if matches!(last, Answered::Status(200..=299)) {
+            self.change(|book| book.acknowledge(&telling.accepted.provider_id, told.id));
         }
     }
 
-    async fn retry_mailgun(&self, post: &Post, first: Answered) {
+    /// Gives the last answer.
+    async fn retry_mailgun(&self, post: &Post, first: Answered) -> Answered {
         let mut answered = first;
         for millis in MAILGUN_RETRIES_MILLIS {
             if matches!(answered, Answered::Status(200..=299 | 406)) {
-                return;
+                break;
             }
             tokio::time::sleep(Duration::from_millis(millis)).await;
             answered = self.courier.post(post).await;
         }
+        answered
     }
 }

@@ -62,6 +62,8 @@ pub struct Call {
     pub correlation: Option<String>,
     pub attempt: Option<i16>,
     pub verdict: Verdict,
+    /// Whether its answer, if there is one, proves neither an acceptance nor a refusal.
+    pub doubtful: bool,
     pub started_at: DateTime<Utc>,
 }
 
@@ -139,6 +141,19 @@ pub(super) struct Told {
     pub id: Uuid,
     pub at: DateTime<Utc>,
     pub notice: Notice,
+    /// A webhook about it was answered 2xx; a restart forgets it.
+    #[serde(skip)]
+    pub acknowledged: bool,
+}
+
+/// A status that was told of an acceptance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    pub provider_id: String,
+    /// The provider's word, as in `Accepted::last_status`.
+    pub status: &'static str,
+    /// Whether its webhook was answered 2xx.
+    pub acknowledged: bool,
 }
 
 /// One line of the ledger file.

@@ -120,10 +120,13 @@ impl House {
         let taking = if self.is_out() {
             Taking::Refuse(Refusal::Outage)
         } else if magic == Magic::Ok {
-            self.chance()
+            self.chance(provider)
         } else {
             plan::taking(magic, provider, first)
         };
+        if plan::is_doubtful(taking) {
+            self.book().doubt(call);
+        }
         Verdicted { call, magic, taking, begun_at }
     }
 
@@ -228,15 +231,23 @@ impl House {
         })
     }
 
-    fn chance(&self) -> Taking {
+    /// At most one fault a call, each at its rate.
+    fn chance(&self, provider: Provider) -> Taking {
         let behaviour = self.behaviour.load();
-        if self.falls(behaviour.error_rate) {
-            Taking::Refuse(Refusal::Error)
-        } else if self.falls(behaviour.hang_rate) {
-            Taking::Accept(Answer::Hang)
-        } else {
-            Taking::Accept(Answer::Proper)
-        }
+        // A negative reply to the dot leaves the mail with its sender (RFC 5321 §4.2.5): a relay that took it
+        // and yet says so would make every sender repeat it.
+        let accept_error = if provider == Provider::Smtp { Answer::Cut } else { Answer::ServerError };
+        let faults = [
+            (behaviour.error_rate, Taking::Refuse(Refusal::Error)),
+            (behaviour.hang_rate, Taking::Accept(Answer::Hang)),
+            (behaviour.accept_error_rate, Taking::Accept(accept_error)),
+            (behaviour.accept_reset_rate, Taking::Accept(Answer::Reset)),
+            (behaviour.reset_rate, Taking::Ignore),
+            (behaviour.busy_rate, Taking::Refuse(Refusal::Busy)),
+            (behaviour.slow_rate, Taking::Accept(Answer::Slow)),
+        ];
+        let fault = faults.into_iter().find(|(rate, _)| self.falls(*rate));
+        fault.map_or(Taking::Accept(Answer::Proper), |(_, taking)| taking)
     }
 }
 

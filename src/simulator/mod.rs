@@ -30,6 +30,6 @@ mod twilio;
 mod tests;
 
 pub use behaviour::Behaviour;
-pub use entry::{Accepted, Call, Provider, Verdict};
+pub use entry::{Accepted, Call, Provider, Receipt, Verdict};
 pub use magic::Magic;
 pub use run::{Simulator, SimulatorConfig};

@@ -97,6 +97,20 @@ pub(super) fn taking(magic: Magic, provider: Provider, first: bool) -> Taking {
     }
 }
 
+/// Whether what the caller is answered, if it is, proves neither an acceptance nor a refusal.
+pub(super) fn is_doubtful(taking: Taking) -> bool {
+    match taking {
+        Taking::Accept(Answer::Proper) => false,
+        Taking::Accept(_) | Taking::Ignore => true,
+        Taking::Refuse(refusal) => match refusal {
+            Refusal::Magnificent | Refusal::Error | Refusal::Unavailable | Refusal::Outage => true,
+            Refusal::Busy | Refusal::Invalid | Refusal::OptedOut | Refusal::Misconfigured | Refusal::Spam => {
+                false
+            }
+        },
+    }
+}
+
 pub(super) fn posting(magic: Magic) -> Posting {
     let special =
         [(Magic::Twice, Posting::Twice), (Magic::Early, Posting::Early), (Magic::LostReceipt, Posting::Lost)];

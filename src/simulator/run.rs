@@ -16,7 +16,7 @@ use super::{
     connection,
     courier::Courier,
     disk::Disk,
-    entry::{Accepted, Call},
+    entry::{Accepted, Call, Receipt},
     house::{Fixed, Held, House, Life, WebhookUrls},
     magic::Magic,
     routes, smtp,
@@ -109,6 +109,12 @@ impl Simulator {
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.house.book().calls().to_vec()
+    }
+
+    /// Every status told of an acceptance so far.
+    #[must_use]
+    pub fn receipts(&self) -> Vec<Receipt> {
+        self.house.book().receipts().collect()
     }
 
     /// Looks at what is accepted after every change; false when the deadline came first. `what` runs

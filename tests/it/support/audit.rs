@@ -6,7 +6,7 @@
 use super::{Bed, wait};
 
 /// What must never be, and the query that finds it.
-const BREACHES: &[(&str, &str)] = &[
+pub const BREACHES: &[(&str, &str)] = &[
     (
         "waits and is neither due, nor leased, nor paused",
         "select m.id from message m where m.state = 0 and m.paused_at is null

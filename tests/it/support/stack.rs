@@ -6,7 +6,7 @@ use std::{path::PathBuf, process::Command};
 
 /// A running stack; its end takes everything with it.
 pub struct Stack {
-    folder: PathBuf,
+    pub folder: PathBuf,
     pub database_url: String,
     pub amqp_url: String,
 }

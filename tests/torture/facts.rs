@@ -1,0 +1,166 @@
+//! The facts of a run, as plain values: what was published, what the ledger says, what the providers have.
+//!
+//! PURE: made by `collect` from the three books, judged by `audit`, which asks nobody else. Messages are
+//! first messages of their requests: id and request are the same.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+/// Everything that is judged.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    pub jobs: Vec<JobFact>,
+    pub messages: Vec<MessageFact>,
+    /// Keys of jobs that were refused, and keys still in a queue with that queue's name.
+    pub rejected: Vec<String>,
+    pub queued: Vec<(String, String)>,
+    pub acceptances: Vec<Acceptance>,
+    pub calls: Vec<CallFact>,
+    pub receipts: Vec<ReceiptFact>,
+    pub moves: Vec<Move>,
+    pub acts: Vec<Act>,
+    /// What is wrong between the ledger's tables, and with which message.
+    pub breaches: Vec<(String, Uuid)>,
+    pub leases: usize,
+    pub due: Vec<Uuid>,
+    /// Of a message: two, where the companies let it be sent again once.
+    pub sends_max: usize,
+    pub slots: u64,
+    pub worker_losses: u64,
+    /// Deaths that nobody caused, panics, and ends that were not in order.
+    pub complaints: Vec<String>,
+}
+
+/// What became of the publishing of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Never,
+    /// Published, and the broker's word never came.
+    Unknown,
+    Confirmed,
+}
+
+/// What must become of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// To be rejected.
+    Rejection,
+    /// To be kept, and never sent.
+    Silence,
+    /// To be sent, unless another job for the same person is.
+    Ask,
+}
+
+#[derive(Debug, Clone)]
+pub struct JobFact {
+    pub key: String,
+    pub person: u32,
+    pub fate: Fate,
+    pub due: Due,
+    pub provider: &'static str,
+    pub address: String,
+    /// What keys a block of the person's address.
+    pub block: Uuid,
+}
+
+/// A message's stored state, as numbers: see `postrider::lifecycle::State`.
+pub mod state {
+    pub const WAITING: i16 = 0;
+    pub const SENDING: i16 = 1;
+    pub const UNKNOWN: i16 = 2;
+    pub const SENT: i16 = 3;
+    pub const DELIVERED: i16 = 4;
+    pub const CONCLUDED: i16 = 5;
+    pub const FAILED: i16 = 6;
+    pub const SUPPRESSED: i16 = 7;
+    pub const CANCELED: i16 = 8;
+}
+
+#[derive(Debug, Clone)]
+pub struct MessageFact {
+    pub id: Uuid,
+    pub key: String,
+    pub state: i16,
+    pub reason: Option<String>,
+    pub reached: bool,
+    pub attempts: Vec<AttemptFact>,
+}
+
+#[derive(Debug, Clone)]
+pub struct AttemptFact {
+    pub number: i16,
+    pub begun_at: DateTime<Utc>,
+    /// 0 accepted, 1 refused, 2 unknown.
+    pub outcome: Option<i16>,
+    pub code: Option<String>,
+}
+
+/// One message that a provider has.
+#[derive(Debug, Clone)]
+pub struct Acceptance {
+    pub message: Option<Uuid>,
+    pub attempt: Option<i16>,
+    pub provider: &'static str,
+    pub recipient: String,
+    pub accepted_at: DateTime<Utc>,
+    /// Statuses told afterwards, and whether a worker promised to have each.
+    pub told: Vec<(&'static str, bool)>,
+}
+
+/// One call that came to a provider.
+#[derive(Debug, Clone)]
+pub struct CallFact {
+    pub message: Uuid,
+    pub attempt: i16,
+    /// Its answer proved nothing.
+    pub doubtful: bool,
+}
+
+/// A receipt that the ledger took.
+#[derive(Debug, Clone)]
+pub struct ReceiptFact {
+    pub message: Uuid,
+    pub kind: String,
+}
+
+/// One change of a message's state.
+#[derive(Debug, Clone)]
+pub struct Move {
+    pub message: Uuid,
+    pub was: i16,
+    pub state: i16,
+    pub epoch_was: i32,
+    pub epoch: i32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wish {
+    Cancel,
+    Pause,
+    Block,
+    Stop,
+    Unsubscribe,
+}
+
+impl Wish {
+    pub fn word(self) -> &'static str {
+        match self {
+            Wish::Cancel => "cancel",
+            Wish::Pause => "pause",
+            Wish::Block => "block",
+            Wish::Stop => "stop",
+            Wish::Unsubscribe => "unsubscribe",
+        }
+    }
+}
+
+/// What a person did: no attempt that it forbids may begin between the two times.
+#[derive(Debug, Clone)]
+pub struct Act {
+    pub wish: Wish,
+    pub message: Option<Uuid>,
+    pub block: Option<Uuid>,
+    /// The database's time after the act's commit; absent where nobody knows whether it happened.
+    pub from: Option<DateTime<Utc>>,
+    pub until: Option<DateTime<Utc>>,
+}

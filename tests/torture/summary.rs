@@ -1,0 +1,123 @@
+//! The numbers of a run, counted from its facts: ends, unknowns and what became of them, by provider.
+//!
+//! PURE. Nothing is judged here; `audit` judges, `report` shows.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::facts::{Facts, Fate, JobFact, MessageFact, state};
+
+const UNKNOWN: i16 = 2;
+
+/// Counts by provider, and in all.
+pub type ByProvider = BTreeMap<&'static str, u64>;
+
+/// Named rows of counts, in the order of showing.
+#[derive(Debug, Default, Serialize)]
+pub struct Table(pub BTreeMap<String, ByProvider>);
+
+impl Table {
+    fn add(&mut self, row: &str, provider: &'static str) {
+        *self.0.entry(row.to_owned()).or_default().entry(provider).or_default() += 1;
+    }
+}
+
+/// How many keys ended where.
+#[derive(Debug, Default, Serialize)]
+pub struct Keys {
+    pub published: u64,
+    pub confirmed: u64,
+    pub unconfirmed: u64,
+    /// Of the unconfirmed, those that arrived all the same.
+    pub unconfirmed_arrived: u64,
+    pub requests: u64,
+    pub rejected: u64,
+    pub left_in_queues: u64,
+}
+
+/// All numbers.
+#[derive(Debug, Default, Serialize)]
+pub struct Summary {
+    pub keys: Keys,
+    /// Requests by end and reason.
+    pub ends: Table,
+    /// Attempts whose outcome was never known, by code.
+    pub unknown_codes: Table,
+    /// Messages that were unknown for a while, by how that ended.
+    pub unknown_ends: Table,
+    pub accepted: ByProvider,
+    pub acts: BTreeMap<&'static str, u64>,
+}
+
+impl Summary {
+    pub fn of(facts: &Facts) -> Summary {
+        let jobs: HashMap<&str, &JobFact> = facts.jobs.iter().map(|job| (job.key.as_str(), job)).collect();
+        let mut summary = Summary { keys: keys(facts), ..Summary::default() };
+        let accepted: HashSet<Uuid> = facts.acceptances.iter().filter_map(|one| one.message).collect();
+        for one in &facts.acceptances {
+            *summary.accepted.entry(one.provider).or_default() += 1;
+        }
+        for act in facts.acts.iter().filter(|act| act.from.is_some()) {
+            *summary.acts.entry(act.wish.word()).or_default() += 1;
+        }
+        let was_unknown = left_unknown(facts);
+        for message in &facts.messages {
+            let provider = jobs.get(message.key.as_str()).map_or("", |job| job.provider);
+            summary.ends.add(&end(message), provider);
+            for attempt in message.attempts.iter().filter(|attempt| attempt.outcome == Some(UNKNOWN)) {
+                summary.unknown_codes.add(attempt.code.as_deref().unwrap_or("without a code"), provider);
+            }
+            let Some(left) = was_unknown.get(&message.id) else { continue };
+            let truth = if accepted.contains(&message.id) { "it was there" } else { "it was not there" };
+            let row = match (*left, message.state) {
+                (state::CONCLUDED, state::CONCLUDED) => format!("window ended; {truth}"),
+                (state::CONCLUDED, _) => "window ended, proof came later".to_owned(),
+                _ => "proof in time".to_owned(),
+            };
+            summary.unknown_ends.add(&row, provider);
+        }
+        summary
+    }
+}
+
+/// The state into which each message left the unknown, the last time.
+fn left_unknown(facts: &Facts) -> HashMap<Uuid, i16> {
+    facts.moves.iter().filter(|step| step.was == UNKNOWN).map(|step| (step.message, step.state)).collect()
+}
+
+fn keys(facts: &Facts) -> Keys {
+    let requests: HashSet<&str> = facts.messages.iter().map(|message| message.key.as_str()).collect();
+    let rejected: HashSet<&str> = facts.rejected.iter().map(String::as_str).collect();
+    let count = |fate| facts.jobs.iter().filter(|job| job.fate == fate).count() as u64;
+    let arrived = |job: &&JobFact| {
+        job.fate == Fate::Unknown
+            && (requests.contains(job.key.as_str()) || rejected.contains(job.key.as_str()))
+    };
+    Keys {
+        published: facts.jobs.iter().filter(|job| job.fate != Fate::Never).count() as u64,
+        confirmed: count(Fate::Confirmed),
+        unconfirmed: count(Fate::Unknown),
+        unconfirmed_arrived: facts.jobs.iter().filter(arrived).count() as u64,
+        requests: requests.len() as u64,
+        rejected: rejected.len() as u64,
+        left_in_queues: facts.queued.len() as u64,
+    }
+}
+
+fn end(message: &MessageFact) -> String {
+    let word = match message.state {
+        state::WAITING | state::SENDING | state::UNKNOWN => "queued",
+        state::SENT => "sent",
+        state::DELIVERED => "delivered",
+        state::CONCLUDED | state::FAILED => "failed",
+        state::SUPPRESSED => "suppressed",
+        state::CANCELED => "canceled",
+        _ => "in no state that is known",
+    };
+    match message.reason.as_deref().filter(|_| !matches!(message.state, state::SENT | state::DELIVERED)) {
+        Some(reason) => format!("{word}: {reason}"),
+        None => word.to_owned(),
+    }
+}

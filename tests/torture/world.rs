@@ -1,0 +1,234 @@
+//! What a run stands on: its own Postgres and RabbitMQ, simulated providers as judges, a fleet of worker
+//! processes, and the ways between them that faults are done to.
+//!
+//! The simulators run in this process and never die: what they accepted is what was sent. `guard` ends
+//! everything else whatever happens to this process.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration, time::Instant};
+
+use anyhow::Context;
+use postrider::{
+    clock,
+    company::Policy,
+    config::Config,
+    message::{CompanyId, Medium},
+    simulator::{Behaviour, SimulatorConfig},
+};
+
+use crate::{
+    answers::Answers,
+    arguments::Arguments,
+    balancer::Balancer,
+    fleet::{Fleet, Recipe},
+    guard::{self, Guard},
+    plan::{Lane, Plan},
+    support::{Bed, company, stack::Stack, wait::let_pass},
+};
+
+/// Fewer call slots than usual: what is in flight at a kill is what nobody knows afterwards.
+const CONCURRENCY: u32 = 24;
+/// A lease in `Bed::overrides`: the longest call and the margin.
+pub const LEASE: Duration = Duration::from_secs(6);
+
+/// Beside `Bed::overrides`.
+const SETTINGS: &str = r#"
+amqp.prefetch = 300
+amqp.batch_max = 150
+log.level = "warn"
+log.format = "text"
+"#;
+
+/// Every change of a message, in the order in which they were made.
+const HISTORY: &str = r#"
+create table torture_move (
+    number bigint primary key generated always as identity,
+    message uuid not null,
+    was smallint not null,
+    state smallint not null,
+    epoch_was int not null,
+    epoch int not null
+);
+create function torture_note() returns trigger language plpgsql as $$
+begin
+    insert into torture_move (message, was, state, epoch_was, epoch)
+    values (new.id, old.state, new.state, old.epoch, new.epoch);
+    return null;
+end $$;
+create trigger torture_note after update on message for each row
+when (old.state is distinct from new.state or new.epoch < old.epoch) execute function torture_note();
+"#;
+
+/// A run's world.
+pub struct World {
+    pub arguments: Arguments,
+    pub plan: Plan,
+    pub bed: Bed,
+    pub stack: Arc<Stack>,
+    pub config: Config,
+    pub fleet: Arc<Fleet>,
+    pub answers: Answers,
+    pub companies: BTreeMap<Lane, CompanyId>,
+    pub http: reqwest::Client,
+    pub folder: PathBuf,
+    pub started: Instant,
+    _balancer: Balancer,
+    // Last: it ends what the others have left.
+    _guard: Guard,
+}
+
+impl World {
+    pub async fn build(arguments: Arguments, seed: u64) -> anyhow::Result<Arc<World>> {
+        let stack = tokio::task::spawn_blocking(|| Stack::start("torture")).await?;
+        let folder = std::env::temp_dir().join(format!("postrider-torture-{}", std::process::id()));
+        let guard = Guard::start(&folder, &stack.folder).context("start the guard")?;
+        let simulator = SimulatorConfig { behaviour: unhurried(seed), ..SimulatorConfig::default() };
+        let bed = Bed::on(&stack.database_url, &stack.amqp_url, simulator).await;
+        sqlx::raw_sql(HISTORY).execute(&bed.pool).await.context("prepare the history")?;
+        bed.simulator.set_webhook_urls(
+            Some(format!("http://127.0.0.1:{}/webhooks/mailgun/mail-mailgun/events", bed.public_port)),
+            Some(format!("http://127.0.0.1:{}/webhooks/twilio/text-twilio/inbound", bed.public_port)),
+        );
+        let mut companies = BTreeMap::new();
+        for lane in Lane::ALL {
+            let policy = policy(&bed, lane);
+            companies.insert(lane, bed.apply(&policy, &[company::paul()]).await);
+        }
+        let plan = Plan::new(seed, arguments.requests, arguments.publishers, arguments.emphasis);
+        for (phone, word) in plan.magic_phones() {
+            bed.simulator.set_magic(&phone, word);
+        }
+        let database: url::Url = stack.database_url.parse()?;
+        let port = database.port().context("the stack's Postgres has a port")?;
+        let answers = Answers::start(SocketAddr::from(([127, 0, 0, 1], port))).await?;
+        let recipe = recipe(&arguments, &bed, &answers, folder.clone(), seed)?;
+        let fleet = Fleet::start(recipe, arguments.workers);
+        let public = SocketAddr::from(([127, 0, 0, 1], bed.public_port));
+        let balancer = Balancer::start(public, Arc::clone(&fleet)).await.context("start the balancer")?;
+        Ok(Arc::new(World {
+            config: bed.config(""),
+            http: reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?,
+            arguments,
+            plan,
+            bed,
+            stack: Arc::new(stack),
+            fleet,
+            answers,
+            companies,
+            folder,
+            started: clock::monotonic(),
+            _balancer: balancer,
+            _guard: guard,
+        }))
+    }
+
+    pub fn company(&self, lane: Lane) -> CompanyId {
+        self.companies[&lane]
+    }
+
+    /// The key under which a person's address is blocked.
+    pub fn block_key(&self, lane: Lane, person: u32) -> uuid::Uuid {
+        let address = self.plan.address(lane, person);
+        self.bed.keys.identity.address(self.company(lane), medium(lane), &address)
+    }
+
+    /// Runs a command of the private stack.
+    pub async fn tell(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let stack = Arc::clone(&self.stack);
+        let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
+        let told = tokio::task::spawn_blocking(move || {
+            stack.tell(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        });
+        told.await.context("the stack's script failed")
+    }
+
+    /// Keeps the workers' logs after the end.
+    pub fn keep_logs(&self) {
+        drop(guard::keep(&self.folder, true));
+    }
+
+    /// How many messages the providers have accepted.
+    pub async fn accepted_count(&self) -> usize {
+        let count = std::sync::atomic::AtomicUsize::new(0);
+        let look = |accepted: &[postrider::simulator::Accepted]| {
+            count.store(accepted.len(), std::sync::atomic::Ordering::Relaxed);
+            true
+        };
+        self.bed.simulator.wait_until(look, Duration::from_secs(5)).await;
+        count.into_inner()
+    }
+
+    /// Asks the database until it answers; it may be away for a while.
+    pub async fn ask<T>(&self, query: &'static str) -> T
+    where
+        T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
+    {
+        loop {
+            if let Ok(row) = sqlx::query_as(query).fetch_one(&self.bed.pool).await {
+                return row;
+            }
+            let_pass(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+pub fn medium(lane: Lane) -> Medium {
+    match lane {
+        Lane::Text => Medium::Sms,
+        Lane::Mail | Lane::Relay => Medium::Email,
+    }
+}
+
+/// Providers on a good day.
+pub fn unhurried(seed: u64) -> Behaviour {
+    let millis = Duration::from_millis;
+    Behaviour {
+        latency: (millis(1), millis(30)),
+        slow: millis(1_200),
+        webhook_delay: (millis(2), millis(60)),
+        webhook_late: Duration::from_secs(5),
+        raw_bytes_max: 0,
+        seed,
+        ..Behaviour::default()
+    }
+}
+
+fn policy(bed: &Bed, lane: Lane) -> Policy {
+    let (slug, providers) = (lane.slug(), bed.providers());
+    let mut account = match lane {
+        Lane::Mail => company::mailgun(slug, providers.http),
+        Lane::Text => company::twilio(slug, providers.http),
+        Lane::Relay => company::smtp(slug, providers.smtp),
+    };
+    account.concurrency = CONCURRENCY;
+    Policy {
+        accounts: vec![account],
+        medium_preference: vec![medium(lane)],
+        ..company::standard(slug, providers)
+    }
+}
+
+fn recipe(
+    arguments: &Arguments,
+    bed: &Bed,
+    answers: &Answers,
+    folder: PathBuf,
+    seed: u64,
+) -> anyhow::Result<Recipe> {
+    let config = folder.join("postrider.toml");
+    std::fs::write(&config, format!("{}\n{SETTINGS}", bed.overrides())).context("write the configuration")?;
+    let mut database: url::Url = bed.database_url.parse()?;
+    let _ = database.set_port(Some(answers.address.port()));
+    let secrets = [
+        ("POSTRIDER_SIMULATED_TWILIO", crate::support::webhook::TWILIO_KEY),
+        ("POSTRIDER_SIMULATED_MAILGUN", "simulated-mailgun-api-key"),
+        ("POSTRIDER_SIMULATED_SIGNING", crate::support::webhook::MAILGUN_KEY),
+    ];
+    let mut environment: Vec<(String, String)> =
+        secrets.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    environment.push(("DATABASE_URL".to_owned(), database.to_string()));
+    environment.push(("AMQP_URL".to_owned(), bed.amqp_url.clone()));
+    environment.push(("RUST_BACKTRACE".to_owned(), "0".to_owned()));
+    let built = PathBuf::from(env!("CARGO_BIN_EXE_postrider"));
+    let binary = arguments.worker.clone().unwrap_or(built);
+    Ok(Recipe { binary, config, folder, environment, seed })
+}
