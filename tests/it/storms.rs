@@ -28,8 +28,9 @@ async fn publish(bed: &Bed, from: usize, to: usize) {
 
 /// A consumer that takes everything, and whose connection ends then, so many times.
 async fn taken_and_dropped(bed: &Bed, jobs: usize, times: usize) {
+    let look = bed.look().await;
     for _ in 0..times {
-        wait::until("everything is back", || async { bed.ready("requests").await == jobs as u32 }).await;
+        wait::until("everything is back", || async { look.ready("requests").await == jobs as u32 }).await;
         let connection =
             lapin::Connection::connect(&bed.amqp_url, Default::default()).await.expect("connected");
         let channel = connection.create_channel().await.expect("opened");
@@ -107,18 +108,19 @@ async fn a_fleet_that_loses_its_connections_again_and_again_parks_nothing_and_se
     url.set_ip_host(line.addr.ip()).expect("a host can be set");
     url.set_port(Some(line.addr.port())).expect("a port can be set");
     let first = bed.worker_with(&format!("amqp.url = \"{url}\"")).await;
-    // After a lost connection each waits a while; a fleet of four has mostly somebody to be cut off.
+    // After a lost connection each waits a while; a fleet of six has mostly somebody to be cut off.
     let more = format!("amqp.url = \"{url}\"\nroles.web = false\nroles.dispatch = false");
-    let others = futures_util::future::join_all((0..3).map(|_| bed.worker_with(&more))).await;
+    let others = futures_util::future::join_all((0..5).map(|_| bed.worker_with(&more))).await;
     bed.consuming().await;
-    let (cuts, jobs) = (15, 12);
+    let (cuts, jobs, look, producer) = (15, 12, bed.look().await, bed.producer().await);
     for cut in 0..cuts {
-        publish(&bed, cut * jobs, (cut + 1) * jobs).await;
-        wait::until("some are taken", || async { bed.ready("requests").await < jobs as u32 }).await;
+        let published: Vec<_> = (cut * jobs..(cut + 1) * jobs).map(job).collect();
+        producer.publish_all("requests.blanca", &published).await.expect("published");
+        wait::until("some are taken", || async { look.ready("requests").await < jobs as u32 }).await;
         line.set_cut(true);
-        wait::until("nobody consumes", || async { bed.consumers().await == 0 }).await;
+        wait::until("nobody consumes", || async { look.consumers().await == 0 }).await;
         line.set_cut(false);
-        wait::until("somebody consumes", || async { bed.consumers().await > 0 }).await;
+        wait::until("somebody consumes", || async { look.consumers().await > 0 }).await;
     }
     bed.all_are(cuts * jobs, "delivered").await;
     each_once(&bed, cuts * jobs);

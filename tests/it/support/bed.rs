@@ -25,7 +25,7 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::{
-    broker::Producer,
+    broker::{Look, Producer},
     company::{self, Providers},
     wait,
 };
@@ -247,27 +247,13 @@ impl Bed {
         .await;
     }
 
-    /// Messages that wait in one of this world's queues (`requests`, `parked`).
+    /// Messages that wait in one of this world's queues (`requests`, `parked`); to ask often, keep a `Look`.
     pub async fn ready(&self, queue: &str) -> u32 {
-        self.queue(queue).await.0
+        self.look().await.ready(queue).await
     }
 
-    /// Who consumes the requests.
-    pub async fn consumers(&self) -> u32 {
-        self.queue("requests").await.1
-    }
-
-    async fn queue(&self, queue: &str) -> (u32, u32) {
-        let connection = lapin::Connection::connect(&self.amqp_url, lapin::ConnectionProperties::default());
-        let connection = connection.await.expect("the broker answers");
-        let channel = connection.create_channel().await.expect("a channel");
-        let passive = lapin::options::QueueDeclareOptions { passive: true, ..Default::default() };
-        let queue = format!("{}.{queue}", self.amqp_name);
-        let found = channel.queue_declare(queue.into(), passive, Default::default()).await;
-        let found = found.expect("the queue is there");
-        let counts = (found.message_count(), found.consumer_count());
-        drop(connection.close(200, "looked".into()).await);
-        counts
+    pub async fn look(&self) -> Look {
+        Look::at(&self.amqp_url, &self.amqp_name).await
     }
 
     /// All requests, oldest first.

@@ -1,10 +1,10 @@
 //! A producer as users write one: persistent, mandatory, confirmed one by one.
 //!
-//! `publish_all` confirms together, for the tests that publish thousands.
+//! `publish_all` confirms together, for the tests that publish thousands. `Look` only looks at queues.
 
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties,
-    options::{BasicPublishOptions, ConfirmSelectOptions},
+    options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions},
 };
 
 /// A publishing channel of its own connection.
@@ -79,5 +79,40 @@ impl Producer {
             .await
             .expect("the job is written");
         matches!(confirm.await.expect("the broker confirms"), Confirmation::Ack(None))
+    }
+}
+
+/// A connection that looks at one world's queues.
+pub struct Look {
+    // Held so that the channel lives.
+    _connection: Connection,
+    channel: Channel,
+    name: String,
+}
+
+impl Look {
+    pub async fn at(url: &str, name: &str) -> Look {
+        let connection =
+            Connection::connect(url, ConnectionProperties::default()).await.expect("the broker answers");
+        let channel = connection.create_channel().await.expect("a channel");
+        Look { _connection: connection, channel, name: name.to_owned() }
+    }
+
+    /// Messages that wait in a queue (`requests`, `parked`).
+    pub async fn ready(&self, queue: &str) -> u32 {
+        self.counts(queue).await.0
+    }
+
+    /// Who consumes the requests.
+    pub async fn consumers(&self) -> u32 {
+        self.counts("requests").await.1
+    }
+
+    async fn counts(&self, queue: &str) -> (u32, u32) {
+        let passive = QueueDeclareOptions { passive: true, ..Default::default() };
+        let queue = format!("{}.{queue}", self.name);
+        let found = self.channel.queue_declare(queue.into(), passive, Default::default()).await;
+        let found = found.expect("the queue is there");
+        (found.message_count(), found.consumer_count())
     }
 }
