@@ -21,4 +21,5 @@ mod seeds;
 mod sending;
 mod states;
 mod suppression;
+mod torture_audit;
 mod traps;

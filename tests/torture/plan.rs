@@ -200,7 +200,7 @@ impl Plan {
             "ext_interaction_id": self.key(job.index),
         });
         // Some name the person in two ways, so that reservations overlap and are not the same.
-        if job.index % 2 == 0 {
+        if job.index.is_multiple_of(2) {
             body["customer"]["custom_id"] = json!(format!("person-{}", job.person));
         }
         if job.delay_secs > 0 {
