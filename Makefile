@@ -3,7 +3,7 @@
 # DATABASE_URL and AMQP_URL, when set, are used instead of a private Postgres or RabbitMQ.
 
 .DEFAULT_GOAL := help
-.PHONY: help check-toolchain build test demo fmt lint sqlx sqlx-check deny clean-dev
+.PHONY: help check-toolchain build test torture torture-mutants demo fmt lint sqlx sqlx-check deny clean-dev
 # One build at a time: cargo uses all cores by itself, and two would wait for one another's lock.
 .NOTPARALLEL:
 
@@ -33,6 +33,16 @@ build: check-toolchain ## compile the command and all tests
 test: check-toolchain ## every test, against a private Postgres and RabbitMQ
 	@echo 'testing; $(FIRST_BUILD)'
 	@$(STACK) run cargo test --locked
+
+# More after `make torture TORTURE='--seed 7 --requests 20000'`; `-- --help` names everything.
+TORTURE ?= --requests 100000 --kills 200 --each 5
+
+torture: check-toolchain ## everything fails at once, for some 10 to 30 minutes; then every job must be accounted for
+	@echo 'torturing; $(FIRST_BUILD)'
+	cargo test --locked --test torture -- $(TORTURE)
+
+torture-mutants: check-toolchain ## take the guards out one by one: the torture must notice
+	@$(STACK) run deploy/dev/mutants
 
 demo: check-toolchain ## Postrider at work with simulated providers, in the terminal
 	@echo 'starting the demo; $(FIRST_BUILD)'

@@ -26,4 +26,5 @@ mod sending;
 mod states;
 mod storms;
 mod suppression;
+mod torture_audit;
 mod traps;

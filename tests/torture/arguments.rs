@@ -91,6 +91,9 @@ impl Arguments {
         if self.resend_if_absent {
             command.push_str(" --resend-if-absent");
         }
+        if let Some(worker) = &self.worker {
+            command.push_str(&format!(" --worker {}", worker.display()));
+        }
         if let Some(emphasis) = self.emphasis.and_then(|emphasis| emphasis.to_possible_value()) {
             command.push_str(&format!(" --emphasis {}", emphasis.get_name()));
         }

@@ -35,6 +35,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use arguments::Arguments;
 
+/// Something does not add up; told apart from a run that could not be made.
+const NOT_SOUND: u8 = 1;
+const NOT_RUN: u8 = 2;
 const INTERRUPTED: u8 = 130;
 const LAST_TASKS_WITHIN: Duration = Duration::from_secs(20);
 
@@ -54,7 +57,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("torture: the runtime could not be started: {error}");
-            return ExitCode::FAILURE;
+            return ExitCode::from(NOT_RUN);
         }
     };
     let code = runtime.block_on(until_told(arguments, seed));
@@ -68,20 +71,20 @@ async fn until_told(arguments: Arguments, seed: u64) -> ExitCode {
         Ok(terminate) => terminate,
         Err(error) => {
             eprintln!("torture: SIGTERM cannot be heard: {error}");
-            return ExitCode::FAILURE;
+            return ExitCode::from(NOT_RUN);
         }
     };
     tokio::select! {
         done = tokio::spawn(run::run(arguments, seed)) => match done {
             Ok(Ok(true)) => ExitCode::SUCCESS,
-            Ok(Ok(false)) => ExitCode::FAILURE,
+            Ok(Ok(false)) => ExitCode::from(NOT_SOUND),
             Ok(Err(error)) => {
                 eprintln!("torture: {error:#}");
-                ExitCode::FAILURE
+                ExitCode::from(NOT_RUN)
             }
             Err(error) => {
                 eprintln!("torture: {error}");
-                ExitCode::FAILURE
+                ExitCode::from(NOT_RUN)
             }
         },
         _ = tokio::signal::ctrl_c() => ExitCode::from(INTERRUPTED),

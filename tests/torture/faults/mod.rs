@@ -88,6 +88,11 @@ impl Turns {
         Turns { kinds: kinds.to_vec(), owed, dice }
     }
 
+    /// Whether no turn is owed any more.
+    pub fn is_free(&self) -> bool {
+        self.owed.is_empty()
+    }
+
     pub fn next(&mut self) -> &'static str {
         self.owed.pop().unwrap_or_else(|| *self.dice.pick(&self.kinds))
     }

@@ -46,7 +46,9 @@ pub async fn run(world: Arc<World>, tally: Arc<Tally>, calm: watch::Receiver<boo
     while !is_over(&calm) {
         let fault = turns.next();
         tally.during(fault, strike(&world, fault, &mut dice)).await?;
-        let_pass(dice.millis(400, 1_500)).await;
+        // When every kind had its turns, the load is what is waited for.
+        let (least, most) = if turns.is_free() { (4_000, 10_000) } else { (800, 2_500) };
+        let_pass(dice.millis(least, most)).await;
     }
     Ok(())
 }
