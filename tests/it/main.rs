@@ -10,6 +10,8 @@ mod broker;
 mod conformance;
 mod delivery;
 mod doors;
+mod faults_broker;
+mod faults_process;
 mod hostile;
 mod jobs;
 mod outages;

@@ -12,7 +12,7 @@ use super::Bed;
 
 /// `postrider run` with a test's configuration; killed when dropped.
 pub struct Process {
-    child: Child,
+    pub(super) child: Child,
     pub log: PathBuf,
     // Holds the configuration file.
     folder: PathBuf,
@@ -20,6 +20,11 @@ pub struct Process {
 
 impl Process {
     pub fn start(bed: &Bed, more: &str) -> Process {
+        Process::start_with(bed, more, |_| {})
+    }
+
+    /// The same, with an environment or outputs of its own.
+    pub fn start_with(bed: &Bed, more: &str, change: impl FnOnce(&mut Command)) -> Process {
         let folder = std::env::temp_dir().join(format!(
             "{}-{}",
             bed.amqp_name,
@@ -27,19 +32,21 @@ impl Process {
         ));
         std::fs::create_dir_all(&folder).expect("a folder for the configuration");
         let (file, log) = (folder.join("postrider.toml"), folder.join("log"));
-        // Tables may not be opened twice in one file, dotted keys may: `more` uses dotted keys.
-        std::fs::write(&file, format!("{}\n{more}", bed.overrides())).expect("the configuration is written");
+        let mut settings = table(&bed.overrides());
+        merge(&mut settings, table(more));
+        std::fs::write(&file, settings.to_string()).expect("the configuration is written");
         let output = File::create(&log).expect("the log is created");
-        let child = Command::new(env!("CARGO_BIN_EXE_postrider"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_postrider"));
+        command
             .args(["--config", file.to_str().expect("a plain path"), "run"])
             .env_remove("DATABASE_URL")
             .env_remove("AMQP_URL")
             .env_remove("POSTRIDER_SECRET")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(output)
-            .spawn()
-            .expect("the worker starts");
+            .stderr(output);
+        change(&mut command);
+        let child = command.spawn().expect("the worker starts");
         Process { child, log, folder }
     }
 
@@ -59,6 +66,20 @@ impl Process {
 
     pub fn printed(&self) -> String {
         std::fs::read_to_string(&self.log).expect("the log is readable")
+    }
+}
+
+fn table(text: &str) -> toml::Table {
+    text.parse().expect("settings are TOML")
+}
+
+/// As layers of configuration do: what comes later counts.
+fn merge(into: &mut toml::Table, from: toml::Table) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(toml::Value::Table(inner)), toml::Value::Table(value)) => merge(inner, value),
+            (_, value) => drop(into.insert(key, value)),
+        }
     }
 }
 
