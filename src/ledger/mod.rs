@@ -10,6 +10,7 @@
 pub mod accept;
 pub mod begin;
 pub mod blocks;
+mod bounded;
 pub mod claim;
 pub mod companies;
 pub mod conclude;
@@ -26,22 +27,32 @@ use std::{future::Future, time::Duration};
 
 use sqlx::PgPool;
 
+use bounded::Bounded;
 pub use error::LedgerError;
 
 /// How often a statement that lost a race with another is tried in all.
 const TRIES_MAX: u32 = 6;
 
+/// Longer than any statement of a person's command may take.
+const WITHIN_MAX: Duration = Duration::from_secs(180);
+
 /// A handle to the ledger over one pool; intake, dispatch and web have one each, so that none starves
 /// another.
 #[derive(Clone, Debug)]
 pub struct Ledger {
-    pool: PgPool,
+    pool: Bounded,
 }
 
 impl Ledger {
     #[must_use]
     pub fn new(pool: PgPool) -> Ledger {
-        Ledger { pool }
+        Ledger::bounded(pool, WITHIN_MAX)
+    }
+
+    /// A ledger that waits for no statement longer than this, whatever has become of its connection.
+    #[must_use]
+    pub fn bounded(pool: PgPool, within: Duration) -> Ledger {
+        Ledger { pool: Bounded::new(pool, within) }
     }
 
     /// Whether the database answers; for readiness and for intake's return after an outage.
@@ -59,7 +70,7 @@ impl Ledger {
 
     /// Applies the migrations that are missing.
     pub async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
-        sqlx::migrate!().run(&self.pool).await
+        sqlx::migrate!().run(&*self.pool).await
     }
 
     /// Whether this binary's migrations are all applied.
