@@ -4,7 +4,10 @@
 //! acknowledges up to the low-water mark. Anything odd ends the generation; whatever is unacknowledged
 //! comes again and its key says that it came before.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use futures_util::StreamExt;
 use lapin::{
@@ -28,10 +31,19 @@ const BROKER_CALL_WITHIN: Duration = Duration::from_secs(10);
 pub enum End {
     /// We were asked to stop, and everything taken is acknowledged or left to come again.
     Stopped,
-    /// The database has been away for longer than our patience.
-    DatabaseAway,
+    /// The database has been away for longer than our patience, or answers and takes nothing.
+    DatabaseAway(Unwritten),
     /// The channel, the consumer or the queue is gone.
     Broken(String),
+}
+
+/// A batch that could not be written; its deliveries go back to the broker.
+pub struct Unwritten(pub Vec<Arrival>);
+
+impl fmt::Debug for Unwritten {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} jobs", self.0.len())
+    }
 }
 
 /// Consumes until the generation ends.
@@ -77,8 +89,8 @@ struct Generation<'a> {
     mark: LowWater,
     batch: Vec<(u64, Arrival)>,
     batch_since: Option<Instant>,
-    /// Each gives the tags that it committed, or `None` when its patience with the database ended.
-    running: JoinSet<Option<Vec<u64>>>,
+    /// Each gives the tags that it committed, or its jobs when its patience with the database ended.
+    running: JoinSet<Result<Vec<u64>, Unwritten>>,
 }
 
 impl Generation<'_> {
@@ -131,10 +143,13 @@ impl Generation<'_> {
     }
 
     /// Takes a finished batch, and acknowledges as far as the mark moved.
-    async fn finished(&mut self, done: Result<Option<Vec<u64>>, tokio::task::JoinError>) -> Result<(), End> {
+    async fn finished(
+        &mut self,
+        done: Result<Result<Vec<u64>, Unwritten>, tokio::task::JoinError>,
+    ) -> Result<(), End> {
         let tags = match done {
-            Ok(Some(tags)) => tags,
-            Ok(None) => return Err(End::DatabaseAway),
+            Ok(Ok(tags)) => tags,
+            Ok(Err(unwritten)) => return Err(End::DatabaseAway(unwritten)),
             Err(error) => {
                 metrics::counter!(names::PANICS, "place" => "intake").increment(1);
                 return Err(End::Broken(format!("a batch panicked: {}", error.is_panic())));
@@ -173,18 +188,22 @@ impl Generation<'_> {
 }
 
 /// Writes one batch, however long the database takes within our patience.
-async fn take_in(acceptor: Acceptor, batch: Vec<(u64, Arrival)>, patience: Duration) -> Option<Vec<u64>> {
+async fn take_in(
+    acceptor: Acceptor,
+    batch: Vec<(u64, Arrival)>,
+    patience: Duration,
+) -> Result<Vec<u64>, Unwritten> {
     let (tags, arrivals): (Vec<u64>, Vec<Arrival>) = batch.into_iter().unzip();
     let since = clock::monotonic();
     let mut wait = Duration::from_millis(50);
     loop {
         crash::point("before_commit");
         match acceptor.accept(&arrivals).await {
-            Ok(_) => return Some(tags),
+            Ok(_) => return Ok(tags),
             Err(error) => tracing::warn!(%error, jobs = tags.len(), "a batch cannot be written yet"),
         }
         if clock::monotonic() - since > patience {
-            return None;
+            return Err(Unwritten(arrivals));
         }
         tokio::time::sleep(wait.mul_f64(0.5 + clock::jitter())).await;
         wait = (wait * 2).min(Duration::from_secs(2));

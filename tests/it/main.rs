@@ -11,6 +11,7 @@ mod conformance;
 mod delivery;
 mod doors;
 mod faults_broker;
+mod faults_database;
 mod faults_process;
 mod hostile;
 mod jobs;

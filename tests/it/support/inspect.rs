@@ -123,3 +123,16 @@ impl Process {
         Duration::from_millis(ticks * 10)
     }
 }
+
+/// A process and its children, the parent first.
+pub fn family(parent: u32) -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc").expect("/proc is there");
+    let children = processes.filter_map(|entry| {
+        let process: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        // State and parent stand behind the name in brackets.
+        let found = stat.rsplit(") ").next()?.split(' ').nth(1)?.parse::<u32>().ok()?;
+        (found == parent).then_some(process)
+    });
+    std::iter::once(parent).chain(children).collect()
+}
