@@ -60,11 +60,13 @@ impl Ledger {
             .await
         })
         .await?;
-        rows.into_iter()
-            .map(|row| {
-                let medium = Medium::from_code(row.medium)
-                    .ok_or_else(|| LedgerError::Broken(format!("medium {} is not known", row.medium)))?;
-                Ok(Due {
+        // A damaged row must not take the others of its claim with it; its own lease will lapse.
+        let due = rows.into_iter().filter_map(|row| {
+            let Some(medium) = Medium::from_code(row.medium) else {
+                tracing::error!(message = %row.id, medium = row.medium, "a claimed message has no known medium");
+                return None;
+            };
+            Some(Due {
                     message: MessageId(row.id),
                     request: row.request,
                     company: CompanyId(row.company),
@@ -84,8 +86,8 @@ impl Ledger {
                     language: row.language,
                     test: row.test,
                 })
-            })
-            .collect()
+        });
+        Ok(due.collect())
     }
 
     /// How long the oldest due message of each lane has waited, in seconds; claimed ones not counted.

@@ -13,6 +13,7 @@ mod doors;
 mod faults_broker;
 mod faults_database;
 mod faults_process;
+mod faults_statements;
 mod hostile;
 mod jobs;
 mod outages;

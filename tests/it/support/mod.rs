@@ -8,6 +8,7 @@ pub mod broker;
 pub mod company;
 pub mod inspect;
 pub mod load;
+pub mod pooler;
 pub mod process;
 pub mod proxy;
 pub mod stack;
