@@ -12,7 +12,13 @@ use lapin::{Connection, ConnectionProperties, uri::AMQPUri};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 
-use crate::{clock, config::Amqp, ledger::LedgerError, shutdown::stopped, telemetry::names};
+use crate::{
+    clock,
+    config::Amqp,
+    ledger::LedgerError,
+    shutdown::stopped,
+    telemetry::{log, names},
+};
 
 use super::{
     Acceptor,
@@ -58,6 +64,7 @@ pub async fn run(acceptor: Acceptor, config: Amqp, mut stop: watch::Receiver<boo
             tracing::error!(
                 "too many broker connections could not be ended; this process gives way to a new one"
             );
+            log::flush();
             std::process::exit(1);
         }
         if clock::monotonic() - since > GOOD_GENERATION {

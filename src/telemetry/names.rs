@@ -24,6 +24,7 @@ pub const TABLE: &[(Kind, &str, &str)] = &[
     (Kind::Counter, CONCLUDED, "Messages ended without an attempt of this worker, by reason"),
     (Kind::Counter, LEDGER_RETRIES, "Statements repeated after a lost race"),
     (Kind::Counter, PANICS, "Panics caught, by place"),
+    (Kind::Counter, LOG_DROPPED, "Log lines that nobody took"),
 ];
 
 pub const ACCEPTED: &str = "postrider_requests_accepted_total";
@@ -46,6 +47,7 @@ pub const SWEPT: &str = "postrider_leases_swept_total";
 pub const CONCLUDED: &str = "postrider_messages_concluded_total";
 pub const LEDGER_RETRIES: &str = "postrider_ledger_retries_total";
 pub const PANICS: &str = "postrider_panics_caught_total";
+pub const LOG_DROPPED: &str = "postrider_log_lines_dropped_total";
 
 /// What Prometheus calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

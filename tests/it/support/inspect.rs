@@ -7,7 +7,7 @@ use std::{os::unix::process::ExitStatusExt, process::Command, time::Duration};
 
 use serde_json::Value;
 
-use super::{process::Process, wait};
+use super::{http, process::Process, wait};
 
 /// A worker just started may still read its companies.
 const ANSWER_WITHIN: Duration = Duration::from_secs(4);
@@ -66,8 +66,8 @@ impl Process {
     pub async fn ask(&self, path: &str) -> Option<(u16, String)> {
         let started = self.logged("worker started").await;
         let private = started["fields"]["private"].as_str().expect("an address").to_owned();
-        let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN).build().expect("a client");
-        let answer = client.get(format!("http://{private}{path}")).send().await.ok()?;
+        let asked = http().get(format!("http://{private}{path}")).timeout(ANSWER_WITHIN);
+        let answer = asked.send().await.ok()?;
         Some((answer.status().as_u16(), answer.text().await.ok()?))
     }
 
