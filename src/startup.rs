@@ -1,7 +1,7 @@
 //! Start-up: the only place that builds pools, clients and tasks. Read `shutdown` for how they end.
 //!
 //! Everything here is small and fails early with the remedy in its error. Pools guard trap F1: a
-//! connection that comes back is rolled back before anybody else gets it.
+//! connection that comes back is rolled back before anybody else gets it; one that does not answer is dropped.
 
 use std::{
     net::SocketAddr,
@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, bail};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
-    AssertSqlSafe, Executor,
+    AssertSqlSafe, Connection, Executor,
     postgres::{PgConnectOptions, PgPool, PgPoolOptions},
 };
 use tokio::{
@@ -46,6 +46,10 @@ use crate::{
 
 const READY_QUEUE: usize = 256;
 const DONE_QUEUE: usize = 1_024;
+/// How long a connection's test may take before the connection counts as dead.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// A statement that the server ends in time has its answer here so much later at most.
+const ANSWER_MARGIN: Duration = Duration::from_secs(5);
 
 /// What a pool is for; hot pools refuse the plans that a young database would choose (hotpath §5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,13 +92,19 @@ pub fn pool(config: &Database, purpose: Purpose, connections: u32) -> anyhow::Re
     Ok(PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(Duration::from_secs(config.acquire_timeout_secs))
-        .after_release(|connection, _| {
-            Box::pin(async move {
-                connection.execute("rollback").await?;
-                Ok(true)
-            })
-        })
+        // Our own test instead of the pool's, which would wait for a dead connection's answer for ever.
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| Box::pin(answers(connection.ping())))
+        .after_release(|connection, _| Box::pin(answers(connection.execute("rollback"))))
         .connect_lazy_with(options))
+}
+
+/// Whether a connection still answers; one that does not is dropped without a good-bye.
+async fn answers<T>(asked: impl Future<Output = Result<T, sqlx::Error>>) -> Result<bool, sqlx::Error> {
+    match tokio::time::timeout(ANSWER_WITHIN, asked).await {
+        Ok(answered) => answered.map(|_| true),
+        Err(_) => Err(sqlx::Error::PoolTimedOut),
+    }
 }
 
 /// A ledger for commands: one connection or two, free to choose its plans.
@@ -216,8 +226,11 @@ struct Ledgers {
 
 impl Ledgers {
     fn open(config: &Config) -> anyhow::Result<Ledgers> {
+        let Database { acquire_timeout_secs, statement_timeout_secs, .. } = config.database;
+        let within = Duration::from_secs(acquire_timeout_secs + statement_timeout_secs) + ANSWER_MARGIN;
         let open = |connections| {
-            Ok::<_, anyhow::Error>(Ledger::new(pool(&config.database, Purpose::Hot, connections)?))
+            let pool = pool(&config.database, Purpose::Hot, connections)?;
+            Ok::<_, anyhow::Error>(Ledger::bounded(pool, within))
         };
         Ok(Ledgers {
             intake: open(config.database.intake_connections)?,

@@ -20,7 +20,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::config::Config;
+use crate::{config::Config, telemetry::log};
 
 /// Dispatcher of customer feedback requests: AMQP in, rules, Postgres, email and SMS out.
 #[derive(Debug, Parser)]
@@ -75,7 +75,9 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(dispatch(arguments)) {
+    let done = runtime.block_on(dispatch(arguments));
+    log::flush();
+    match done {
         Ok(code) => code,
         Err(error) => {
             eprintln!("postrider: {error:#}");

@@ -6,6 +6,7 @@
 //! before.
 
 use std::{
+    fmt,
     future::Future,
     sync::Arc,
     time::{Duration, Instant},
@@ -41,10 +42,19 @@ const BROKER_CALL_WITHIN: Duration = Duration::from_secs(10);
 pub enum End {
     /// We were asked to stop, and everything taken is acknowledged or left to come again.
     Stopped,
-    /// The database has been away for longer than our patience.
-    DatabaseAway,
+    /// The database has been away for longer than our patience, or answers and takes nothing.
+    DatabaseAway(Unwritten),
     /// The channel, the consumer or the queue is gone.
     Broken(String),
+}
+
+/// A batch that could not be written; its deliveries go back to the broker.
+pub struct Unwritten(pub Vec<Arrival>);
+
+impl fmt::Debug for Unwritten {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} jobs", self.0.len())
+    }
 }
 
 /// Consumes until the generation ends.
@@ -92,9 +102,12 @@ struct Generation<'a> {
     batch: Vec<(u64, Arrival)>,
     batch_since: Option<Instant>,
     suspects: Suspects,
-    /// `None`: its patience with the database ended.
-    running: JoinSet<Option<Work>>,
+    /// An error: the patience with the database ended.
+    running: JoinSet<Result<Work, Unwritten>>,
 }
+
+/// Deliveries that are written together, with their tags.
+type Batch = Arc<(Vec<u64>, Vec<Arrival>)>;
 
 /// What a task of a generation has done.
 enum Work {
@@ -150,7 +163,7 @@ impl Generation<'_> {
         }
         if let Some(accused) = self.suspects.next_accused(now) {
             let accused = Arc::new(accused);
-            self.start(move |acceptor| {
+            self.start(None, move |acceptor| {
                 let accused = Arc::clone(&accused);
                 async move { suspects::look_again(&acceptor, &accused).await.map(Work::Suspect) }
             });
@@ -162,7 +175,7 @@ impl Generation<'_> {
             && let Some(suspect) = self.suspects.begin_next()
         {
             let suspect = Arc::new(suspect);
-            self.start(move |acceptor| {
+            self.start(None, move |acceptor| {
                 let suspect = Arc::clone(&suspect);
                 async move { suspects::try_alone(&acceptor, &suspect).await.map(Work::Suspect) }
             });
@@ -193,7 +206,7 @@ impl Generation<'_> {
         let (tags, arrivals): (Vec<u64>, Vec<Arrival>) = std::mem::take(&mut self.batch).into_iter().unzip();
         let batch = Arc::new((tags, arrivals));
         self.batch_since = None;
-        self.start(move |acceptor| {
+        self.start(Some(Arc::clone(&batch)), move |acceptor| {
             let batch = Arc::clone(&batch);
             async move {
                 let (tags, arrivals) = &*batch;
@@ -203,23 +216,31 @@ impl Generation<'_> {
         });
     }
 
-    /// Starts a task that writes, however long the database takes within our patience.
-    fn start<F>(&mut self, write: impl Fn(Acceptor) -> F + Send + 'static)
+    /// Starts a task that writes, however long the database takes within our patience. `batch`: what goes
+    /// back unwritten when that ends; a suspect does not, lest it be tried beside others.
+    fn start<F>(&mut self, batch: Option<Batch>, write: impl Fn(Acceptor) -> F + Send + 'static)
     where
         F: Future<Output = Result<Work, LedgerError>> + Send + 'static,
     {
         let patience = Duration::from_secs(self.config.database_patience_secs);
-        self.running.spawn(patiently(self.acceptor.clone(), write, patience));
+        let acceptor = self.acceptor.clone();
+        self.running.spawn(async move {
+            let written = patiently(acceptor, write, patience).await;
+            written.ok_or_else(|| Unwritten(batch.map_or_else(Vec::new, |batch| batch.1.clone())))
+        });
     }
 
     /// Takes finished work, and acknowledges what may be.
-    async fn finished(&mut self, done: Result<Option<Work>, tokio::task::JoinError>) -> Result<(), End> {
+    async fn finished(
+        &mut self,
+        done: Result<Result<Work, Unwritten>, tokio::task::JoinError>,
+    ) -> Result<(), End> {
         let tags = match done {
-            Ok(Some(Work::Batch(tags))) => tags,
-            Ok(Some(Work::Suspect(trial))) => {
+            Ok(Ok(Work::Batch(tags))) => tags,
+            Ok(Ok(Work::Suspect(trial))) => {
                 self.suspects.tried(trial, clock::monotonic()).into_iter().collect()
             }
-            Ok(None) => return Err(End::DatabaseAway),
+            Ok(Err(unwritten)) => return Err(End::DatabaseAway(unwritten)),
             Err(error) => {
                 metrics::counter!(names::PANICS, "place" => "intake").increment(1);
                 return Err(End::Broken(format!("a batch panicked: {}", error.is_panic())));

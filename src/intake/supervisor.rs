@@ -12,11 +12,17 @@ use lapin::{Connection, ConnectionProperties, uri::AMQPUri};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 
-use crate::{clock, config::Amqp, shutdown::stopped, telemetry::names};
+use crate::{
+    clock,
+    config::Amqp,
+    ledger::LedgerError,
+    shutdown::stopped,
+    telemetry::{log, names},
+};
 
 use super::{
     Acceptor,
-    consumer::{End, consume},
+    consumer::{End, Unwritten, consume},
     preflight,
     topology::Topology,
 };
@@ -42,9 +48,12 @@ pub async fn run(acceptor: Acceptor, config: Amqp, mut stop: watch::Receiver<boo
         metrics::counter!(names::BROKER_GENERATIONS).increment(1);
         match generation(&acceptor, &config, stop.clone()).await {
             Ok(End::Stopped) => return,
-            Ok(End::DatabaseAway) => {
-                tracing::warn!("the database is away; deliveries are handed back until it answers");
-                wait_for_database(&acceptor, stop.clone()).await;
+            Ok(End::DatabaseAway(unwritten)) => {
+                tracing::warn!("the database is away; deliveries are handed back until it takes them");
+                tokio::select! {
+                    () = stopped(&mut stop) => return,
+                    () = wait_for_database(&acceptor, &unwritten) => {}
+                }
                 backoff = delays();
                 continue;
             }
@@ -55,6 +64,7 @@ pub async fn run(acceptor: Acceptor, config: Amqp, mut stop: watch::Receiver<boo
             tracing::error!(
                 "too many broker connections could not be ended; this process gives way to a new one"
             );
+            log::flush();
             std::process::exit(1);
         }
         if clock::monotonic() - since > GOOD_GENERATION {
@@ -103,7 +113,7 @@ async fn generation(acceptor: &Acceptor, config: &Amqp, stop: watch::Receiver<bo
     // Whatever this worker was trying alone when the generation before ended: it lived through that.
     if let Err(error) = acceptor.ledger.clear_jobs_of(acceptor.hand_over.worker).await {
         tracing::debug!(%error, "notes about suspects cannot be taken back yet");
-        return Ok(End::DatabaseAway);
+        return Ok(End::DatabaseAway(Unwritten(Vec::new())));
     }
     // A broker that does not answer must not use up the time in which the other stages end.
     let mut stopping = stop.clone();
@@ -134,15 +144,24 @@ async fn generation(acceptor: &Acceptor, config: &Amqp, stop: watch::Receiver<bo
     end
 }
 
-async fn wait_for_database(acceptor: &Acceptor, mut stop: watch::Receiver<bool>) {
+/// Waits until the database takes the batch that it could not. To answer is not enough: a read-only or full
+/// database does too, and each time that we took deliveries and handed them back would bring them nearer to
+/// their delivery limit, where they count as poison. What is written here comes again as its own twin.
+async fn wait_for_database(acceptor: &Acceptor, unwritten: &Unwritten) {
     loop {
-        tokio::select! {
-            () = stopped(&mut stop) => return,
-            () = tokio::time::sleep(Duration::from_secs_f64(0.3 + 0.4 * clock::jitter())) => {}
-        }
-        if acceptor.ledger.ping().await.is_ok() {
-            tracing::info!("the database answers again");
-            return;
+        tokio::time::sleep(Duration::from_secs_f64(0.3 + 0.4 * clock::jitter())).await;
+        // Of a suspect nothing is tried here: whether the database answers is all that can be asked.
+        let taken = match unwritten.0.is_empty() {
+            true => acceptor.ledger.ping().await,
+            false => acceptor.accept(&unwritten.0).await.map(drop),
+        };
+        match taken {
+            Err(LedgerError::Unavailable(_) | LedgerError::Contended(_)) => {}
+            // Any other error is about these jobs; the delivery limit is for them.
+            Ok(()) | Err(_) => {
+                tracing::info!("the database answers again");
+                return;
+            }
         }
     }
 }

@@ -62,30 +62,31 @@ struct Row {
     test: bool,
 }
 
-impl TryFrom<Row> for Due {
-    type Error = LedgerError;
-
-    fn try_from(row: Row) -> Result<Due, LedgerError> {
-        let medium = Medium::from_code(row.medium)
-            .ok_or_else(|| LedgerError::Broken(format!("medium {} is not known", row.medium)))?;
-        Ok(Due {
-            message: MessageId(row.id),
-            request: row.request,
-            company: CompanyId(row.company),
-            lane: AccountId(row.account),
+impl Row {
+    /// `None` for a damaged row: it must not take the others of its claim with it, its own lease will lapse.
+    fn due(self) -> Option<Due> {
+        let Some(medium) = Medium::from_code(self.medium) else {
+            tracing::error!(message = %self.id, medium = self.medium, "a claimed message has no known medium");
+            return None;
+        };
+        Some(Due {
+            message: MessageId(self.id),
+            request: self.request,
+            company: CompanyId(self.company),
+            lane: AccountId(self.account),
             medium,
-            epoch: row.epoch,
-            attempt: row.attempt,
-            tries: row.tries,
-            first_due_at: row.first_due_at,
-            due_at: row.at,
-            now: row.now,
-            customer_name: row.customer_name,
-            customer_email: row.customer_email,
-            customer_phone: row.customer_phone,
-            brand: row.brand,
-            language: row.language,
-            test: row.test,
+            epoch: self.epoch,
+            attempt: self.attempt,
+            tries: self.tries,
+            first_due_at: self.first_due_at,
+            due_at: self.at,
+            now: self.now,
+            customer_name: self.customer_name,
+            customer_email: self.customer_email,
+            customer_phone: self.customer_phone,
+            brand: self.brand,
+            language: self.language,
+            test: self.test,
         })
     }
 }
@@ -110,7 +111,7 @@ impl Ledger {
             .await
         })
         .await?;
-        rows.into_iter().map(Due::try_from).collect()
+        Ok(rows.into_iter().filter_map(Row::due).collect())
     }
 
     /// Claims the oldest suspect of these lanes, to be tried alone.
@@ -133,7 +134,7 @@ impl Ledger {
             .await
         })
         .await?;
-        row.map(Due::try_from).transpose()
+        Ok(row.and_then(Row::due))
     }
 
     /// How long the oldest due message of each lane has waited, in seconds; claimed ones not counted.

@@ -32,6 +32,7 @@ pub const TABLE: &[(Kind, &str, &str)] = &[
     (Kind::Counter, QUARANTINED, "Jobs and messages that killed their workers and are held, by kind"),
     (Kind::Counter, LEDGER_RETRIES, "Statements repeated after a lost race"),
     (Kind::Counter, PANICS, "Panics caught, by place"),
+    (Kind::Counter, LOG_DROPPED, "Log lines that nobody took"),
 ];
 
 pub const ACCEPTED: &str = "postrider_requests_accepted_total";
@@ -58,6 +59,7 @@ pub const RECEIPTS_MISSED: &str = "postrider_receipts_missed_total";
 pub const QUARANTINED: &str = "postrider_quarantined_total";
 pub const LEDGER_RETRIES: &str = "postrider_ledger_retries_total";
 pub const PANICS: &str = "postrider_panics_caught_total";
+pub const LOG_DROPPED: &str = "postrider_log_lines_dropped_total";
 
 /// What Prometheus calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

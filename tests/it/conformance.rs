@@ -16,7 +16,7 @@ use postrider::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Bed, company, forward::Forward, wait};
+use crate::support::{Bed, company, proxy::Proxy, wait};
 
 /// Tries that the suite allows before a message is given up.
 const TRIES_MAX: i16 = 3;
@@ -354,8 +354,8 @@ async fn a_refused_account_burns_no_tries_and_opens_its_breaker() {
 async fn unreachable(via: Via, mended: bool) {
     let bed = Bed::new().await;
     let company::Providers { http, smtp } = bed.providers();
-    let mut closed_http = Forward::closed(http);
-    let mut closed_smtp = Forward::closed(smtp);
+    let mut closed_http = Proxy::closed(http);
+    let mut closed_smtp = Proxy::closed(smtp);
     bed.company("blanca", |policy| via.at(policy, closed_http.addr, closed_smtp.addr)).await;
     let worker = bed.worker_with("retry.tries_max = 2\nbreaker.failures = 2").await;
     let recipients = publish(&bed, via, &["ok"]).await;

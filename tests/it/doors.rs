@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::support::{
     Bed,
-    forward::Forward,
+    proxy::Proxy,
     wait,
     webhook::{
         Attempt, MAILGUN_KEY, Post, hard_bounce, mailgun_data, mailgun_event, mailgun_post,
@@ -271,13 +271,7 @@ async fn an_empty_or_missing_signing_key_lets_nobody_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_database_is_away_receipts_wait_or_hear_503_and_count_later() {
     let bed = Bed::new().await;
-    let mut url = url::Url::parse(&bed.database_url).expect("a URL");
-    let there = (url.host_str().expect("a host"), url.port().unwrap_or(5432));
-    let there = tokio::net::lookup_host(there).await.expect("resolves").next().expect("an address");
-    let mut line = Forward::closed(there);
-    line.open();
-    url.set_ip_host(line.addr.ip()).expect("a host can be set");
-    url.set_port(Some(line.addr.port())).expect("a port can be set");
+    let (line, url) = Proxy::before(&bed.database_url).await;
     bed.company("blanca", |_| {}).await;
     bed.simulator.set_magic(PHONE, "silent");
     let worker =

@@ -20,7 +20,7 @@ use postrider::{
 };
 use secrecy::SecretString;
 
-use crate::support::{company, forward::Forward, wait};
+use crate::support::{company, proxy::Proxy, wait};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const BOTH: [Via; 2] = [Via::Twilio, Via::Mailgun];
@@ -355,7 +355,7 @@ async fn a_provider_that_is_out_closed_slow_or_gone_says_nothing() {
         let hasty = via.with(simulator.http_addr, 1_000, None);
         assert_eq!(look_up(&*hasty, &never).await, unclear("timeout"), "{via:?}");
         simulator.set_behaviour(Behaviour::default());
-        let nobody = Forward::closed(simulator.http_addr);
+        let nobody = Proxy::closed(simulator.http_addr);
         assert_eq!(look_up(&*via.at(nobody.addr), &never).await, unclear("connect"), "{via:?}");
     }
     simulator.shutdown().await;

@@ -10,7 +10,7 @@ use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use serde_json::json;
 use sqlx::Connection;
 
-use crate::support::{Bed, forward::Forward, process::told, wait};
+use crate::support::{Bed, process::told, proxy::Proxy, wait};
 
 fn job(n: usize) -> (String, String) {
     let body = json!({
@@ -103,7 +103,7 @@ async fn a_fleet_that_loses_its_connections_again_and_again_parks_nothing_and_se
     let mut url = url::Url::parse(&bed.amqp_url).expect("a URL");
     let there = (url.host_str().expect("a host"), url.port().unwrap_or(5672));
     let there = tokio::net::lookup_host(there).await.expect("resolves").next().expect("an address");
-    let mut line = Forward::closed(there);
+    let mut line = Proxy::closed(there);
     line.open();
     url.set_ip_host(line.addr.ip()).expect("a host can be set");
     url.set_port(Some(line.addr.port())).expect("a port can be set");

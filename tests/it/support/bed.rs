@@ -81,7 +81,7 @@ fn in_database(server: &str, name: &str) -> String {
 }
 
 /// A free port below the range from which the system, and the private stacks, take theirs.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = 10_000 + (std::process::id() % 60) as u16 * 100;
     loop {

@@ -2,18 +2,25 @@
 //!
 //! `bed` is one test's world, `company` its policies, `wait` the only place that waits.
 
+pub mod answering;
 pub mod audit;
 pub mod bed;
 pub mod broker;
+pub mod clock;
 pub mod company;
-pub mod forward;
+pub mod inspect;
+pub mod load;
+pub mod pooler;
 pub mod pretender;
 pub mod process;
+pub mod proxy;
 pub mod stack;
 pub mod wait;
 pub mod webhook;
 
 pub use bed::Bed;
+
+use std::sync::LazyLock;
 
 use postrider::{
     intake::{Arrival, arrival::Door},
@@ -31,4 +38,12 @@ pub fn arrival(slug: &str, body: &[u8]) -> Arrival {
         source: Source::Automatic,
         suspect: None,
     }
+}
+
+/// The tests' own HTTP client. It keeps no connection: each test has a runtime of its own.
+pub fn http() -> &'static reqwest::Client {
+    static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
+        reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().expect("a client")
+    });
+    &CLIENT
 }

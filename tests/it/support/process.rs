@@ -17,7 +17,7 @@ pub type Variables<'a> = &'a [(&'a str, &'a str)];
 
 /// `postrider run` with a test's configuration; killed when dropped.
 pub struct Process {
-    child: Child,
+    pub(super) child: Child,
     pub log: PathBuf,
     // Holds the configuration file.
     folder: PathBuf,
@@ -28,9 +28,10 @@ fn configured(bed: &Bed, more: &str) -> PathBuf {
     let folder =
         std::env::temp_dir().join(format!("{}-{}", bed.amqp_name, postrider::clock::random_id().simple()));
     std::fs::create_dir_all(&folder).expect("a folder for the configuration");
-    // Tables may not be opened twice in one file, dotted keys may: `more` uses dotted keys.
-    let text = format!("{}\n{more}", bed.overrides());
-    std::fs::write(folder.join("postrider.toml"), text).expect("the configuration is written");
+    let mut settings = table(&bed.overrides());
+    merge(&mut settings, table(more));
+    std::fs::write(folder.join("postrider.toml"), settings.to_string())
+        .expect("the configuration is written");
     folder
 }
 
@@ -70,14 +71,20 @@ impl Process {
     }
 
     pub fn start_with(bed: &Bed, more: &str, variables: Variables) -> Process {
+        Process::start_changed(bed, more, |command| {
+            command.envs(variables.iter().copied());
+        })
+    }
+
+    /// The same, with an environment or outputs of its own.
+    pub fn start_changed(bed: &Bed, more: &str, change: impl FnOnce(&mut Command)) -> Process {
         let folder = configured(bed, more);
         let log = folder.join("log");
         let output = File::create(&log).expect("the log is created");
-        let child = command(&folder, &["run"], variables)
-            .stdout(Stdio::null())
-            .stderr(output)
-            .spawn()
-            .expect("the worker starts");
+        let mut command = command(&folder, &["run"], &[]);
+        command.stdout(Stdio::null()).stderr(output);
+        change(&mut command);
+        let child = command.spawn().expect("the worker starts");
         Process { child, log, folder }
     }
 
@@ -127,6 +134,20 @@ impl<'a> Kept<'a> {
     /// The one that runs now, for the test to end.
     pub fn last(self) -> Process {
         self.now.into_inner().expect("nobody panics here").0
+    }
+}
+
+fn table(text: &str) -> toml::Table {
+    text.parse().expect("settings are TOML")
+}
+
+/// As layers of configuration do: what comes later counts.
+fn merge(into: &mut toml::Table, from: toml::Table) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(toml::Value::Table(inner)), toml::Value::Table(value)) => merge(inner, value),
+            (_, value) => drop(into.insert(key, value)),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use postrider::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Bed;
+use super::{Bed, http};
 
 pub const TWILIO_KEY: &str = "simulated-twilio-auth-token";
 pub const MAILGUN_KEY: &str = "simulated-mailgun-signing-key";
@@ -147,9 +147,8 @@ pub fn hard_bounce() -> Value {
 impl Post {
     /// Posts it to the worker of this world; gives the answer's status.
     pub async fn send(&self, bed: &Bed) -> u16 {
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
         let mut request =
-            client.post(format!("{}{}", base(bed), self.path)).header("content-type", self.content_type);
+            http().post(format!("{}{}", base(bed), self.path)).header("content-type", self.content_type);
         if let Some(signature) = &self.signature {
             request = request.header("x-twilio-signature", signature);
         }

@@ -1,0 +1,132 @@
+//! Jobs by number, each for a person of its own, and what must be true of all of them in the end.
+//!
+//! The sum that every fault test asks: nothing lost, nobody asked twice, nothing stuck, and what we show
+//! as sent is what the provider has.
+
+use std::{collections::HashMap, time::Duration};
+
+use postrider::simulator::{Behaviour, SimulatorConfig};
+use serde_json::{Value, json};
+
+use super::{Bed, bed::Standing, broker::Producer, wait};
+
+/// Compressed further, for tests that wait until leases run out.
+pub const SHORT_LEASES: &str = "dispatch.http_timeout_secs = 1.0\ndispatch.smtp_timeout_secs = 1.0\n\
+    dispatch.connect_timeout_secs = 0.5\ndispatch.lease_margin_secs = 1.0\ndispatch.call_margin_secs = 0.2\n";
+
+pub fn phone(n: usize) -> String {
+    format!("+1415{n:07}")
+}
+
+/// The job whose customer is the n-th person.
+pub fn job(n: usize) -> Value {
+    json!({
+        "customer": { "phone": phone(n) },
+        "employee": { "email": "paulagent@blancapeak.com" },
+        "channel": "phone",
+    })
+}
+
+/// A provider with some latency, so that there is always something under way.
+pub fn unhurried(millis: u64) -> SimulatorConfig {
+    let behaviour =
+        Behaviour { latency: (Duration::ZERO, Duration::from_millis(millis)), ..Behaviour::default() };
+    SimulatorConfig { behaviour, ..SimulatorConfig::default() }
+}
+
+/// How many ended how.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ends {
+    /// Sent or delivered.
+    pub sent: usize,
+    /// Failed because nobody told what became of the call.
+    pub unknown: usize,
+}
+
+impl Bed {
+    /// Publishes the jobs of these numbers, again and again until each is confirmed, whatever the broker
+    /// does meanwhile: as a producer does that must not lose one.
+    pub async fn publish_numbers(&self, from: usize, to: usize) {
+        let jobs: Vec<(String, String)> =
+            (from..to).map(|n| (format!("job-{n}"), job(n).to_string())).collect();
+        wait::until("the jobs are confirmed", || async {
+            let Ok(producer) = Producer::try_connect(&self.amqp_url, &self.amqp_name).await else {
+                return false;
+            };
+            producer.publish_all("requests.blanca", &jobs).await.is_ok()
+        })
+        .await;
+    }
+
+    /// Waits until the provider took so many.
+    pub async fn taken(&self, count: usize) {
+        wait::until_some_within(Duration::from_secs(60), &format!("{count} are taken"), || async {
+            (self.simulator.accepted().len() >= count).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until `count` requests are there and settled; nothing is lost, nobody was asked twice, nothing
+    /// is stuck, and what is shown as sent is what the provider has.
+    pub async fn accounted_for(&self, count: usize) -> Ends {
+        let settled = |one: &Standing| one.status != "queued";
+        wait::until_some_within(Duration::from_secs(90), &format!("{count} are settled"), || async {
+            let standings = self.standings().await;
+            (standings.len() == count && standings.iter().all(settled)).then_some(())
+        })
+        .await;
+        self.simulator.webhooks_settled().await;
+        let standings = self.standings().await;
+        let accepted = self.simulator.accepted();
+        let mut asked: HashMap<&str, usize> = HashMap::new();
+        for one in &accepted {
+            *asked.entry(&one.recipient).or_default() += 1;
+        }
+        let twice: Vec<_> = asked.iter().filter(|(_, times)| **times > 1).collect();
+        assert!(twice.is_empty(), "asked twice: {twice:?}");
+        let unknown =
+            |one: &&Standing| one.status == "failed" && one.reason.as_deref() == Some("outcome_unknown");
+        let ends = Ends {
+            sent: standings.iter().filter(|one| matches!(one.status, "sent" | "delivered")).count(),
+            unknown: standings.iter().filter(unknown).count(),
+        };
+        assert_eq!(ends.sent + ends.unknown, count, "every job has such an end: {standings:?}");
+        assert_eq!(ends.sent, accepted.len(), "what the provider has is what we show as sent: {ends:?}");
+        self.nothing_due().await;
+        self.nothing_stuck().await;
+        ends
+    }
+
+    /// The same, where the fault explains no unknown outcome.
+    pub async fn all_sent_once(&self, count: usize) {
+        assert_eq!(self.accounted_for(count).await, Ends { sent: count, unknown: 0 });
+    }
+
+    /// Waits until the leases of those who died have run out and are taken over.
+    pub async fn no_lease(&self) {
+        wait::until("no lease is left", || async {
+            let (left,): (i64,) = sqlx::query_as("select count(*) from lease")
+                .fetch_one(&self.pool)
+                .await
+                .expect("the ledger answers");
+            left == 0
+        })
+        .await;
+    }
+
+    /// Ready messages of one of this world's queues, and its consumers; `None` where it is not there.
+    pub async fn queue(&self, name: &str) -> Option<(u32, u32)> {
+        let connection = lapin::Connection::connect(&self.amqp_url, Default::default()).await.ok()?;
+        let channel = connection.create_channel().await.ok()?;
+        let passive = lapin::options::QueueDeclareOptions { passive: true, ..Default::default() };
+        let queue = format!("{}.{name}", self.amqp_name);
+        let found = channel.queue_declare(queue.into(), passive, Default::default()).await.ok();
+        drop(connection.close(200, "looked".into()).await);
+        found.map(|queue| (queue.message_count(), queue.consumer_count()))
+    }
+
+    /// Nothing was thrown out of the intake queue as a poison.
+    pub async fn nothing_parked(&self) {
+        assert_eq!(self.queue("parked").await.map(|(ready, _)| ready), Some(0), "nothing is parked");
+    }
+}
