@@ -56,15 +56,17 @@ async fn begin(shared: &Arc<Shared>, batch: Vec<Ready>, done: &mpsc::Sender<Done
         }
     };
     crash::point("after_begin");
-    let begun: HashMap<MessageId, i16> = begun.into_iter().collect();
+    // By claim, not by message: while the database was away a claim can have lapsed in the queue and come
+    // again, so that both are in this batch, and only one of them was begun.
+    let begun: HashMap<(MessageId, i32), i16> = begun.into_iter().collect();
     let stopped = match clock::monotonic() - before > SLOW_BEGIN {
         true => stopped_meanwhile(shared, &keys, &begun).await,
         false => HashSet::new(),
     };
     let mut fenced = Vec::new();
     for item in batch {
-        match begun.get(&item.claim.message) {
-            Some(_) if stopped.contains(&item.claim.message) => call::stop(item, done).await,
+        match begun.get(&item.claim.key()) {
+            Some(_) if stopped.contains(&item.claim.key()) => call::stop(item, done).await,
             Some(attempt) => call::start(Arc::clone(shared), item, *attempt, before, done.clone()),
             None => fenced.push(item.claim),
         }
@@ -85,14 +87,14 @@ async fn begin(shared: &Arc<Shared>, batch: Vec<Ready>, done: &mpsc::Sender<Done
 async fn stopped_meanwhile(
     shared: &Shared,
     keys: &[(MessageId, i32)],
-    begun: &HashMap<MessageId, i16>,
-) -> HashSet<MessageId> {
-    let begun_keys: Vec<_> = keys.iter().copied().filter(|key| begun.contains_key(&key.0)).collect();
+    begun: &HashMap<(MessageId, i32), i16>,
+) -> HashSet<(MessageId, i32)> {
+    let begun_keys: Vec<_> = keys.iter().copied().filter(|key| begun.contains_key(key)).collect();
     match shared.ledger.standings(&begun_keys).await {
         Ok(standings) => standings
             .into_iter()
             .filter(|(_, standing)| standing.block_bits != 0 || standing.answered)
-            .map(|(message, _)| message)
+            .map(|(claim, _)| claim)
             .collect(),
         Err(error) => {
             tracing::warn!(%error, "begun attempts cannot be checked once more; they are not made");
@@ -152,10 +154,8 @@ async fn resolve(shared: Arc<Shared>, claims: Vec<Claim>) {
             return;
         }
     };
-    let epochs: HashMap<MessageId, i32> = keys.iter().copied().collect();
     let (mut ends, mut again) = (Vec::new(), Vec::new());
-    for (message, standing) in standings {
-        let epoch = epochs[&message];
+    for ((message, epoch), standing) in standings {
         match standstill(&standing) {
             Standstill::NotOurs => {}
             Standstill::Again => again.push((message, epoch, standing.now)),

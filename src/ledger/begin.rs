@@ -8,18 +8,18 @@ use super::{Ledger, LedgerError, gather::stored_state, retrying};
 use crate::{lifecycle::fence::Standing, message::MessageId};
 
 impl Ledger {
-    /// Begins attempts; gives each begun message with its attempt number. The leases named are renewed
+    /// Begins attempts; gives each begun claim with its attempt number. The leases named are renewed
     /// to `lease_secs` from now.
     pub async fn begin(
         &self,
         claims: &[(MessageId, i32)],
         lease_secs: f64,
         leases: &[Uuid],
-    ) -> Result<Vec<(MessageId, i16)>, LedgerError> {
+    ) -> Result<Vec<((MessageId, i32), i16)>, LedgerError> {
         let (ids, epochs) = sorted(claims);
         retrying(|| async {
             sqlx::query_file!("src/ledger/sql/begin.sql", &ids, &epochs, lease_secs, leases)
-                .map(|row| (MessageId(row.id), row.attempt))
+                .map(|row| ((MessageId(row.id), row.epoch), row.attempt))
                 .fetch_all(&self.pool)
                 .await
         })
@@ -30,7 +30,7 @@ impl Ledger {
     pub async fn standings(
         &self,
         claims: &[(MessageId, i32)],
-    ) -> Result<Vec<(MessageId, Standing)>, LedgerError> {
+    ) -> Result<Vec<((MessageId, i32), Standing)>, LedgerError> {
         let (ids, epochs) = sorted(claims);
         let rows =
             sqlx::query_file!("src/ledger/sql/standing.sql", &ids, &epochs).fetch_all(&self.pool).await?;
@@ -48,7 +48,7 @@ impl Ledger {
                     reached: row.reached,
                     now: row.now,
                 };
-                Ok((MessageId(row.id), standing))
+                Ok(((MessageId(row.id), row.asked_epoch), standing))
             })
             .collect()
     }

@@ -5,6 +5,8 @@
 //! `reason` the words that every hold and every end carries. The database repeats the transition table in a trigger; `tests` compare the two.
 
 pub mod diagram;
+#[cfg(test)]
+mod explore;
 pub mod fence;
 pub mod looks;
 pub mod reason;

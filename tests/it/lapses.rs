@@ -130,7 +130,7 @@ async fn a_suspect_stays_one_through_pause_and_resume_until_it_is_begun() {
     assert_eq!(one.stands().await, (2, Some(2)));
     let due = one.claim_suspect().await;
     let begun = one.bed.ledger.begin(&[due_key(&due)], 0.0, &[]).await.expect("begun");
-    assert_eq!(begun, [(due.message, 1)]);
+    assert_eq!(begun, [(due_key(&due), 1)]);
     assert_eq!(one.stands().await, (0, None), "an attempt is proof that it kills nobody before one");
     // It is tried again in the ordinary line; that the old lease runs out meanwhile is no lapse.
     one.bed.ledger.settle(&[refused(&due)], &[]).await.expect("settled");

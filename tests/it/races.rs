@@ -47,7 +47,7 @@ async fn begun(bed: &Bed, phone: &str) -> Uuid {
         .expect("the ledger answers");
     lease(bed, id).await;
     let begun = bed.ledger.begin(&[(MessageId(id), 1)], 60.0, &[]).await.expect("begun");
-    assert_eq!(begun, [(MessageId(id), 1)]);
+    assert_eq!(begun, [((MessageId(id), 1), 1)]);
     id
 }
 
@@ -253,7 +253,7 @@ async fn a_code_that_cannot_be_stored_costs_its_code_and_delays_nobody() {
     assert!(lanes_of.stop().await && intake.stop().await);
 }
 
-fn shared(bed: &Bed) -> Arc<Shared> {
+pub fn shared(bed: &Bed) -> Arc<Shared> {
     Arc::new(Shared {
         ledger: bed.ledger.clone(),
         worker: random_id(),

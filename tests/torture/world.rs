@@ -22,7 +22,7 @@ use crate::{
     fleet::{Fleet, Recipe},
     guard::{self, Guard},
     plan::{Lane, Plan},
-    support::{Bed, company, stack::Stack, wait::let_pass},
+    support::{Bed, company, process, stack::Stack, wait::let_pass},
 };
 
 /// Fewer call slots than usual: what is in flight at a kill is what nobody knows afterwards.
@@ -32,8 +32,11 @@ pub const LEASE: Duration = Duration::from_secs(6);
 
 /// Beside `Bed::overrides`.
 const SETTINGS: &str = r#"
-amqp.prefetch = 300
-amqp.batch_max = 150
+amqp.prefetch = 80
+amqp.batch_max = 40
+# Lost receipts are asked for within the run.
+receipts.email_looks_secs = [5.0, 15.0, 45.0]
+receipts.sms_looks_secs = [5.0, 15.0, 45.0]
 log.level = "warn"
 log.format = "text"
 "#;
@@ -90,7 +93,7 @@ impl World {
         );
         let mut companies = BTreeMap::new();
         for lane in Lane::ALL {
-            let policy = policy(&bed, lane);
+            let policy = policy(&bed, lane, arguments.resend_if_absent);
             companies.insert(lane, bed.apply(&policy, &[company::paul()]).await);
         }
         let plan = Plan::new(seed, arguments.requests, arguments.publishers, arguments.emphasis);
@@ -192,7 +195,7 @@ pub fn unhurried(seed: u64) -> Behaviour {
     }
 }
 
-fn policy(bed: &Bed, lane: Lane) -> Policy {
+fn policy(bed: &Bed, lane: Lane, resend_if_absent: bool) -> Policy {
     let (slug, providers) = (lane.slug(), bed.providers());
     let mut account = match lane {
         Lane::Mail => company::mailgun(slug, providers.http),
@@ -203,6 +206,7 @@ fn policy(bed: &Bed, lane: Lane) -> Policy {
     Policy {
         accounts: vec![account],
         medium_preference: vec![medium(lane)],
+        resend_if_absent,
         ..company::standard(slug, providers)
     }
 }
@@ -215,7 +219,7 @@ fn recipe(
     seed: u64,
 ) -> anyhow::Result<Recipe> {
     let config = folder.join("postrider.toml");
-    std::fs::write(&config, format!("{}\n{SETTINGS}", bed.overrides())).context("write the configuration")?;
+    std::fs::write(&config, process::settings(bed, SETTINGS)).context("write the configuration")?;
     let mut database: url::Url = bed.database_url.parse()?;
     let _ = database.set_port(Some(answers.address.port()));
     let secrets = [

@@ -5,7 +5,7 @@
 -- reservation of a message begun later than planned counts from now. Only such a one can be overtaken by
 -- then: it must win its own reservations' rows, or an overtaker that commits meanwhile asks as well.
 with mine as (
-    select m.id, m.request, m.slots, m.attempt, m.begun_at, m.settled_at, m.outcome, m.code, m.provider_id
+    select m.id, m.epoch, m.request, m.slots, m.attempt, m.begun_at, m.settled_at, m.outcome, m.code, m.provider_id
     from unnest($1::uuid[], $2::int[]) as u(id, epoch)
     join message m on m.id = u.id
     where m.epoch = u.epoch and m.state = 0 and m.paused_at is null and m.expires_at > now()
@@ -38,9 +38,10 @@ begun as (
         outcome = null, code = null, reason = null, provider_id = null,
         lapses = 0
     from mine where m.id = mine.id and mine.id not in (select o.id from overtaken o)
-    returning m.id, m.attempt
+    returning m.id, m.epoch, m.attempt
 ),
 renewed as (
     update lease set until = greatest(until, now() + make_interval(secs => $3)) where id = any($4::uuid[])
 )
-select id, attempt from begun
+-- With the epoch: a batch may hold an older claim of the same message, which has no part in this.
+select id, epoch, attempt from begun

@@ -1,5 +1,5 @@
 -- What stood in the way of messages that were not begun.
-select m.id, m.request, m.state, (m.epoch = u.epoch) as "epoch_is_ours!", (m.paused_at is not null) as "paused!",
+select m.id, u.epoch as "asked_epoch!", m.request, m.state, (m.epoch = u.epoch) as "epoch_is_ours!", (m.paused_at is not null) as "paused!",
     coalesce((select b.kinds from block b where b.addr = m.addr), 0) as "block_bits!",
     (select a.request from answer a where a.request = m.request) is not null as "answered!",
     not exists (

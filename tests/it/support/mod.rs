@@ -6,6 +6,7 @@ pub mod answering;
 pub mod audit;
 pub mod bed;
 pub mod broker;
+pub mod claims;
 pub mod clock;
 pub mod company;
 pub mod inspect;

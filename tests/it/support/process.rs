@@ -28,10 +28,7 @@ fn configured(bed: &Bed, more: &str) -> PathBuf {
     let folder =
         std::env::temp_dir().join(format!("{}-{}", bed.amqp_name, postrider::clock::random_id().simple()));
     std::fs::create_dir_all(&folder).expect("a folder for the configuration");
-    let mut settings = table(&bed.overrides());
-    merge(&mut settings, table(more));
-    std::fs::write(folder.join("postrider.toml"), settings.to_string())
-        .expect("the configuration is written");
+    std::fs::write(folder.join("postrider.toml"), settings(bed, more)).expect("the configuration is written");
     folder
 }
 
@@ -135,6 +132,13 @@ impl<'a> Kept<'a> {
     pub fn last(self) -> Process {
         self.now.into_inner().expect("nobody panics here").0
     }
+}
+
+/// A world's settings with more on top.
+pub fn settings(bed: &Bed, more: &str) -> String {
+    let mut settings = table(&bed.overrides());
+    merge(&mut settings, table(more));
+    settings.to_string()
 }
 
 fn table(text: &str) -> toml::Table {

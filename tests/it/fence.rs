@@ -1,0 +1,162 @@
+//! The fence of whole workers: what waits in the database, and who asks one person at the same time.
+//!
+//! `races` sets the ledger's own statements against each other, thousands of times.
+
+mod races;
+mod twins;
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use postrider::{
+    clock::random_id,
+    ledger::blocks::InboundWish,
+    message::{AccountId, CompanyId, Medium},
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::{Bed, bed::Standing, wait};
+
+const PHONE: &str = "+14155550102";
+
+fn job(phone: &str, key: &str) -> Value {
+    json!({
+        "customer": { "name": "Jane", "phone": phone },
+        "employee": { "email": "paulagent@blancapeak.com" },
+        "channel": "phone",
+        "idempotency_key": key,
+    })
+}
+
+/// Lets a worker's begin wait for its message's row, has `stop` done meanwhile, and sees how it ends.
+async fn stopped_while_its_begin_waits(reason: &str, stop: impl AsyncFnOnce(&Bed, CompanyId, Uuid)) {
+    let bed = Bed::new().await;
+    let company = bed.company("blanca", |policy| policy.accounts[0].concurrency = 1).await;
+    bed.simulator.set_magic("+14155550101", "hang");
+    let worker = bed.worker_with("dispatch.http_timeout_secs = 20.0").await;
+    // The only call slot is taken: the second request waits for it, claimed and not begun.
+    bed.publish(&job("+14155550101", "first")).await;
+    wait::until("the first is called", || async { bed.simulator.calls().len() == 1 }).await;
+    bed.publish(&job(PHONE, "second")).await;
+    let id = wait::until_some("the second is claimed", || claimed(&bed)).await;
+    let mut holder = bed.pool.begin().await.expect("a transaction");
+    sqlx::query("select 1 from message where id = $1 for update")
+        .bind(id)
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    bed.simulator.release_hung();
+    wait::until("its begin waits for the row", || begin_waits(&bed)).await;
+    stop(&bed, company, id).await;
+    // A begin that took no longer than this is not looked at once more.
+    wait::let_pass(Duration::from_millis(150)).await;
+    holder.commit().await.expect("committed");
+    let standings = bed.all_ended(2, wait::PATIENCE).await;
+    let second = standings.iter().find(|one| one.id == id).expect("the second request");
+    assert_eq!((second.status, second.reason.as_deref()), ("suppressed", Some(reason)));
+    assert_eq!(second.attempt, 1, "it was begun: the view of the begin that waited was old");
+    let called: Vec<String> = bed.simulator.calls().into_iter().map(|call| call.recipient).collect();
+    assert_eq!(called, ["+14155550101"], "and nobody called");
+    bed.nothing_left(worker).await;
+}
+
+async fn claimed(bed: &Bed) -> Option<Uuid> {
+    sqlx::query_scalar(
+        "select m.id from message m join lease l on m.id = any(l.members)
+            where m.state = 0 and not exists (select 1 from due d where d.message = m.id)",
+    )
+    .fetch_optional(&bed.pool)
+    .await
+    .expect("the ledger answers")
+}
+
+async fn begin_waits(bed: &Bed) -> bool {
+    let (waiting,): (i64,) = sqlx::query_as(
+        "select count(*) from pg_stat_activity where datname = current_database()
+            and wait_event_type = 'Lock' and query like '%Write attempts down%'",
+    )
+    .fetch_one(&bed.pool)
+    .await
+    .expect("the ledger answers");
+    waiting == 1
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_while_a_begin_waits_for_its_row_leads_to_no_call() {
+    stopped_while_its_begin_waits("stop", async |bed, company, _| {
+        let wish = InboundWish {
+            key: random_id(),
+            content: [0; 32],
+            account: AccountId(1),
+            company,
+            addr: bed.keys.identity.address(company, Medium::Sms, PHONE),
+            stop: true,
+        };
+        assert!(bed.ledger.inbound(&wish).await.expect("taken"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_while_a_begin_waits_for_its_row_leads_to_no_call() {
+    stopped_while_its_begin_waits("answered", async |bed, _, id| {
+        assert!(bed.ledger.answer(id, "test").await.expect("written"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_64_requests_for_one_person_at_four_workers_from_16_connections_one_is_sent() {
+    const WORKERS: usize = 4;
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    // One delivery at a time: the broker deals them out in turn.
+    let dealt = "amqp.prefetch = 1\namqp.batch_max = 1";
+    let mut workers = vec![bed.worker_with(dealt).await];
+    while workers.len() < WORKERS {
+        workers.push(bed.worker_with(&format!("{dealt}\nroles.web = false")).await);
+    }
+    wait::until("all workers consume", || async { consumers(&bed).await == WORKERS as u32 }).await;
+    let producers = join_all((0..16).map(|_| bed.producer())).await;
+    let publishing = producers.into_iter().enumerate().map(|(place, producer)| {
+        tokio::spawn(async move {
+            for number in 0..4 {
+                let mut body = job(PHONE, &format!("job {place} {number}"));
+                // Overlapping identities: some by phone alone, some with a custom id as well.
+                if number % 2 == 0 {
+                    body["customer"]["custom_id"] = json!("jane");
+                }
+                assert!(producer.publish("requests.blanca", None, body.to_string().as_bytes()).await);
+            }
+        })
+    });
+    for published in join_all(publishing).await {
+        published.expect("every job is routed");
+    }
+    let standings = bed.all_ended(64, wait::PATIENCE).await;
+    let sent: Vec<_> = standings.iter().filter(|one| one.status == "delivered").collect();
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    assert_eq!(bed.simulator.accepted().len(), 1);
+    let kept_back =
+        |one: &&Standing| (one.status, one.reason.as_deref()) == ("suppressed", Some("suppression_period"));
+    assert_eq!(standings.iter().filter(kept_back).count(), 63);
+    bed.nothing_stuck().await;
+    for worker in workers.drain(1..) {
+        assert!(worker.stop().await, "a worker ends within its deadline");
+    }
+    bed.nothing_left(workers.remove(0)).await;
+}
+
+async fn consumers(bed: &Bed) -> u32 {
+    let connection = lapin::Connection::connect(&bed.amqp_url, lapin::ConnectionProperties::default())
+        .await
+        .expect("the broker answers");
+    let channel = connection.create_channel().await.expect("a channel");
+    let passive = lapin::options::QueueDeclareOptions { passive: true, ..Default::default() };
+    let queue = format!("{}.requests", bed.amqp_name);
+    let found = channel.queue_declare(queue.as_str().into(), passive, Default::default()).await;
+    let consumers = found.map_or(0, |queue| queue.consumer_count());
+    drop(connection.close(200, "looked".into()).await);
+    consumers
+}

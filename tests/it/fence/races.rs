@@ -1,0 +1,302 @@
+//! The last-moment fence under races: thousands of begins, each against what must stop it.
+//!
+//! Against what shares the message's row one of the two wins, and never both. Against what is written
+//! elsewhere (blocks, answers) a begin that was sent after the commit never wins; one that was sent before
+//! it and waited is looked at once more before its call. `lifecycle::explore` searches the same protocol
+//! without a database.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use futures_util::future::join_all;
+use postrider::{
+    clock::random_id,
+    intake::cancel::{Canceled, cancel},
+    ledger::{
+        blocks::InboundWish,
+        sweep::{Conclusion, FirstLooks},
+    },
+    lifecycle::{
+        State,
+        fence::{Standstill, standstill},
+        transition,
+    },
+    message::{AccountId, BlockKind, Medium, MessageId},
+};
+use uuid::Uuid;
+
+use crate::support::{
+    claims::{Claimed, Claims, Raced},
+    wait,
+};
+
+const TRIES: usize = 2_000;
+
+/// Both happened often enough for a race, whoever is faster on this machine.
+#[track_caller]
+fn assert_raced<T>(raced: &[Raced<T>]) {
+    let begun = raced.iter().filter(|one| one.begun).count();
+    println!("{begun} of {} were begun", raced.len());
+    assert!(raced.len() >= TRIES);
+    assert!((TRIES / 100..=raced.len() - TRIES / 100).contains(&begun), "{begun} begun: that was no race");
+}
+
+/// Of every begin and what raced it one happened, and not both; whoever lost cannot be begun later.
+async fn one_won(claims: &Claims, raced: Vec<Raced<bool>>) {
+    assert_raced(&raced);
+    for one in &raced {
+        assert_ne!(one.begun, one.other, "begun: {}, stopped: {}; {:?}", one.begun, one.other, one.claim);
+    }
+    none_is_begun_later(claims, &raced).await;
+}
+
+async fn none_is_begun_later<T>(claims: &Claims, raced: &[Raced<T>]) {
+    let all: Vec<Claimed> = raced.iter().map(|one| one.claim.clone()).collect();
+    for batch in all.chunks(500) {
+        assert_eq!(claims.begin(batch).await, HashSet::new(), "begun after it was stopped");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_begin_and_cancel_one_wins() {
+    let claims = Claims::new().await;
+    let batches = claims.take(TRIES).await;
+    let stop = |batch: Vec<Claimed>| {
+        let ledger = &claims.bed.ledger;
+        join_all(batch.into_iter().map(async |claim| {
+            matches!(cancel(ledger, claim.message.0).await.expect("cancel answers"), Canceled::Done)
+        }))
+    };
+    let raced = claims.race(batches, 150, stop).await;
+    one_won(&claims, raced).await;
+    claims.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_begin_and_pause_one_wins() {
+    let claims = Claims::new().await;
+    let batches = claims.take(TRIES).await;
+    let stop = |batch: Vec<Claimed>| {
+        let ledger = &claims.bed.ledger;
+        join_all(batch.into_iter().map(async |claim| {
+            match ledger.pause(claim.message).await.expect("pause answers") {
+                Some(State::Waiting) => true,
+                Some(State::Sending) => false,
+                other => panic!("paused as {other:?}"),
+            }
+        }))
+    };
+    let raced = claims.race(batches, 60, stop).await;
+    one_won(&claims, raced).await;
+    claims.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_begin_and_expiry_one_wins() {
+    let claims = Claims::new().await;
+    let batches = claims.take(TRIES).await;
+    let raced = claims.race(batches, 8, |batch| expire(&claims, batch)).await;
+    let begun_at = claims.begun_at().await;
+    let expires: Vec<(Uuid, DateTime<Utc>)> =
+        sqlx::query_as("select id, expires_at from message").fetch_all(&claims.bed.pool).await.unwrap();
+    for (id, expires_at) in expires {
+        let in_time = begun_at.get(&MessageId(id)).is_none_or(|begun_at| *begun_at < expires_at);
+        assert!(in_time, "{id} expired at {expires_at} and was begun at {:?}", begun_at[&MessageId(id)]);
+    }
+    one_won(&claims, raced).await;
+    claims.end().await;
+}
+
+/// Their time is over in a moment; whoever then finds them expired ends them, as `begin` does with what it
+/// could not begin. Gives who was ended so.
+async fn expire(claims: &Claims, batch: Vec<Claimed>) -> Vec<bool> {
+    let (bed, ids) = (&claims.bed, batch.iter().map(|claim| claim.message.0).collect::<Vec<_>>());
+    sqlx::query(
+        "update message set expires_at = clock_timestamp() + interval '3 milliseconds' where id = any($1)",
+    )
+    .bind(&ids)
+    .execute(&bed.pool)
+    .await
+    .unwrap();
+    let keys: Vec<_> = batch.iter().map(|claim| (claim.message, claim.epoch)).collect();
+    let ended = wait::until_some("all are begun or expired", || async {
+        let standings = bed.ledger.standings(&keys).await.expect("the ledger answers");
+        let ends = standings.iter().filter_map(|((message, _), standing)| match standstill(standing) {
+            Standstill::End(signal, reason) => Some(Conclusion {
+                message: *message,
+                epoch: batch[0].epoch,
+                was: State::Waiting,
+                next: transition(State::Waiting, signal),
+                reason,
+            }),
+            Standstill::NotOurs | Standstill::Again => None,
+        });
+        bed.ledger.conclude(&ends.collect::<Vec<_>>()).await.expect("concluded");
+        let states: Vec<(Uuid, i16)> = sqlx::query_as("select id, state from message where id = any($1)")
+            .bind(&ids)
+            .fetch_all(&bed.pool)
+            .await
+            .unwrap();
+        let waits = states.iter().any(|(_, state)| *state == State::Waiting.code());
+        (!waits).then(|| states.into_iter().filter(|(_, state)| *state == State::Suppressed.code()))
+    });
+    let ended: HashSet<Uuid> = ended.await.map(|(id, _)| id).collect();
+    batch.iter().map(|claim| ended.contains(&claim.message.0)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_begin_and_an_overtaker_one_wins() {
+    let claims = Claims::new().await;
+    let batches = claims.take(TRIES).await;
+    // They wait past their own windows: anybody may take their persons over.
+    claims.change("update contact set asked_at = now() - interval '40 days'").await;
+    let overtake = |batch: Vec<Claimed>| {
+        let claims = &claims;
+        async move {
+            let phones: Vec<String> = batch.into_iter().map(|claim| claim.phone).collect();
+            let states = claims.accept(&phones, "second").await;
+            states.into_iter().map(|state| state == State::Waiting).collect()
+        }
+    };
+    let raced = claims.race(batches, 25, overtake).await;
+    one_won(&claims, raced).await;
+    claims.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_claimed_anew_is_begun_by_one_of_both() {
+    let claims = Claims::new().await;
+    let batches = claims.take(TRIES).await;
+    let claim_anew = |batch: Vec<Claimed>| {
+        let claims = &claims;
+        async move {
+            let places: Vec<_> =
+                batch.iter().map(|claim| (claim.message, claim.epoch, DateTime::UNIX_EPOCH)).collect();
+            claims.bed.ledger.release(&places).await.expect("released");
+            // Whoever is due now, of this batch or of another's.
+            let begun = claims.begin(&claims.claim_batch().await).await;
+            vec![begun; batch.len()]
+        }
+    };
+    let raced = claims.race(batches, 6, claim_anew).await;
+    assert_raced(&raced);
+    let mut times: HashMap<MessageId, usize> = HashMap::new();
+    for one in raced.iter().filter(|one| one.begun) {
+        *times.entry(one.claim.message).or_default() += 1;
+    }
+    for batch in raced.chunk_by(|one, next| one.claim.lease == next.claim.lease) {
+        batch[0].other.iter().for_each(|message| *times.entry(*message).or_default() += 1);
+    }
+    loop {
+        let rest = claims.claim_batch().await;
+        if rest.is_empty() {
+            break;
+        }
+        claims.begin(&rest).await.into_iter().for_each(|message| *times.entry(message).or_default() += 1);
+    }
+    assert_eq!(times.len(), raced.len(), "each is begun");
+    assert!(times.values().all(|times| *times == 1), "and once");
+    none_is_begun_later(&claims, &raced).await;
+    claims.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_sweeper_takes_over_is_not_begun_under_its_old_claim() {
+    let claims = Claims::new().await;
+    let batches = claims.take(TRIES).await;
+    claims.change("update lease set until = now() - interval '1 second'").await;
+    let sweep = |batch: Vec<Claimed>| {
+        let ledger = &claims.bed.ledger;
+        async move {
+            let first = FirstLooks { email_secs: 60.0, sms_secs: 60.0 };
+            ledger.sweep(1, first).await.expect("swept");
+            vec![(); batch.len()]
+        }
+    };
+    let raced = claims.race(batches, 2, sweep).await;
+    assert_raced(&raced);
+    let rows: Vec<(Uuid, i32, i16)> =
+        sqlx::query_as("select id, epoch, state from message").fetch_all(&claims.bed.pool).await.unwrap();
+    let rows: HashMap<Uuid, (i32, i16)> =
+        rows.into_iter().map(|(id, epoch, state)| (id, (epoch, state))).collect();
+    for one in &raced {
+        let (epoch, state) = rows[&one.claim.message.0];
+        let begun = [State::Sending.code(), State::Unknown.code()].contains(&state);
+        assert_eq!(one.begun, begun, "state {state}: {:?}", one.claim);
+        assert!(begun || epoch > one.claim.epoch, "nobody took it over: {:?}", one.claim);
+    }
+    none_is_begun_later(&claims, &raced).await;
+    claims.end().await;
+}
+
+/// No begin that was sent after the commit of what stops it, known by the database's clock, has begun
+/// anything; and nothing of it all is begun once more.
+async fn none_was_begun_after(claims: &Claims, raced: Vec<Raced<DateTime<Utc>>>) {
+    assert_raced(&raced);
+    let begun_at = claims.begun_at().await;
+    for one in raced.iter().filter(|one| one.begun) {
+        let (begun_at, committed) = (begun_at[&one.claim.message], one.other);
+        assert!(begun_at <= committed, "stopped by {committed}, begun at {begun_at}: {:?}", one.claim);
+    }
+    let begun: Vec<Claimed> = raced.iter().filter(|one| one.begun).map(|one| one.claim.clone()).collect();
+    claims.take_back(&begun).await;
+    none_is_begun_later(claims, &raced).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_stop_is_committed_nothing_is_begun() {
+    let claims = Claims::new().await;
+    let batches = claims.take(TRIES).await;
+    let stop = |batch: Vec<Claimed>| {
+        let claims = &claims;
+        join_all(batch.into_iter().enumerate().map(async |(place, claim)| {
+            // By text and by hand, in turn.
+            match place % 2 {
+                0 => drop(claims.bed.ledger.inbound(&text_stop(claims, &claim)).await.expect("taken")),
+                _ => claims
+                    .bed
+                    .ledger
+                    .block_address(
+                        claims.addr(&claim.phone),
+                        claims.company,
+                        Medium::Sms,
+                        BlockKind::Manual,
+                        "cli",
+                    )
+                    .await
+                    .expect("blocked"),
+            }
+            claims.now().await
+        }))
+    };
+    let raced = claims.race(batches, 80, stop).await;
+    none_was_begun_after(&claims, raced).await;
+    claims.end().await;
+}
+
+fn text_stop(claims: &Claims, claim: &Claimed) -> InboundWish {
+    InboundWish {
+        key: random_id(),
+        content: [0; 32],
+        account: AccountId(1),
+        company: claims.company,
+        addr: claims.addr(&claim.phone),
+        stop: true,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_an_answer_is_committed_nothing_is_begun() {
+    let claims = Claims::new().await;
+    let batches = claims.take(TRIES).await;
+    let stop = |batch: Vec<Claimed>| {
+        let claims = &claims;
+        join_all(batch.into_iter().map(async |claim| {
+            assert!(claims.bed.ledger.answer(claim.message.0, "test").await.expect("written"));
+            claims.now().await
+        }))
+    };
+    let raced = claims.race(batches, 60, stop).await;
+    none_was_begun_after(&claims, raced).await;
+    claims.end().await;
+}

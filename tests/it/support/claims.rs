@@ -1,0 +1,237 @@
+//! Messages by the thousand, claimed as a worker would claim them, in a world where nobody sends them.
+//!
+//! For races of the ledger's statements: what a worker does with its claims is up to the test.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use futures_util::{StreamExt, future::join, stream};
+use postrider::{
+    clock::random_id,
+    intake::{Acceptor, Answer},
+    ledger::{
+        Ledger,
+        accept::LeaseTerms,
+        claim::LaneWish,
+        settle::{OutcomeCode, Settlement},
+    },
+    lifecycle::{Reason, Signal, State, TransitionMap},
+    message::{AccountId, CompanyId, Medium, MessageId},
+    shutdown::Worker,
+};
+use serde_json::json;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{Bed, arrival};
+
+/// As many as are begun together, under one lease.
+pub const BATCH: usize = 16;
+/// So many batches are raced side by side.
+const SIDE_BY_SIDE: usize = 6;
+const ACCEPTED_AT_ONCE: usize = 500;
+
+/// A world with a worker that takes jobs and sends none.
+pub struct Claims {
+    pub bed: Bed,
+    pub company: CompanyId,
+    pub acceptor: Acceptor,
+    worker: Worker,
+    lane: AccountId,
+    /// Has connections of its own: begins wait for no stop's.
+    beginner: Ledger,
+}
+
+/// One claimed message.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    pub message: MessageId,
+    pub epoch: i32,
+    pub lease: Uuid,
+    pub phone: String,
+}
+
+/// How a message's begin and what raced it came out.
+pub struct Raced<T> {
+    pub claim: Claimed,
+    pub begun: bool,
+    pub other: T,
+}
+
+impl Claims {
+    pub async fn new() -> Claims {
+        let bed = Bed::new().await;
+        let company = bed.company("blanca", |_| {}).await;
+        let worker = bed.worker_with("roles.dispatch = false").await;
+        let acceptor = worker.acceptor.clone().expect("this worker takes jobs");
+        let beginner = Ledger::new(PgPool::connect(&bed.database_url).await.expect("postgres answers"));
+        let (lane,): (i32,) = sqlx::query_as("select id from account where name = 'blanca-twilio'")
+            .fetch_one(&bed.pool)
+            .await
+            .expect("the company has its account");
+        Claims { bed, company, acceptor, worker, lane: AccountId(lane), beginner }
+    }
+
+    /// Accepts so many requests and claims them, a lease a batch.
+    pub async fn take(&self, count: usize) -> Vec<Vec<Claimed>> {
+        let phones: Vec<String> = (0..count).map(|number| format!("+1415{number:07}")).collect();
+        for phones in phones.chunks(ACCEPTED_AT_ONCE) {
+            let states = self.accept(phones, "first").await;
+            assert!(states.iter().all(|state| *state == State::Waiting), "nobody was asked before");
+        }
+        self.change("update due set at = now() - interval '1 second'").await;
+        let mut batches = Vec::new();
+        loop {
+            let batch = self.claim_batch().await;
+            if batch.is_empty() {
+                break;
+            }
+            batches.push(batch);
+        }
+        assert_eq!(batches.iter().map(Vec::len).sum::<usize>(), count);
+        batches
+    }
+
+    /// Accepts one delayed request for each; gives their states.
+    pub async fn accept(&self, phones: &[String], name: &str) -> Vec<State> {
+        let arrivals: Vec<_> = phones
+            .iter()
+            .map(|phone| {
+                let job = json!({
+                    "customer": { "phone": phone },
+                    "employee": { "email": "paulagent@blancapeak.com" },
+                    "channel": "phone",
+                    "delay_secs": 3_600,
+                    "idempotency_key": format!("{name} {phone}"),
+                });
+                arrival("blanca", job.to_string().as_bytes())
+            })
+            .collect();
+        let answers = self.acceptor.accept(&arrivals).await.expect("accepted");
+        let state = |answer| match answer {
+            Answer::Accepted { state, .. } => state,
+            other => panic!("no new request: {other:?}"),
+        };
+        answers.into_iter().map(state).collect()
+    }
+
+    /// Claims a batch of what is due.
+    pub async fn claim_batch(&self) -> Vec<Claimed> {
+        let wish = LaneWish { lane: self.lane, count: BATCH as i32, floor: DateTime::UNIX_EPOCH };
+        let terms = LeaseTerms { id: random_id(), worker: random_id(), secs: 600.0 };
+        let due = self.bed.ledger.claim(&[wish], terms).await.expect("claimed");
+        due.into_iter()
+            .map(|due| Claimed {
+                message: due.message,
+                epoch: due.epoch,
+                lease: terms.id,
+                phone: due.customer_phone.expect("they have phones"),
+            })
+            .collect()
+    }
+
+    /// Begins them in one statement; gives those that were begun.
+    pub async fn begin(&self, claims: &[Claimed]) -> HashSet<MessageId> {
+        let keys: Vec<_> = claims.iter().map(|claim| (claim.message, claim.epoch)).collect();
+        let mut leases: Vec<Uuid> = claims.iter().map(|claim| claim.lease).collect();
+        leases.dedup();
+        let begun = self.beginner.begin(&keys, 600.0, &leases).await.expect("begin answers");
+        begun.into_iter().map(|((message, _), _)| message).collect()
+    }
+
+    /// Takes begun attempts back, as those that were not called.
+    pub async fn take_back(&self, claims: &[Claimed]) {
+        let settlements: Vec<Settlement> = claims.iter().map(not_called).collect();
+        self.bed.ledger.settle(&settlements, &[]).await.expect("settled");
+    }
+
+    /// Begins every batch while `other` happens to it, some side by side. Begin goes first for every other
+    /// batch, and is held up by up to so many questions, so that now this and now that is faster.
+    pub async fn race<T, F>(
+        &self,
+        batches: Vec<Vec<Claimed>>,
+        held_up: usize,
+        other: impl Fn(Vec<Claimed>) -> F,
+    ) -> Vec<Raced<T>>
+    where
+        F: Future<Output = Vec<T>>,
+    {
+        let races = batches.into_iter().enumerate().map(|(turn, batch)| {
+            let against = other(batch.clone());
+            async move {
+                let begin = async {
+                    for _ in 0..(turn * 7 % (held_up + 1)) {
+                        self.beginner.ping().await.expect("postgres answers");
+                    }
+                    self.begin(&batch).await
+                };
+                let (begun, others) = match turn % 2 {
+                    0 => join(begin, against).await,
+                    _ => {
+                        let (others, begun) = join(against, begin).await;
+                        (begun, others)
+                    }
+                };
+                assert_eq!(batch.len(), others.len());
+                let raced = batch.into_iter().zip(others).map(|(claim, other)| Raced {
+                    begun: begun.contains(&claim.message),
+                    claim,
+                    other,
+                });
+                raced.collect::<Vec<_>>()
+            }
+        });
+        stream::iter(races).buffer_unordered(SIDE_BY_SIDE).concat().await
+    }
+
+    /// When each message was last begun.
+    pub async fn begun_at(&self) -> std::collections::HashMap<MessageId, DateTime<Utc>> {
+        let rows: Vec<(Uuid, DateTime<Utc>)> =
+            sqlx::query_as("select id, begun_at from message where begun_at is not null")
+                .fetch_all(&self.bed.pool)
+                .await
+                .expect("the ledger answers");
+        rows.into_iter().map(|(id, at)| (MessageId(id), at)).collect()
+    }
+
+    /// The database's time, now.
+    pub async fn now(&self) -> DateTime<Utc> {
+        let (now,) =
+            sqlx::query_as("select clock_timestamp()").fetch_one(&self.bed.pool).await.expect("it answers");
+        now
+    }
+
+    /// The hash by which the ledger knows a phone.
+    pub fn addr(&self, phone: &str) -> Uuid {
+        self.bed.keys.identity.address(self.company, Medium::Sms, phone)
+    }
+
+    /// Changes the world as no worker would.
+    pub async fn change(&self, statement: &'static str) {
+        sqlx::query(statement).execute(&self.bed.pool).await.expect("the ledger answers");
+    }
+
+    pub async fn end(self) {
+        self.bed.nothing_stuck().await;
+        drop(self.acceptor);
+        assert!(self.worker.stop().await, "the worker ends within its deadline");
+    }
+}
+
+fn not_called(claim: &Claimed) -> Settlement {
+    Settlement {
+        message: claim.message,
+        epoch: claim.epoch,
+        attempt: 1,
+        map: TransitionMap::of(Signal::Retry),
+        outcome: OutcomeCode::Refused,
+        code: Some("not_called".to_owned()),
+        reason: Some(Reason::NotCalled),
+        provider_id: None,
+        wait_secs: Some(3_600.0),
+        counts: false,
+        proof: false,
+        block: None,
+        watch_secs: None,
+    }
+}
