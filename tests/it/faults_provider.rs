@@ -222,7 +222,7 @@ async fn receipts_shuffled_and_five_times_over_end_the_same_for_each_of_100_seed
     futures_util::stream::iter(0..SEEDS).for_each_concurrent(16, told).await;
     for (place, one) in bed.standings().await.iter().enumerate() {
         let number: usize = recipient(bed, one.id).await;
-        let expected = if number % 2 == 0 { "delivered" } else { "failed" };
+        let expected = if number.is_multiple_of(2) { "delivered" } else { "failed" };
         assert_eq!(one.status, expected, "message {place} of seed {number}");
     }
     let (kept,): (i64,) =

@@ -45,7 +45,7 @@ async fn stopped_while_its_begin_waits(reason: &str, stop: impl AsyncFnOnce(&Bed
         .bind(id)
         .execute(&mut *holder)
         .await
-        .unwrap();
+        .expect("the row is locked");
     bed.simulator.release_hung();
     wait::until("its begin waits for the row", || begin_waits(&bed)).await;
     stop(&bed, company, id).await;

@@ -88,7 +88,7 @@ fn what_is_sent_once_more_when_absent_is_sent_once_by_workers_that_are_awake() {
 fn what_is_sent_once_more_is_sent_twice_at_most_by_a_worker_that_sleeps_before_its_call() {
     let seen = sound(&Conditions { sends_max: 2, ..resending(2) });
     assert_eq!(seen.sends, 2, "the bound is reached");
-    let twice = explore(&resending(1)).err().expect("a way to two sends");
+    let twice = explore(&resending(1)).expect_err("a way to two sends");
     println!("{twice}");
     assert_eq!(twice.breach, Breach::TooManyCalls(2));
     assert!(twice.steps.iter().any(|step| step.contains("sleeps until its lease runs out")), "{twice}");
@@ -99,7 +99,7 @@ fn what_is_sent_once_more_is_sent_twice_at_most_where_the_index_lags_behind() {
     let lagging = |all| Conditions { index: Index::Lagging, ..resending(all) };
     let seen = sound(&Conditions { sends_max: 2, ..lagging(2) });
     assert_eq!(seen.sends, 2, "the bound is reached");
-    let twice = explore(&lagging(0)).err().expect("a way to two sends");
+    let twice = explore(&lagging(0)).expect_err("a way to two sends");
     println!("{twice}");
     assert!(matches!(twice.breach, Breach::TooManyCalls(2) | Breach::TooManySends(2)));
     assert!(twice.steps.iter().filter(|step| step.contains("no trace")).count() >= 2, "{twice}");

@@ -34,7 +34,7 @@ fn leads(conditions: &Conditions, breach: Breach, words: &[&str]) {
         assert!(steps.any(|step| step.contains(word)), "{word:?} is missing in\n{found}");
     }
     let sound = explore(&Conditions { flaw: None, ..conditions.clone() });
-    assert!(sound.is_ok(), "without the flaw there is a way too:\n{}", sound.err().expect("a way"));
+    assert!(sound.is_ok(), "without the flaw there is a way too:\n{}", sound.expect_err("a way"));
 }
 
 #[test]

@@ -117,7 +117,7 @@ async fn expire(claims: &Claims, batch: Vec<Claimed>) -> Vec<bool> {
     .bind(&ids)
     .execute(&bed.pool)
     .await
-    .unwrap();
+    .expect("the ledger answers");
     let keys: Vec<_> = batch.iter().map(|claim| (claim.message, claim.epoch)).collect();
     let ended = wait::until_some("all are begun or expired", || async {
         let standings = bed.ledger.standings(&keys).await.expect("the ledger answers");
@@ -136,7 +136,7 @@ async fn expire(claims: &Claims, batch: Vec<Claimed>) -> Vec<bool> {
             .bind(&ids)
             .fetch_all(&bed.pool)
             .await
-            .unwrap();
+            .expect("the ledger answers");
         let waits = states.iter().any(|(_, state)| *state == State::Waiting.code());
         (!waits).then(|| states.into_iter().filter(|(_, state)| *state == State::Suppressed.code()))
     });

@@ -22,7 +22,7 @@ pub const ROLLING: &str = "worker_ended_in_order";
 pub async fn kill(world: Arc<World>, calm: watch::Receiver<bool>) {
     let mut dice = Dice::new(world.plan.seed, "kill");
     while !is_over(&calm) {
-        let_pass(dice.millis(800, 2_600)).await;
+        let_pass(dice.millis(1_500, 3_500)).await;
         let place = dice.below(world.fleet.len());
         let blow = if dice.falls(0.25) { Blow::TerminateThenKill } else { Blow::Kill };
         let between = dice.millis(0, 60);

@@ -47,7 +47,7 @@ pub async fn run(world: Arc<World>, tally: Arc<Tally>, calm: watch::Receiver<boo
         let fault = turns.next();
         tally.during(fault, strike(&world, fault, &mut dice)).await?;
         // When every kind had its turns, the load is what is waited for.
-        let (least, most) = if turns.is_free() { (4_000, 10_000) } else { (800, 2_500) };
+        let (least, most) = if turns.is_free() { (5_000, 12_000) } else { (3_000, 6_000) };
         let_pass(dice.millis(least, most)).await;
     }
     Ok(())
