@@ -3,7 +3,7 @@
 # DATABASE_URL and AMQP_URL, when set, are used instead of a private Postgres or RabbitMQ.
 
 .DEFAULT_GOAL := help
-.PHONY: help check-toolchain build test torture torture-mutants demo fmt lint sqlx sqlx-check deny clean-dev
+.PHONY: help check-toolchain build test faults torture torture-mutants demo fmt lint sqlx sqlx-check deny clean-dev
 # One build at a time: cargo uses all cores by itself, and two would wait for one another's lock.
 .NOTPARALLEL:
 
@@ -37,6 +37,9 @@ test: check-toolchain ## every test, against a private Postgres and RabbitMQ
 # More after `make torture TORTURE='--seed 7 --requests 20000'`; `-- --help` names everything.
 TORTURE ?= --requests 100000 --kills 200 --each 5
 
+faults: check-toolchain ## the long part of the fault catalogue (tests/FAULTS.md)
+	@$(STACK) run cargo test --locked --test long
+
 torture: check-toolchain ## everything fails at once, for some 10 to 30 minutes; then every job must be accounted for
 	@echo 'torturing; $(FIRST_BUILD)'
 	cargo test --locked --test torture -- $(TORTURE)
@@ -53,7 +56,7 @@ fmt: ## format the code
 
 lint: check-toolchain ## formatting, and clippy with warnings as errors
 	cargo fmt --check
-	cargo clippy --all-targets --locked -- -D warnings
+	cargo clippy --all-targets --test long --locked -- -D warnings
 
 sqlx: check-toolchain ## describe the SQL queries anew in .sqlx, from the migrations
 	@$(STACK) run deploy/dev/queries refresh

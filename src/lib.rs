@@ -54,6 +54,8 @@
 //! * Both of Mailgun's look-ups must come back empty before a message counts as absent; what hinders either
 //!   makes it unclear. What is sent once more (`resend_if_absent`) is *waiting* with `reached` set: it can
 //!   no longer be canceled or suppressed, only conclude, because it may be out already.
+//! * Begin answers by claim, message and epoch: a batch can hold a lapsed claim beside the one that came
+//!   after it, while the database was away, and only the begun one may be called.
 //! * Begin judges blocks and answers by its statement's snapshot. One that took long (it waited for a lock)
 //!   is checked once more before the call; rows that it locks need no second look.
 //! * That a suspect is tried is written down before, and what may kill the worker is not done beside it: a

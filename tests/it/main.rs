@@ -3,6 +3,7 @@
 //! `make test` starts what they need and names it by DATABASE_URL and AMQP_URL. Every test has a
 //! database, a broker prefix and a simulator of its own, so that they run side by side.
 
+#[expect(dead_code, reason = "shared with the long tests, which use the rest of it")]
 mod support;
 
 mod backlog;
@@ -10,13 +11,7 @@ mod broker;
 mod conformance;
 mod delivery;
 mod doors;
-mod faults_broker;
-mod faults_database;
-mod faults_process;
-mod faults_provider;
 mod faults_proxy;
-mod faults_statements;
-mod faults_time;
 mod fence;
 mod hostile;
 mod jobs;

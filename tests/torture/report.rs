@@ -49,7 +49,7 @@ impl Report<'_> {
     /// Nothing is wrong, every fault came, and the audit has shown that it would have said so.
     pub fn adds_up(&self) -> bool {
         self.findings.is_empty()
-            && self.missing.is_empty()
+            && (self.missing.is_empty() || !self.world.arguments.is_demanding())
             && !self.trials.is_empty()
             && self.trials.iter().all(|trial| trial.found)
     }

@@ -2,8 +2,8 @@
 //!
 //! Against what shares the message's row one of the two wins, and never both. Against what is written
 //! elsewhere (blocks, answers) a begin that was sent after the commit never wins; one that was sent before
-//! it and waited is looked at once more before its call. `lifecycle::explore` searches the same protocol
-//! without a database.
+//! it and waited is looked at once more before its call (`super`). `lifecycle::explore` searches the same
+//! protocol without a database.
 
 use std::collections::{HashMap, HashSet};
 
@@ -43,10 +43,10 @@ fn assert_raced<T>(raced: &[Raced<T>]) {
 
 /// Of every begin and what raced it one happened, and not both; whoever lost cannot be begun later.
 async fn one_won(claims: &Claims, raced: Vec<Raced<bool>>) {
-    assert_raced(&raced);
     for one in &raced {
         assert_ne!(one.begun, one.other, "begun: {}, stopped: {}; {:?}", one.begun, one.other, one.claim);
     }
+    assert_raced(&raced);
     none_is_begun_later(claims, &raced).await;
 }
 
@@ -67,7 +67,7 @@ async fn of_begin_and_cancel_one_wins() {
             matches!(cancel(ledger, claim.message.0).await.expect("cancel answers"), Canceled::Done)
         }))
     };
-    let raced = claims.race(batches, 150, stop).await;
+    let raced = claims.race(batches, stop).await;
     one_won(&claims, raced).await;
     claims.end().await;
 }
@@ -86,7 +86,7 @@ async fn of_begin_and_pause_one_wins() {
             }
         }))
     };
-    let raced = claims.race(batches, 60, stop).await;
+    let raced = claims.race(batches, stop).await;
     one_won(&claims, raced).await;
     claims.end().await;
 }
@@ -95,10 +95,12 @@ async fn of_begin_and_pause_one_wins() {
 async fn of_begin_and_expiry_one_wins() {
     let claims = Claims::new().await;
     let batches = claims.take(TRIES).await;
-    let raced = claims.race(batches, 8, |batch| expire(&claims, batch)).await;
+    let raced = claims.race(batches, |batch| expire(&claims, batch)).await;
     let begun_at = claims.begun_at().await;
-    let expires: Vec<(Uuid, DateTime<Utc>)> =
-        sqlx::query_as("select id, expires_at from message").fetch_all(&claims.bed.pool).await.unwrap();
+    let expires: Vec<(Uuid, DateTime<Utc>)> = sqlx::query_as("select id, expires_at from message")
+        .fetch_all(&claims.bed.pool)
+        .await
+        .expect("the ledger answers");
     for (id, expires_at) in expires {
         let in_time = begun_at.get(&MessageId(id)).is_none_or(|begun_at| *begun_at < expires_at);
         assert!(in_time, "{id} expired at {expires_at} and was begun at {:?}", begun_at[&MessageId(id)]);
@@ -112,7 +114,9 @@ async fn of_begin_and_expiry_one_wins() {
 async fn expire(claims: &Claims, batch: Vec<Claimed>) -> Vec<bool> {
     let (bed, ids) = (&claims.bed, batch.iter().map(|claim| claim.message.0).collect::<Vec<_>>());
     sqlx::query(
-        "update message set expires_at = clock_timestamp() + interval '3 milliseconds' where id = any($1)",
+        "with locked as (select id from message where id = any($1) order by id for no key update)
+            update message m set expires_at = clock_timestamp() + interval '3 milliseconds'
+            from locked where m.id = locked.id",
     )
     .bind(&ids)
     .execute(&bed.pool)
@@ -158,7 +162,7 @@ async fn of_begin_and_an_overtaker_one_wins() {
             states.into_iter().map(|state| state == State::Waiting).collect()
         }
     };
-    let raced = claims.race(batches, 25, overtake).await;
+    let raced = claims.race(batches, overtake).await;
     one_won(&claims, raced).await;
     claims.end().await;
 }
@@ -178,8 +182,7 @@ async fn what_is_claimed_anew_is_begun_by_one_of_both() {
             vec![begun; batch.len()]
         }
     };
-    let raced = claims.race(batches, 6, claim_anew).await;
-    assert_raced(&raced);
+    let raced = claims.race(batches, claim_anew).await;
     let mut times: HashMap<MessageId, usize> = HashMap::new();
     for one in raced.iter().filter(|one| one.begun) {
         *times.entry(one.claim.message).or_default() += 1;
@@ -196,6 +199,7 @@ async fn what_is_claimed_anew_is_begun_by_one_of_both() {
     }
     assert_eq!(times.len(), raced.len(), "each is begun");
     assert!(times.values().all(|times| *times == 1), "and once");
+    assert_raced(&raced);
     none_is_begun_later(&claims, &raced).await;
     claims.end().await;
 }
@@ -213,10 +217,11 @@ async fn what_a_sweeper_takes_over_is_not_begun_under_its_old_claim() {
             vec![(); batch.len()]
         }
     };
-    let raced = claims.race(batches, 2, sweep).await;
-    assert_raced(&raced);
-    let rows: Vec<(Uuid, i32, i16)> =
-        sqlx::query_as("select id, epoch, state from message").fetch_all(&claims.bed.pool).await.unwrap();
+    let raced = claims.race(batches, sweep).await;
+    let rows: Vec<(Uuid, i32, i16)> = sqlx::query_as("select id, epoch, state from message")
+        .fetch_all(&claims.bed.pool)
+        .await
+        .expect("the ledger answers");
     let rows: HashMap<Uuid, (i32, i16)> =
         rows.into_iter().map(|(id, epoch, state)| (id, (epoch, state))).collect();
     for one in &raced {
@@ -225,6 +230,7 @@ async fn what_a_sweeper_takes_over_is_not_begun_under_its_old_claim() {
         assert_eq!(one.begun, begun, "state {state}: {:?}", one.claim);
         assert!(begun || epoch > one.claim.epoch, "nobody took it over: {:?}", one.claim);
     }
+    assert_raced(&raced);
     none_is_begun_later(&claims, &raced).await;
     claims.end().await;
 }
@@ -232,12 +238,12 @@ async fn what_a_sweeper_takes_over_is_not_begun_under_its_old_claim() {
 /// No begin that was sent after the commit of what stops it, known by the database's clock, has begun
 /// anything; and nothing of it all is begun once more.
 async fn none_was_begun_after(claims: &Claims, raced: Vec<Raced<DateTime<Utc>>>) {
-    assert_raced(&raced);
     let begun_at = claims.begun_at().await;
     for one in raced.iter().filter(|one| one.begun) {
         let (begun_at, committed) = (begun_at[&one.claim.message], one.other);
         assert!(begun_at <= committed, "stopped by {committed}, begun at {begun_at}: {:?}", one.claim);
     }
+    assert_raced(&raced);
     let begun: Vec<Claimed> = raced.iter().filter(|one| one.begun).map(|one| one.claim.clone()).collect();
     claims.take_back(&begun).await;
     none_is_begun_later(claims, &raced).await;
@@ -269,7 +275,7 @@ async fn after_a_stop_is_committed_nothing_is_begun() {
             claims.now().await
         }))
     };
-    let raced = claims.race(batches, 80, stop).await;
+    let raced = claims.race(batches, stop).await;
     none_was_begun_after(&claims, raced).await;
     claims.end().await;
 }
@@ -296,7 +302,7 @@ async fn after_an_answer_is_committed_nothing_is_begun() {
             claims.now().await
         }))
     };
-    let raced = claims.race(batches, 60, stop).await;
+    let raced = claims.race(batches, stop).await;
     none_was_begun_after(&claims, raced).await;
     claims.end().await;
 }

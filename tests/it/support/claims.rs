@@ -2,7 +2,10 @@
 //!
 //! For races of the ledger's statements: what a worker does with its claims is up to the test.
 
-use std::collections::HashSet;
+use std::{
+    cell::Cell,
+    collections::{HashMap, HashSet},
+};
 
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, future::join, stream};
@@ -30,6 +33,7 @@ pub const BATCH: usize = 16;
 /// So many batches are raced side by side.
 const SIDE_BY_SIDE: usize = 6;
 const ACCEPTED_AT_ONCE: usize = 500;
+const QUESTIONS_MAX: usize = 500;
 
 /// A world with a worker that takes jobs and sends none.
 pub struct Claims {
@@ -145,26 +149,21 @@ impl Claims {
         self.bed.ledger.settle(&settlements, &[]).await.expect("settled");
     }
 
-    /// Begins every batch while `other` happens to it, some side by side. Begin goes first for every other
-    /// batch, and is held up by up to so many questions, so that now this and now that is faster.
+    /// Begins every batch while `other` happens to it, some batches side by side, now this first and now
+    /// that. Begin is held up by so many questions that neither is always the faster one.
     pub async fn race<T, F>(
         &self,
         batches: Vec<Vec<Claimed>>,
-        held_up: usize,
         other: impl Fn(Vec<Claimed>) -> F,
     ) -> Vec<Raced<T>>
     where
         F: Future<Output = Vec<T>>,
     {
+        let held_up = Cell::new(1);
         let races = batches.into_iter().enumerate().map(|(turn, batch)| {
-            let against = other(batch.clone());
+            let (against, held_up) = (other(batch.clone()), &held_up);
             async move {
-                let begin = async {
-                    for _ in 0..(turn * 7 % (held_up + 1)) {
-                        self.beginner.ping().await.expect("postgres answers");
-                    }
-                    self.begin(&batch).await
-                };
+                let begin = self.begin_after(turn * 7 % (held_up.get() + 1), &batch);
                 let (begun, others) = match turn % 2 {
                     0 => join(begin, against).await,
                     _ => {
@@ -172,20 +171,29 @@ impl Claims {
                         (begun, others)
                     }
                 };
-                assert_eq!(batch.len(), others.len());
-                let raced = batch.into_iter().zip(others).map(|(claim, other)| Raced {
-                    begun: begun.contains(&claim.message),
-                    claim,
-                    other,
+                held_up.set(match begun.len() * 2 > batch.len() {
+                    true => (held_up.get() * 2).min(QUESTIONS_MAX),
+                    false => (held_up.get() / 2).max(1),
                 });
+                assert_eq!(batch.len(), others.len());
+                let raced = batch.into_iter().zip(others);
+                let raced =
+                    raced.map(|(claim, other)| Raced { begun: begun.contains(&claim.message), claim, other });
                 raced.collect::<Vec<_>>()
             }
         });
         stream::iter(races).buffer_unordered(SIDE_BY_SIDE).concat().await
     }
 
+    async fn begin_after(&self, questions: usize, claims: &[Claimed]) -> HashSet<MessageId> {
+        for _ in 0..questions {
+            self.beginner.ping().await.expect("postgres answers");
+        }
+        self.begin(claims).await
+    }
+
     /// When each message was last begun.
-    pub async fn begun_at(&self) -> std::collections::HashMap<MessageId, DateTime<Utc>> {
+    pub async fn begun_at(&self) -> HashMap<MessageId, DateTime<Utc>> {
         let rows: Vec<(Uuid, DateTime<Utc>)> =
             sqlx::query_as("select id, begun_at from message where begun_at is not null")
                 .fetch_all(&self.bed.pool)

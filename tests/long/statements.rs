@@ -9,7 +9,7 @@ use serde_json::Value;
 use sqlx::{Connection, PgConnection, Row};
 
 use crate::{
-    faults_database::run,
+    database::run,
     support::{
         Bed,
         inspect::Exit,

@@ -12,7 +12,7 @@ use postrider::simulator::Behaviour;
 use serde_json::json;
 
 use crate::{
-    faults_database::run,
+    database::run,
     support::{
         Bed,
         bed::free_port,
