@@ -49,7 +49,7 @@ const DONE_QUEUE: usize = 1_024;
 /// How long a connection's test may take before the connection counts as dead.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// A statement that the server ends in time has its answer here so much later at most.
-const ANSWER_MARGIN: Duration = Duration::from_secs(5);
+const ANSWER_MARGIN: Duration = Duration::from_secs(2);
 
 /// What a pool is for; hot pools refuse the plans that a young database would choose (hotpath §5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -20,8 +20,8 @@ use crate::{
     telemetry::names,
 };
 
-/// Lines that wait to be written at most, some megabytes.
-const LINES_MAX: usize = 8_192;
+/// Lines that wait to be written at most, about a megabyte.
+const LINES_MAX: usize = 4_096;
 /// How long the end of the process waits for its last lines.
 const FLUSH_WITHIN: Duration = Duration::from_secs(1);
 

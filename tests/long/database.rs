@@ -12,7 +12,7 @@ use sqlx::Executor;
 use crate::support::{
     Bed,
     inspect::{family, signal},
-    load::{SHORT_LEASES, job, phone, unhurried},
+    load::{SHORT_LEASES, SLOTS, job, phone, unhurried},
     process::Process,
     proxy::{Cut, Fault, Proxy, Way},
     stack::Stack,
@@ -70,7 +70,7 @@ impl World {
         self.bed.taken(30).await;
         signal(self.stack.server("postgres").0, "KILL");
         self.tell(&["start-postgres"]).await;
-        self.bed.all_sent_once(300).await;
+        self.bed.sent_but_for(300, SLOTS).await;
     }
 
     /// 32: connections stay open, and nobody answers on them.
@@ -89,7 +89,7 @@ impl World {
         .await
         .expect("asked");
         assert!(sessions <= 10, "nobody opened more sessions than the pools have: {sessions}");
-        self.bed.all_sent_once(400).await;
+        self.bed.sent_but_for(400, 2 * SLOTS).await;
         assert!(self.worker.is_ready().await);
     }
 
@@ -98,6 +98,7 @@ impl World {
     async fn rolled_back(&self) {
         let data = self.stack.postgres_data();
         let copy = data.with_extension("standby");
+        let before = self.bed.simulator.accepted().len();
         let run = |program: &str, arguments: &[&Path]| {
             let done = Command::new(program).args(arguments).status().expect("the program runs");
             assert!(done.success(), "{program} {arguments:?}");
@@ -106,7 +107,12 @@ impl World {
         run("cp", &[Path::new("-a"), &data, &copy]);
         self.tell(&["start-postgres"]).await;
         self.bed.publish_numbers(400, 430).await;
-        self.bed.all_sent_once(430).await;
+        self.bed.taken(before + 30).await;
+        wait::until("all are settled", || async {
+            let standings = self.bed.standings().await;
+            standings.len() == 430 && standings.iter().all(|one| one.status != "queued")
+        })
+        .await;
         self.tell(&["stop-postgres", "immediate"]).await;
         run("rm", &[Path::new("-r"), &data]);
         run("mv", &[&copy, &data]);
@@ -133,7 +139,7 @@ impl World {
             standings.len() == 420 && standings.iter().all(|one| one.status != "queued")
         })
         .await;
-        assert_eq!(self.bed.simulator.accepted().len(), 450, "and nobody was asked twice");
+        assert_eq!(self.bed.simulator.accepted().len(), before + 50, "and nobody was asked twice");
         self.bed.nothing_stuck().await;
     }
 }
@@ -249,7 +255,7 @@ async fn sessions_that_are_killed_again_and_again_lose_nothing() {
         bed.taken(sent).await;
         terminate_sessions(&bed).await;
     }
-    bed.all_sent_once(600).await;
+    bed.sent_but_for(600, 5 * 16).await;
     bed.nothing_left(worker).await;
 }
 
@@ -342,9 +348,9 @@ async fn connections_that_died_without_a_word_are_given_up_and_work_goes_on_over
     bed.publish_numbers(0, 100).await;
     bed.taken(20).await;
     line.forsake();
-    bed.all_sent_once(100).await;
+    bed.sent_but_for(100, SLOTS).await;
     bed.publish_numbers(100, 120).await;
-    bed.all_sent_once(120).await;
+    bed.sent_but_for(120, SLOTS).await;
     assert!(worker.is_ready().await);
     assert_eq!(worker.terminate(), Some(0));
 }

@@ -16,7 +16,7 @@ use crate::support::{
     Bed,
     broker::Producer,
     inspect::Exit,
-    load::{SHORT_LEASES, job, phone, unhurried},
+    load::{LONG_LEASES, SHORT_LEASES, job, phone, unhurried},
     process::Process,
     proxy::{Fault, Proxy},
     wait,
@@ -52,9 +52,11 @@ async fn a_worker_that_was_frozen_past_its_leases_wakes_up_and_sends_nothing_twi
     frozen.signal("STOP");
     let mut other = Process::start(&bed, &more);
     other.until_metric("postrider_leases_swept_total", |swept| swept >= 1.0).await;
-    wait::until("the other worker has brought everything to its end", || async {
+    let patience = Duration::from_secs(90);
+    wait::until_some_within(patience, "the other worker has brought everything to its end", || async {
         let standings = bed.standings().await;
-        standings.len() == 200 && standings.iter().all(|one| one.status != "queued")
+        let ended = standings.iter().all(|one| one.status != "queued");
+        (standings.len() == 200 && ended).then_some(())
     })
     .await;
     let before = bed.standings().await;
@@ -240,7 +242,7 @@ async fn a_broker_that_takes_connections_and_says_nothing_costs_no_threads_and_n
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_gets_a_tenth_of_its_time_sends_all_once_and_loses_no_lease() {
     let (bed, web) = world(unhurried(50)).await;
-    let mut worker = Process::start(&bed, NO_WEB);
+    let mut worker = Process::start(&bed, &format!("{NO_WEB}{LONG_LEASES}"));
     bed.consuming().await;
     bed.publish_numbers(0, 200).await;
     for _ in 0..30 {

@@ -19,7 +19,7 @@ use crate::{
         clock::MovedClock,
         http,
         inspect::Exit,
-        load::{SHORT_LEASES, job, phone, unhurried},
+        load::{LONG_LEASES, SHORT_LEASES, job, phone, unhurried},
         process::Process,
         proxy::{Fault, Proxy, Way},
         wait,
@@ -270,9 +270,10 @@ async fn two_migrations_at_once_make_one_schema() {
 async fn a_fleet_that_grows_and_shrinks_sends_all_once_and_opens_no_more_sessions_than_it_may() {
     let bed = Bed::with_simulator(unhurried(60)).await;
     bed.company("blanca", |policy| policy.accounts[0].rate_per_sec = 150).await;
-    let small =
-        "database.intake_connections = 1\ndatabase.dispatch_connections = 2\ndatabase.web_connections = 1";
-    let first = bed.worker_with(small).await;
+    let small = format!(
+        "{LONG_LEASES}database.intake_connections = 1\ndatabase.dispatch_connections = 2\ndatabase.web_connections = 1"
+    );
+    let first = bed.worker_with(&small).await;
     bed.consuming().await;
     bed.publish_numbers(0, 300).await;
     let mut more = Vec::new();

@@ -14,6 +14,12 @@ use super::{Bed, bed::Standing, broker::Producer, wait};
 pub const SHORT_LEASES: &str = "dispatch.http_timeout_secs = 1.0\ndispatch.smtp_timeout_secs = 1.0\n\
     dispatch.connect_timeout_secs = 0.5\ndispatch.lease_margin_secs = 1.0\ndispatch.call_margin_secs = 0.2\n";
 
+/// For tests in which no lease shall run out, however busy the machine.
+pub const LONG_LEASES: &str = "dispatch.lease_margin_secs = 40.0\n";
+
+/// The calls that one lane of the standard company has under way at most.
+pub const SLOTS: usize = 64;
+
 pub fn phone(n: usize) -> String {
     format!("+1415{n:07}")
 }
@@ -82,8 +88,10 @@ impl Bed {
         for one in &accepted {
             *asked.entry(&one.recipient).or_default() += 1;
         }
-        let twice: Vec<_> = asked.iter().filter(|(_, times)| **times > 1).collect();
-        assert!(twice.is_empty(), "asked twice: {twice:?}");
+        let twice: Vec<_> = asked.iter().filter(|(_, times)| **times > 1).map(|(to, _)| *to).collect();
+        if let Some(one) = twice.first() {
+            panic!("{} asked twice, such as {one}: {}", twice.len(), self.story_of(one).await);
+        }
         let unknown =
             |one: &&Standing| one.status == "failed" && one.reason.as_deref() == Some("outcome_unknown");
         let ends = Ends {
@@ -95,6 +103,34 @@ impl Bed {
         self.nothing_due().await;
         self.nothing_stuck().await;
         ends
+    }
+
+    /// Everything that is known of a recipient, for a test that fails.
+    async fn story_of(&self, recipient: &str) -> String {
+        let mut story = String::new();
+        for call in self.simulator.calls().iter().filter(|call| call.recipient == recipient) {
+            story.push_str(&format!("\n{call:?}"));
+        }
+        for table in ["message", "attempt_past"] {
+            let key = if table == "message" { "id" } else { "message" };
+            let query = format!(
+                "select coalesce(jsonb_agg(to_jsonb(t))::text, '') from {table} t
+                 where t.{key} in (select id from request where customer_phone = $1)"
+            );
+            let (rows,): (String,) = sqlx::query_as(sqlx::AssertSqlSafe(query))
+                .bind(recipient)
+                .fetch_one(&self.pool)
+                .await
+                .expect("the ledger answers");
+            story.push_str(&format!("\n{table}: {rows}"));
+        }
+        story
+    }
+
+    /// The same, where the fault explains so many unknown outcomes at most: those of what was under way.
+    pub async fn sent_but_for(&self, count: usize, unknown_max: usize) {
+        let ends = self.accounted_for(count).await;
+        assert!(ends.unknown <= unknown_max, "{unknown_max} unknown outcomes are explained: {ends:?}");
     }
 
     /// The same, where the fault explains no unknown outcome.
