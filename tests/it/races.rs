@@ -260,7 +260,8 @@ pub fn shared(bed: &Bed) -> Arc<Shared> {
         renderer: Renderer::new(),
         token_key: TokenKey::new(vec![bed.keys.token]),
         keys: Arc::clone(&bed.keys),
-        public_base_url: String::new(),
+        // Never called, but a URL: a provider refuses anything else.
+        public_base_url: "http://127.0.0.1:9".to_owned(),
         schedule: Schedule::default(),
         unknown_looks: bed.config("").unknown.plan(),
         receipt_looks: bed.config("").receipts.plan(),
