@@ -3,7 +3,7 @@
 # DATABASE_URL and AMQP_URL, when set, are used instead of a private Postgres or RabbitMQ.
 
 .DEFAULT_GOAL := help
-.PHONY: help check-toolchain build test faults torture torture-mutants demo fmt lint sqlx sqlx-check deny clean-dev
+.PHONY: help check-toolchain build test faults torture torture-small torture-mutants demo fmt lint sqlx sqlx-check deny clean-dev
 # One build at a time: cargo uses all cores by itself, and two would wait for one another's lock.
 .NOTPARALLEL:
 
@@ -44,6 +44,9 @@ torture: check-toolchain ## everything fails at once, for some 10 to 30 minutes;
 	@echo 'torturing; $(FIRST_BUILD)'
 	cargo test --locked --test torture -- $(TORTURE)
 
+torture-small: check-toolchain ## the same with 2,000 jobs and 12 kills, in one to three minutes
+	cargo test --locked --test torture
+
 torture-mutants: check-toolchain ## take the guards out one by one: the torture must notice
 	@$(STACK) run deploy/dev/mutants
 
@@ -56,7 +59,7 @@ fmt: ## format the code
 
 lint: check-toolchain ## formatting, and clippy with warnings as errors
 	cargo fmt --check
-	cargo clippy --all-targets --test long --locked -- -D warnings
+	cargo clippy --all-targets --test long --test torture --locked -- -D warnings
 
 sqlx: check-toolchain ## describe the SQL queries anew in .sqlx, from the migrations
 	@$(STACK) run deploy/dev/queries refresh

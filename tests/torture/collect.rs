@@ -97,9 +97,15 @@ pub async fn ledger(connection: &mut PgConnection, facts: &mut Facts) -> anyhow:
         attempts: attempts.remove(&id).unwrap_or_default(),
     };
     facts.messages = rows.into_iter().map(message).collect();
-    let rejected: Vec<(Option<String>,)> =
-        sqlx::query_as("select message_key from rejected_job").fetch_all(&mut *connection).await?;
-    facts.rejected = rejected.into_iter().map(|(key,)| key.unwrap_or_default()).collect();
+    let kept: Vec<(Option<String>, bool)> = sqlx::query_as(
+        "select message_key, coalesce(problems->0->>'code' = 'quarantined', false) from rejected_job",
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let (quarantined, rejected): (Vec<_>, Vec<_>) = kept.into_iter().partition(|(_, held)| *held);
+    let key = |(key, _): (Option<String>, bool)| key.unwrap_or_default();
+    facts.rejected = rejected.into_iter().map(key).collect();
+    facts.quarantined = quarantined.into_iter().map(key).collect();
     let receipts: Vec<(Uuid, String)> =
         sqlx::query_as("select message, kind from receipt where message is not null")
             .fetch_all(&mut *connection)

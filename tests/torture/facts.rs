@@ -13,6 +13,8 @@ pub struct Facts {
     pub messages: Vec<MessageFact>,
     /// Keys of jobs that were refused, and keys still in a queue with that queue's name.
     pub rejected: Vec<String>,
+    /// Keys of jobs that were being tried alone when their worker was killed: held, to be replayed by hand.
+    pub quarantined: Vec<String>,
     pub queued: Vec<(String, String)>,
     pub acceptances: Vec<Acceptance>,
     pub calls: Vec<CallFact>,

@@ -89,7 +89,8 @@ fn left_unknown(facts: &Facts) -> HashMap<Uuid, i16> {
 
 fn keys(facts: &Facts) -> Keys {
     let requests: HashSet<&str> = facts.messages.iter().map(|message| message.key.as_str()).collect();
-    let rejected: HashSet<&str> = facts.rejected.iter().map(String::as_str).collect();
+    let rejected: HashSet<&str> =
+        facts.rejected.iter().chain(&facts.quarantined).map(String::as_str).collect();
     let count = |fate| facts.jobs.iter().filter(|job| job.fate == fate).count() as u64;
     let arrived = |job: &&JobFact| {
         job.fate == Fate::Unknown

@@ -15,12 +15,14 @@ pub(super) fn check(books: &Books, findings: &mut Findings) {
         *requests.entry(&message.key).or_default() += 1;
     }
     let rejected: HashSet<&str> = facts.rejected.iter().map(String::as_str).collect();
+    let quarantined: HashSet<&str> = facts.quarantined.iter().map(String::as_str).collect();
     let queued: HashSet<&str> = facts.queued.iter().map(|(key, _)| key.as_str()).collect();
     for job in &facts.jobs {
         let count = requests.get(job.key.as_str()).copied().unwrap_or(0);
         let (is_rejected, is_queued) =
             (rejected.contains(job.key.as_str()), queued.contains(job.key.as_str()));
-        let nowhere = count == 0 && !is_rejected && !is_queued;
+        let is_held = quarantined.contains(job.key.as_str());
+        let nowhere = count == 0 && !is_rejected && !is_queued && !is_held;
         if job.fate == Fate::Confirmed && nowhere {
             findings.add(Class::Lost, "a confirmed job is nowhere", &job.key);
         }
@@ -40,7 +42,15 @@ pub(super) fn check(books: &Books, findings: &mut Findings) {
             findings.add(Class::Wrong, "a good job was rejected", &job.key);
         }
     }
-    let strangers = requests.keys().chain(&rejected).chain(&queued);
+    // A death accuses one job at most.
+    if facts.quarantined.len() as u64 > facts.worker_losses {
+        findings.add(
+            Class::Wrong,
+            "more jobs are quarantined than workers were lost",
+            facts.quarantined.len(),
+        );
+    }
+    let strangers = requests.keys().chain(&rejected).chain(&quarantined).chain(&queued);
     for key in strangers.filter(|key| !books.jobs.contains_key(*key)) {
         findings.add(Class::Wrong, "a key is there that nobody published", key);
     }
