@@ -38,12 +38,10 @@ pub async fn ask(lanes: &Lanes, missing: Vec<Missing>, within: Duration) -> Vec<
 }
 
 async fn ask_lane(lane: Option<Arc<Lane>>, missing: Vec<Missing>, within: Duration) -> Vec<Answered> {
-    let Some((lane, provider)) = lane.as_ref().and_then(|lane| Some((lane, lane.provider.as_ref()?))) else {
+    let able = lane.as_ref().filter(|lane| lane.class() == Class::LookUp);
+    let Some((lane, provider)) = able.and_then(|lane| Some((lane, lane.provider.as_ref()?))) else {
         return missing.into_iter().map(|missing| (missing, None)).collect();
     };
-    if provider.class() == Class::Blind {
-        return missing.into_iter().map(|missing| (missing, None)).collect();
-    }
     let mut answered = Vec::with_capacity(missing.len());
     let since = clock::monotonic();
     for part in missing.chunks(ASKED_AT_ONCE) {

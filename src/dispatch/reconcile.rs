@@ -154,15 +154,8 @@ impl Reconciler {
     }
 
     fn receipt(&self, missing: &Missing, proof: &Proof) -> Option<NewReceipt> {
-        let (kind, signal, block) = match &proof.kind {
-            ReceiptKind::Accepted => ("accepted", Signal::Accepted, None),
-            ReceiptKind::Delivered => ("delivered", Signal::DeliveredReceipt, None),
-            ReceiptKind::Failed { block } => ("failed", Signal::FailedReceipt, *block),
-            ReceiptKind::Unwanted { .. }
-            | ReceiptKind::Stop { .. }
-            | ReceiptKind::Start { .. }
-            | ReceiptKind::Ignored => return None,
-        };
+        let (kind, signal, block) = proof.kind.written()?;
+        let map = TransitionMap::of(signal?);
         let notice = format!("look-up:{}:{}:{kind}", missing.message.0, missing.attempt);
         Some(NewReceipt {
             key: self.shared.keys.identity.receipt(missing.account, &notice),
@@ -173,7 +166,7 @@ impl Reconciler {
             kind,
             code: proof.code.clone(),
             provider_id: proof.provider_id.clone(),
-            map: Some(TransitionMap::of(signal)),
+            map: Some(map),
             block,
             looked_up: true,
             watch_secs: Some(self.shared.receipt_looks.of(missing.medium).first().as_secs_f64()),

@@ -3,7 +3,7 @@
 //! PURE. Every `wire.rs` parses its webhooks into these; `webhooks` checks the token and hands them to
 //! the ledger in batches.
 
-use crate::message::BlockKind;
+use crate::{lifecycle::Signal, message::BlockKind};
 
 use super::Correlation;
 
@@ -45,6 +45,30 @@ pub enum ReceiptKind {
     },
     /// Authentic and of no consequence (opened, clicked, an ordinary text).
     Ignored,
+}
+
+impl ReceiptKind {
+    /// What is written of a receipt about a message: its word, the signal it is if it moves the message, and
+    /// how it blocks the recipient. The same whether the provider told it or was asked.
+    #[must_use]
+    pub fn written(&self) -> Option<(&'static str, Option<Signal>, Option<BlockKind>)> {
+        match self {
+            ReceiptKind::Accepted => Some(("accepted", Some(Signal::Accepted), None)),
+            ReceiptKind::Delivered => Some(("delivered", Some(Signal::DeliveredReceipt), None)),
+            ReceiptKind::Failed { block } => Some(("failed", Some(Signal::FailedReceipt), *block)),
+            ReceiptKind::Unwanted { block } => Some((unwanted(*block), None, Some(*block))),
+            ReceiptKind::Stop { .. } | ReceiptKind::Start { .. } | ReceiptKind::Ignored => None,
+        }
+    }
+}
+
+fn unwanted(block: BlockKind) -> &'static str {
+    match block {
+        BlockKind::Complained => "complained",
+        BlockKind::Stop | BlockKind::Unsubscribed | BlockKind::HardBounced | BlockKind::Manual => {
+            "unsubscribed"
+        }
+    }
 }
 
 /// Why a webhook changes nothing; the HTTP answer follows from it by provider.

@@ -10,8 +10,8 @@ use crate::{
     clock,
     company::Company,
     ledger::{blocks::InboundWish, receive::NewReceipt},
-    lifecycle::{Signal, TransitionMap},
-    message::{AccountId, BlockKind, Medium, keys::SecretKeys},
+    lifecycle::TransitionMap,
+    message::{AccountId, Medium, keys::SecretKeys},
     providers::{Receipt, ReceiptKind, TokenKey, WebhookKeys, WebhookRefusal, mailgun, twilio, webhook_keys},
 };
 
@@ -91,15 +91,12 @@ pub fn verified(
             stop,
         })
     };
-    let (kind, signal, block) = match &receipt.kind {
+    match &receipt.kind {
         ReceiptKind::Stop { address } => return inbound(address, true),
         ReceiptKind::Start { address } => return inbound(address, false),
-        ReceiptKind::Ignored => return Verified::Nothing,
-        ReceiptKind::Accepted => ("accepted", Some(Signal::Accepted), None),
-        ReceiptKind::Delivered => ("delivered", Some(Signal::DeliveredReceipt), None),
-        ReceiptKind::Failed { block } => ("failed", Some(Signal::FailedReceipt), *block),
-        ReceiptKind::Unwanted { block } => (unwanted(*block), None, Some(*block)),
-    };
+        _ => {}
+    }
+    let Some((kind, signal, block)) = receipt.kind.written() else { return Verified::Nothing };
     let Some(correlation) = receipt.correlation else { return Verified::NotOurs };
     if !token_key.verify(correlation.token, account, correlation.message, correlation.attempt) {
         return Verified::NotOurs;
@@ -118,15 +115,6 @@ pub fn verified(
         looked_up: false,
         watch_secs: Some(watch_secs),
     })
-}
-
-fn unwanted(block: BlockKind) -> &'static str {
-    match block {
-        BlockKind::Complained => "complained",
-        BlockKind::Stop | BlockKind::Unsubscribed | BlockKind::HardBounced | BlockKind::Manual => {
-            "unsubscribed"
-        }
-    }
 }
 
 /// The message named by an unsubscribe link, if its tag is ours.
