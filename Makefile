@@ -41,8 +41,8 @@ faults: check-toolchain ## the long part of the fault catalogue (tests/FAULTS.md
 	@$(STACK) run cargo test --locked --test long
 
 torture: check-toolchain ## everything fails at once, for some 10 to 30 minutes; then every job must be accounted for
-	@echo 'torturing; $(FIRST_BUILD)'
-	cargo test --locked --test torture -- $(TORTURE)
+	@echo 'torturing, with an optimised build; $(FIRST_BUILD)'
+	cargo test --locked --profile torture --test torture -- $(TORTURE)
 
 torture-small: check-toolchain ## the same with 2,000 jobs and 12 kills, in one to three minutes
 	cargo test --locked --test torture

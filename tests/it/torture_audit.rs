@@ -62,7 +62,7 @@ fn acceptance(n: u128, person: u32, attempt: i16) -> Acceptance {
 }
 
 fn step(n: u128, was: i16, state: i16) -> Move {
-    Move { message: id(n), was, state, epoch_was: 1, epoch: 1 }
+    Move { message: id(n), was, state, epoch_was: 1, epoch: 1, worker: Some(id(99)) }
 }
 
 /// One job delivered, one that was the same person's and had to stand back.
@@ -74,7 +74,7 @@ fn sound() -> Facts {
         messages: vec![message(1, state::DELIVERED, vec![attempt(1, ACCEPTED)]), second],
         acceptances: vec![acceptance(1, 7, 1)],
         calls: vec![CallFact { message: id(1), attempt: 1, doubtful: false }],
-        receipts: vec![ReceiptFact { message: id(1), kind: "delivered".to_owned() }],
+        receipts: vec![ReceiptFact { message: id(1), kind: "delivered".to_owned(), looked_up: false }],
         moves: vec![step(1, 0, 1), step(1, 1, 3), step(1, 3, 4)],
         sends_max: 1,
         slots: 10,
@@ -222,12 +222,23 @@ fn an_unknown_attempt_has_a_cause() {
                 facts.jobs.push(job(n, n as u32));
                 facts.messages.push(concluded);
                 facts.calls.push(CallFact { message: id(n), attempt: 1, doubtful });
+                facts.moves.extend([step(n, 0, 1), step(n, 1, 2), step(n, 2, 5)]);
             }
         }
     };
     assert_eq!(found(unknown("worker_lost", 10, false)), [], "ten slots, one loss");
-    let rule = "more attempts were lost with their workers than were under way";
+    let rule = "more attempts were lost with a worker than it had under way";
     finds(Class::Wrong, rule, unknown("worker_lost", 11, false));
+    finds(Class::Wrong, "attempts were lost with workers that nothing happened to", |facts| {
+        unknown("worker_lost", 2, false)(facts);
+        facts.moves.iter_mut().filter(|step| step.message == id(11)).for_each(|step| {
+            step.worker = Some(id(98));
+        });
+    });
+    finds(Class::Wrong, "an attempt was begun by nobody, and lost", |facts| {
+        unknown("worker_lost", 1, false)(facts);
+        facts.moves.iter_mut().for_each(|step| step.worker = None);
+    });
     assert_eq!(found(unknown("timeout", 100, true)), [], "their provider never answered");
     finds(
         Class::Wrong,
@@ -269,7 +280,11 @@ fn every_message_ends_as_its_provider_says() {
         facts.jobs[1].due = Due::Silence;
     });
     finds(Class::Wrong, "a receipt was believed that no provider told", |facts| {
-        facts.receipts.push(ReceiptFact { message: id(1), kind: "failed".to_owned() });
+        facts.receipts.push(ReceiptFact { message: id(1), kind: "failed".to_owned(), looked_up: false });
+    });
+    finds(Class::Wrong, "a relay was asked, which knows nothing", |facts| {
+        facts.jobs[0].provider = "smtp";
+        facts.receipts[0].looked_up = true;
     });
     let lost_receipt = |facts: &mut Facts| {
         facts.acceptances[0].told = vec![("delivered", false)];

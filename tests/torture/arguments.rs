@@ -3,7 +3,10 @@
 //! Without arguments it is the small form that `cargo test` runs. The harness's own arguments are taken
 //! and mean what they can mean here. Read `main` next.
 
-use std::path::PathBuf;
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+};
 
 use clap::{Parser, ValueEnum};
 
@@ -85,8 +88,13 @@ impl Arguments {
 
     /// The command that repeats this run's schedule.
     pub fn again(&self, seed: u64) -> String {
+        let built = Path::new(env!("CARGO_BIN_EXE_postrider")).parent().and_then(Path::file_name);
+        let profile = match built.and_then(OsStr::to_str) {
+            None | Some("debug") => String::new(),
+            Some(profile) => format!(" --profile {profile}"),
+        };
         let mut command = format!(
-            "deploy/dev/stack run cargo test --locked --test torture -- --seed {seed} --requests {} --kills {} --each {} --workers {} --publishers {}",
+            "cargo test --locked{profile} --test torture -- --seed {seed} --requests {} --kills {} --each {} --workers {} --publishers {}",
             self.requests, self.kills, self.each, self.workers, self.publishers
         );
         if self.resend_if_absent {

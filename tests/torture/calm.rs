@@ -65,7 +65,7 @@ pub async fn settle(world: &Arc<World>) -> anyhow::Result<usize> {
         let_pass(LOOK_EVERY).await;
         resume_all(world).await;
         replayed += replay(world).await.unwrap_or(0);
-        let rest = look(world).await;
+        let rest = look(world).await?;
         looks = if rest.is_nothing() && last.as_ref() == Some(&rest) { looks + 1 } else { 0 };
         if last.as_ref() != Some(&rest) {
             last = Some(rest);
@@ -80,17 +80,17 @@ pub async fn settle(world: &Arc<World>) -> anyhow::Result<usize> {
     Ok(replayed)
 }
 
-async fn look(world: &World) -> Rest {
+async fn look(world: &World) -> anyhow::Result<Rest> {
     let (arrived, on_their_way, due, leases): (i64, i64, i64, i64) = world
         .ask(
             "select (select count(*) from request) + (select count(*) from rejected_job),
                 (select count(*) from message where state in (0, 1, 2)),
                 (select count(*) from due), (select count(*) from lease)",
         )
-        .await;
+        .await?;
     // A broker that does not say is one more thing that is not at rest.
     let ready = ready(world, "requests").await.unwrap_or(u32::MAX);
-    Rest { arrived, on_their_way, due, leases, ready }
+    Ok(Rest { arrived, on_their_way, due, leases, ready })
 }
 
 async fn ready(world: &World, queue: &str) -> anyhow::Result<u32> {

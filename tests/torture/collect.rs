@@ -77,6 +77,7 @@ pub fn providers(world: &World, facts: &mut Facts) {
 }
 
 type MessageRow = (Uuid, String, i16, Option<String>, bool);
+type MoveRow = (Uuid, i16, i16, i32, i32, Option<Uuid>);
 type AttemptRow = (Uuid, i16, Option<DateTime<Utc>>, Option<i16>, Option<String>);
 
 /// The ledger's part.
@@ -106,16 +107,26 @@ pub async fn ledger(connection: &mut PgConnection, facts: &mut Facts) -> anyhow:
     let key = |(key, _): (Option<String>, bool)| key.unwrap_or_default();
     facts.rejected = rejected.into_iter().map(key).collect();
     facts.quarantined = quarantined.into_iter().map(key).collect();
-    let receipts: Vec<(Uuid, String)> =
-        sqlx::query_as("select message, kind from receipt where message is not null")
-            .fetch_all(&mut *connection)
-            .await?;
-    facts.receipts = receipts.into_iter().map(|(message, kind)| ReceiptFact { message, kind }).collect();
-    let moves: Vec<(Uuid, i16, i16, i32, i32)> =
-        sqlx::query_as("select message, was, state, epoch_was, epoch from torture_move order by number")
-            .fetch_all(&mut *connection)
-            .await?;
-    let step = |(message, was, state, epoch_was, epoch)| Move { message, was, state, epoch_was, epoch };
+    let receipts: Vec<(Uuid, String, bool)> = sqlx::query_as(
+        "select message, kind, looked_up from receipt where message is not null order by received_at",
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let receipt = |(message, kind, looked_up)| ReceiptFact { message, kind, looked_up };
+    facts.receipts = receipts.into_iter().map(receipt).collect();
+    let moves: Vec<MoveRow> = sqlx::query_as(
+        "select message, was, state, epoch_was, epoch, worker from torture_move order by number",
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let step = |(message, was, state, epoch_was, epoch, worker): MoveRow| Move {
+        message,
+        was,
+        state,
+        epoch_was,
+        epoch,
+        worker,
+    };
     facts.moves = moves.into_iter().map(step).collect();
     facts.breaches.clear();
     for (what, query) in BREACHES {

@@ -3,6 +3,8 @@
 //! PURE: made by `collect` from the three books, judged by `audit`, which asks nobody else. Messages are
 //! first messages of their requests: id and request are the same.
 
+use std::collections::{BTreeMap, HashMap};
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -27,10 +29,33 @@ pub struct Facts {
     pub due: Vec<Uuid>,
     /// Of a message: two, where the companies let it be sent again once.
     pub sends_max: usize,
+    /// Attempts that one worker can have under way: its call slots, and what is begun and not yet called.
     pub slots: u64,
     pub worker_losses: u64,
     /// Deaths that nobody caused, panics, and ends that were not in order.
     pub complaints: Vec<String>,
+}
+
+/// The code of an attempt whose worker did not live to tell its outcome.
+pub const LOST: &str = "worker_lost";
+
+impl Facts {
+    /// Attempts that were lost with their workers, by worker.
+    pub fn lost_by_worker(&self) -> BTreeMap<Option<Uuid>, u64> {
+        let mut begun: HashMap<Uuid, Vec<Option<Uuid>>> = HashMap::new();
+        for step in self.moves.iter().filter(|step| step.state == state::SENDING) {
+            begun.entry(step.message).or_default().push(step.worker);
+        }
+        let mut lost = BTreeMap::new();
+        for message in &self.messages {
+            for attempt in message.attempts.iter().filter(|attempt| attempt.code.as_deref() == Some(LOST)) {
+                let nth = usize::try_from(attempt.number - 1).unwrap_or_default();
+                let worker = begun.get(&message.id).and_then(|workers| workers.get(nth).copied());
+                *lost.entry(worker.flatten()).or_default() += 1;
+            }
+        }
+        lost
+    }
 }
 
 /// What became of the publishing of a job.
@@ -123,6 +148,8 @@ pub struct CallFact {
 pub struct ReceiptFact {
     pub message: Uuid,
     pub kind: String,
+    /// Its provider was asked; it did not come by itself.
+    pub looked_up: bool,
 }
 
 /// One change of a message's state.
@@ -133,6 +160,8 @@ pub struct Move {
     pub state: i16,
     pub epoch_was: i32,
     pub epoch: i32,
+    /// Who began the attempt, where this is a begin.
+    pub worker: Option<Uuid>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

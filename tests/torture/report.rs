@@ -65,6 +65,7 @@ impl Report<'_> {
         table("requests by end", &summary.ends);
         table("attempts of which nobody knew, by code", &summary.unknown_codes);
         table("messages that were unknown, by how it ended", &summary.unknown_ends);
+        print_given_up(&summary);
         println!("\nmessages that providers have");
         println!("{}", row("accepted", &summary.accepted));
         println!("\npeople's acts: {}", words(&summary.acts));
@@ -206,6 +207,25 @@ fn table(title: &str, table: &Table) {
     if table.0.is_empty() {
         println!("  none");
     }
+}
+
+fn print_given_up(summary: &Summary) {
+    table("ended as outcome_unknown, by cause", &summary.given_up);
+    let mut given_up = ByProvider::new();
+    for (&provider, count) in summary.given_up.0.values().flatten() {
+        *given_up.entry(provider).or_default() += count;
+    }
+    let share = |part: u64, of: u64| format!("{:.2} %", 100.0 * part as f64 / of.max(1) as f64);
+    let of = |counts: &ByProvider, provider: &str| counts.get(provider).copied().unwrap_or(0);
+    let [mail, text, relay] =
+        PROVIDERS.map(|provider| share(of(&given_up, provider), of(&summary.begun, provider)));
+    let all = share(given_up.values().sum(), summary.begun.values().sum());
+    println!("  {:<42}{mail:>10}{text:>10}{relay:>10}{all:>10}", "share of all that were begun");
+    let lost = &summary.lost;
+    println!(
+        "  {} attempts were lost with {} workers, {} with one at most",
+        lost.attempts, lost.workers, lost.most
+    );
 }
 
 fn row(name: &str, counts: &ByProvider) -> String {

@@ -137,7 +137,7 @@ async fn pace(
     loop {
         let progress = Progress::of(world, tally);
         let (arrived,): (i64,) =
-            world.ask("select (select count(*) from request) + (select count(*) from rejected_job)").await;
+            world.ask("select (select count(*) from request) + (select count(*) from rejected_job)").await?;
         let now = clock::monotonic();
         let most = usize::try_from(arrived)? + AHEAD_MAX;
         if progress.struck >= 1.0 && published.tried_count() >= count - kept_back(count) {

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::facts::{Facts, Fate, JobFact, MessageFact, state};
+use crate::facts::{AttemptFact, Facts, Fate, JobFact, LOST, MessageFact, state};
 
 const UNKNOWN: i16 = 2;
+const GIVEN_UP: &str = "failed: outcome_unknown";
 
 /// Counts by provider, and in all.
 pub type ByProvider = BTreeMap<&'static str, u64>;
@@ -37,6 +38,14 @@ pub struct Keys {
     pub left_in_queues: u64,
 }
 
+/// Attempts that were lost with their workers.
+#[derive(Debug, Default, Serialize)]
+pub struct Lost {
+    pub workers: u64,
+    pub attempts: u64,
+    pub most: u64,
+}
+
 /// All numbers.
 #[derive(Debug, Default, Serialize)]
 pub struct Summary {
@@ -47,6 +56,12 @@ pub struct Summary {
     pub unknown_codes: Table,
     /// Messages that were unknown for a while, by how that ended.
     pub unknown_ends: Table,
+    /// Messages that ended as `outcome_unknown`, by what had happened to their last attempt.
+    pub given_up: Table,
+    /// Messages that were begun at all.
+    pub begun: ByProvider,
+    /// Workers that took attempts with them, those attempts, and the most that one worker took.
+    pub lost: Lost,
     pub accepted: ByProvider,
     pub acts: BTreeMap<&'static str, u64>,
 }
@@ -62,19 +77,40 @@ impl Summary {
         for act in facts.acts.iter().filter(|act| act.from.is_some()) {
             *summary.acts.entry(act.wish.word()).or_default() += 1;
         }
+        let by_worker = facts.lost_by_worker();
+        summary.lost = Lost {
+            workers: by_worker.len() as u64,
+            attempts: by_worker.values().sum(),
+            most: by_worker.values().copied().max().unwrap_or_default(),
+        };
         let was_unknown = left_unknown(facts);
+        // Whatever the ledger heard of it first.
+        let mut looked_up: HashMap<Uuid, bool> = HashMap::new();
+        for receipt in &facts.receipts {
+            looked_up.entry(receipt.message).or_insert(receipt.looked_up);
+        }
         for message in &facts.messages {
             let provider = jobs.get(message.key.as_str()).map_or("", |job| job.provider);
-            summary.ends.add(&end(message), provider);
+            let end = end(message);
+            summary.ends.add(&end, provider);
+            if let Some(last) = message.attempts.last() {
+                *summary.begun.entry(provider).or_default() += 1;
+                if end == GIVEN_UP {
+                    summary.given_up.add(cause(last), provider);
+                }
+            }
             for attempt in message.attempts.iter().filter(|attempt| attempt.outcome == Some(UNKNOWN)) {
                 summary.unknown_codes.add(attempt.code.as_deref().unwrap_or("without a code"), provider);
             }
             let Some(left) = was_unknown.get(&message.id) else { continue };
             let truth = if accepted.contains(&message.id) { "it was there" } else { "it was not there" };
-            let row = match (*left, message.state) {
-                (state::CONCLUDED, state::CONCLUDED) => format!("window ended; {truth}"),
-                (state::CONCLUDED, _) => "window ended, proof came later".to_owned(),
-                _ => "proof in time".to_owned(),
+            let row = match (*left, message.state, looked_up.get(&message.id)) {
+                (state::CONCLUDED, state::CONCLUDED, _) => format!("window ended; {truth}"),
+                (state::CONCLUDED, ..) => "window ended, proof came later".to_owned(),
+                (state::WAITING, ..) => "sent once more".to_owned(),
+                (.., Some(false)) => "by a receipt".to_owned(),
+                (.., Some(true)) => "by a look-up".to_owned(),
+                (.., None) => "by its own answer, late".to_owned(),
             };
             summary.unknown_ends.add(&row, provider);
         }
@@ -104,6 +140,13 @@ fn keys(facts: &Facts) -> Keys {
         requests: requests.len() as u64,
         rejected: rejected.len() as u64,
         left_in_queues: facts.queued.len() as u64,
+    }
+}
+
+fn cause(last: &AttemptFact) -> &'static str {
+    match last.code.as_deref() {
+        Some(LOST) => "its worker was killed, frozen or cut off",
+        _ => "its provider gave no answer that says",
     }
 }
 

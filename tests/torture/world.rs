@@ -30,6 +30,8 @@ const CONCURRENCY: u32 = 24;
 /// A lease in `Bed::overrides`: the longest call and the margin.
 pub const LEASE: Duration = Duration::from_secs(6);
 
+const DATABASE_BACK_WITHIN: Duration = Duration::from_secs(120);
+
 /// Beside `Bed::overrides`.
 const SETTINGS: &str = r#"
 amqp.prefetch = 80
@@ -49,12 +51,17 @@ create table torture_move (
     was smallint not null,
     state smallint not null,
     epoch_was int not null,
-    epoch int not null
+    epoch int not null,
+    -- Who begins an attempt.
+    worker uuid
 );
 create function torture_note() returns trigger language plpgsql as $$
 begin
-    insert into torture_move (message, was, state, epoch_was, epoch)
-    values (new.id, old.state, new.state, old.epoch, new.epoch);
+    insert into torture_move (message, was, state, epoch_was, epoch, worker)
+    values (new.id, old.state, new.state, old.epoch, new.epoch, case when new.state = 1 then (
+        select l.worker from lease l where l.members @> array[new.id] and exists (
+            select from unnest(l.members, l.epochs) e(id, epoch) where e.id = new.id and e.epoch = new.epoch)
+        limit 1) end);
     return null;
 end $$;
 create trigger torture_note after update on message for each row
@@ -160,16 +167,20 @@ impl World {
         count.into_inner()
     }
 
-    /// Asks the database until it answers; it may be away for a while.
-    pub async fn ask<T>(&self, query: &'static str) -> T
+    /// Asks the database until it answers; it may be away for a while, and not for ever.
+    pub async fn ask<T>(&self, query: &'static str) -> anyhow::Result<T>
     where
         T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
     {
+        let since = clock::monotonic();
         loop {
-            if let Ok(row) = sqlx::query_as(query).fetch_one(&self.bed.pool).await {
-                return row;
+            match sqlx::query_as(query).fetch_one(&self.bed.pool).await {
+                Ok(row) => return Ok(row),
+                Err(error) if clock::monotonic() - since > DATABASE_BACK_WITHIN => {
+                    return Err(error).context("the database did not come back");
+                }
+                Err(_) => let_pass(Duration::from_millis(100)).await,
             }
-            let_pass(Duration::from_millis(100)).await;
         }
     }
 }

@@ -101,5 +101,9 @@ fn receipts(books: &Books, findings: &mut Findings) {
         if !known {
             findings.add(Class::Wrong, "a receipt was believed that no provider told", receipt.message);
         }
+        let job = books.messages.get(&receipt.message).and_then(|message| books.job(message));
+        if receipt.looked_up && job.is_some_and(|job| job.provider == "smtp") {
+            findings.add(Class::Wrong, "a relay was asked, which knows nothing", receipt.message);
+        }
     }
 }

@@ -5,12 +5,11 @@ use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
-use super::super::facts::{Acceptance, Due, MessageFact, state};
+use super::super::facts::{Acceptance, Due, LOST, MessageFact, state};
 use super::{Books, Class, Findings};
 
 const REFUSED: i16 = 1;
 const UNKNOWN: i16 = 2;
-const LOST: &str = "worker_lost";
 /// Of a thousand messages so many answers may come too late for no fault of ours: the machine was busy.
 const UNEXPLAINED_PER_MILLE: usize = 10;
 const UNEXPLAINED_ALWAYS: usize = 5;
@@ -142,11 +141,20 @@ fn unknowns(books: &Books, findings: &mut Findings) {
             }
         }
     }
-    let most = facts.worker_losses * facts.slots;
-    if lost > most {
-        let who =
-            format!("{lost} lost attempts, {} losses of at most {} each", facts.worker_losses, facts.slots);
-        findings.add(Class::Wrong, "more attempts were lost with their workers than were under way", who);
+    let by_worker = facts.lost_by_worker();
+    if by_worker.len() as u64 > facts.worker_losses {
+        let who = format!("{lost} attempts of {} workers, {} losses", by_worker.len(), facts.worker_losses);
+        findings.add(Class::Wrong, "attempts were lost with workers that nothing happened to", who);
+    }
+    for (worker, count) in by_worker {
+        let Some(worker) = worker else {
+            findings.add(Class::Wrong, "an attempt was begun by nobody, and lost", count);
+            continue;
+        };
+        if count > facts.slots {
+            let who = format!("{count} of worker {worker}, which has {} under way at most", facts.slots);
+            findings.add(Class::Wrong, "more attempts were lost with a worker than it had under way", who);
+        }
     }
     if unexplained.len() > UNEXPLAINED_ALWAYS + facts.messages.len() * UNEXPLAINED_PER_MILLE / 1_000 {
         for id in unexplained {

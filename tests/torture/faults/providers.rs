@@ -52,7 +52,7 @@ pub async fn run(world: Arc<World>, tally: Arc<Tally>, mut calm: watch::Receiver
         let doing = async {
             if fault == "provider_outage" {
                 world.bed.simulator.set_outage(true);
-                let outage = if world.arguments.is_long() { (10_000, 20_000) } else { (3_000, 4_000) };
+                let outage = if world.arguments.is_long() { (60_000, 120_000) } else { (3_000, 4_000) };
                 let_pass(dice.millis(outage.0, outage.1)).await;
                 world.bed.simulator.set_outage(false);
             } else {
