@@ -25,7 +25,7 @@ use crate::{
     telemetry::names,
 };
 
-use super::{Claim, Shared, call, lane::Ready, settle::Done};
+use super::{Claim, Shared, call, claim::count_off, lane::Ready, settle::Done};
 
 const BATCH_MAX: usize = 128;
 /// A begin that took longer is checked once more before anybody is called.
@@ -121,7 +121,7 @@ async fn take_back(shared: &Shared, batch: Vec<Ready>) {
         }
         tokio::time::sleep(Duration::from_secs_f64(0.5 + clock::jitter())).await;
     }
-    count_off(shared, &claims).await;
+    count_off(&shared.ledger, &claims).await;
 }
 
 /// The settlement of an attempt that was written down and never called.
@@ -174,12 +174,5 @@ async fn resolve(shared: Arc<Shared>, claims: Vec<Claim>) {
         tracing::warn!(%error, "claims could not be given back; their lease will lapse");
         return;
     }
-    count_off(&shared, &claims).await;
-}
-
-async fn count_off(shared: &Shared, claims: &[Claim]) {
-    let done: Vec<_> = claims.iter().filter_map(|claim| claim.lease.count_off()).collect();
-    if let Err(error) = shared.ledger.drop_leases(&done).await {
-        tracing::debug!(%error, "an empty lease was left to the sweeper");
-    }
+    count_off(&shared.ledger, &claims).await;
 }

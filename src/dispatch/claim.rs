@@ -1,7 +1,7 @@
 //! A claim under way in this worker: the right, for a lease, to make one attempt at one message.
 //!
-//! Made by `claimer`, by `suspects` or by intake's hand-over, consumed by begin. Deadlines are monotonic, counted from
-//! before the claiming statement was sent, so they can only end too early.
+//! Made by `claimer`, by `suspects` or by intake's hand-over, consumed by begin. Deadlines are monotonic,
+//! counted from before the claiming statement was sent, so they can only end too early.
 
 use std::{
     sync::{
@@ -16,7 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use crate::{
-    ledger::claim::Due,
+    ledger::{Ledger, claim::Due},
     message::{Medium, MessageId},
 };
 
@@ -36,6 +36,14 @@ impl LeaseShare {
     /// Counts one member off, after its commit; gives the lease's id with the last one.
     pub fn count_off(&self) -> Option<Uuid> {
         (self.open.fetch_sub(1, Ordering::AcqRel) == 1).then_some(self.id)
+    }
+}
+
+/// Counts claims off that are done with, and drops the leases that are empty now.
+pub async fn count_off(ledger: &Ledger, claims: &[Claim]) {
+    let empty: Vec<_> = claims.iter().filter_map(|claim| claim.lease.count_off()).collect();
+    if let Err(error) = ledger.drop_leases(&empty).await {
+        tracing::debug!(%error, "an empty lease was left to the sweeper");
     }
 }
 

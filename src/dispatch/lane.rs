@@ -30,6 +30,7 @@ use crate::{
 use super::{
     Claim, Shared,
     breaker::{Breaker, Position, Sign, Thresholds},
+    claim::count_off,
     compose, suspects,
 };
 
@@ -118,12 +119,7 @@ impl Lane {
     #[must_use]
     pub fn room(&self, lease: Duration) -> Vec<Permit> {
         let by_rate = (lease.as_secs_f64() / 4.0 * f64::from(self.settings.rate_per_sec)).max(1.0) as usize;
-        let queued = self.queue.max_capacity() - self.queue.capacity();
-        let most = match self.position() {
-            Position::Closed => by_rate.saturating_sub(queued),
-            Position::HalfOpen if queued == 0 && self.calls_now() == 0 => 1,
-            Position::HalfOpen | Position::Open => 0,
-        };
+        let most = self.as_breaker_lets(by_rate.saturating_sub(self.queued()));
         // One place is left for a suspect, which would find none while the lane has a backlog.
         let places = self.queue.capacity().saturating_sub(usize::from(self.queue.max_capacity() > 1));
         std::iter::from_fn(|| self.queue.clone().try_reserve_owned().ok()).take(most.min(places)).collect()
@@ -132,13 +128,21 @@ impl Lane {
     /// Room for one suspect, as the breaker lets.
     #[must_use]
     pub fn room_for_one(&self) -> Option<Permit> {
-        let queued = self.queue.max_capacity() - self.queue.capacity();
-        let lets = match self.position() {
-            Position::Closed => true,
-            Position::HalfOpen => queued == 0 && self.calls_now() == 0,
-            Position::Open => false,
-        };
-        if lets { self.queue.clone().try_reserve_owned().ok() } else { None }
+        let lets = self.as_breaker_lets(1) > 0;
+        lets.then(|| self.queue.clone().try_reserve_owned().ok()).flatten()
+    }
+
+    /// So many at once, or a single probe while nothing else is here, or none.
+    fn as_breaker_lets(&self, most: usize) -> usize {
+        match self.position() {
+            Position::Closed => most,
+            Position::HalfOpen if self.queued() == 0 && self.calls_now() == 0 => 1,
+            Position::HalfOpen | Position::Open => 0,
+        }
+    }
+
+    fn queued(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
     }
 
     /// Tells whether messages of this lane wait in the ledger: new ones queue behind them.
@@ -269,10 +273,7 @@ impl Lane {
         }
         self.set_backlog(true);
         self.rewound.store(true, Ordering::Relaxed);
-        let done: Vec<_> = claims.iter().filter_map(|claim| claim.lease.count_off()).collect();
-        if let Err(error) = shared.ledger.drop_leases(&done).await {
-            tracing::debug!(%error, "an empty lease was left to the sweeper");
-        }
+        count_off(&shared.ledger, &claims).await;
     }
 
     /// Whether something went back to an earlier place in the line since this was last asked.

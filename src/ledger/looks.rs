@@ -52,31 +52,53 @@ pub struct NextWatch {
     pub looks: i16,
 }
 
-macro_rules! missing {
-    ($row:ident) => {{
-        let medium = Medium::from_code($row.medium)
-            .ok_or_else(|| LedgerError::Broken(format!("medium {} is not known", $row.medium)))?;
+/// A row of what looks.sql and still_sent.sql give.
+struct Row {
+    id: Uuid,
+    request: Uuid,
+    account: i32,
+    medium: i16,
+    state: i16,
+    epoch: i32,
+    attempt: i16,
+    provider_id: Option<String>,
+    resent: bool,
+    expires_at: DateTime<Utc>,
+    begun_at: DateTime<Utc>,
+    absent: i16,
+    now: DateTime<Utc>,
+    customer_email: Option<String>,
+    customer_phone: Option<String>,
+    test: bool,
+}
+
+impl TryFrom<Row> for Missing {
+    type Error = LedgerError;
+
+    fn try_from(row: Row) -> Result<Missing, LedgerError> {
+        let medium = Medium::from_code(row.medium)
+            .ok_or_else(|| LedgerError::Broken(format!("medium {} is not known", row.medium)))?;
         Ok(Missing {
-            message: MessageId($row.id),
-            request: $row.request,
-            account: AccountId($row.account),
+            message: MessageId(row.id),
+            request: row.request,
+            account: AccountId(row.account),
             medium,
-            state: stored_state($row.state)?,
-            epoch: $row.epoch,
-            attempt: $row.attempt,
-            provider_id: $row.provider_id,
-            resent: $row.resent,
-            expires_at: $row.expires_at,
-            begun_at: $row.begun_at,
-            absent: $row.absent,
-            now: $row.now,
+            state: stored_state(row.state)?,
+            epoch: row.epoch,
+            attempt: row.attempt,
+            provider_id: row.provider_id,
+            resent: row.resent,
+            expires_at: row.expires_at,
+            begun_at: row.begun_at,
+            absent: row.absent,
+            now: row.now,
             address: match medium {
-                Medium::Email => $row.customer_email,
-                Medium::Sms => $row.customer_phone,
+                Medium::Email => row.customer_email,
+                Medium::Sms => row.customer_phone,
             },
-            test: $row.test,
+            test: row.test,
         })
-    }};
+    }
 }
 
 impl Ledger {
@@ -84,10 +106,10 @@ impl Ledger {
     /// settled before.
     pub async fn looks(&self, max: i64, hold_secs: f64) -> Result<Vec<Missing>, LedgerError> {
         let rows = retrying(|| async {
-            sqlx::query_file!("src/ledger/sql/looks.sql", max, hold_secs).fetch_all(&self.pool).await
+            sqlx::query_file_as!(Row, "src/ledger/sql/looks.sql", max, hold_secs).fetch_all(&self.pool).await
         })
         .await?;
-        rows.into_iter().map(|row| missing!(row)).collect()
+        rows.into_iter().map(Missing::try_from).collect()
     }
 
     /// Looks again at these times; the number is of complete and empty looks among the last two.
@@ -128,8 +150,9 @@ impl Ledger {
 
     /// Those of these messages that still lack their last receipt.
     pub async fn still_sent(&self, members: &[Uuid]) -> Result<Vec<Missing>, LedgerError> {
-        let rows = sqlx::query_file!("src/ledger/sql/still_sent.sql", members).fetch_all(&self.pool).await?;
-        rows.into_iter().map(|row| missing!(row)).collect()
+        let rows =
+            sqlx::query_file_as!(Row, "src/ledger/sql/still_sent.sql", members).fetch_all(&self.pool).await?;
+        rows.into_iter().map(Missing::try_from).collect()
     }
 
     /// Goes on watching what is left of batches, or ends it.

@@ -5,7 +5,12 @@
 
 use std::{convert::Infallible, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use axum::{Router, extract::Request, http::HeaderValue, response::Response};
+use axum::{
+    Router,
+    extract::Request,
+    http::{HeaderValue, StatusCode},
+    response::Response,
+};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -15,7 +20,7 @@ use tokio::{
 };
 use tower_service::Service;
 
-use super::house::House;
+use super::{entry::Provider, house::House};
 
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -89,7 +94,8 @@ async fn serve(stream: TcpStream, router: Router, house: &Arc<House>) {
             let (mut router, house) = (router.clone(), Arc::clone(&house));
             Box::pin(async move {
                 let mut response = router.call(Request::from(request.map(axum::body::Body::new))).await?;
-                if house.is_out() {
+                let out = Provider::ALL.into_iter().any(|provider| house.is_out(provider));
+                if out && response.status() == StatusCode::SERVICE_UNAVAILABLE {
                     response.headers_mut().insert("connection", HeaderValue::from_static("close"));
                 }
                 Ok(response)

@@ -17,6 +17,8 @@ pub enum Provider {
 }
 
 impl Provider {
+    pub const ALL: [Provider; 3] = [Provider::Mailgun, Provider::Twilio, Provider::Smtp];
+
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {

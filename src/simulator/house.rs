@@ -52,7 +52,8 @@ pub(super) struct House {
     pub life: Life,
     behaviour: ArcSwap<Behaviour>,
     dice: Dice,
-    outage: AtomicBool,
+    /// By provider.
+    outages: [AtomicBool; 3],
     /// Which of its two look-up APIs Mailgun has.
     logs_offered: AtomicBool,
     events_offered: AtomicBool,
@@ -101,7 +102,7 @@ impl House {
             life: held.life,
             dice: Dice::new(behaviour.seed),
             behaviour: ArcSwap::from_pointee(behaviour),
-            outage: AtomicBool::new(false),
+            outages: Default::default(),
             logs_offered: AtomicBool::new(true),
             events_offered: AtomicBool::new(true),
             urls: RwLock::new(urls),
@@ -117,7 +118,7 @@ impl House {
         let begun_at = *self.released.borrow();
         let (call, first) = self.change(|book| book.begin(provider, recipient, correlation, clock::wall()));
         let magic = self.magic_of(provider, recipient);
-        let taking = if self.is_out() {
+        let taking = if self.is_out(provider) {
             Taking::Refuse(Refusal::Outage)
         } else if magic == Magic::Ok {
             self.chance(provider)
@@ -176,12 +177,12 @@ impl House {
         pause(self.behaviour().slow).await;
     }
 
-    pub(super) fn is_out(&self) -> bool {
-        self.outage.load(Ordering::SeqCst)
+    pub(super) fn is_out(&self, provider: Provider) -> bool {
+        self.outages[provider as usize].load(Ordering::SeqCst)
     }
 
-    pub(super) fn set_outage(&self, on: bool) {
-        self.outage.store(on, Ordering::SeqCst);
+    pub(super) fn set_outage(&self, provider: Provider, on: bool) {
+        self.outages[provider as usize].store(on, Ordering::SeqCst);
     }
 
     pub(super) fn are_logs_offered(&self) -> bool {

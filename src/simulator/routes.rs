@@ -78,9 +78,10 @@ pub(super) fn basic(headers: &HeaderMap) -> Option<(String, String)> {
 }
 
 async fn unknown_path(State(house): Shared, uri: Uri) -> Response {
-    if house.is_out() {
+    let mailgun = uri.path().starts_with("/v3");
+    if house.is_out(if mailgun { Provider::Mailgun } else { Provider::Twilio }) {
         json_response(StatusCode::SERVICE_UNAVAILABLE, &json!({ "message": "Service Unavailable" }))
-    } else if uri.path().starts_with("/v3") {
+    } else if mailgun {
         text_response(StatusCode::OK, "text/plain", "Mailgun Magnificent API")
     } else {
         twilio::not_found(uri.path())
@@ -98,7 +99,7 @@ async fn ledger(State(house): Shared) -> Response {
 
 async fn stats(State(house): Shared) -> Response {
     let mut by_provider = BTreeMap::new();
-    for provider in [Provider::Mailgun, Provider::Twilio, Provider::Smtp] {
+    for provider in Provider::ALL {
         let (mut accepted, mut refused, mut unanswered, mut in_ledger) = (0u64, 0u64, 0u64, 0u64);
         let book = house.book();
         for call in book.calls().iter().filter(|call| call.provider == provider) {

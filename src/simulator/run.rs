@@ -16,7 +16,7 @@ use super::{
     connection,
     courier::Courier,
     disk::Disk,
-    entry::{Accepted, Call, Receipt},
+    entry::{Accepted, Call, Provider, Receipt},
     house::{Fixed, Held, House, Life, WebhookUrls},
     magic::Magic,
     routes, smtp,
@@ -152,7 +152,12 @@ impl Simulator {
 
     /// While on, every call and look-up is answered 503 (SMTP: 421) and its connection closed.
     pub fn set_outage(&self, on: bool) {
-        self.house.set_outage(on);
+        Provider::ALL.into_iter().for_each(|provider| self.house.set_outage(provider, on));
+    }
+
+    /// As `set_outage`, of one provider alone.
+    pub fn set_outage_of(&self, provider: Provider, on: bool) {
+        self.house.set_outage(provider, on);
     }
 
     /// While off, Mailgun's Logs API answers 404, as where an account does not have it.

@@ -107,11 +107,10 @@ pub async fn ledger(connection: &mut PgConnection, facts: &mut Facts) -> anyhow:
     let key = |(key, _): (Option<String>, bool)| key.unwrap_or_default();
     facts.rejected = rejected.into_iter().map(key).collect();
     facts.quarantined = quarantined.into_iter().map(key).collect();
-    let receipts: Vec<(Uuid, String, bool)> = sqlx::query_as(
-        "select message, kind, looked_up from receipt where message is not null order by received_at",
-    )
-    .fetch_all(&mut *connection)
-    .await?;
+    let receipts: Vec<(Uuid, String, bool)> =
+        sqlx::query_as("select message, kind, looked_up from receipt where message is not null order by at")
+            .fetch_all(&mut *connection)
+            .await?;
     let receipt = |(message, kind, looked_up)| ReceiptFact { message, kind, looked_up };
     facts.receipts = receipts.into_iter().map(receipt).collect();
     let moves: Vec<MoveRow> = sqlx::query_as(

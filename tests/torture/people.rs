@@ -31,6 +31,9 @@ use crate::{
     world::{World, medium},
 };
 
+/// Hands that overtake side by side.
+pub const OVERTAKING: usize = 8;
+
 /// Everything that people did.
 #[derive(Debug, Default)]
 pub struct Acts(Mutex<Vec<Act>>);
@@ -171,12 +174,12 @@ pub async fn resume_one(world: &World, message: Uuid) -> anyhow::Result<()> {
 }
 
 /// Lets jobs be overtaken: their reservation grows old while they wait, and then the other one comes. Ends
-/// when every overtaker is out.
-pub async fn overtake(world: Arc<World>, published: Arc<Published>) {
+/// when every overtaker is out. One of several, who share the overtakers: each waits for its own.
+pub async fn overtake(world: Arc<World>, published: Arc<Published>, number: usize) {
     let mut link = Link::new(Arc::clone(&world));
-    let overtakers: Vec<u32> =
-        world.plan.jobs.iter().filter(|job| job.kind == Kind::Overtaker).map(|job| job.index).collect();
-    for index in overtakers {
+    let overtakers = world.plan.jobs.iter().filter(|job| job.kind == Kind::Overtaker).map(|job| job.index);
+    let mine: Vec<u32> = overtakers.skip(number).step_by(OVERTAKING).collect();
+    for index in mine {
         while (published.allowed.load(std::sync::atomic::Ordering::Relaxed) <= index)
             || !published.fate(index - 1).0
         {

@@ -91,7 +91,10 @@ async fn torment(
     for number in 0..world.arguments.publishers {
         publishing.spawn(publish::run(Arc::clone(world), Arc::clone(published), number));
     }
-    let overtaking = tokio::spawn(people::overtake(Arc::clone(world), Arc::clone(published)));
+    let mut overtaking = JoinSet::new();
+    for number in 0..people::OVERTAKING {
+        overtaking.spawn(people::overtake(Arc::clone(world), Arc::clone(published), number));
+    }
     world.fleet.arm(true);
     let mut hands = JoinSet::new();
     let (shared, told) = (|| Arc::clone(world), || Arc::clone(tally));
@@ -114,7 +117,9 @@ async fn torment(
     while let Some(entries) = publishing.join_next().await {
         ledgers.push(entries.context("a publisher broke")?);
     }
-    overtaking.await.context("the overtaking publisher broke")?;
+    while let Some(ended) = overtaking.join_next().await {
+        ended.context("an overtaking publisher broke")?;
+    }
     Ok(ledgers)
 }
 

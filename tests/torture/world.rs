@@ -39,6 +39,9 @@ amqp.batch_max = 40
 # Lost receipts are asked for within the run.
 receipts.email_looks_secs = [5.0, 15.0, 45.0]
 receipts.sms_looks_secs = [5.0, 15.0, 45.0]
+# A probe of a provider that is away can cost its message: not many of them.
+breaker.open_secs = 0.5
+breaker.open_max_secs = 8.0
 log.level = "warn"
 log.format = "text"
 "#;

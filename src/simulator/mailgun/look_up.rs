@@ -107,7 +107,7 @@ pub(in crate::simulator) async fn logs(State(house): Shared, headers: HeaderMap,
     if let Some(answer) = refuse_key(&house, &headers) {
         return answer;
     }
-    if house.is_out() {
+    if house.is_out(Provider::Mailgun) {
         return unavailable();
     }
     if !house.are_logs_offered() {
@@ -133,7 +133,7 @@ fn answer_events(house: &House, headers: &HeaderMap, domain: &str, query: &str, 
     if let Some(answer) = refuse_key(house, headers) {
         return answer;
     }
-    if house.is_out() {
+    if house.is_out(Provider::Mailgun) {
         return unavailable();
     }
     if !house.are_events_offered() {

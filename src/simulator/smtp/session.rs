@@ -75,7 +75,7 @@ async fn converse(stream: TcpStream, house: Arc<House>) {
 
 impl Session {
     async fn run(&mut self) -> io::Result<Next> {
-        if self.house.is_out() {
+        if self.house.is_out(Provider::Smtp) {
             return self.close_with("421 4.3.2 Service not available, closing transmission channel").await;
         }
         self.wire.reply("220 relay.simulator.test ESMTP").await?;
@@ -143,7 +143,7 @@ impl Session {
     }
 
     async fn mail(&mut self, argument: &str) -> io::Result<Next> {
-        if self.house.is_out() {
+        if self.house.is_out(Provider::Smtp) {
             return self.close_with("421 4.3.2 Service not available, closing transmission channel").await;
         }
         if !self.authenticated {

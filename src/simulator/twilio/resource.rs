@@ -107,7 +107,11 @@ pub(in crate::simulator) async fn list(
 
 /// The answer to whoever may not look, or to everybody during an outage.
 fn refuse(house: &House, account: &str, headers: &HeaderMap) -> Option<Response> {
-    if house.is_out() { Some(error(20503)) } else { (!may(house, account, headers)).then(|| error(20003)) }
+    if house.is_out(Provider::Twilio) {
+        Some(error(20503))
+    } else {
+        (!may(house, account, headers)).then(|| error(20003))
+    }
 }
 
 fn page_uri(account: &str, query: &Pairs, page_size: usize, page: usize) -> String {

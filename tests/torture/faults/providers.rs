@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use postrider::simulator::Behaviour;
+use postrider::simulator::{Behaviour, Provider};
 use tokio::sync::watch;
 
 use super::{Tally, Turns, is_over};
@@ -51,10 +51,17 @@ pub async fn run(world: Arc<World>, tally: Arc<Tally>, mut calm: watch::Receiver
         let (least, most) = if world.arguments.is_long() { (2_000, 4_000) } else { (1_200, 2_400) };
         let doing = async {
             if fault == "provider_outage" {
-                world.bed.simulator.set_outage(true);
-                let outage = if world.arguments.is_long() { (60_000, 120_000) } else { (3_000, 4_000) };
+                // In a long run for minutes, and each time another's: what the others do goes on.
+                let all = dice.falls(0.3);
+                let away = if all { Provider::ALL.to_vec() } else { vec![*dice.pick(&Provider::ALL)] };
+                let outage = match world.arguments.is_long() {
+                    true if !all => (60_000, 150_000),
+                    true => (10_000, 20_000),
+                    false => (3_000, 4_000),
+                };
+                away.iter().for_each(|one| world.bed.simulator.set_outage_of(*one, true));
                 let_pass(dice.millis(outage.0, outage.1)).await;
-                world.bed.simulator.set_outage(false);
+                away.iter().for_each(|one| world.bed.simulator.set_outage_of(*one, false));
             } else {
                 world.bed.simulator.set_behaviour(worse(base(&world, dice.next()), fault));
                 let_pass(dice.millis(least, most)).await;
