@@ -95,6 +95,10 @@ impl Report<'_> {
             keys.confirmed, keys.unconfirmed_arrived, keys.requests, keys.rejected, keys.left_in_queues
         );
         println!(
+            "  of the rejected, quarantined {}; quarantined copies of jobs that are requests {}",
+            keys.quarantined, keys.quarantined_copies
+        );
+        println!(
             "  unconfirmed and not there {}; parked and replayed {}",
             keys.unconfirmed - keys.unconfirmed_arrived,
             self.replayed

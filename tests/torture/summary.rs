@@ -34,7 +34,12 @@ pub struct Keys {
     /// Of the unconfirmed, those that arrived all the same.
     pub unconfirmed_arrived: u64,
     pub requests: u64,
+    /// And no request: of a job that is one, another copy may be held.
     pub rejected: u64,
+    /// Of the rejected, those that are held for their workers' deaths.
+    pub quarantined: u64,
+    /// Copies held so of jobs that another copy made a request.
+    pub quarantined_copies: u64,
     pub left_in_queues: u64,
 }
 
@@ -125,8 +130,10 @@ fn left_unknown(facts: &Facts) -> HashMap<Uuid, i16> {
 
 fn keys(facts: &Facts) -> Keys {
     let requests: HashSet<&str> = facts.messages.iter().map(|message| message.key.as_str()).collect();
-    let rejected: HashSet<&str> =
-        facts.rejected.iter().chain(&facts.quarantined).map(String::as_str).collect();
+    let held: HashSet<&str> = facts.quarantined.iter().map(String::as_str).collect();
+    let quarantined_copies = held.intersection(&requests).count() as u64;
+    let mut rejected: HashSet<&str> = held.difference(&requests).copied().collect();
+    rejected.extend(facts.rejected.iter().map(String::as_str));
     let count = |fate| facts.jobs.iter().filter(|job| job.fate == fate).count() as u64;
     let arrived = |job: &&JobFact| {
         job.fate == Fate::Unknown
@@ -139,6 +146,8 @@ fn keys(facts: &Facts) -> Keys {
         unconfirmed_arrived: facts.jobs.iter().filter(arrived).count() as u64,
         requests: requests.len() as u64,
         rejected: rejected.len() as u64,
+        quarantined: held.len() as u64 - quarantined_copies,
+        quarantined_copies,
         left_in_queues: facts.queued.len() as u64,
     }
 }
