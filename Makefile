@@ -3,7 +3,7 @@
 # DATABASE_URL and AMQP_URL, when set, are used instead of a private Postgres or RabbitMQ.
 
 .DEFAULT_GOAL := help
-.PHONY: help check-toolchain build test faults torture torture-small torture-mutants demo fmt lint sqlx sqlx-check deny clean-dev
+.PHONY: help check-toolchain build test faults torture torture-small torture-mutants bench demo fmt lint sqlx sqlx-check deny clean-dev
 # One build at a time: cargo uses all cores by itself, and two would wait for one another's lock.
 .NOTPARALLEL:
 
@@ -49,6 +49,14 @@ torture-small: check-toolchain ## the same with 2,000 jobs and 12 kills, in one 
 
 torture-mutants: check-toolchain ## take the guards out one by one: the torture must notice
 	@$(STACK) run deploy/dev/mutants
+
+# Others beside the two: make bench BENCH='--external benches/peers/rows.toml --rows limit,postrider,node'.
+BENCH ?=
+
+bench: check-toolchain ## compare Postrider with what this machine allows; writes benches/RESULTS.md
+	@echo 'benching, with an optimised build; $(FIRST_BUILD)'
+	cargo build --locked --release --example limit
+	cargo bench --locked --bench bench -- $(BENCH)
 
 demo: check-toolchain ## Postrider at work with simulated providers, in the terminal
 	@echo 'starting the demo; $(FIRST_BUILD)'

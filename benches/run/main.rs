@@ -1,0 +1,73 @@
+//! `make bench`: the limit, Postrider and whoever else is named do the same work, one after the other.
+//!
+//! Each run has a fresh database, a fresh quorum queue and a fresh simulated provider on the same private
+//! servers; rows alternate within a round. Start reading at `rounds`: `throughput` is one run, `rows` are the
+//! contestants, `report` what comes of it.
+
+mod arguments;
+mod children;
+mod cpu;
+mod figures;
+mod jobs;
+mod machine;
+mod provider;
+mod publish;
+mod report;
+mod rounds;
+mod rows;
+mod servers;
+mod site;
+#[expect(dead_code, reason = "shared with the integration tests, which use all of it")]
+#[path = "../../tests/it/support/mod.rs"]
+mod support;
+mod throughput;
+
+use std::{process::ExitCode, time::Duration};
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+use arguments::Arguments;
+
+const INTERRUPTED: u8 = 130;
+const LAST_TASKS_WITHIN: Duration = Duration::from_secs(20);
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("bench: the runtime could not be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(until_told(arguments));
+    // Tasks hold the servers and the children; with the last of them everything is taken down.
+    runtime.shutdown_timeout(LAST_TASKS_WITHIN);
+    code
+}
+
+async fn until_told(arguments: Arguments) -> ExitCode {
+    let mut terminate = match signal(SignalKind::terminate()) {
+        Ok(terminate) => terminate,
+        Err(error) => {
+            eprintln!("bench: SIGTERM cannot be heard: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    tokio::select! {
+        done = tokio::spawn(rounds::run(arguments)) => match done {
+            Ok(Ok(())) => ExitCode::SUCCESS,
+            Ok(Err(error)) => {
+                eprintln!("bench: {error:#}");
+                ExitCode::FAILURE
+            }
+            Err(error) => {
+                eprintln!("bench: {error}");
+                ExitCode::FAILURE
+            }
+        },
+        _ = tokio::signal::ctrl_c() => ExitCode::from(INTERRUPTED),
+        _ = terminate.recv() => ExitCode::from(INTERRUPTED),
+    }
+}

@@ -1,0 +1,130 @@
+//! The simulated provider as a process of its own, with no latency, and what it has taken.
+//!
+//! It answers at once and tells by its own ledger when it took what: the rate to *sent* is read from there
+//! after the run, so that nothing is polled for it.
+
+use std::{collections::HashSet, path::Path, process::Command, time::Duration};
+
+use anyhow::{Context, bail, ensure};
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+use crate::{children::Program, support, throughput::Goal};
+
+/// Receipts come this much after the call was taken: after its answer, as at a real provider.
+const RECEIPT_MILLIS: &str = "100";
+const START_WITHIN: Duration = Duration::from_secs(10);
+
+pub struct Provider {
+    program: Program,
+    /// `host:port`
+    pub address: String,
+}
+
+/// What it counts.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counts {
+    /// Messages taken.
+    pub taken: usize,
+    /// Calls that were not answered by taking a message.
+    pub refused: usize,
+    /// Webhooks answered.
+    pub posted: usize,
+    /// Messages whose receipts are not all told yet.
+    pub pending: usize,
+}
+
+impl Provider {
+    pub async fn start(folder: &Path, goal: Goal) -> anyhow::Result<Provider> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_postrider"));
+        command.args(["simulate-providers", "--http-listen", "127.0.0.1:0", "--smtp-listen", "127.0.0.1:0"]);
+        command.args(["--webhook-delay-min-millis", RECEIPT_MILLIS]);
+        command.args(["--webhook-delay-max-millis", RECEIPT_MILLIS]);
+        command.args(["--raw-bytes-max", "0"]);
+        if goal == Goal::Sent {
+            command.args(["--webhook-loss-rate", "1"]);
+        }
+        let program = Program::start("provider", command, folder)?;
+        let address = tokio::time::timeout(START_WITHIN, async {
+            loop {
+                if let Some(address) = address(&program.printed()) {
+                    return address;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        let address = address.await.context("the provider does not start")?;
+        Ok(Provider { program, address })
+    }
+
+    pub async fn counts(&self) -> anyhow::Result<Counts> {
+        let stats: Stats = self.ask("stats").await?.json().await?;
+        let calls = [stats.calls.mailgun, stats.calls.twilio];
+        Ok(Counts {
+            taken: calls.iter().map(|calls| calls.ledger).sum(),
+            refused: calls.iter().map(|calls| calls.refused + calls.none).sum(),
+            posted: stats.webhooks.posted,
+            pending: stats.webhooks.pending,
+        })
+    }
+
+    /// When each message was taken, in seconds since the first, in order.
+    ///
+    /// # Errors
+    /// When somebody got two.
+    pub async fn times(&self) -> anyhow::Result<Vec<f64>> {
+        let text = self.ask("ledger").await?.text().await?;
+        let entries = text.lines().map(serde_json::from_str).collect::<Result<Vec<Entry>, _>>()?;
+        let people: HashSet<&str> = entries.iter().map(|entry| entry.recipient.as_str()).collect();
+        ensure!(people.len() == entries.len(), "{} messages went to {}", entries.len(), people.len());
+        let mut times: Vec<DateTime<Utc>> = entries.iter().map(|entry| entry.accepted_at).collect();
+        times.sort_unstable();
+        let Some(&first) = times.first() else { bail!("no message was taken") };
+        Ok(times.iter().map(|time| (*time - first).as_seconds_f64()).collect())
+    }
+
+    async fn ask(&self, what: &str) -> anyhow::Result<reqwest::Response> {
+        let url = format!("http://{}/_simulator/{what}", self.address);
+        Ok(support::http().get(url).send().await.context("ask the provider")?.error_for_status()?)
+    }
+
+    pub async fn end(self) -> anyhow::Result<()> {
+        self.program.end().await
+    }
+}
+
+fn address(printed: &str) -> Option<String> {
+    let line = printed.lines().find(|line| line.starts_with("Mailgun and Twilio"))?;
+    Some(line.rsplit_once("http://")?.1.trim().to_owned())
+}
+
+#[derive(Deserialize)]
+struct Stats {
+    calls: Calls,
+    webhooks: Webhooks,
+}
+
+#[derive(Deserialize)]
+struct Calls {
+    mailgun: CallStats,
+    twilio: CallStats,
+}
+
+#[derive(Deserialize)]
+struct CallStats {
+    refused: usize,
+    none: usize,
+    ledger: usize,
+}
+
+#[derive(Deserialize)]
+struct Webhooks {
+    posted: usize,
+    pending: usize,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    recipient: String,
+    accepted_at: DateTime<Utc>,
+}

@@ -1,0 +1,138 @@
+//! Jobs into a row's queue, persistent and confirmed, before its worker starts.
+//!
+//! Every row's queue is a quorum queue. Celery takes jobs in an envelope of its own; the job inside has the
+//! same bytes as everybody's.
+
+use std::collections::VecDeque;
+
+use anyhow::{Context, ensure};
+use lapin::{
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, PublisherConfirm,
+    options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions},
+    types::{AMQPValue, FieldTable},
+};
+use postrider::intake::topology::Topology;
+
+use crate::{
+    arguments::Medium,
+    jobs::{COMPANY, Job, job},
+    site::Site,
+};
+
+const UNCONFIRMED_MAX: usize = 1_000;
+
+/// How a row's jobs are published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Envelope {
+    /// Through Postrider's own exchange.
+    Postrider,
+    /// Straight into the queue.
+    Plain,
+    /// As calls of this Celery task (message protocol 2).
+    Celery { task: String },
+}
+
+/// A connection that makes a run's queue, fills it and takes it away.
+pub struct Publisher {
+    connection: Connection,
+    channel: Channel,
+}
+
+impl Publisher {
+    pub async fn connect(amqp_url: &str) -> anyhow::Result<Publisher> {
+        let connection = Connection::connect(amqp_url, ConnectionProperties::default()).await?;
+        let channel = connection.create_channel().await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        Ok(Publisher { connection, channel })
+    }
+
+    /// Returns when the broker has confirmed every job.
+    pub async fn fill(
+        &self,
+        site: &Site,
+        envelope: &Envelope,
+        medium: Medium,
+        requests: usize,
+    ) -> anyhow::Result<()> {
+        if *envelope == Envelope::Postrider {
+            Topology::new(&site.name).declare(&self.connection).await?;
+        } else {
+            let mut arguments = FieldTable::default();
+            arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+            let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+            self.channel.queue_declare(site.queue().into(), options, arguments).await?;
+        }
+        let mut under_way = VecDeque::new();
+        for n in 0..requests {
+            under_way.push_back(self.publish(site, envelope, &job(n, medium)).await?);
+            if under_way.len() >= UNCONFIRMED_MAX {
+                confirm(under_way.pop_front()).await?;
+            }
+        }
+        while !under_way.is_empty() {
+            confirm(under_way.pop_front()).await?;
+        }
+        Ok(())
+    }
+
+    async fn publish(&self, site: &Site, envelope: &Envelope, job: &Job) -> anyhow::Result<PublisherConfirm> {
+        let properties =
+            BasicProperties::default().with_delivery_mode(2).with_message_id(job.key.as_str().into());
+        let (exchange, routing_key, body, properties) = match envelope {
+            Envelope::Postrider => {
+                (site.name.clone(), format!("requests.{COMPANY}"), job.body.clone(), properties)
+            }
+            Envelope::Plain => (String::new(), site.queue(), job.body.clone(), properties),
+            Envelope::Celery { task } => (String::new(), site.queue(), call(job), celery(job, task)),
+        };
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let published = self.channel.basic_publish(
+            exchange.into(),
+            routing_key.into(),
+            options,
+            body.as_bytes(),
+            properties,
+        );
+        published.await.context("publish a job")
+    }
+
+    pub async fn clean_up(self, site: &Site) -> anyhow::Result<()> {
+        for queue in [site.queue(), format!("{}.parked", site.name), format!("{}.unrouted", site.name)] {
+            self.channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await?;
+        }
+        self.connection.close(200, "done".into()).await?;
+        Ok(())
+    }
+}
+
+async fn confirm(confirm: Option<PublisherConfirm>) -> anyhow::Result<()> {
+    let Some(confirm) = confirm else { return Ok(()) };
+    let confirmed = confirm.await.context("wait for a confirm")?;
+    ensure!(matches!(confirmed, Confirmation::Ack(None)), "the broker did not take a job: {confirmed:?}");
+    Ok(())
+}
+
+/// Arguments, keyword arguments, and what is chained to the call.
+fn call(job: &Job) -> String {
+    let embed = r#"{"callbacks":null,"errbacks":null,"chain":null,"chord":null}"#;
+    format!("[[{}],{{}},{embed}]", job.body)
+}
+
+fn celery(job: &Job, task: &str) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    for (name, value) in
+        [("lang", "py"), ("task", task), ("id", job.key.as_str()), ("root_id", job.key.as_str())]
+    {
+        headers.insert(name.into(), AMQPValue::LongString(value.into()));
+    }
+    for name in ["parent_id", "group"] {
+        headers.insert(name.into(), AMQPValue::Void);
+    }
+    BasicProperties::default()
+        .with_delivery_mode(2)
+        .with_message_id(job.key.as_str().into())
+        .with_correlation_id(job.key.as_str().into())
+        .with_content_type("application/json".into())
+        .with_content_encoding("utf-8".into())
+        .with_headers(headers)
+}

@@ -1,0 +1,71 @@
+//! The order of everything: for each medium and each round, every row in turn.
+//!
+//! Alternating within a round means that what the machine does meanwhile hits all rows alike. Later parts
+//! (latency, growth) take their place beside `throughput` here.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+
+use crate::{
+    arguments::{Arguments, Medium},
+    figures::Figures,
+    machine::Machine,
+    report,
+    rows::{self, Row},
+    servers::Servers,
+    throughput::{self, Goal},
+};
+
+/// One run's outcome.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Run {
+    pub round: usize,
+    pub medium: Medium,
+    pub goal: Goal,
+    pub row: String,
+    pub figures: Figures,
+}
+
+pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let rows = rows::chosen(&arguments)?;
+    let servers = Servers::start().await?;
+    let machine = Machine::look(&servers).await?;
+    let mut runs = Vec::new();
+    for medium in arguments.media() {
+        for round in 1..=arguments.rounds {
+            for row in &rows {
+                run_row(&arguments, &servers, (medium, round), row, &mut runs).await?;
+            }
+        }
+    }
+    let rows: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
+    report::write(&arguments, &machine, &rows, &runs)
+}
+
+async fn run_row(
+    arguments: &Arguments,
+    servers: &Servers,
+    (medium, round): (Medium, usize),
+    row: &Row,
+    runs: &mut Vec<Run>,
+) -> anyhow::Result<()> {
+    for goal in Goal::of(medium) {
+        let task = throughput::Task { medium, goal: *goal, requests: arguments.requests };
+        let figures = throughput::measure(servers, row, task)
+            .await
+            .with_context(|| format!("{} to {}, {}, round {round}", medium.word(), goal.word(), row.name))?;
+        println!("{:<6}{:<10} round {round}  {:<20} {figures}", medium.word(), goal.word(), row.name);
+        runs.push(Run { round, medium, goal: *goal, row: row.name.clone(), figures });
+    }
+    Ok(())
+}
+
+/// The runs of one table by row, in the order of rounds.
+pub fn table(runs: &[Run], medium: Medium, goal: Goal) -> BTreeMap<&str, Vec<&Figures>> {
+    let mut table: BTreeMap<&str, Vec<&Figures>> = BTreeMap::new();
+    for run in runs.iter().filter(|run| run.medium == medium && run.goal == goal) {
+        table.entry(&run.row).or_default().push(&run.figures);
+    }
+    table
+}

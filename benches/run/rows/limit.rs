@@ -1,0 +1,22 @@
+//! The row `limit`: benches/limit, built as an example of this crate.
+//!
+//! `make bench` builds it; it makes its own table.
+
+use std::{path::Path, process::Command};
+
+use anyhow::ensure;
+
+use crate::{site::Site, throughput::Goal};
+
+pub fn programs(site: &Site) -> anyhow::Result<Vec<(String, Command)>> {
+    let beside = Path::new(env!("CARGO_BIN_EXE_postrider")).with_file_name("examples").join("limit");
+    ensure!(beside.exists(), "the limit is not built: cargo build --release --example limit");
+    Ok(vec![("limit".to_owned(), super::command(beside, site))])
+}
+
+pub fn reached(goal: Goal) -> &'static str {
+    match goal {
+        Goal::Sent => "request where state >= 1",
+        Goal::Delivered => "request where state = 2",
+    }
+}

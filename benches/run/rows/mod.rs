@@ -1,0 +1,90 @@
+//! The contestants: what each needs before a run, what it starts, and how its table says that it is done.
+//!
+//! `limit` and `postrider` are ours; `external` takes any program that its file describes.
+
+mod external;
+mod limit;
+mod ours;
+
+use std::process::Command;
+
+use anyhow::bail;
+
+use crate::{arguments::Arguments, publish::Envelope, site::Site, throughput::Goal};
+
+pub struct Row {
+    pub name: String,
+    kind: Kind,
+}
+
+enum Kind {
+    Limit,
+    Postrider,
+    External(Box<external::External>),
+}
+
+/// The rows that were asked for, in that order.
+pub fn chosen(arguments: &Arguments) -> anyhow::Result<Vec<Row>> {
+    let mut known = vec![
+        Row { name: "limit".to_owned(), kind: Kind::Limit },
+        Row { name: "postrider".to_owned(), kind: Kind::Postrider },
+    ];
+    for file in &arguments.external {
+        for (name, external) in external::read(file)? {
+            known.push(Row { name, kind: Kind::External(Box::new(external)) });
+        }
+    }
+    let mut chosen = Vec::new();
+    for name in &arguments.rows {
+        let Some(place) = known.iter().position(|row| row.name == *name) else {
+            bail!("there is no row {name}, or it was named twice");
+        };
+        chosen.push(known.remove(place));
+    }
+    Ok(chosen)
+}
+
+impl Row {
+    /// Tables and whatever else must be there before the programs start.
+    pub async fn prepare(&self, site: &Site) -> anyhow::Result<()> {
+        match &self.kind {
+            Kind::Limit => Ok(()),
+            Kind::Postrider => ours::prepare(site).await,
+            Kind::External(external) => external.prepare(site).await,
+        }
+    }
+
+    pub fn envelope(&self) -> Envelope {
+        match &self.kind {
+            Kind::Limit => Envelope::Plain,
+            Kind::Postrider => Envelope::Postrider,
+            Kind::External(external) => external.envelope(),
+        }
+    }
+
+    /// Name and command of each process to start.
+    pub fn programs(&self, site: &Site) -> anyhow::Result<Vec<(String, Command)>> {
+        match &self.kind {
+            Kind::Limit => limit::programs(site),
+            Kind::Postrider => Ok(ours::programs(site)),
+            Kind::External(external) => external.programs(site),
+        }
+    }
+
+    /// A query for the number of requests that have come so far.
+    pub fn count(&self, goal: Goal) -> String {
+        let condition = match &self.kind {
+            Kind::Limit => limit::reached(goal),
+            Kind::Postrider => ours::reached(goal),
+            Kind::External(external) => external.reached(goal),
+        };
+        format!("select /* bench */ count(*) from {condition}")
+    }
+}
+
+/// A command that knows the site and nothing else of ours.
+fn command(program: impl AsRef<std::ffi::OsStr>, site: &Site) -> Command {
+    let mut command = Command::new(program);
+    command.envs(site.variables()).current_dir(&site.folder);
+    command
+}

@@ -1,0 +1,72 @@
+//! The row `postrider`: its release build with default settings, all rules on, one company, one account.
+//!
+//! The account's limits are as high as they go or, for calls at once, the same as the limit's.
+
+use std::process::Command;
+
+use anyhow::Context;
+use postrider::{
+    company::Policy,
+    ledger::Ledger,
+    message::{Medium as OurMedium, keys::SecretKeys},
+};
+use sqlx::PgPool;
+
+use crate::{
+    arguments::Medium,
+    jobs::COMPANY,
+    site::{MAILGUN_KEY, Site, TWILIO_TOKEN},
+    support::{
+        bed::SECRET,
+        company::{Providers, paul, standard},
+    },
+    throughput::Goal,
+};
+
+/// As the limit has.
+const CALLS_MAX: u32 = 256;
+
+pub async fn prepare(site: &Site) -> anyhow::Result<()> {
+    let pool = PgPool::connect(&site.database_url).await?;
+    let ledger = Ledger::new(pool.clone());
+    ledger.migrate().await?;
+    let identity = SecretKeys::derive(SECRET.as_bytes()).identity;
+    ledger.apply_company(&policy(site)?, &[paul()], &identity).await.context("apply the company")?;
+    pool.close().await;
+    Ok(())
+}
+
+fn policy(site: &Site) -> anyhow::Result<Policy> {
+    let http = site.provider.parse().context("read the provider's address")?;
+    let mut policy = standard(COMPANY, Providers { http, smtp: http });
+    policy.medium_preference = match site.medium {
+        Medium::Sms => vec![OurMedium::Sms],
+        Medium::Email => vec![OurMedium::Email],
+    };
+    for account in &mut policy.accounts {
+        account.concurrency = CALLS_MAX;
+    }
+    Ok(policy)
+}
+
+pub fn programs(site: &Site) -> Vec<(String, Command)> {
+    let mut command = super::command(env!("CARGO_BIN_EXE_postrider"), site);
+    command
+        .arg("run")
+        .env("POSTRIDER_SECRET", SECRET)
+        .env("POSTRIDER__AMQP__NAME", &site.name)
+        .env("POSTRIDER__WEB__LISTEN", format!("127.0.0.1:{}", site.port))
+        .env("POSTRIDER__WEB__PRIVATE_LISTEN", format!("127.0.0.1:{}", site.private_port))
+        .env("POSTRIDER__WEB__PUBLIC_BASE_URL", site.public_url())
+        .env("POSTRIDER_SIMULATED_TWILIO", TWILIO_TOKEN)
+        .env("POSTRIDER_SIMULATED_MAILGUN", MAILGUN_KEY)
+        .env("POSTRIDER_SIMULATED_SIGNING", "simulated-mailgun-signing-key");
+    vec![("postrider".to_owned(), command)]
+}
+
+pub fn reached(goal: Goal) -> &'static str {
+    match goal {
+        Goal::Sent => "message where state in (3, 4)",
+        Goal::Delivered => "message where state = 4",
+    }
+}
