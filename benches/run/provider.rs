@@ -26,7 +26,7 @@ pub struct Provider {
 pub struct Counts {
     /// Messages taken.
     pub taken: usize,
-    /// Calls that were not answered by taking a message.
+    /// Calls that were answered otherwise.
     pub refused: usize,
     /// Webhooks answered.
     pub posted: usize,
@@ -62,7 +62,7 @@ impl Provider {
         let calls = [stats.calls.mailgun, stats.calls.twilio];
         Ok(Counts {
             taken: calls.iter().map(|calls| calls.ledger).sum(),
-            refused: calls.iter().map(|calls| calls.refused + calls.none).sum(),
+            refused: calls.iter().map(|calls| calls.refused).sum(),
             posted: stats.webhooks.posted,
             pending: stats.webhooks.pending,
         })
@@ -113,7 +113,6 @@ struct Calls {
 #[derive(Deserialize)]
 struct CallStats {
     refused: usize,
-    none: usize,
     ledger: usize,
 }
 
