@@ -33,6 +33,10 @@ pub struct Arguments {
     #[arg(long, value_name = "FOLDER", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/benches"))]
     pub results: PathBuf,
 
+    /// Folder of another build's programs: postrider, and examples/limit.
+    #[arg(long, value_name = "FOLDER")]
+    pub programs: Option<PathBuf>,
+
     #[arg(long, hide = true)]
     pub bench: bool,
 }

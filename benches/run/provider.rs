@@ -3,13 +3,13 @@
 //! It answers at once and tells by its own ledger when it took what: the rate to *sent* is read from there
 //! after the run, so that nothing is polled for it.
 
-use std::{collections::HashSet, path::Path, process::Command, time::Duration};
+use std::{collections::HashSet, process::Command, time::Duration};
 
 use anyhow::{Context, bail, ensure};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use crate::{children::Program, support, throughput::Goal};
+use crate::{children::Program, site::Site, support, throughput::Goal};
 
 /// Receipts come this much after the call was taken: after its answer, as at a real provider.
 const RECEIPT_MILLIS: &str = "100";
@@ -35,8 +35,8 @@ pub struct Counts {
 }
 
 impl Provider {
-    pub async fn start(folder: &Path, goal: Goal) -> anyhow::Result<Provider> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_postrider"));
+    pub async fn start(site: &Site, goal: Goal) -> anyhow::Result<Provider> {
+        let mut command = Command::new(site.programs.join("postrider"));
         command.args(["simulate-providers", "--http-listen", "127.0.0.1:0", "--smtp-listen", "127.0.0.1:0"]);
         command.args(["--webhook-delay-min-millis", RECEIPT_MILLIS]);
         command.args(["--webhook-delay-max-millis", RECEIPT_MILLIS]);
@@ -44,7 +44,7 @@ impl Provider {
         if goal == Goal::Sent {
             command.args(["--webhook-loss-rate", "1"]);
         }
-        let program = Program::start("provider", command, folder)?;
+        let program = Program::start("provider", command, &site.folder)?;
         let address = tokio::time::timeout(START_WITHIN, async {
             loop {
                 if let Some(address) = address(&program.printed()) {

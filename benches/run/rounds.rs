@@ -29,7 +29,7 @@ pub struct Run {
 
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let rows = rows::chosen(&arguments)?;
-    let servers = Servers::start().await?;
+    let servers = Servers::start(&arguments).await?;
     let machine = Machine::look(&servers).await?;
     let mut runs = Vec::new();
     for medium in arguments.media() {

@@ -3,12 +3,16 @@
 //! deploy/dev/stack as it is; the statement counter is loaded by one restart. Nothing else is tuned: every
 //! row meets the same servers.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Context;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::{cpu, support::stack::Stack};
+use crate::{arguments::Arguments, cpu, support::stack::Stack};
 
 pub struct Servers {
+    /// Folder of the programs that are compared.
+    pub programs: PathBuf,
     pub stack: Stack,
     pub database_url: String,
     pub amqp_url: String,
@@ -17,7 +21,7 @@ pub struct Servers {
 }
 
 impl Servers {
-    pub async fn start() -> anyhow::Result<Servers> {
+    pub async fn start(arguments: &Arguments) -> anyhow::Result<Servers> {
         println!("starting a private Postgres and RabbitMQ");
         let stack = tokio::task::spawn_blocking(|| Stack::start("bench")).await?;
         run(&stack.database_url, "alter system set shared_preload_libraries = 'pg_stat_statements'").await?;
@@ -25,7 +29,9 @@ impl Servers {
         let (postmaster, database_url) = stack.server("postgres");
         let (broker, amqp_url) = stack.server("rabbitmq");
         run(&database_url, "create extension pg_stat_statements").await?;
-        Ok(Servers { stack, database_url, amqp_url, postmaster, broker })
+        let ours = || Path::new(env!("CARGO_BIN_EXE_postrider")).with_file_name("");
+        let programs = arguments.programs.clone().unwrap_or_else(ours).canonicalize()?;
+        Ok(Servers { programs, stack, database_url, amqp_url, postmaster, broker })
     }
 
     pub async fn connect(&self) -> anyhow::Result<PgConnection> {

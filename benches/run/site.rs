@@ -28,6 +28,8 @@ pub struct Site {
     pub private_port: u16,
     pub medium: Medium,
     pub folder: PathBuf,
+    /// Folder of the programs that are compared.
+    pub programs: PathBuf,
 }
 
 impl Site {
@@ -46,6 +48,7 @@ impl Site {
             name,
             medium,
             folder,
+            programs: servers.programs.clone(),
         })
     }
 

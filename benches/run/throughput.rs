@@ -1,8 +1,9 @@
 //! One run: a full queue, a row's programs started on it, and everything counted until it is done.
 //!
 //! The rate is that of the steady part, from a tenth to nine tenths of what the provider took (to *sent*) or
-//! of the webhooks that were answered (to *delivered*). CPU is counted from the last look before the first
-//! call, so that nobody's start-up counts, until the row's own tables say that all is written.
+//! of the webhooks that were answered (to *delivered*). CPU is counted until the row's own tables say that all
+//! is written: the servers' from the start of the programs, the programs' from the last look before the first
+//! call, so that nobody's start-up counts.
 
 use std::time::{Duration, Instant};
 
@@ -67,13 +68,14 @@ const STEADY: (f64, f64) = (0.1, 0.9);
 
 pub async fn measure(servers: &Servers, row: &Row, task: Task) -> anyhow::Result<Figures> {
     let mut site = Site::make(servers, task.medium).await?;
-    let provider = Provider::start(&site.folder, task.goal).await?;
+    let provider = Provider::start(&site, task.goal).await?;
     site.provider.clone_from(&provider.address);
     row.prepare(&site).await.context("prepare the row")?;
     let publisher = Publisher::connect(&site.amqp_url).await?;
     publisher.fill(&site, &row.envelope(), task.medium, task.requests).await.context("publish")?;
 
     let books = Books::open(servers, &site).await?;
+    let idle = [servers.postgres_cpu(), servers.broker_cpu()];
     let mut programs = Vec::new();
     for (name, command) in row.programs(&site)? {
         programs.push(Program::start(&name, command, &site.folder)?);
@@ -95,7 +97,7 @@ pub async fn measure(servers: &Servers, row: &Row, task: Task) -> anyhow::Result
     publisher.clean_up(&site).await?;
     site.remove(servers).await?;
     let each = 1.0 / task.requests as f64;
-    let [worker_micros, postgres_micros, broker_micros] = watched.micros_per_request(task.requests);
+    let [worker_micros, postgres_micros, broker_micros] = watched.micros_per_request(task.requests, idle);
     let (wal_bytes, round_trips) = (wal_bytes * each, calls * each);
     Ok(Figures {
         per_sec,
@@ -181,10 +183,11 @@ async fn written(row: &Row, task: Task, site: &Site) -> anyhow::Result<()> {
 }
 
 impl Watched {
-    fn micros_per_request(&self, requests: usize) -> [f64; 3] {
+    /// `idle`: what the servers had used before.
+    fn micros_per_request(&self, requests: usize, [postgres, broker]: [f64; 2]) -> [f64; 3] {
         let (Some(first), Some(last)) = (self.0.first(), self.0.last()) else { return [0.0; 3] };
-        let counted = (requests - first.counts.taken.min(requests - 1)) as f64;
-        [0, 1, 2].map(|whose| (last.cpu[whose] - first.cpu[whose]) * 1e6 / counted)
+        let before = [first.cpu[0], postgres, broker];
+        [0, 1, 2].map(|whose| (last.cpu[whose] - before[whose]) * 1e6 / requests as f64)
     }
 
     fn delivered_per_sec(&self, requests: usize) -> f64 {

@@ -12,7 +12,8 @@ persistent and confirmed messages, `synchronous_commit = on`): the same jobs wai
 worker starts, and the same simulated provider takes its calls over HTTP at once. To *sent*: the provider \
 took it and the row's table says so, without webhooks; to *delivered*: with two signed webhooks a message, \
 answered after the commit. Rates are those of the steady part (10 to 90 %). Figures but rate and memory are \
-per request; CPU is that of all processes, from the first call to the last row. Medians of the rounds, in \
+per request; CPU is that of all processes until the last row is written, of \
+the row's programs from the first call on, so that no start-up counts. Medians of the rounds, in \
 brackets the least and the most; the rows alternate within a round. Only ratios within one table mean \
 something: all programs, the servers and the provider share the machine's cores.";
 

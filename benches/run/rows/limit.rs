@@ -2,14 +2,14 @@
 //!
 //! `make bench` builds it; it makes its own table.
 
-use std::{path::Path, process::Command};
+use std::process::Command;
 
 use anyhow::ensure;
 
 use crate::{site::Site, throughput::Goal};
 
 pub fn programs(site: &Site) -> anyhow::Result<Vec<(String, Command)>> {
-    let beside = Path::new(env!("CARGO_BIN_EXE_postrider")).with_file_name("examples").join("limit");
+    let beside = site.programs.join("examples/limit");
     ensure!(beside.exists(), "the limit is not built: cargo build --release --example limit");
     Ok(vec![("limit".to_owned(), super::command(beside, site))])
 }

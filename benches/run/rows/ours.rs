@@ -50,7 +50,7 @@ fn policy(site: &Site) -> anyhow::Result<Policy> {
 }
 
 pub fn programs(site: &Site) -> Vec<(String, Command)> {
-    let mut command = super::command(env!("CARGO_BIN_EXE_postrider"), site);
+    let mut command = super::command(site.programs.join("postrider"), site);
     command
         .arg("run")
         .env("POSTRIDER_SECRET", SECRET)
