@@ -89,8 +89,8 @@ function publish(channel, key, person) {
 }
 
 async function until(what, condition) {
-  for (let i = 0; i < 900; i += 1, await wait(100)) if (await condition().catch(() => false)) return;
-  throw new Error(`not within 90 s: ${what}`);
+  for (let i = 0; i < 600; i += 1, await wait(100)) if (await condition().catch(() => false)) return;
+  throw new Error(`not within 60 s: ${what}`);
 }
 
 async function main() {

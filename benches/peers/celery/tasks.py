@@ -13,6 +13,7 @@ import threading
 import psycopg
 import urllib3
 from celery import Celery
+from celery.utils.log import get_task_logger
 from kombu import Exchange, Queue
 
 env = os.environ
@@ -61,6 +62,7 @@ SENT = """update request set provider_id = %s, sent_at = now(),
   status = case when status = 'queued' then 'sent' else status end where id = %s"""
 FAILED = "update request set status = 'failed' where id = %s and status = 'queued'"
 
+logger = get_task_logger(__name__)
 # Per process or thread, as the pool has it: made at first use, so after the fork.
 local = threading.local()
 http = urllib3.PoolManager(maxsize=int(env.get("CONCURRENCY", "8")), timeout=10.0)
@@ -87,7 +89,8 @@ def ask(self, job):
     send = send_sms if customer.get("phone") else send_email
     try:
         provider_id = send(request, job, address)
-    except urllib3.exceptions.HTTPError:
+    except urllib3.exceptions.HTTPError as problem:
+        logger.error("no answer: %s", problem)
         provider_id = None
     if provider_id:
         database().execute(SENT, (provider_id, request))

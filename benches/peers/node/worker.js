@@ -45,7 +45,7 @@ async function ask(key, job) {
   const { rows: [row] } = await db.query({ ...ACCEPT, values });
   if (row?.status !== 'queued') return; // seen before, or asked within 30 days
   const send = customer.phone ? sendSms : sendEmail;
-  const providerId = await send(row.id, job, address).catch(() => undefined);
+  const providerId = await send(row.id, job, address).catch((problem) => { console.error(problem.message); });
   await db.query(providerId ? { ...SENT, values: [row.id, providerId] } : { ...FAILED, values: [row.id] });
 }
 
