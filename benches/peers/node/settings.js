@@ -21,7 +21,11 @@ const settings = {
   concurrency: number('CONCURRENCY', 64),
 };
 
-const database = () => new Pool({ connectionString: env.DATABASE_URL, max: number('PG_POOL', 10) });
+function database() {
+  const pool = new Pool({ connectionString: env.DATABASE_URL, max: number('PG_POOL', 10) });
+  // An idle connection that breaks is replaced; without a listener it would end the process.
+  return pool.on('error', (problem) => console.error(problem.message));
+}
 
 /** Runs `main` in PROCESSES processes (node:cluster: they share a listening port). */
 function inProcesses(main) {

@@ -4,6 +4,7 @@
 // CONCURRENCY is the consumer's prefetch: so many jobs are in hand at a time. Invariant: a message is
 // acknowledged only after its last commit. `web.js` takes the receipts, ../schema.sql has the tables.
 
+const { setTimeout: sleep } = require('node:timers/promises');
 const amqp = require('amqplib');
 const { Agent, request: call } = require('undici');
 const { settings, database, inProcesses } = require('./settings');
@@ -106,7 +107,8 @@ async function main() {
       channel.ack(message);
     } catch (problem) { // the database is away: the broker keeps the job
       console.error(problem.message);
-      setTimeout(() => channel.nack(message), 1_000);
+      await sleep(1_000);
+      channel.nack(message);
     }
   };
   const { consumerTag } = await channel.consume(settings.queue, (message) => {
