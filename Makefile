@@ -67,7 +67,7 @@ fmt: ## format the code
 
 lint: check-toolchain ## formatting, and clippy with warnings as errors
 	cargo fmt --check
-	cargo clippy --all-targets --test long --test torture --locked -- -D warnings
+	cargo clippy --all-targets --test long --locked -- -D warnings
 
 sqlx: check-toolchain ## describe the SQL queries anew in .sqlx, from the migrations
 	@$(STACK) run deploy/dev/queries refresh

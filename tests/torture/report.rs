@@ -2,7 +2,7 @@
 //!
 //! Says what a zero is worth: no duplicate in N kills bounds the rate at about 3/N (95 %), and no better.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt::Display, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::{
     faults::Tally,
     fleet::Deaths,
     publish::Entries,
-    summary::{ByProvider, Summary, Table},
+    summary::{ByProvider, GIVEN_UP, Summary, Table},
     trial::Trial,
     world::World,
 };
@@ -215,16 +215,13 @@ fn table(title: &str, table: &Table) {
 
 fn print_given_up(summary: &Summary) {
     table("ended as outcome_unknown, by cause", &summary.given_up);
-    let mut given_up = ByProvider::new();
-    for (&provider, count) in summary.given_up.0.values().flatten() {
-        *given_up.entry(provider).or_default() += count;
-    }
+    let given_up = summary.ends.0.get(GIVEN_UP).cloned().unwrap_or_default();
     let share = |part: u64, of: u64| format!("{:.2} %", 100.0 * part as f64 / of.max(1) as f64);
     let of = |counts: &ByProvider, provider: &str| counts.get(provider).copied().unwrap_or(0);
     let [mail, text, relay] =
         PROVIDERS.map(|provider| share(of(&given_up, provider), of(&summary.begun, provider)));
     let all = share(given_up.values().sum(), summary.begun.values().sum());
-    println!("  {:<42}{mail:>10}{text:>10}{relay:>10}{all:>10}", "share of all that were begun");
+    println!("{}", line("share of all that were begun", [mail, text, relay, all]));
     let lost = &summary.lost;
     println!(
         "  {} attempts were lost with {} workers, {} with one at most",
@@ -236,5 +233,9 @@ fn row(name: &str, counts: &ByProvider) -> String {
     let of = |provider: &str| counts.get(provider).copied().unwrap_or(0);
     let all: u64 = counts.values().sum();
     let [mail, text, relay] = PROVIDERS.map(of);
+    line(name, [mail, text, relay, all])
+}
+
+fn line(name: &str, [mail, text, relay, all]: [impl Display; 4]) -> String {
     format!("  {name:<42}{mail:>10}{text:>10}{relay:>10}{all:>10}")
 }

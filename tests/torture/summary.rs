@@ -10,7 +10,8 @@ use uuid::Uuid;
 use crate::facts::{AttemptFact, Facts, Fate, JobFact, LOST, MessageFact, state};
 
 const UNKNOWN: i16 = 2;
-const GIVEN_UP: &str = "failed: outcome_unknown";
+/// The row of `Summary::ends` for messages of which nobody ever knew.
+pub const GIVEN_UP: &str = "failed: outcome_unknown";
 
 /// Counts by provider, and in all.
 pub type ByProvider = BTreeMap<&'static str, u64>;

@@ -131,18 +131,18 @@ fn unknowns(books: &Books, findings: &mut Findings) {
     let facts = books.facts;
     let doubtful: HashSet<_> =
         facts.calls.iter().filter(|call| call.doubtful).map(|call| (call.message, call.attempt)).collect();
-    let (mut lost, mut unexplained) = (0, Vec::new());
+    let mut unexplained = Vec::new();
     for message in &facts.messages {
         for attempt in message.attempts.iter().filter(|attempt| attempt.outcome == Some(UNKNOWN)) {
-            if attempt.code.as_deref() == Some(LOST) {
-                lost += 1;
-            } else if !doubtful.contains(&(message.id, attempt.number)) {
+            let lost = attempt.code.as_deref() == Some(LOST);
+            if !lost && !doubtful.contains(&(message.id, attempt.number)) {
                 unexplained.push(message.id);
             }
         }
     }
     let by_worker = facts.lost_by_worker();
     if by_worker.len() as u64 > facts.worker_losses {
+        let lost: u64 = by_worker.values().sum();
         let who = format!("{lost} attempts of {} workers, {} losses", by_worker.len(), facts.worker_losses);
         findings.add(Class::Wrong, "attempts were lost with workers that nothing happened to", who);
     }
