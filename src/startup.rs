@@ -1,7 +1,7 @@
 //! Start-up: the only place that builds pools, clients and tasks. Read `shutdown` for how they end.
 //!
-//! Everything here is small and fails early with the remedy in its error. Pools guard trap F1: a
-//! connection that comes back is rolled back before anybody else gets it; one that does not answer is dropped.
+//! Everything here is small and fails early with the remedy in its error. A pooled connection that does not
+//! answer is dropped; that none comes back with an open transaction is `ledger::bounded`'s care (trap F1).
 
 use std::{
     net::SocketAddr,
@@ -46,6 +46,8 @@ use crate::{
 
 const READY_QUEUE: usize = 256;
 const DONE_QUEUE: usize = 1_024;
+/// A connection that answered so shortly ago is not asked again.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// How long a connection's test may take before the connection counts as dead.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// A statement that the server ends in time has its answer here so much later at most.
@@ -94,8 +96,11 @@ pub fn pool(config: &Database, purpose: Purpose, connections: u32) -> anyhow::Re
         .acquire_timeout(Duration::from_secs(config.acquire_timeout_secs))
         // Our own test instead of the pool's, which would wait for a dead connection's answer for ever.
         .test_before_acquire(false)
-        .before_acquire(|connection, _| Box::pin(answers(connection.ping())))
-        .after_release(|connection, _| Box::pin(answers(connection.execute("rollback"))))
+        .before_acquire(|connection, meta| {
+            Box::pin(async move { Ok(meta.idle_for < TRUSTED_FOR || answers(connection.ping()).await?) })
+        })
+        // The pool asks the same once more, and would wait for a dead connection's answer for ever.
+        .after_release(|connection, _| Box::pin(answers(connection.ping())))
         .connect_lazy_with(options))
 }
 
@@ -278,6 +283,7 @@ async fn start_dispatch(
             thresholds,
         },
         ready_sender,
+        done_sender.clone(),
     ));
     lanes.follow(&directory.snapshot()).await;
     worker.background(follow_changes(Arc::clone(&lanes), directory.clone()));

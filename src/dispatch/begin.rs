@@ -6,7 +6,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::mpsc;
@@ -59,38 +59,55 @@ async fn begin(shared: &Arc<Shared>, batch: Vec<Ready>, done: &mpsc::Sender<Done
     // By claim, not by message: while the database was away a claim can have lapsed in the queue and come
     // again, so that both are in this batch, and only one of them was begun.
     let begun: HashMap<(MessageId, i32), i16> = begun.into_iter().collect();
-    let stopped = match clock::monotonic() - before > SLOW_BEGIN {
-        true => stopped_meanwhile(shared, &keys, &begun).await,
-        false => HashSet::new(),
-    };
-    let mut fenced = Vec::new();
+    let (mut ready, mut fenced) = (Vec::new(), Vec::new());
     for item in batch {
         match begun.get(&item.claim.key()) {
-            Some(_) if stopped.contains(&item.claim.key()) => call::stop(item, done).await,
-            Some(attempt) => call::start(Arc::clone(shared), item, *attempt, before, done.clone()),
+            Some(attempt) => ready.push((item, *attempt)),
             None => fenced.push(item.claim),
         }
     }
-    if !fenced.is_empty() {
-        let (shared, open) = (Arc::clone(shared), done.clone());
-        tokio::spawn(async move {
-            resolve(shared, fenced).await;
-            // Settling, and with it the shutdown, waits for whoever could still send.
-            drop(open);
-        });
+    call_begun(shared, ready, before, done).await;
+    resolve_aside(shared, fenced, done);
+}
+
+/// Calls what was begun, each with its attempt. `before`: just before the statement that began it.
+pub(super) async fn call_begun(
+    shared: &Arc<Shared>,
+    begun: Vec<(Ready, i16)>,
+    before: Instant,
+    done: &mpsc::Sender<Done>,
+) {
+    let stopped = match clock::monotonic() - before > SLOW_BEGIN {
+        true => stopped_meanwhile(shared, &begun).await,
+        false => HashSet::new(),
+    };
+    for (item, attempt) in begun {
+        match stopped.contains(&item.claim.key()) {
+            true => call::stop(item, done).await,
+            false => call::start(Arc::clone(shared), item, attempt, before, done.clone()),
+        }
     }
+}
+
+/// Looks at what the fence refused, beside everything else.
+pub(super) fn resolve_aside(shared: &Arc<Shared>, fenced: Vec<Claim>, done: &mpsc::Sender<Done>) {
+    if fenced.is_empty() {
+        return;
+    }
+    let (shared, open) = (Arc::clone(shared), done.clone());
+    tokio::spawn(async move {
+        resolve(shared, fenced).await;
+        // Settling, and with it the shutdown, waits for whoever could still send.
+        drop(open);
+    });
 }
 
 /// Begin waited for a lock, or for its turn: it judged blocks and answers by a view that is old by now.
 /// Gives those that were begun and must not be called any more. Where nobody can say, none is called:
 /// their attempts were not made, and come again.
-async fn stopped_meanwhile(
-    shared: &Shared,
-    keys: &[(MessageId, i32)],
-    begun: &HashMap<(MessageId, i32), i16>,
-) -> HashSet<(MessageId, i32)> {
-    let begun_keys: Vec<_> = keys.iter().copied().filter(|key| begun.contains_key(key)).collect();
-    match shared.ledger.standings(&begun_keys).await {
+async fn stopped_meanwhile(shared: &Shared, begun: &[(Ready, i16)]) -> HashSet<(MessageId, i32)> {
+    let keys: Vec<_> = begun.iter().map(|(item, _)| item.claim.key()).collect();
+    match shared.ledger.standings(&keys).await {
         Ok(standings) => standings
             .into_iter()
             .filter(|(_, standing)| standing.block_bits != 0 || standing.answered)
@@ -98,7 +115,7 @@ async fn stopped_meanwhile(
             .collect(),
         Err(error) => {
             tracing::warn!(%error, "begun attempts cannot be checked once more; they are not made");
-            begun.keys().copied().collect()
+            keys.into_iter().collect()
         }
     }
 }

@@ -33,6 +33,11 @@ impl LeaseShare {
         Arc::new(LeaseShare { id, open: AtomicUsize::new(members) })
     }
 
+    /// Counts a member more, before any is done with.
+    pub fn count_on(&self) {
+        self.open.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// Counts one member off, after its commit; gives the lease's id with the last one.
     pub fn count_off(&self) -> Option<Uuid> {
         (self.open.fetch_sub(1, Ordering::AcqRel) == 1).then_some(self.id)

@@ -100,6 +100,7 @@ impl Claimer {
         if full {
             self.full_look = Some(taken);
         }
+        let now = due.first().map(|due| due.now);
         let lease = LeaseShare::new(terms.id, due.len());
         let mut counts: HashMap<AccountId, usize> = HashMap::new();
         let mut oldest: HashMap<AccountId, DateTime<Utc>> = HashMap::new();
@@ -118,7 +119,7 @@ impl Claimer {
             let count = counts.get(&wish.lane).copied().unwrap_or(0);
             let filled = count == wish.count as usize;
             more |= filled && lanes[&wish.lane].position() == Position::Closed;
-            self.after(&lanes[&wish.lane], filled, oldest.get(&wish.lane));
+            self.after(&lanes[&wish.lane], filled, oldest.get(&wish.lane).zip(now));
         }
         Ok(more)
     }
@@ -140,11 +141,12 @@ impl Claimer {
         Ok(())
     }
 
-    fn after(&mut self, lane: &Lane, filled: bool, oldest: Option<&DateTime<Utc>>) {
-        lane.set_backlog(filled || lane.position() != Position::Closed);
-        if let Some(oldest) = oldest {
+    fn after(&mut self, lane: &Lane, filled: bool, oldest: Option<(&DateTime<Utc>, DateTime<Utc>)>) {
+        if let Some((oldest, now)) = oldest {
+            lane.set_behind((now - *oldest).to_std().unwrap_or_default());
             let floor = *oldest - chrono::Duration::seconds(FLOOR_MARGIN_SECS);
             self.floors.insert(lane.account, floor);
         }
+        lane.set_backlog(filled || lane.position() != Position::Closed);
     }
 }

@@ -34,6 +34,9 @@ use super::{
     compose, suspects,
 };
 
+/// Whoever waits for less than this is not waited behind for long.
+const CATCHING_UP: Duration = Duration::from_secs(1);
+
 /// Room in a lane's queue, in the hand of whoever will fill it.
 pub type Permit = mpsc::OwnedPermit<Claim>;
 
@@ -58,7 +61,10 @@ pub struct Lane {
     slots: Arc<Semaphore>,
     limiter: DefaultDirectRateLimiter,
     breaker: Mutex<Breaker>,
-    backlog: AtomicBool,
+    /// Messages of this lane wait in the ledger: new ones queue behind them.
+    backlog: watch::Sender<bool>,
+    /// The last look found nobody there who had waited for long.
+    catching_up: AtomicBool,
     rewound: AtomicBool,
     calls: AtomicUsize,
     closing: watch::Sender<bool>,
@@ -92,7 +98,8 @@ impl Lane {
             limiter: RateLimiter::direct(quota),
             breaker: Mutex::new(Breaker::new(parts.thresholds)),
             // Until the first look at the ledger says otherwise, somebody may be waiting.
-            backlog: AtomicBool::new(true),
+            backlog: watch::Sender::new(true),
+            catching_up: AtomicBool::new(true),
             rewound: AtomicBool::new(false),
             calls: AtomicUsize::new(0),
             closing: watch::Sender::new(false),
@@ -105,13 +112,52 @@ impl Lane {
         (lane, task)
     }
 
-    /// Room for one hand-over: none while the lane has a backlog or its breaker is not closed.
+    /// Whether new requests may come in at all: not while the lane has a backlog, nor with its breaker open.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !*self.backlog.borrow() && self.position() == Position::Closed
+    }
+
+    /// Room in the queue for one hand-over.
     #[must_use]
     pub fn permit(&self) -> Option<Permit> {
-        if self.backlog.load(Ordering::Relaxed) || self.position() != Position::Closed {
-            return None;
+        self.is_open().then(|| self.queue.clone().try_reserve_owned().ok()).flatten()
+    }
+
+    /// So many at once that they come faster than slots do.
+    #[must_use]
+    pub fn is_crowd(&self, count: usize) -> bool {
+        count >= self.half()
+    }
+
+    /// Call slots that are free now, at most `most`.
+    #[must_use]
+    pub fn slots_now(&self, most: usize) -> Option<OwnedSemaphorePermit> {
+        let free = self.slots.available_permits().min(most);
+        let free = u32::try_from(free).ok().filter(|free| *free > 0)?;
+        Arc::clone(&self.slots).try_acquire_many_owned(free).ok()
+    }
+
+    /// Call slots for a crowd of `most`: half of the lane's, as soon as they are free, while the other half
+    /// is in use. `None`: not until then.
+    pub async fn slots_soon(&self, most: usize, until: Instant) -> Option<OwnedSemaphorePermit> {
+        let wanted = u32::try_from(self.half().min(most)).ok()?;
+        let slots = Arc::clone(&self.slots).acquire_many_owned(wanted);
+        let mut slots = tokio::time::timeout_at(until.into(), slots).await.ok()?.ok()?;
+        if let Some(more) = self.slots_now(most - wanted as usize) {
+            slots.merge(more);
         }
-        self.queue.clone().try_reserve_owned().ok()
+        Some(slots)
+    }
+
+    fn half(&self) -> usize {
+        (self.settings.concurrency as usize / 2).max(1)
+    }
+
+    /// Takes one rate token, if there is one now.
+    #[must_use]
+    pub fn has_token(&self) -> bool {
+        self.limiter.check().is_ok()
     }
 
     /// Room for claims of the backlog: what can be sent within a quarter of a lease, less what waits
@@ -147,7 +193,23 @@ impl Lane {
 
     /// Tells whether messages of this lane wait in the ledger: new ones queue behind them.
     pub fn set_backlog(&self, backlog: bool) {
-        self.backlog.store(backlog, Ordering::Relaxed);
+        self.backlog.send_if_modified(|was| std::mem::replace(was, backlog) != backlog);
+    }
+
+    /// Tells how long the oldest of them had waited when they were last looked at.
+    pub fn set_behind(&self, behind: Duration) {
+        self.catching_up.store(behind < CATCHING_UP, Ordering::Relaxed);
+    }
+
+    /// Whether the lane is open, now or soon: a short backlog is waited for, until `until`. What is written
+    /// due beside it costs twice, and keeps the lane from ever catching up.
+    pub async fn opens(&self, until: Instant) -> bool {
+        if *self.backlog.borrow() && self.catching_up.load(Ordering::Relaxed) {
+            let mut backlog = self.backlog.subscribe();
+            let none = backlog.wait_for(|backlog| !backlog);
+            drop(tokio::time::timeout_at(until.into(), none).await);
+        }
+        self.is_open()
     }
 
     #[must_use]
@@ -262,7 +324,7 @@ impl Lane {
 
     /// Gives unbegun claims back, at their old places in the line. Where the database is away the lease
     /// lapses and says the same later.
-    async fn give_back(&self, shared: &Shared, claims: Vec<Claim>) {
+    pub(super) async fn give_back(&self, shared: &Shared, claims: Vec<Claim>) {
         if claims.is_empty() {
             return;
         }
@@ -288,7 +350,6 @@ impl Lane {
         slot
     }
 
-    /// Renders; a panic over somebody's name costs that one message, never the worker (trap F8).
     async fn compose(
         &self,
         shared: &Shared,
@@ -299,6 +360,12 @@ impl Lane {
             Some(_) => None,
             None => Some(shared.quiet.together().await),
         };
+        self.compose_quietly(shared, claim)
+    }
+
+    /// Renders, with the quiet in the caller's hand; a panic over somebody's name costs that one message,
+    /// never the worker (trap F8).
+    pub(super) fn compose_quietly(&self, shared: &Shared, claim: &Claim) -> Result<Outgoing, String> {
         let composed = catch_unwind(AssertUnwindSafe(|| {
             crash::on_word("compose", claim.customer_name.as_deref());
             compose::outgoing(shared, self, claim)

@@ -6,7 +6,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use secrecy::SecretString;
 use tokio::{
     sync::{Mutex, mpsc},
@@ -23,9 +23,10 @@ use crate::{
 };
 
 use super::{
-    Lane, Permit, Shared,
+    Lane, Shared,
     breaker::Thresholds,
     lane::{LaneParts, Ready},
+    settle::Done,
 };
 
 type Map = HashMap<AccountId, Arc<Lane>>;
@@ -33,6 +34,8 @@ type Map = HashMap<AccountId, Arc<Lane>>;
 /// The live lanes.
 pub struct Lanes {
     current: ArcSwap<Map>,
+    /// The way to settle; gone once the lanes are closed for good, so that settle can end.
+    done: ArcSwapOption<mpsc::Sender<Done>>,
     state: Mutex<State>,
     maker: Maker,
 }
@@ -55,20 +58,23 @@ pub struct Maker {
 
 impl Lanes {
     #[must_use]
-    pub fn new(maker: Maker, ready: mpsc::Sender<Ready>) -> Lanes {
+    pub fn new(maker: Maker, ready: mpsc::Sender<Ready>, done: mpsc::Sender<Done>) -> Lanes {
         let state = State { tasks: Vec::new(), ready: Some(ready) };
-        Lanes { current: ArcSwap::default(), state: Mutex::new(state), maker }
+        let done = ArcSwapOption::from_pointee(done);
+        Lanes { current: ArcSwap::default(), done, state: Mutex::new(state), maker }
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.maker.shared
+    }
+
+    pub(super) fn done(&self) -> Option<mpsc::Sender<Done>> {
+        self.done.load().as_deref().cloned()
     }
 
     #[must_use]
     pub fn all(&self) -> Arc<Map> {
         self.current.load_full()
-    }
-
-    /// Room for one hand-over into a lane.
-    #[must_use]
-    pub fn permit(&self, account: AccountId) -> Option<Permit> {
-        self.current.load().get(&account).and_then(|lane| lane.permit())
     }
 
     /// The quiet of this process.
@@ -112,6 +118,7 @@ impl Lanes {
             lane.close();
         }
         state.ready = None;
+        self.done.store(None);
         for task in state.tasks.drain(..) {
             if task.await.is_err() {
                 tracing::error!("a lane's task panicked");

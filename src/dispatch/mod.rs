@@ -1,8 +1,8 @@
 //! Dispatch: claim → begin → call → settle, a pipe of small steps between the ledger and the providers.
 //!
 //! `lane` is the unit of fairness: a bounded queue, a rate, call slots and a breaker per account. Claims
-//! come into a lane by hand-over from intake (a permit of its queue in hand) or from `claimer`. `compose`
-//! renders, `begin` writes attempts down in batches, `call` makes them, `settle` writes outcomes down.
+//! come into a lane by hand-over from intake (a permit of its queue in hand; with a call slot in hand they
+//! are begun already, `direct`) or from `claimer`. `compose` renders, `begin` writes attempts down in batches, `call` makes them, `settle` writes outcomes down.
 //! `sweeper` finds what dead workers left, `suspects` are tried one at a time, `reconcile` asks providers
 //! for what they never told. Nothing here holds a connection across a provider call.
 
@@ -13,6 +13,7 @@ pub mod call;
 pub mod claim;
 pub mod claimer;
 pub mod compose;
+pub mod direct;
 pub mod lane;
 pub mod lanes;
 pub mod outcome;
@@ -35,7 +36,7 @@ use crate::{
 };
 
 pub use claim::{Claim, LeaseShare};
-pub use lane::{Lane, Permit};
+pub use lane::{Lane, Permit, Ready};
 pub use lanes::Lanes;
 
 /// What every step of the pipe shares.

@@ -5,7 +5,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc},
+    time,
+};
 
 use crate::{
     clock, crash,
@@ -17,6 +20,7 @@ use crate::{
 use super::{Lane, LeaseShare, Shared, reconcile::settled};
 
 const BATCH_MAX: usize = 256;
+const COMPANY_WAIT: Duration = Duration::from_millis(20);
 
 /// One finished attempt.
 pub struct Done {
@@ -34,6 +38,7 @@ pub async fn run(shared: Arc<Shared>, mut done: mpsc::Receiver<Done>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     let mut empty = Vec::new();
     while done.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        wait_for_company(&mut done, &mut batch).await;
         let items: Vec<Done> = std::mem::take(&mut batch);
         crash::point("before_settle");
         write(&shared, &items, &empty).await;
@@ -51,6 +56,21 @@ pub async fn run(shared: Arc<Shared>, mut done: mpsc::Receiver<Done>) {
                 tracing::debug!(%error, "empty leases were left to the sweeper");
             }
             empty.clear();
+        }
+    }
+}
+
+/// Whoever comes within a moment is written down together: a statement costs as much as some fifty rows. An
+/// outcome that waits is lost with its worker, so the moment is short.
+async fn wait_for_company(done: &mut mpsc::Receiver<Done>, batch: &mut Vec<Done>) {
+    let until = time::sleep(COMPANY_WAIT);
+    tokio::pin!(until);
+    while batch.len() < BATCH_MAX {
+        let room = BATCH_MAX - batch.len();
+        tokio::select! {
+            biased;
+            () = &mut until => break,
+            count = done.recv_many(batch, room) => if count == 0 { break },
         }
     }
 }

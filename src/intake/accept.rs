@@ -10,6 +10,7 @@ use std::{
     sync::Arc,
 };
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::{
@@ -31,7 +32,7 @@ use crate::{
 use super::{
     Answer, Arrival,
     decide::{self, Pending, Prepared},
-    hand_over::HandOver,
+    hand_over::{HandOver, Moment},
     person,
 };
 
@@ -166,20 +167,18 @@ impl Acceptor {
             }
         }
         let mut again = self.twins(seen, answers).await?;
-        let refused = match self.write(&mut rows, gathered.now).await {
-            Ok(states) => {
-                for (id, state) in states {
-                    if let Some(pending) = places.remove(&id) {
-                        answers.answers[pending.place] = Some(Answer::Accepted { id, state });
-                    }
-                }
-                Vec::new()
-            }
+        let mut written = HashMap::new();
+        let refused = match self.write(&mut rows, gathered.now, &mut written).await {
             // Somebody took a unique value since the gather: look again.
-            Err(LedgerError::Taken(_)) => Vec::new(),
-            Err(LedgerError::Data(_)) => self.bisect(rows, gathered, &mut places, answers).await?,
+            Ok(()) | Err(LedgerError::Taken(_)) => Vec::new(),
+            Err(LedgerError::Data(_)) => self.bisect(rows, gathered.now, &mut written).await?,
             Err(error) => return Err(error),
         };
+        for (id, state) in written {
+            if let Some(pending) = places.remove(&id) {
+                answers.answers[pending.place] = Some(Answer::Accepted { id, state });
+            }
+        }
         for id in refused {
             if let Some(pending) = places.remove(&id) {
                 let problem =
@@ -191,44 +190,47 @@ impl Acceptor {
         Ok(again)
     }
 
-    /// Writes decided jobs and hands over what is due now.
+    /// Writes decided jobs, in portions, and hands over what is due now; notes who was inserted. After an
+    /// error `rows` holds what was not written.
     async fn write(
         &self,
-        rows: &mut [NewRequest],
-        now: chrono::DateTime<chrono::Utc>,
-    ) -> Result<HashMap<Uuid, State>, LedgerError> {
-        if rows.is_empty() {
-            return Ok(HashMap::new());
+        rows: &mut Vec<NewRequest>,
+        now: DateTime<Utc>,
+        written: &mut HashMap<Uuid, State>,
+    ) -> Result<(), LedgerError> {
+        let mut moment = Moment::new(now);
+        while !rows.is_empty() {
+            let portion = self.hand_over.next(rows, &mut moment).await;
+            match self.ledger.accept(&portion.rows, portion.terms).await {
+                Ok(states) => {
+                    for row in &portion.rows {
+                        let _ = states.get(&row.id).map(|state| count(row, *state));
+                    }
+                    self.hand_over.complete(portion, &states).await;
+                    written.extend(states);
+                }
+                Err(error) => {
+                    rows.extend(self.hand_over.failed(portion, &error));
+                    return Err(error);
+                }
+            }
         }
-        let batch = self.hand_over.prepare(rows, now);
-        let states = self.ledger.accept(rows, batch.terms).await?;
-        self.hand_over.complete(batch, rows, &states);
-        for row in rows.iter().filter(|row| states.contains_key(&row.id)) {
-            count(row, states[&row.id]);
-        }
-        Ok(states)
+        Ok(())
     }
 
     /// One row of the batch cannot be stored: writes them one by one; gives those refused.
     async fn bisect(
         &self,
         rows: Vec<NewRequest>,
-        gathered: &Gathered,
-        places: &mut HashMap<Uuid, Pending>,
-        answers: &mut Answers<'_>,
+        now: DateTime<Utc>,
+        written: &mut HashMap<Uuid, State>,
     ) -> Result<Vec<Uuid>, LedgerError> {
         let mut refused = Vec::new();
-        for mut row in rows {
-            match self.write(std::slice::from_mut(&mut row), gathered.now).await {
-                Ok(states) => {
-                    for (id, state) in states {
-                        if let Some(pending) = places.remove(&id) {
-                            answers.answers[pending.place] = Some(Answer::Accepted { id, state });
-                        }
-                    }
-                }
-                Err(LedgerError::Data(_)) => refused.push(row.id),
-                Err(LedgerError::Taken(_)) => {}
+        for row in rows {
+            let id = row.id;
+            match self.write(&mut vec![row], now, written).await {
+                Ok(()) | Err(LedgerError::Taken(_)) => {}
+                Err(LedgerError::Data(_)) => refused.push(id),
                 Err(error) => return Err(error),
             }
         }

@@ -10,7 +10,10 @@ use uuid::Uuid;
 use crate::{
     clock,
     company::Company,
-    ledger::{accept::NewRequest, gather::StandsOut},
+    ledger::{
+        accept::{Hand, NewRequest},
+        gather::StandsOut,
+    },
     message::{Employee, Job, Problem, keys::IdentityKey},
     rules::{self, Case, Facts, Holder, MemberFact, Placed, Root, suppression},
 };
@@ -94,7 +97,7 @@ pub fn decide(
         addr,
         slots: if suppression::reserves(&case) { lookup.slots } else { Vec::new() },
         window_secs: (!facts.recovery).then(|| i32::try_from(i64::from(days) * 86_400).unwrap_or(i32::MAX)),
-        leased: false,
+        hand: Hand::Later,
         suspect: pending.suspect,
         decision,
     })

@@ -1,7 +1,9 @@
-//! Hand-over: a request that is due now goes straight from its accepting transaction into its lane.
+//! Hand-over: a request that is due now goes straight from its accepting statement into its lane.
 //!
-//! Only with a permit of the lane's queue in hand before the transaction; without one the request is
-//! written due and unleased, behind whoever waits there already.
+//! Best with a call slot in hand before the statement: then the statement itself begins the attempt. A crowd
+//! for one lane is written in portions, as that lane's slots become free, which holds the broker back
+//! instead of filling the ledger with what waits. Without a slot a request goes into the lane's queue, with a
+//! permit of it in hand; without either it is written due and unleased, behind whoever waits there already.
 
 use std::{
     collections::HashMap,
@@ -10,16 +12,28 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use crate::{
     clock,
-    dispatch::{Claim, Lanes, LeaseShare, Permit},
-    ledger::accept::{LeaseTerms, NewRequest, lane_of},
+    dispatch::{Claim, Lane, Lanes, LeaseShare, Permit, Ready},
+    ledger::{
+        LedgerError,
+        accept::{Hand, LeaseTerms, NewRequest, lane_of},
+    },
     lifecycle::State,
-    message::MessageId,
+    message::{AccountId, MessageId},
     rules::Verdict,
 };
+
+/// As accept writes them.
+const FIRST_EPOCH: i32 = 1;
+const FIRST_ATTEMPT: i16 = 1;
+
+/// How long one batch waits for call slots in all. A lane that gives none meanwhile is slower than its
+/// producers, and requests for other lanes are behind.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Intake's side of the lanes; without any lanes (a process that does not dispatch) nothing is leased.
 #[derive(Clone)]
@@ -29,66 +43,208 @@ pub struct HandOver {
     pub lease: Duration,
 }
 
-/// The permits of one accepting statement, and the lease that it writes.
-pub struct Batch {
-    permits: HashMap<Uuid, Permit>,
-    pub terms: LeaseTerms,
-    taken: Instant,
+/// The database's time, this worker's at that moment, and until when a batch waits for slots.
+#[derive(Clone, Copy)]
+pub struct Moment {
     now: DateTime<Utc>,
+    asked: Instant,
+    patient_until: Option<Instant>,
+}
+
+impl Moment {
+    /// `now`: as the database said just now.
+    #[must_use]
+    pub fn new(now: DateTime<Utc>) -> Moment {
+        Moment { now, asked: clock::monotonic(), patient_until: None }
+    }
+
+    fn patient_until(&mut self) -> Instant {
+        *self.patient_until.get_or_insert_with(|| clock::monotonic() + PATIENCE)
+    }
+
+    fn at(&self, then: Instant) -> DateTime<Utc> {
+        self.now + chrono::Duration::from_std(then - self.asked).unwrap_or_default()
+    }
+}
+
+/// Rows that one statement writes, where each goes after it, and the lease that it writes.
+pub struct Portion {
+    pub rows: Vec<NewRequest>,
+    pub terms: LeaseTerms,
+    /// By request; absent: it waits in the ledger.
+    places: HashMap<Uuid, Place>,
+    lease: Arc<LeaseShare>,
+    taken: Instant,
+}
+
+enum Place {
+    Queue(Permit, Claim),
+    Call(Ready),
+}
+
+/// What one lane can take of a portion.
+struct Room {
+    lane: Arc<Lane>,
+    slots: Option<OwnedSemaphorePermit>,
+    /// More slots will come soon: whoever finds none waits for the next portion.
+    more: bool,
 }
 
 impl HandOver {
-    /// Takes permits for what is due now, and marks those rows as leased.
-    pub fn prepare(&self, rows: &mut [NewRequest], now: DateTime<Utc>) -> Batch {
+    /// Takes the rows that are to be written next out of `rows`; at least one.
+    pub async fn next(&self, rows: &mut Vec<NewRequest>, moment: &mut Moment) -> Portion {
+        let mut rooms = self.rooms(rows, moment).await;
+        let taken = clock::monotonic();
         let terms = LeaseTerms { id: clock::new_id(), worker: self.worker, secs: self.lease.as_secs_f64() };
-        let mut permits = HashMap::new();
-        for row in rows {
-            row.leased = false;
-            if row.decision.verdict != Verdict::Send || row.decision.due_at > now {
-                continue;
+        let lease = LeaseShare::new(terms.id, 0);
+        let mut portion = Portion { rows: Vec::new(), terms, places: HashMap::new(), lease, taken };
+        let together = match &self.lanes {
+            Some(lanes) => Some(lanes.quiet().together().await),
+            None => None,
+        };
+        let mut rest = Vec::new();
+        for mut row in rows.drain(..) {
+            row.hand = Hand::Later;
+            let room = lane_of(&row).filter(|_| is_due(&row, moment.now)).and_then(|lane| rooms.get_mut(&lane));
+            if let Some((room, lanes)) = room.zip(self.lanes.as_ref()) {
+                match portion.place(&row, room, lanes, moment) {
+                    Some(place) => {
+                        row.hand = place.hand();
+                        portion.places.insert(row.id, place);
+                    }
+                    None if room.more => {
+                        rest.push(row);
+                        continue;
+                    }
+                    None => room.lane.set_backlog(true),
+                }
             }
-            let permit = lane_of(row).and_then(|lane| self.lanes.as_ref()?.permit(lane));
-            if let Some(permit) = permit {
-                row.leased = true;
-                permits.insert(row.id, permit);
-            }
+            portion.rows.push(row);
         }
-        Batch { permits, terms, taken: clock::monotonic(), now }
+        drop(together);
+        *rows = rest;
+        portion
     }
 
-    /// After the commit: the winners go into their lanes, the others' permits are freed.
-    pub fn complete(&self, mut batch: Batch, rows: &[NewRequest], states: &HashMap<Uuid, State>) {
-        let won = |row: &&NewRequest| row.leased && states.get(&row.id) == Some(&State::Waiting);
-        let lease = LeaseShare::new(batch.terms.id, rows.iter().filter(won).count());
-        for row in rows.iter().filter(won) {
-            let Some(permit) = batch.permits.remove(&row.id) else { continue };
-            if let Some(claim) = claim(row, &batch, Arc::clone(&lease)) {
-                permit.send(claim);
+    /// Call slots of every lane that is open and that rows are due for.
+    async fn rooms(&self, rows: &[NewRequest], moment: &mut Moment) -> HashMap<AccountId, Room> {
+        let Some(lanes) = self.lanes.as_ref().map(|lanes| lanes.all()) else { return HashMap::new() };
+        let mut wanted: HashMap<AccountId, usize> = HashMap::new();
+        for lane in rows.iter().filter(|row| is_due(row, moment.now)).filter_map(lane_of) {
+            *wanted.entry(lane).or_default() += 1;
+        }
+        let mut rooms = HashMap::new();
+        for (account, count) in wanted {
+            let Some(lane) = lanes.get(&account) else { continue };
+            let crowd = lane.is_crowd(count);
+            let open = match crowd {
+                true => lane.opens(moment.patient_until()).await,
+                false => lane.is_open(),
+            };
+            if !open {
+                continue;
             }
+            let slots = match crowd {
+                true => lane.slots_soon(count, moment.patient_until()).await,
+                false => lane.slots_now(count),
+            };
+            let more = crowd && slots.is_some();
+            rooms.insert(account, Room { lane: Arc::clone(lane), slots, more });
+        }
+        rooms
+    }
+
+    /// After the commit: the winners are called or go into their queues; what the others held is free again.
+    pub async fn complete(&self, mut portion: Portion, states: &HashMap<Uuid, State>) {
+        let (mut begun, mut fenced, mut queued) = (Vec::new(), Vec::new(), Vec::new());
+        for row in &portion.rows {
+            match (states.get(&row.id), portion.places.remove(&row.id)) {
+                (_, None) => {}
+                (Some(State::Sending), Some(Place::Call(ready))) => begun.push((ready, FIRST_ATTEMPT)),
+                (Some(State::Waiting), Some(Place::Call(ready))) => fenced.push(ready.claim),
+                (Some(State::Waiting), Some(Place::Queue(permit, claim))) => queued.push((permit, claim)),
+                // No winner, so the lease that was written does not count it.
+                (_, Some(_)) => drop(portion.lease.count_off()),
+            }
+        }
+        // Only now: whoever is done first must not count the lease down while losers are still on it.
+        for (permit, claim) in queued {
+            permit.send(claim);
+        }
+        if let Some(lanes) = &self.lanes {
+            lanes.resolve(fenced);
+            lanes.call(begun, portion.taken).await;
+        }
+    }
+
+    /// The statement failed; gives its rows back. Where its answer was lost, attempts may be written down
+    /// that nobody makes.
+    pub fn failed(&self, portion: Portion, error: &LedgerError) -> Vec<NewRequest> {
+        if let (LedgerError::Unavailable(_), Some(lanes)) = (error, &self.lanes) {
+            let begun = portion.places.into_values().filter_map(|place| match place {
+                Place::Call(ready) => Some(ready.claim),
+                Place::Queue(..) => None,
+            });
+            lanes.never_called(begun.collect());
+        }
+        portion.rows
+    }
+}
+
+impl Place {
+    fn hand(&self) -> Hand {
+        match self {
+            Place::Queue(..) => Hand::Leased,
+            Place::Call(_) => Hand::Begun,
         }
     }
 }
 
-fn claim(row: &NewRequest, batch: &Batch, lease: Arc<LeaseShare>) -> Option<Claim> {
-    let candidate = row.decision.candidate.as_ref()?;
-    Some(Claim {
-        message: MessageId(row.id),
-        request: row.id,
-        medium: candidate.medium,
-        // Accept writes the first epoch.
-        epoch: 1,
-        attempt: 0,
-        tries: 0,
-        due_at: row.decision.due_at,
-        first_due_at: row.decision.due_at,
-        claimed_at: batch.now,
-        taken: batch.taken,
-        lease,
-        suspect: None,
-        address: candidate.address.clone(),
-        test: row.test,
-        customer_name: row.job.customer.as_ref().and_then(|customer| customer.name.clone()),
-        brand: row.brand.clone(),
-        language: row.job.language.clone(),
-    })
+impl Portion {
+    fn place(&self, row: &NewRequest, room: &mut Room, lanes: &Lanes, moment: &Moment) -> Option<Place> {
+        // A suspect's message is tried alone, after its acceptance.
+        if row.suspect.is_none()
+            && let Some(slot) = room.slots.as_mut().and_then(|slots| slots.split(1))
+        {
+            if room.lane.has_token() {
+                let claim = self.claim(row, moment)?;
+                return Some(Place::Call(lanes.compose_together(claim, &room.lane, slot)));
+            }
+            // Slots are no use without tokens: the lane's own task waits for both.
+            (room.slots, room.more) = (None, false);
+        }
+        if room.more {
+            return None;
+        }
+        let permit = room.lane.permit()?;
+        Some(Place::Queue(permit, self.claim(row, moment)?))
+    }
+
+    fn claim(&self, row: &NewRequest, moment: &Moment) -> Option<Claim> {
+        let candidate = row.decision.candidate.as_ref()?;
+        self.lease.count_on();
+        Some(Claim {
+            message: MessageId(row.id),
+            request: row.id,
+            medium: candidate.medium,
+            epoch: FIRST_EPOCH,
+            attempt: 0,
+            tries: 0,
+            due_at: row.decision.due_at,
+            first_due_at: row.decision.due_at,
+            claimed_at: moment.at(self.taken),
+            taken: self.taken,
+            lease: Arc::clone(&self.lease),
+            suspect: None,
+            address: candidate.address.clone(),
+            test: row.test,
+            customer_name: row.job.customer.as_ref().and_then(|customer| customer.name.clone()),
+            brand: row.brand.clone(),
+            language: row.job.language.clone(),
+        })
+    }
+}
+
+fn is_due(row: &NewRequest, now: DateTime<Utc>) -> bool {
+    row.decision.verdict == Verdict::Send && row.decision.due_at <= now
 }

@@ -39,10 +39,22 @@ pub struct NewRequest {
     pub slots: Vec<Uuid>,
     /// Suppression period in seconds; `None`: takes over from any holder.
     pub window_secs: Option<i32>,
-    /// Sent at once by this worker, which has a permit in hand.
-    pub leased: bool,
+    /// What this worker does with it next.
+    pub hand: Hand,
     /// What was written down about a job that is tried alone; goes with its acceptance.
     pub suspect: Option<Uuid>,
+}
+
+/// Where a new message goes with its acceptance, if the rules let it be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i16)]
+pub enum Hand {
+    /// It waits in the ledger.
+    Later = 0,
+    /// Under this worker's lease: a place in its lane's queue is kept.
+    Leased = 1,
+    /// Its first attempt is begun, unless the fence says no: a call slot is kept.
+    Begun = 2,
 }
 
 /// The lease under which the batch's immediate messages are sent.
@@ -149,7 +161,7 @@ impl Ledger {
                 as &[Option<&str>],
             &column(rows, |row| row.decision.due_at),
             &column(rows, |row| row.decision.expires_at),
-            &column(rows, |row| row.leased),
+            &column(rows, |row| row.hand as i16),
             &slots.iter().map(|slot| slot.key).collect::<Vec<_>>(),
             &slots.iter().map(|slot| slot.request).collect::<Vec<_>>(),
             &slots.iter().map(|slot| slot.asked_at).collect::<Vec<_>>(),

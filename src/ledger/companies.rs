@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use sqlx::Connection;
 use uuid::Uuid;
 
 use super::{Ledger, LedgerError};
@@ -92,7 +93,8 @@ impl Ledger {
         keys: &IdentityKey,
     ) -> Result<i32, LedgerError> {
         let document = serde_json::to_value(policy).expect("a policy is plain data");
-        let mut transaction = self.pool.begin().await?;
+        let mut connection = self.pool.alone().await?;
+        let mut transaction = connection.begin().await?;
         let company = sqlx::query!(
             "insert into company as c (slug, version) values ($1, 1)
              on conflict (slug) do update set version = c.version + 1 returning id, version",

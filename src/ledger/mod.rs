@@ -6,7 +6,7 @@
 //! requests, `companies` for what the rules read, `requests` for people who look, `counts` for sums over
 //! everything.
 //! Invariant: no function holds a transaction over anything but its own statements, and every future
-//! here may be dropped at any await (trap F1 is guarded in `startup`).
+//! here may be dropped at any await (trap F1 is guarded in `bounded`).
 
 pub mod accept;
 pub mod begin;
@@ -69,13 +69,12 @@ impl Ledger {
     /// Connections in use and open, for the metrics.
     #[must_use]
     pub fn connections(&self) -> (usize, usize) {
-        let open = self.pool.size() as usize;
-        (open.saturating_sub(self.pool.num_idle()), open)
+        self.pool.connections()
     }
 
     /// Applies the migrations that are missing.
     pub async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
-        sqlx::migrate!().run(&*self.pool).await
+        sqlx::migrate!().run(self.pool.for_migrations()).await
     }
 
     /// Whether this binary's migrations are all applied.

@@ -1,5 +1,5 @@
 -- Accept a batch: requests, then reservations for those really inserted, then messages, then the lease
--- of what is sent at once and the due rows of what waits. Arrays come sorted by key, so that two batches
+-- of what is sent at once (and its attempt, where a call slot is free) and the due rows of what waits. Arrays come sorted by key, so that two batches
 -- take their locks in one order.
 with job as (
     select * from unnest(
@@ -14,8 +14,8 @@ with job as (
 ),
 plan as (
     select * from unnest($1::uuid[], $2::int[], $27::int[], $28::int2[], $29::uuid[], $30::int2[], $31::text[],
-        $32::timestamptz[], $33::timestamptz[], $34::bool[])
-    as t(id, company, account, medium, addr, state, reason, due_at, expires_at, leased)
+        $32::timestamptz[], $33::timestamptz[], $34::int2[])
+    as t(id, company, account, medium, addr, state, reason, due_at, expires_at, hand)
 ),
 slot as (
     select * from unnest($35::uuid[], $36::uuid[], $37::timestamptz[], $38::int[]) as t(slot, request, asked_at, window_secs)
@@ -55,34 +55,42 @@ reserved as (
 ),
 won as (select request, array_agg(slot order by slot) as slots, count(*) as n from reserved group by request),
 wanted as (select request, count(*) as n from slot group by request),
-written as (
-    insert into message (id, request, company, account, medium, addr, slots, state, epoch, reason, first_due_at,
-        expires_at, ended_at)
-    select p.id, p.id, p.company, p.account, p.medium, p.addr,
-        coalesce(won.slots, '{}'),
-        case when wanted.n is not null and won.n is null then 7 else p.state end,
-        1,
-        case when wanted.n is not null and won.n is null then 'suppression_period' else p.reason end,
-        greatest(p.due_at, now()), p.expires_at,
-        case when p.state = 7 or (wanted.n is not null and won.n is null) then now() end
+-- The state in the end: suppressed without its reservations; begun (hand 2) if the fence of `begin` lets a
+-- message pass that is a moment old: no block, not expired.
+ruled as (
+    select p.*, coalesce(won.slots, '{}') as slots, lost.yes as lost,
+        case when lost.yes then 7
+             when p.hand = 2 and p.state = 0 and p.expires_at > now()
+                 and coalesce((select b.kinds from block b where b.addr = p.addr), 0) = 0 then 1
+             else p.state end as final
     from plan p join inserted i on i.id = p.id
     left join wanted on wanted.request = p.id
     left join won on won.request = p.id
-    order by p.id
+    cross join lateral (select wanted.n is not null and won.n is null as yes) lost
+),
+written as (
+    insert into message (id, request, company, account, medium, addr, slots, state, epoch, attempt, reason,
+        first_due_at, expires_at, begun_at, ended_at)
+    select id, id, company, account, medium, addr, slots, final, 1, (final = 1)::int,
+        case when lost then 'suppression_period' else reason end,
+        greatest(due_at, now()), expires_at,
+        case when final = 1 then now() end, case when final = 7 then now() end
+    from ruled
+    order by id
     returning id, company, state, account, first_due_at, expires_at
 ),
 leased as (
     insert into lease (id, worker, until, members, epochs)
     select $39, $40, now() + make_interval(secs => $41), array_agg(w.id order by w.id), array_agg(1)
     from written w join plan p on p.id = w.id
-    where w.state = 0 and p.leased
+    where w.state in (0, 1) and p.hand > 0
     having count(*) > 0
 ),
 waiting as (
     insert into due (message, kind, lane, at, expires_at)
     select w.id, 0, w.account, w.first_due_at, w.expires_at
     from written w join plan p on p.id = w.id
-    where w.state = 0 and not p.leased
+    where w.state = 0 and p.hand = 0
 ),
 ended as (
     insert into ending (company, state, request)
