@@ -46,8 +46,6 @@ use crate::{
 
 const READY_QUEUE: usize = 256;
 const DONE_QUEUE: usize = 1_024;
-/// A connection that answered so shortly ago is not asked again.
-const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// How long a connection's test may take before the connection counts as dead.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// A statement that the server ends in time has its answer here so much later at most.
@@ -96,9 +94,7 @@ pub fn pool(config: &Database, purpose: Purpose, connections: u32) -> anyhow::Re
         .acquire_timeout(Duration::from_secs(config.acquire_timeout_secs))
         // Our own test instead of the pool's, which would wait for a dead connection's answer for ever.
         .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
-            Box::pin(async move { Ok(meta.idle_for < TRUSTED_FOR || answers(connection.ping()).await?) })
-        })
+        .before_acquire(|connection, _| Box::pin(answers(connection.ping())))
         // The pool asks the same once more, and would wait for a dead connection's answer for ever.
         .after_release(|connection, _| Box::pin(answers(connection.ping())))
         .connect_lazy_with(options))

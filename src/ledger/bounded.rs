@@ -3,42 +3,72 @@
 //! When the database's machine is gone, or a firewall has forgotten a connection, neither an answer nor an
 //! error ever comes, and the statement timeout is the server's to keep. Whoever waits longer than that gives
 //! the connection up, with an I/O error: what became of the statement is as open as with any lost answer.
-//! A connection goes back to the pool only after a whole answer; one that was given up, by us or by whoever
-//! dropped the question, is closed. Invariant: no transaction is opened on a connection of the pool, so none
-//! can be left open on one (trap F1): `alone` gives a connection that never comes back.
+//! A connection is used again only after a whole answer; one that was given up, by us or by whoever dropped
+//! the question, is closed. It stays in our hands between two statements: a pool that asks "are you there"
+//! before and after each costs more round trips than the statements. Invariant: no transaction is opened on a
+//! connection that is used again, so none can be left open on one (trap F1): `alone` gives one that never is.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use futures_util::{
-    StreamExt,
+    StreamExt, TryStreamExt,
     future::BoxFuture,
     stream::{self, BoxStream},
 };
 use sqlx::{
-    Describe, Either, Error, Execute, Executor, PgConnection, PgPool, Postgres, SqlStr,
+    Connection, Describe, Either, Error, Execute, Executor, PgConnection, PgPool, Postgres, SqlStr,
     pool::PoolConnection,
     postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo},
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout_at},
+};
 
 use crate::clock;
+
+/// A connection that answered so shortly ago is not asked again whether it is there.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// Plans are made anew so often, by the tables as they are then. A plan that was made for a table with one
+/// row reads it whole, and the server keeps it until somebody analyses the table again.
+const PLANS_KEPT_FOR: Duration = Duration::from_secs(10);
+const CONNECTION_KEPT_FOR: Duration = Duration::from_secs(1_800);
 
 /// A pool and the longest time that a statement may take, its wait for a connection included.
 #[derive(Clone, Debug)]
 pub struct Bounded {
     pool: PgPool,
     within: Duration,
+    /// One permit for each connection that may be in use.
+    free: Arc<Semaphore>,
+    idle: Arc<Mutex<Vec<Kept>>>,
+}
+
+/// A connection between two statements.
+#[derive(Debug)]
+struct Kept {
+    connection: PoolConnection<Postgres>,
+    born: Instant,
+    used: Instant,
+    planned: Instant,
 }
 
 impl Bounded {
     #[must_use]
     pub fn new(pool: PgPool, within: Duration) -> Bounded {
-        Bounded { pool, within }
+        let free = Arc::new(Semaphore::new(pool.options().get_max_connections() as usize));
+        Bounded { pool, within, free, idle: Arc::default() }
     }
 
     /// For sqlx's migrator, whose transactions nobody interrupts: its command does nothing else.
     #[must_use]
     pub fn for_migrations(&self) -> &PgPool {
+        self.idle().clear();
         &self.pool
     }
 
@@ -47,17 +77,20 @@ impl Bounded {
     /// # Errors
     /// Where none comes in time.
     pub async fn alone(&self) -> Result<PgConnection, Error> {
-        in_time(self.deadline(), self.pool.acquire()).await.map(PoolConnection::detach)
+        let mut lent = self.lend(self.deadline()).await?;
+        lent.kept.take().map(|kept| kept.connection.detach()).ok_or_else(given_up)
     }
 
     /// Connections in use and open.
     #[must_use]
     pub fn connections(&self) -> (usize, usize) {
         let open = self.pool.size() as usize;
-        (open.saturating_sub(self.pool.num_idle()), open)
+        (open.saturating_sub(self.pool.num_idle() + self.idle().len()), open)
     }
 
     pub async fn close(&self) {
+        self.free.close();
+        self.idle().clear();
         self.pool.close().await;
     }
 
@@ -65,33 +98,86 @@ impl Bounded {
         (clock::monotonic() + self.within).into()
     }
 
+    fn idle(&self) -> MutexGuard<'_, Vec<Kept>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn lend(&self, deadline: Instant) -> Result<Lent, Error> {
-        in_time(deadline, self.pool.acquire()).await.map(|connection| Lent(Some(connection)))
+        let permit = timeout_at(deadline, Arc::clone(&self.free).acquire_owned()).await;
+        let permit = permit.map_err(|_| given_up())?.map_err(|_| Error::PoolClosed)?;
+        let mut lent = Lent { kept: None, idle: Arc::clone(&self.idle), _permit: permit };
+        loop {
+            // The last one back first: what is not needed grows old.
+            let Some(kept) = self.idle().pop() else { break };
+            if kept.born.elapsed() > CONNECTION_KEPT_FOR {
+                drop(kept);
+                continue;
+            }
+            lent.kept = Some(kept);
+            if lent.is_fit(deadline).await {
+                return Ok(lent);
+            }
+        }
+        let connection = in_time(deadline, self.pool.acquire()).await?;
+        let now = Instant::from(clock::monotonic());
+        lent.kept = Some(Kept { connection, born: now, used: now, planned: now });
+        Ok(lent)
     }
 }
 
 /// A connection that is asked something.
-struct Lent(Option<PoolConnection<Postgres>>);
+struct Lent {
+    kept: Option<Kept>,
+    idle: Arc<Mutex<Vec<Kept>>>,
+    _permit: OwnedSemaphorePermit,
+}
 
 impl Lent {
     fn connection(&mut self) -> &mut PgConnection {
-        self.0.as_mut().expect("it is given back only by `answered`")
+        &mut self.kept.as_mut().expect("it is given back only at its end").connection
+    }
+
+    /// Whether it still answers, with plans that are not too old; closed where it does not.
+    async fn is_fit(&mut self, deadline: Instant) -> bool {
+        let Some(kept) = &mut self.kept else { return false };
+        let now = Instant::from(clock::monotonic());
+        let within = deadline.min(now + ANSWER_WITHIN);
+        let answered = if now - kept.planned > PLANS_KEPT_FOR {
+            kept.planned = now;
+            in_time(within, kept.connection.execute("discard plans")).await.is_ok()
+        } else if now - kept.used > TRUSTED_FOR {
+            in_time(within, kept.connection.ping()).await.is_ok()
+        } else {
+            true
+        };
+        if !answered {
+            self.close();
+        }
+        answered
     }
 
     /// Gives it back: the answer came whole, even if it is the server's refusal.
     fn answered<T>(mut self, answer: Result<T, Error>) -> Result<T, Error> {
-        if matches!(answer, Ok(_) | Err(Error::Database(_))) {
-            drop(self.0.take());
+        if matches!(answer, Ok(_) | Err(Error::Database(_)))
+            && let Some(mut kept) = self.kept.take()
+        {
+            kept.used = clock::monotonic().into();
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
         }
         answer
+    }
+
+    /// Without a good-bye, which nobody may be there to hear.
+    fn close(&mut self) {
+        if let Some(kept) = self.kept.take() {
+            drop(kept.connection.detach());
+        }
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
-            drop(connection.detach());
-        }
+        self.close();
     }
 }
 
@@ -121,7 +207,7 @@ impl<'p> Executor<'p> for &'_ Bounded {
             let deadline = pool.deadline();
             let mut lent = pool.lend(deadline).await?;
             let rows = lent.connection().fetch_many(query);
-            let answer = in_time(deadline, futures_util::TryStreamExt::try_collect::<Vec<_>>(rows)).await;
+            let answer = in_time(deadline, rows.try_collect::<Vec<_>>()).await;
             lent.answered(answer)
         };
         let rows = stream::once(asked).map(|answer| match answer {
