@@ -1,6 +1,6 @@
-//! The least that looks like Mailgun: one thread that reads a request to its end and says "Queued".
+//! The least that looks like Mailgun and Twilio: reads a request to its end and takes it.
 //!
-//! Connections are kept and served one after the other; it ends with the process.
+//! A thread for each connection, which is kept; it ends with the process.
 
 use std::{
     io::{self, Read, Write},
@@ -8,8 +8,10 @@ use std::{
     thread,
 };
 
-const ANSWER: &str = r#"{"id":"<0199aa7c5d7e7c319a526b8a1f0e4d21.1@mg.blancapeak.example>",
+const MAILGUN: &str = r#"{"id":"<0199aa7c5d7e7c319a526b8a1f0e4d21.1@mg.blancapeak.example>",
 "message":"Queued. Thank you."}"#;
+const TWILIO: &str = r#"{"sid":"SM11111111111111111111111111111111","status":"queued","num_segments":"1",
+"to":"+14150004321","from":"+15005550006","error_code":null,"error_message":null}"#;
 
 /// Where it listens.
 pub fn start() -> SocketAddr {
@@ -17,8 +19,8 @@ pub fn start() -> SocketAddr {
     let address = listener.local_addr().expect("a bound listener has an address");
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            // An end of the connection is an end of the client.
-            let _ = serve(stream);
+            // It ends with its connection, whoever ended that.
+            thread::spawn(move || serve(stream));
         }
     });
     address
@@ -26,9 +28,7 @@ pub fn start() -> SocketAddr {
 
 fn serve(mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let head =
-        format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}", ANSWER.len());
-    let answer = format!("{head}\r\n\r\n{ANSWER}");
+    let (mailgun, twilio) = (answer(200, MAILGUN), answer(201, TWILIO));
     let mut read = Vec::new();
     let mut chunk = [0u8; 16 * 1024];
     loop {
@@ -38,10 +38,17 @@ fn serve(mut stream: TcpStream) -> io::Result<()> {
         }
         read.extend_from_slice(&chunk[..count]);
         if request_len(&read).is_some_and(|length| read.len() >= length) {
-            read.clear();
+            let answer = if read.starts_with(b"POST /2010-04-01/") { &twilio } else { &mailgun };
             stream.write_all(answer.as_bytes())?;
+            read.clear();
         }
     }
+}
+
+fn answer(status: u16, body: &str) -> String {
+    let length = body.len();
+    let head = "content-type: application/json\r\ncontent-length";
+    format!("HTTP/1.1 {status} OK\r\n{head}: {length}\r\n\r\n{body}")
 }
 
 /// Bytes of the request's head and body, once its head is there.

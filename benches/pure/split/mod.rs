@@ -1,10 +1,9 @@
-//! Where the CPU of one email goes: render, MIME, HTTP.
+//! Where the CPU of one message goes: render, MIME or form, HTTP.
 //!
-//! `measure` gives the table, in µs of CPU per email, for the harness's report or to paste; `bench` has the
-//! same three as criterion's group `email`, in wall time but for the call. *HTTP* is Mailgun's client of the
-//! product on one thread, from the message to its outcome, less MIME: body, request, both ways through the
-//! kernel, answer. The provider is `loopback` on another thread, whose CPU does not count; no TLS, as in
-//! `make bench`.
+//! `measure` gives the table, in µs of CPU per message, for the harness's report or to paste; `bench` has the
+//! same as criterion's group `email`, in wall time but for the calls. *HTTP* is the product's client on one
+//! thread, from the message to its outcome, less what was built before: request, both ways through the kernel,
+//! answer. The provider is `loopback` on other threads, whose CPU does not count; no TLS, as in `make bench`.
 
 mod cpu;
 mod loopback;
@@ -24,6 +23,10 @@ use postrider::{
         email::{message_id, mime},
         http_client,
         mailgun::{Mailgun, MailgunSettings},
+        twilio::{
+            Twilio, TwilioSettings,
+            wire::{self, Sender},
+        },
     },
 };
 use tokio::runtime::{Builder, Runtime};
@@ -31,59 +34,72 @@ use tokio::runtime::{Builder, Runtime};
 use crate::material::{self, UNSUBSCRIBE_URL};
 
 const DOMAIN: &str = "mg.blancapeak.example";
+const FROM: &str = "+15005550006";
 const ROUNDS: usize = 5;
-const EMAILS: u32 = 2_000;
+const MESSAGES: u32 = 2_000;
 const WARM_UP: u32 = 200;
 
-/// µs of CPU per email, each the median of the rounds.
+/// µs of CPU per message, each the median of the rounds.
 pub struct Split {
-    render: f64,
-    mime: f64,
-    http: f64,
+    email: [f64; 3],
+    sms: [f64; 3],
 }
 
-/// Sends some thousand emails, one after the other.
+/// Sends some thousand messages, one after the other.
 pub fn measure() -> Split {
     let way = Way::new();
-    way.spent(WARM_UP, Way::call);
     let median = |step: fn(&Way)| {
-        let mut rounds: Vec<Duration> = (0..ROUNDS).map(|_| way.spent(EMAILS, step)).collect();
+        way.spent(WARM_UP, step);
+        let mut rounds: Vec<Duration> = (0..ROUNDS).map(|_| way.spent(MESSAGES, step)).collect();
         rounds.sort_unstable();
-        rounds[ROUNDS / 2].as_secs_f64() * 1e6 / f64::from(EMAILS)
+        rounds[ROUNDS / 2].as_secs_f64() * 1e6 / f64::from(MESSAGES)
     };
-    let mime = median(Way::mime);
-    Split { render: median(Way::render), mime, http: median(Way::call) - mime }
+    let parts = |[render, body, call]: [fn(&Way); 3]| {
+        let body = median(body);
+        [median(render), body, median(call) - body]
+    };
+    Split {
+        email: parts([Way::render_email, Way::mime, Way::call_mailgun]),
+        sms: parts([Way::render_sms, Way::form, Way::call_twilio]),
+    }
 }
 
 impl fmt::Display for Split {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Split { render, mime, http } = self;
-        let whole = render + mime + http;
-        writeln!(out, "split: µs of CPU per email\n")?;
-        writeln!(out, "| render | MIME | HTTP | together |\n|---|---|---|---|")?;
-        writeln!(out, "| {render:.1} | {mime:.1} | {http:.1} | {whole:.1} |")?;
-        let share = |part: f64| 100.0 * part / whole;
-        writeln!(out, "| {:.0} % | {:.0} % | {:.0} % | |", share(*render), share(*mime), share(*http))
+        writeln!(out, "split: µs of CPU per message\n")?;
+        writeln!(out, "| | render | MIME or form | HTTP | together |\n|---|---|---|---|---|")?;
+        for (medium, parts) in [("email", self.email), ("SMS", self.sms)] {
+            let whole: f64 = parts.iter().sum();
+            let [render, body, http] = parts.map(|part| format!("{part:.1} ({:.0} %)", 100.0 * part / whole));
+            writeln!(out, "| {medium} | {render} | {body} | {http} | {whole:.1} |")?;
+        }
+        Ok(())
     }
 }
 
 pub fn bench(criterion: &mut Criterion) {
     let way = Way::new();
     let mut group = criterion.benchmark_group("email");
-    group.bench_function("render", |bencher| bencher.iter(|| way.render()));
+    group.bench_function("render", |bencher| bencher.iter(|| way.render_email()));
     group.bench_function("MIME", |bencher| bencher.iter(|| way.mime()));
-    group.bench_function("MIME and HTTP (CPU)", |bencher| {
-        bencher.iter_custom(|count| way.spent(u32::try_from(count).unwrap_or(u32::MAX), Way::call));
-    });
+    let calls: [(&str, fn(&Way)); 2] =
+        [("MIME and HTTP (CPU)", Way::call_mailgun), ("SMS, form and HTTP (CPU)", Way::call_twilio)];
+    for (name, call) in calls {
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|count| way.spent(u32::try_from(count).unwrap_or(u32::MAX), call));
+        });
+    }
     group.finish();
 }
 
-/// The product's parts on an email's way out.
+/// The product's parts on a message's way out.
 struct Way {
     renderer: Renderer,
     runtime: Runtime,
-    provider: Mailgun,
+    mailgun: Mailgun,
+    twilio: Twilio,
     email: Outgoing,
+    sms: Outgoing,
 }
 
 impl Way {
@@ -91,15 +107,30 @@ impl Way {
         let base_url = format!("http://{}", loopback::start());
         let timeouts = Timeouts::default();
         let http = http_client(&timeouts).expect("a client");
-        let settings = MailgunSettings { base_url, domain: DOMAIN.to_owned(), api_key: "a-key".into() };
+        let domain = MailgunSettings {
+            base_url: base_url.clone(),
+            domain: DOMAIN.to_owned(),
+            api_key: "a-key".into(),
+        };
+        let number = TwilioSettings {
+            base_url,
+            account_sid: "AC00000000000000000000000000000001".to_owned(),
+            api_key_sid: None,
+            api_secret: "a-secret".into(),
+            from: Some(FROM.to_owned()),
+            messaging_service_sid: None,
+        };
         let renderer = Renderer::new();
-        let rendered = renderer.render_email(&material::render_facts()).expect("an email");
+        let email = renderer.render_email(&material::render_facts()).expect("an email");
+        let sms = renderer.render_sms(&material::render_facts()).expect("a text");
         Way {
             renderer,
             // One thread: what it uses is all that the product uses.
             runtime: Builder::new_current_thread().enable_all().build().expect("a runtime"),
-            provider: Mailgun::new(settings, &http, timeouts.http),
-            email: Outgoing::Email(email(rendered)),
+            mailgun: Mailgun::new(domain, &http, timeouts.http),
+            twilio: Twilio::new(number, &http, timeouts.http),
+            email: Outgoing::Email(outgoing(email)),
+            sms: Outgoing::Sms(material::sms(sms.text)),
         }
     }
 
@@ -115,9 +146,14 @@ impl Way {
         }
     }
 
-    fn render(&self) {
+    fn render_email(&self) {
         let rendered = self.renderer.render_email(black_box(&material::render_facts()));
         black_box(rendered.expect("an email"));
+    }
+
+    fn render_sms(&self) {
+        let rendered = self.renderer.render_sms(black_box(&material::render_facts()));
+        black_box(rendered.expect("a text"));
     }
 
     fn mime(&self) {
@@ -126,13 +162,26 @@ impl Way {
         black_box(mime(email, &id, clock::wall()).expect("a message"));
     }
 
-    fn call(&self) {
-        let outcome = self.runtime.block_on(self.provider.send(&self.email));
+    fn form(&self) {
+        let Outgoing::Sms(sms) = black_box(&self.sms) else { return };
+        black_box(wire::form(sms, Sender { from: Some(FROM), messaging_service_sid: None }));
+    }
+
+    fn call_mailgun(&self) {
+        self.call(&self.mailgun, &self.email);
+    }
+
+    fn call_twilio(&self) {
+        self.call(&self.twilio, &self.sms);
+    }
+
+    fn call(&self, provider: &dyn Provider, message: &Outgoing) {
+        let outcome = self.runtime.block_on(provider.send(message));
         assert!(matches!(outcome, Outcome::Accepted { provider_id: Some(_) }), "{outcome:?}");
     }
 }
 
-fn email(RenderedEmail { subject, text, html }: RenderedEmail) -> OutgoingEmail {
+fn outgoing(RenderedEmail { subject, text, html }: RenderedEmail) -> OutgoingEmail {
     OutgoingEmail {
         from_name: "Blanca Peak".to_owned(),
         from_address: "feedback@blancapeak.example".to_owned(),
