@@ -3,7 +3,7 @@
 # DATABASE_URL and AMQP_URL, when set, are used instead of a private Postgres or RabbitMQ.
 
 .DEFAULT_GOAL := help
-.PHONY: help check-toolchain build test faults torture torture-small torture-mutants bench demo fmt lint sqlx sqlx-check deny clean-dev
+.PHONY: help check-toolchain build test faults torture torture-small torture-mutants bench bench-pure demo fmt lint sqlx sqlx-check deny clean-dev
 # One build at a time: cargo uses all cores by itself, and two would wait for one another's lock.
 .NOTPARALLEL:
 
@@ -57,6 +57,13 @@ bench: check-toolchain ## compare Postrider with what this machine allows; write
 	@echo 'benching, with an optimised build; $(FIRST_BUILD)'
 	cargo build --locked --release --example limit
 	cargo bench --locked --bench bench -- $(BENCH)
+
+# One part alone: make bench-pure PURE=parse, or PURE=split for the table of an email's CPU.
+PURE ?=
+
+bench-pure: check-toolchain ## what the parts without I/O cost, each alone, and where an email's CPU goes; one minute
+	@echo 'benching, with an optimised build; $(FIRST_BUILD)'
+	cargo bench --locked --bench pure -- $(PURE)
 
 demo: check-toolchain ## Postrider at work with simulated providers, in the terminal
 	@echo 'starting the demo; $(FIRST_BUILD)'
