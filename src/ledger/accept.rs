@@ -35,7 +35,7 @@ pub struct NewRequest {
     pub channel: String,
     pub decision: Decision,
     pub addr: Option<Uuid>,
-    /// What to reserve; empty where nothing is.
+    /// What to reserve, three at most (custom id, email, phone); empty where nothing is.
     pub slots: Vec<Uuid>,
     /// Suppression period in seconds; `None`: takes over from any holder.
     pub window_secs: Option<i32>,
@@ -79,6 +79,11 @@ impl NewRequest {
 
     fn medium(&self) -> Option<i16> {
         self.decision.candidate.as_ref().map(|candidate| candidate.medium.code())
+    }
+
+    /// One of the reservations that its message needs.
+    fn slot(&self, place: usize) -> Option<Uuid> {
+        self.slots.get(place).copied().filter(|_| self.state() == State::Waiting)
     }
 
     /// Tags and custom properties; most requests have neither.
@@ -170,6 +175,9 @@ impl Ledger {
             lease.worker,
             lease.secs,
             &rows.iter().filter_map(|row| row.suspect).collect::<Vec<_>>(),
+            &column(rows, |row| row.slot(0)) as &[Option<Uuid>],
+            &column(rows, |row| row.slot(1)) as &[Option<Uuid>],
+            &column(rows, |row| row.slot(2)) as &[Option<Uuid>],
         )
         .map(|row| (row.id, row.state))
         .fetch_all(&self.pool)

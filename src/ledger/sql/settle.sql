@@ -3,9 +3,10 @@
 -- to be tried again or watched gets its due row; what ends without ever having gone out gives its
 -- reservations back. Where a receipt was faster, its code stays.
 with u as (
-    select * from unnest($1::uuid[], $2::int[], $3::int2[], $4::bytea[], $5::int2[], $6::text[], $7::text[], $8::text[],
-        $9::float8[], $10::bool[], $11::bool[], $15::float8[])
-    as t(id, epoch, attempt, map, outcome, code, reason, provider_id, wait_secs, counts, proof, watch_secs)
+    select unnest($1::uuid[]) as id, unnest($2::int[]) as epoch, unnest($3::int2[]) as attempt, unnest($4::bytea[]) as map,
+        unnest($5::int2[]) as outcome, unnest($6::text[]) as code, unnest($7::text[]) as reason, unnest($8::text[]) as provider_id,
+        unnest($9::float8[]) as wait_secs, unnest($10::bool[]) as counts, unnest($11::bool[]) as proof,
+        unnest($15::float8[]) as watch_secs
 ),
 old as (
     select m.id, m.state, get_byte(u.map, m.state) as next, u.attempt, u.outcome, u.code, u.reason, u.provider_id,
