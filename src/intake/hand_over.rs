@@ -6,7 +6,7 @@
 //! permit of it in hand; without either it is written due and unleased, behind whoever waits there already.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -44,18 +44,19 @@ pub struct HandOver {
 }
 
 /// The database's time, this worker's at that moment, and until when a batch waits for slots.
-#[derive(Clone, Copy)]
 pub struct Moment {
     now: DateTime<Utc>,
     asked: Instant,
     patient_until: Option<Instant>,
+    /// Lanes for which the batch brought a crowd; its last few are still part of it.
+    crowded: HashSet<AccountId>,
 }
 
 impl Moment {
     /// `now`: as the database said just now.
     #[must_use]
     pub fn new(now: DateTime<Utc>) -> Moment {
-        Moment { now, asked: clock::monotonic(), patient_until: None }
+        Moment { now, asked: clock::monotonic(), patient_until: None, crowded: HashSet::new() }
     }
 
     fn patient_until(&mut self) -> Instant {
@@ -136,7 +137,10 @@ impl HandOver {
         let mut rooms = HashMap::new();
         for (account, count) in wanted {
             let Some(lane) = lanes.get(&account) else { continue };
-            let crowd = lane.is_crowd(count);
+            if lane.is_crowd(count) {
+                moment.crowded.insert(account);
+            }
+            let crowd = moment.crowded.contains(&account);
             let open = match crowd {
                 true => lane.opens(moment.patient_until()).await,
                 false => lane.is_open(),
