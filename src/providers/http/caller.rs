@@ -52,7 +52,7 @@ pub(in crate::providers) struct Caller {
 }
 
 pub(super) enum Posting {
-    Direct(Outlet),
+    Direct(Box<Outlet>),
     ByProxy,
     /// The settings make no call.
     Unusable,
@@ -140,7 +140,8 @@ impl Posting {
             return Posting::ByProxy;
         }
         let basic = format!("Basic {}", STANDARD.encode(format!("{user}:{}", secret.expose_secret())));
-        Outlet::new(&url, &basic, http.dialer.clone(), timeout).map_or(Posting::Unusable, Posting::Direct)
+        let outlet = Outlet::new(&url, &basic, http.dialer.clone(), timeout);
+        outlet.map_or(Posting::Unusable, |outlet| Posting::Direct(Box::new(outlet)))
     }
 }
 

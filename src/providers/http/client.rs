@@ -17,10 +17,6 @@ use super::dial::Dialer;
 /// such a call is lost without our knowing whether it was heard.
 pub(super) const POOL_IDLE: Duration = Duration::from_secs(15);
 pub(super) const USER_AGENT: &str = concat!("postrider/", env!("CARGO_PKG_VERSION"));
-/// Notice a peer that is gone without a word, as `reqwest` does by default.
-pub(super) const KEEPALIVE: Duration = Duration::from_secs(15);
-pub(super) const KEEPALIVE_TRIES: u32 = 3;
-pub(super) const UNHEARD_MAX: Duration = Duration::from_secs(30);
 
 /// The one client that all accounts share; a clone is a handle.
 #[derive(Clone)]

@@ -11,10 +11,13 @@ use rustls::ClientConfig;
 use tokio::{net::TcpStream, time::timeout};
 use tower_service::Service;
 
-use super::{
-    client::{KEEPALIVE, KEEPALIVE_TRIES, UNHEARD_MAX},
-    line::Line,
-};
+use super::line::Line;
+
+/// A peer that is gone without a word is noticed as soon as `reqwest` notices it.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+const KEEPALIVE_TRIES: u32 = 3;
+#[cfg(target_os = "linux")]
+const UNHEARD_MAX: Duration = Duration::from_secs(30);
 
 /// A connection to a provider, encrypted or not.
 pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;

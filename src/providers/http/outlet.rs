@@ -33,12 +33,12 @@ use super::{
 
 pub(super) struct Outlet {
     /// Scheme and authority.
-    host: Uri,
+    pub(super) host: Uri,
     /// Path and query, as they stand in the first line of a call.
     path: Uri,
     headers: HeaderMap,
     timeout: Duration,
-    dialer: Dialer,
+    pub(super) dialer: Dialer,
     pub(super) idle: Arc<IdleLines>,
 }
 

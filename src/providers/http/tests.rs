@@ -9,7 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hyper::header::HeaderValue;
+use http_body_util::{BodyExt, Full};
+use hyper::{body::Bytes, header::HeaderValue};
 use hyper_util::client::proxy::matcher::Matcher;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -17,6 +18,7 @@ use super::{
     caller::{ANSWER_BYTES_MAX, Caller, Place, Posting},
     client::POOL_IDLE,
     http_client,
+    line::{Call, Lost},
 };
 use crate::{
     clock,
@@ -146,6 +148,19 @@ async fn a_kept_line_that_breaks_under_a_call_is_no_reason_to_make_it_again() {
     assert_eq!(heard.recv().await.expect("broken").matches("POST ").count(), 2);
     ok(&caller).await;
     assert_eq!(heard.recv().await.expect("another connection").matches("POST ").count(), 1);
+}
+
+#[tokio::test]
+async fn a_line_that_ended_before_the_first_byte_gives_the_call_back() {
+    let (address, mut heard) = serve_each(vec![vec![]]).await;
+    let caller = patient(address);
+    let Posting::Direct(outlet) = &caller.posting else { panic!("no proxy here") };
+    let mut line = outlet.dialer.dial(&outlet.host).await.expect("a connection");
+    heard.recv().await.expect("closed");
+    news().await;
+    let call = Call::new(Full::new(Bytes::from("words")));
+    let Err(Lost::Unwritten(call)) = line.hear(call).await else { panic!("nothing was written") };
+    assert_eq!(call.into_body().collect().await.expect("whole").to_bytes(), "words");
 }
 
 #[tokio::test]
