@@ -274,6 +274,8 @@ fn every_library_stays_in_its_homes() {
     assert_refused("src/cli/why.rs", "use lapin as broker;", "imports `lapin`");
     assert_clean("src/cli/demo/publish.rs", "use lapin::Connection;");
     assert_refused("src/webhooks/mod.rs", "use reqwest::Client;", "imports `reqwest`");
+    assert_refused("src/dispatch/mod.rs", "use hyper::Request;", "imports `hyper`");
+    assert_clean("src/providers/http/line.rs", "use hyper::Request;");
     assert_clean("src/intake/recipes/kustomer/client.rs", "use reqwest::Client;");
     assert_refused("src/api/mail.rs", "use lettre::Message;", "imports `lettre`");
     assert_refused("src/telemetry/log.rs", "use axum::Router;", "imports `axum`");

@@ -106,7 +106,8 @@ impl HandOver {
         let mut rest = Vec::new();
         for mut row in rows.drain(..) {
             row.hand = Hand::Later;
-            let room = lane_of(&row).filter(|_| is_due(&row, moment.now)).and_then(|lane| rooms.get_mut(&lane));
+            let room =
+                lane_of(&row).filter(|_| is_due(&row, moment.now)).and_then(|lane| rooms.get_mut(&lane));
             if let Some((room, lanes)) = room.zip(self.lanes.as_ref()) {
                 match portion.place(&row, room, lanes, moment) {
                     Some(place) => {

@@ -185,10 +185,7 @@ fn given_up() -> Error {
     Error::Io(io::Error::new(io::ErrorKind::TimedOut, "the database did not answer in time"))
 }
 
-async fn in_time<T>(
-    deadline: Instant,
-    asked: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
+async fn in_time<T>(deadline: Instant, asked: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     timeout_at(deadline, asked).await.unwrap_or_else(|_| Err(given_up()))
 }
 

@@ -1,7 +1,7 @@
 //! A TCP server that follows a script: what the clients' tests speak to.
 //!
-//! Only for the tests of `providers`. It serves one connection, plays the steps in order and gives
-//! back what it heard. It knows no protocol beyond where a command line, an HTTP call or an email's
+//! Only for the tests of `providers`. It serves one connection, or several in turn, plays the steps in
+//! order and gives back what it heard. It knows no protocol beyond where a command line, an HTTP call or an email's
 //! content ends, so that a script can break any of them at any point.
 
 use std::{net::SocketAddr, time::Duration};
@@ -9,6 +9,7 @@ use std::{net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
+    sync::mpsc,
     task::JoinHandle,
 };
 
@@ -55,6 +56,21 @@ pub async fn serve(steps: Vec<Step>) -> (SocketAddr, JoinHandle<String>) {
         play(stream, steps).await
     });
     (address, task)
+}
+
+/// The same for several connections, one after the other; says what each heard once it is closed.
+pub async fn serve_each(scripts: Vec<Vec<Step>>) -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let (over, heard) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        for steps in scripts {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            // A test that has seen enough no longer listens.
+            let _ = over.send(play(stream, steps).await);
+        }
+    });
+    (address, heard)
 }
 
 /// An address where nobody listens.

@@ -115,7 +115,33 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
     use super::*;
+    use crate::providers::mailgun::multipart as ours;
+
+    proptest! {
+        #[test]
+        fn what_our_own_client_writes_comes_apart_as_it_was(
+            random: u128, value in "(.|\r\n|--|postrider-){0,40}", mime: Vec<u8>,
+        ) {
+            let drawn = ours::boundary(Uuid::from_u128(random));
+            let header = ours::content_type(&drawn);
+            let body = ours::form(&drawn, &[("to", "a@b.test"), ("v:m", &value)], &mime);
+            let parts = parse(&body, boundary(&header).expect("a boundary")).expect("three parts");
+            let seen: Vec<_> =
+                parts.iter().map(|part| (part.name.as_str(), part.file_name.as_deref(), part.content)).collect();
+            prop_assert_eq!(
+                seen,
+                [
+                    ("to", None, &b"a@b.test"[..]),
+                    ("v:m", None, value.as_bytes()),
+                    ("message", Some("message.eml"), &mime),
+                ]
+            );
+        }
+    }
 
     #[test]
     fn fields_and_files_come_apart_with_their_bytes_untouched() {

@@ -20,7 +20,7 @@ const IMPURE_CRATES: [&str; 8] =
 const IMPURE_STANDARD: [&str; 4] = ["fs", "env", "process", "thread"];
 
 /// A library and the only places that may know it: folders end in `/`, one `*` stands for anything.
-const HOMES: [(&str, &[&str]); 5] = [
+const HOMES: [(&str, &[&str]); 6] = [
     ("sqlx", &["src/ledger/", "src/startup.rs"]),
     (
         "lapin",
@@ -43,6 +43,8 @@ const HOMES: [(&str, &[&str]); 5] = [
             "src/intake/recipes/*/client.rs",
         ],
     ),
+    // Bare connections: for the calls that send, and for servers that bound what a client may take.
+    ("hyper", &["src/providers/", "src/simulator/", "src/webhooks/"]),
     ("lettre", &["src/providers/", "src/simulator/", "src/cli/demo/", "src/events/"]),
     ("axum", &["src/api/", "src/dashboard/", "src/webhooks/", "src/simulator/", "src/telemetry/http.rs"]),
 ];

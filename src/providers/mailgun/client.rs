@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
-use reqwest::multipart::{Form, Part};
+use hyper::header::HeaderValue;
 use secrecy::SecretString;
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
         CallFuture, Class, HttpClient, LookFuture, Looked, Outcome, Outgoing, OutgoingEmail, Provider,
         Sought,
         email::{message_id, mime},
-        http::Caller,
+        http::{Caller, Place},
         look_up::PAGES_MAX,
         wrong_medium,
     },
@@ -24,7 +24,7 @@ use crate::{
 
 use super::{
     look_up::{Api, End, Findings, Question},
-    wire,
+    multipart, wire,
 };
 
 /// Keeps the filter of a question well within what a URL may be long.
@@ -52,18 +52,24 @@ impl Mailgun {
     #[must_use]
     pub fn new(settings: MailgunSettings, http: &HttpClient, timeout: Duration) -> Mailgun {
         let MailgunSettings { base_url, domain, api_key } = settings;
-        let caller = Caller::new(http, &base_url, ("api".to_owned(), api_key), timeout);
+        let user = "api".to_owned();
+        let place = Place { base_url, posting_path: wire::path(&domain), user, secret: api_key };
+        let caller = Caller::new(http, place, timeout);
         Mailgun { caller, domain }
     }
 
     async fn post(&self, email: &OutgoingEmail) -> Outcome {
         let id = message_id(&email.correlation, &self.domain);
-        let form = match mime(email, &id, clock::wall()) {
-            Ok(bytes) => form(email, bytes),
+        let mime = match mime(email, &id, clock::wall()) {
+            Ok(mime) => mime,
             Err(error) => return Outcome::Refused(error.refusal()),
         };
-        let request = self.caller.post(&wire::path(&self.domain)).multipart(form);
-        match self.caller.call(request).await {
+        // Drawn after the content was made, so that nobody's content can hold it.
+        let boundary = multipart::boundary(clock::random_id());
+        let content_type = HeaderValue::try_from(multipart::content_type(&boundary))
+            .expect("a boundary is letters, digits and dashes");
+        let form = multipart::form(&boundary, &wire::fields(email), &mime);
+        match self.caller.send(content_type, form).await {
             Ok(answer) => wire::classify(&answer, clock::wall()),
             Err(outcome) => outcome,
         }
@@ -125,16 +131,6 @@ impl Mailgun {
         }
         End::Unclear(Looked::unclear("too_many_pages"))
     }
-}
-
-/// `message` must be a file part with a name, or Mailgun does not see it.
-fn form(email: &OutgoingEmail, mime: Vec<u8>) -> Form {
-    let message = Part::bytes(mime)
-        .file_name("message.eml")
-        .mime_str("message/rfc822")
-        .expect("message/rfc822 is a media type");
-    let fields = wire::fields(email).into_iter();
-    fields.fold(Form::new(), |form, (name, value)| form.text(name, value)).part("message", message)
 }
 
 impl Provider for Mailgun {

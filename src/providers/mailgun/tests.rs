@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{
     client::{Mailgun, MailgunSettings},
     events::{Signature, parse_event, verify},
-    wire::classify,
+    wire::{VARIABLES, classify},
 };
 use crate::{
     message::BlockKind,
@@ -309,6 +309,11 @@ async fn after(steps: Vec<Step>) -> Outcome {
     let outcome = mailgun(address, &steps).send(&Outgoing::Email(email::tests::email())).await;
     let _ = server.await.expect("the script was followed");
     outcome
+}
+
+#[test]
+fn the_variables_are_named_as_events_name_them() {
+    assert_eq!(VARIABLES.map(str::to_owned), correlation::NAMES.map(|name| format!("v:{name}")));
 }
 
 #[tokio::test]

@@ -4,14 +4,19 @@
 //! keep: what is not recognised refuses this one message only. Read `events` for the webhooks,
 //! `look_up` for what is asked later and `client` for the calls.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use crate::providers::{
     Outcome, OutgoingEmail, RefusalKind,
     answer::{Answer, Body},
-    correlation::{NAMES, values},
+    correlation::values,
 };
+
+/// `correlation::NAMES` as variables of a message, which its events bring back.
+pub(super) const VARIABLES: [&str; 3] = ["v:m", "v:a", "v:t"];
 
 /// Answers a wrong path on the right host with 200 and this text: nothing was queued.
 const WRONG_PATH: &str = "Mailgun Magnificent";
@@ -46,14 +51,19 @@ pub fn path(domain: &str) -> String {
 /// The text fields beside the message itself. Tracking is off: it rewrites the survey's link and the
 /// unsubscribe link.
 #[must_use]
-pub fn fields(email: &OutgoingEmail) -> Vec<(String, String)> {
-    let mut fields = vec![("to".to_owned(), email.to_address.clone())];
-    let variables = NAMES.iter().zip(values(&email.correlation));
-    fields.extend(variables.map(|(name, value)| (format!("v:{name}"), value)));
-    for option in ["o:tracking", "o:tracking-clicks", "o:tracking-opens"] {
-        fields.push((option.to_owned(), "no".to_owned()));
-    }
-    fields
+pub fn fields(email: &OutgoingEmail) -> [(&'static str, Cow<'_, str>); 7] {
+    let [message, attempt, token] = values(&email.correlation).map(Cow::Owned);
+    let [message_name, attempt_name, token_name] = VARIABLES;
+    let no = Cow::Borrowed("no");
+    [
+        ("to", Cow::Borrowed(&email.to_address)),
+        (message_name, message),
+        (attempt_name, attempt),
+        (token_name, token),
+        ("o:tracking", no.clone()),
+        ("o:tracking-clicks", no.clone()),
+        ("o:tracking-opens", no),
+    ]
 }
 
 /// What the answer to a call means.

@@ -6,13 +6,16 @@
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
+use hyper::header::HeaderValue;
 use secrecy::SecretString;
 
 use crate::{
     clock,
     providers::{
         CallFuture, Class, HttpClient, LookFuture, Looked, Outcome, Outgoing, OutgoingSms, Provider, Sought,
-        http::Caller, look_up::PAGES_MAX, wrong_medium,
+        http::{Caller, Place},
+        look_up::PAGES_MAX,
+        wrong_medium,
     },
 };
 
@@ -51,7 +54,8 @@ impl Twilio {
         let TwilioSettings { base_url, account_sid, api_key_sid, api_secret, from, messaging_service_sid } =
             settings;
         let user = api_key_sid.unwrap_or_else(|| account_sid.clone());
-        let caller = Caller::new(http, &base_url, (user, api_secret), timeout);
+        let place = Place { base_url, posting_path: wire::path(&account_sid), user, secret: api_secret };
+        let caller = Caller::new(http, place, timeout);
         Twilio { caller, account_sid, from, messaging_service_sid }
     }
 
@@ -60,8 +64,8 @@ impl Twilio {
             from: self.from.as_deref(),
             messaging_service_sid: self.messaging_service_sid.as_deref(),
         };
-        let request = self.caller.post(&wire::path(&self.account_sid)).form(&wire::form(sms, sender));
-        match self.caller.call(request).await {
+        let content_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+        match self.caller.send(content_type, wire::form(sms, sender)).await {
             Ok(answer) => wire::classify(&answer, clock::wall()),
             Err(outcome) => outcome,
         }
