@@ -52,12 +52,6 @@ fn twilio(criterion: &mut Criterion) {
     let now = material::now();
     let mut group = criterion.benchmark_group("twilio");
     group.bench_function("form", |bencher| bencher.iter(|| wire::form(black_box(&sms), sender)));
-    group.bench_function("form as text", |bencher| {
-        bencher.iter(|| {
-            let mut text = form_urlencoded::Serializer::new(String::new());
-            text.extend_pairs(wire::form(black_box(&sms), sender)).finish()
-        });
-    });
     group.bench_function("answer", |bencher| bencher.iter(|| wire::classify(black_box(&answer), now)));
     group.finish();
 }

@@ -80,7 +80,7 @@ pub struct Portion {
 
 enum Place {
     Queue(Permit, Claim),
-    Call(Ready),
+    Call(Box<Ready>),
 }
 
 /// What one lane can take of a portion.
@@ -165,7 +165,7 @@ impl HandOver {
         for row in &portion.rows {
             match (states.get(&row.id), portion.places.remove(&row.id)) {
                 (_, None) => {}
-                (Some(State::Sending), Some(Place::Call(ready))) => begun.push((ready, FIRST_ATTEMPT)),
+                (Some(State::Sending), Some(Place::Call(ready))) => begun.push((*ready, FIRST_ATTEMPT)),
                 (Some(State::Waiting), Some(Place::Call(ready))) => fenced.push(ready.claim),
                 (Some(State::Waiting), Some(Place::Queue(permit, claim))) => queued.push((permit, claim)),
                 // No winner, so the lease that was written does not count it.
@@ -213,7 +213,8 @@ impl Portion {
         {
             if room.lane.has_token() {
                 let claim = self.claim(row, moment)?;
-                return Some(Place::Call(lanes.compose_together(claim, &room.lane, slot)));
+                let ready = lanes.compose_together(claim, &room.lane, slot);
+                return Some(Place::Call(Box::new(ready)));
             }
             // Slots are no use without tokens: the lane's own task waits for both.
             (room.slots, room.more) = (None, false);
