@@ -12,19 +12,22 @@ use serde::Serialize;
 #[command(name = "bench", version)]
 pub struct Arguments {
     /// Contestants by name: limit, postrider, and those of --external.
-    #[arg(long, value_delimiter = ',', default_value = "limit,postrider")]
+    #[arg(long, value_delimiter = ',', default_value = "limit,postrider,node,celery-prefork,celery-threads")]
     pub rows: Vec<String>,
-    /// How often each row runs; rows alternate.
+    /// How often each of our own rows runs; rows alternate.
     #[arg(long, default_value_t = 5)]
     pub rounds: usize,
-    /// Jobs of one run.
+    /// In how many of these rounds the others take part.
+    #[arg(long, default_value_t = 3)]
+    pub peer_rounds: usize,
+    /// Jobs of one run, at the most.
     #[arg(long, default_value_t = 30_000)]
     pub requests: usize,
     /// Only this medium; otherwise both.
     #[arg(long, value_enum)]
     pub medium: Option<Medium>,
     /// Further contestants (TOML; `rows/external.rs` says how).
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/rows.toml"))]
     pub external: Vec<PathBuf>,
     /// Write every figure of every run to this file.
     #[arg(long, value_name = "FILE")]

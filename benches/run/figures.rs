@@ -15,31 +15,38 @@ pub struct Figures {
     pub postgres_micros: f64,
     pub broker_micros: f64,
     pub wal_bytes: f64,
-    pub round_trips: f64,
+    /// Calls by Postgres' own count, `rollback` and the like included.
+    pub statements: f64,
+    /// Times that Postgres was asked and answered, counted on the wire (`relay`) in a run of its own: pings and
+    /// preparing are no calls. `None` in that run's absence.
+    pub round_trips: Option<f64>,
     pub peak_rss_mib: f64,
 }
 
 /// A column of the tables.
 pub struct Measure {
     pub title: &'static str,
-    pub of: fn(&Figures) -> f64,
+    pub of: fn(&Figures) -> Option<f64>,
     pub decimals: usize,
 }
 
-pub const MEASURES: [Measure; 7] = [
-    Measure { title: "requests/s", of: |figures| figures.per_sec, decimals: 0 },
-    Measure { title: "worker CPU µs", of: |figures| figures.worker_micros, decimals: 1 },
-    Measure { title: "Postgres CPU µs", of: |figures| figures.postgres_micros, decimals: 1 },
-    Measure { title: "RabbitMQ CPU µs", of: |figures| figures.broker_micros, decimals: 1 },
-    Measure { title: "WAL bytes", of: |figures| figures.wal_bytes, decimals: 0 },
+pub const MEASURES: [Measure; 8] = [
+    Measure { title: "requests/s", of: |figures| Some(figures.per_sec), decimals: 0 },
+    Measure { title: "worker CPU µs", of: |figures| Some(figures.worker_micros), decimals: 1 },
+    Measure { title: "Postgres CPU µs", of: |figures| Some(figures.postgres_micros), decimals: 1 },
+    Measure { title: "RabbitMQ CPU µs", of: |figures| Some(figures.broker_micros), decimals: 1 },
+    Measure { title: "WAL bytes", of: |figures| Some(figures.wal_bytes), decimals: 0 },
+    Measure { title: "SQL calls", of: |figures| Some(figures.statements), decimals: 4 },
     Measure { title: "SQL round trips", of: |figures| figures.round_trips, decimals: 4 },
-    Measure { title: "peak RSS MiB", of: |figures| figures.peak_rss_mib, decimals: 0 },
+    Measure { title: "peak RSS MiB", of: |figures| Some(figures.peak_rss_mib), decimals: 0 },
 ];
 
 impl fmt::Display for Figures {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for Measure { title, of, decimals } in &MEASURES {
-            write!(out, "{title} {:.*}  ", decimals, of(self))?;
+            if let Some(value) = of(self) {
+                write!(out, "{title} {value:.decimals$}  ")?;
+            }
         }
         Ok(())
     }

@@ -21,7 +21,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    pub async fn look(servers: &Servers) -> anyhow::Result<Machine> {
+    /// `others`: name and version of what the peers run on.
+    pub async fn look(servers: &Servers, others: &[(String, String)]) -> anyhow::Result<Machine> {
         let row = sqlx::query("show server_version").fetch_one(&mut servers.connect().await?).await?;
         let postgres: String = row.try_get(0)?;
         let broker = servers.stack.tell(&["rabbitmqctl", "--quiet", "version"]).trim().to_owned();
@@ -29,6 +30,12 @@ impl Machine {
             if printed("git", &["status", "--porcelain"]).is_empty() { "" } else { ", with changes" };
         let commit = printed("git", &["rev-parse", "--short=12", "HEAD"]);
         let kib = line_of("/proc/meminfo", "MemTotal").trim_end_matches(" kB").trim().parse().unwrap_or(0u64);
+        let mut versions = vec![
+            ("Rust".to_owned(), printed("rustc", &["--version"])),
+            ("PostgreSQL".to_owned(), postgres),
+            ("RabbitMQ".to_owned(), broker),
+        ];
+        versions.extend_from_slice(others);
         Ok(Machine {
             commit: format!("{commit}{changed}"),
             date: postrider::clock::wall().format("%Y-%m-%d").to_string(),
@@ -36,11 +43,7 @@ impl Machine {
             cores: std::thread::available_parallelism().map_or(0, usize::from),
             memory_gib: kib.div_ceil(1024 * 1024),
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
-            versions: vec![
-                ("Rust".to_owned(), printed("rustc", &["--version"])),
-                ("PostgreSQL".to_owned(), postgres),
-                ("RabbitMQ".to_owned(), broker),
-            ],
+            versions,
         })
     }
 }

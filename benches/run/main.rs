@@ -5,6 +5,7 @@
 //! contestants, `report` what comes of it.
 
 mod arguments;
+mod books;
 mod children;
 mod cpu;
 mod figures;
@@ -12,6 +13,7 @@ mod jobs;
 mod machine;
 mod provider;
 mod publish;
+mod relay;
 mod report;
 mod rounds;
 mod rows;
@@ -20,6 +22,8 @@ mod site;
 #[expect(dead_code, reason = "shared with the integration tests, which use all of it")]
 #[path = "../../tests/it/support/mod.rs"]
 mod support;
+mod sweep;
+mod targets;
 mod throughput;
 
 use std::{process::ExitCode, time::Duration};

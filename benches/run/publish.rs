@@ -8,7 +8,10 @@ use std::collections::VecDeque;
 use anyhow::{Context, ensure};
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, PublisherConfirm,
-    options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions},
+    options::{
+        BasicPublishOptions, ConfirmSelectOptions, ExchangeDeleteOptions, QueueDeclareOptions,
+        QueueDeleteOptions,
+    },
     types::{AMQPValue, FieldTable},
 };
 use postrider::intake::topology::Topology;
@@ -20,6 +23,9 @@ use crate::{
 };
 
 const UNCONFIRMED_MAX: usize = 1_000;
+/// Queues and exchanges that a Celery worker declares for delays as soon as it finds a quorum queue, one for each
+/// bit of a delay; left behind, they would be other rows' burden.
+const CELERY_DELAYED: usize = 28;
 
 /// How a row's jobs are published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,9 +102,22 @@ impl Publisher {
         published.await.context("publish a job")
     }
 
-    pub async fn clean_up(self, site: &Site) -> anyhow::Result<()> {
-        for queue in [site.queue(), format!("{}.parked", site.name), format!("{}.unrouted", site.name)] {
+    /// What does not exist is taken away without complaint.
+    pub async fn clean_up(self, site: &Site, envelope: &Envelope) -> anyhow::Result<()> {
+        let mut queues =
+            vec![site.queue(), format!("{}.parked", site.name), format!("{}.unrouted", site.name)];
+        let mut exchanges = Vec::new();
+        if let Envelope::Celery { .. } = envelope {
+            let delayed = (0..CELERY_DELAYED).map(|level| format!("celery_delayed_{level}"));
+            queues.extend(delayed.clone());
+            exchanges.extend(delayed);
+            exchanges.extend(["celery_delayed_delivery".to_owned(), site.queue()]);
+        }
+        for queue in queues {
             self.channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await?;
+        }
+        for exchange in exchanges {
+            self.channel.exchange_delete(exchange.into(), ExchangeDeleteOptions::default()).await?;
         }
         self.connection.close(200, "done".into()).await?;
         Ok(())

@@ -15,11 +15,13 @@ use tokio::time::sleep;
 
 use crate::{
     arguments::Medium,
+    books::Books,
     children::Program,
     cpu,
     figures::Figures,
     provider::{Counts, Provider},
     publish::Publisher,
+    relay::Relay,
     rows::Row,
     servers::Servers,
     site::Site,
@@ -57,6 +59,8 @@ pub struct Task {
     pub medium: Medium,
     pub goal: Goal,
     pub requests: usize,
+    /// Round trips to Postgres are counted, by a relay in between; the rate is then none.
+    pub relayed: bool,
 }
 
 /// Looks are rare while it runs: each walks the provider's whole book.
@@ -66,48 +70,81 @@ const FIRST_LOOKS_EVERY: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_secs(60);
 const STEADY: (f64, f64) = (0.1, 0.9);
 
+/// Takes away what the run made, also where it failed: other rows use the same servers.
 pub async fn measure(servers: &Servers, row: &Row, task: Task) -> anyhow::Result<Figures> {
     let mut site = Site::make(servers, task.medium).await?;
     let provider = Provider::start(&site, task.goal).await?;
     site.provider.clone_from(&provider.address);
-    row.prepare(&site).await.context("prepare the row")?;
     let publisher = Publisher::connect(&site.amqp_url).await?;
-    publisher.fill(&site, &row.envelope(), task.medium, task.requests).await.context("publish")?;
+    let measured = at(servers, row, task, (&mut site, &provider, &publisher)).await;
+    let cleaned = publisher.clean_up(&site, &row.envelope()).await.context("clean the broker up");
+    let figures = measured?;
+    provider.end().await?;
+    cleaned?;
+    site.remove(servers).await?;
+    Ok(figures)
+}
 
-    let books = Books::open(servers, &site).await?;
-    let idle = [servers.postgres_cpu(), servers.broker_cpu()];
-    let mut programs = Vec::new();
-    for (name, command) in row.programs(&site)? {
-        programs.push(Program::start(&name, command, &site.folder)?);
+async fn at(
+    servers: &Servers,
+    row: &Row,
+    task: Task,
+    (site, provider, publisher): (&mut Site, &Provider, &Publisher),
+) -> anyhow::Result<Figures> {
+    row.prepare(site).await.context("prepare the row")?;
+    publisher.fill(site, &row.envelope(), task.medium, task.requests).await.context("publish")?;
+    let mut relay = None;
+    if task.relayed {
+        let started = Relay::start(&site.database_url).await?;
+        site.database_url.clone_from(&started.database_url);
+        relay = Some(started);
     }
-    let watched = watch(servers, row, task, (&site, &provider), &mut programs).await?;
-    let (wal_bytes, calls) = books.close(servers, &site).await?;
-    let peak_rss_mib = programs.iter().map(|program| cpu::peak_mib(program.id())).sum();
+
+    let site = &*site;
+    let mut watch = Watch { servers, row, task, site, provider, looks: Vec::new() };
+    let books = Books::open(servers, site).await?;
+    let idle = [servers.postgres_cpu(), servers.broker_cpu()];
+    let mut programs = start(row, site).await?;
+    watch.until_taken(&mut programs).await?;
+    watch.until_written().await?;
+    let asked = relay.as_ref().map(Relay::asked);
+    let (wal_bytes, statements) = books.close(site).await?;
+    watch.look(&programs).await?;
     for program in programs {
         program.end().await?;
     }
 
     let taken = provider.times().await?;
     ensure!(taken.len() == task.requests, "{} of {} were sent", taken.len(), task.requests);
-    let per_sec = match task.goal {
-        Goal::Sent => steady_rate(&taken.iter().copied().zip(1..).collect::<Vec<_>>(), 1.0),
-        Goal::Delivered => watched.delivered_per_sec(task.requests),
-    };
-    provider.end().await?;
-    publisher.clean_up(&site).await?;
-    site.remove(servers).await?;
     let each = 1.0 / task.requests as f64;
-    let [worker_micros, postgres_micros, broker_micros] = watched.micros_per_request(task.requests, idle);
-    let (wal_bytes, round_trips) = (wal_bytes * each, calls * each);
+    let [worker_micros, postgres_micros, broker_micros] = watch.micros_per_request(idle);
     Ok(Figures {
-        per_sec,
+        per_sec: match task.goal {
+            Goal::Sent => steady_rate(&taken.iter().copied().zip(1..).collect::<Vec<_>>(), 1.0),
+            Goal::Delivered => watch.delivered_per_sec(),
+        },
         worker_micros,
         postgres_micros,
         broker_micros,
-        wal_bytes,
-        round_trips,
-        peak_rss_mib,
+        wal_bytes: wal_bytes * each,
+        statements: statements * each,
+        round_trips: asked.map(|asked| asked as f64 * each),
+        peak_rss_mib: watch.looks.iter().map(|look| look.rss_mib).fold(0.0, f64::max),
     })
+}
+
+/// What listens for webhooks beside the worker starts before it and is waited for: its start is nobody's work.
+async fn start(row: &Row, site: &Site) -> anyhow::Result<Vec<Program>> {
+    let mut programs = Vec::new();
+    let mut commands = row.programs(site)?.into_iter().peekable();
+    while let Some((name, command)) = commands.next() {
+        let mut program = Program::start(&name, command, &site.folder)?;
+        if commands.peek().is_some() {
+            program.must_listen(site.port).await?;
+        }
+        programs.push(program);
+    }
+    Ok(programs)
 }
 
 /// One look at everything that moves.
@@ -116,86 +153,87 @@ struct Look {
     counts: Counts,
     /// CPU seconds of the row's programs, of Postgres, of RabbitMQ.
     cpu: [f64; 3],
+    /// What the row's processes that live held at their highest.
+    rss_mib: f64,
 }
 
-/// From the last look before the first call to the end.
-struct Watched(Vec<Look>);
-
-async fn watch(
-    servers: &Servers,
-    row: &Row,
+/// Looks from the last one before the first call to the end.
+struct Watch<'a> {
+    servers: &'a Servers,
+    row: &'a Row,
     task: Task,
-    (site, provider): (&Site, &Provider),
-    programs: &mut [Program],
-) -> anyhow::Result<Watched> {
-    let mut looks: Vec<Look> = Vec::new();
-    let mut moved = clock::monotonic();
-    loop {
-        for program in programs.iter_mut() {
-            program.must_run()?;
+    site: &'a Site,
+    provider: &'a Provider,
+    looks: Vec<Look>,
+}
+
+impl Watch<'_> {
+    async fn until_taken(&mut self, programs: &mut [Program]) -> anyhow::Result<()> {
+        let mut moved = clock::monotonic();
+        loop {
+            for program in programs.iter_mut() {
+                program.must_run()?;
+            }
+            let before = self.looks.last().map(|look| (look.counts.taken, look.counts.posted));
+            let Counts { taken, refused, posted, pending } = self.look(programs).await?;
+            ensure!(refused == 0, "the provider refused {refused} calls");
+            if before != Some((taken, posted)) {
+                moved = clock::monotonic();
+            }
+            let told = self.task.goal == Goal::Sent || pending == 0;
+            if taken >= self.task.requests && told {
+                return Ok(());
+            }
+            let stuck = clock::monotonic() - moved > PATIENCE;
+            ensure!(!stuck, "nothing moved for {PATIENCE:?}: {taken} taken, {posted} posts");
+            if taken == 0 {
+                let last = self.looks.len() - 1;
+                self.looks.drain(..last);
+            }
+            sleep(if taken > 0 { LOOK_EVERY } else { FIRST_LOOKS_EVERY }).await;
         }
-        let look = look(servers, provider, programs).await?;
-        ensure!(look.counts.refused == 0, "the provider refused {} calls", look.counts.refused);
-        if look.counts.taken == 0 {
-            looks.clear();
-        }
-        let before = looks.last().map(|look| (look.counts.taken, look.counts.posted));
-        if before != Some((look.counts.taken, look.counts.posted)) {
-            moved = look.at;
-        }
-        let told = task.goal == Goal::Sent || look.counts.pending == 0;
-        let all = look.counts.taken >= task.requests && told;
-        let started = look.counts.taken > 0;
-        looks.push(look);
-        if all {
-            break;
-        }
-        let stuck = clock::monotonic() - moved > PATIENCE && started;
-        ensure!(!stuck, "nothing moved for {PATIENCE:?}: {:?}", looks.last().map(|look| look.counts));
-        sleep(if started { LOOK_EVERY } else { FIRST_LOOKS_EVERY }).await;
     }
-    written(row, task, site).await?;
-    looks.push(look(servers, provider, programs).await?);
-    Ok(Watched(looks))
-}
 
-async fn look(servers: &Servers, provider: &Provider, programs: &[Program]) -> anyhow::Result<Look> {
-    let worker = programs.iter().map(|program| cpu::of_tree(program.id())).sum();
-    let counts = provider.counts().await?;
-    Ok(Look { at: clock::monotonic(), counts, cpu: [worker, servers.postgres_cpu(), servers.broker_cpu()] })
-}
-
-/// Waits until the row's own table says that every request has come to its goal.
-async fn written(row: &Row, task: Task, site: &Site) -> anyhow::Result<()> {
-    let mut connection = PgConnection::connect(&site.database_url).await?;
-    let since = clock::monotonic();
-    loop {
-        let query = AssertSqlSafe(row.count(task.goal));
-        let count: i64 = sqlx::query_scalar(query).fetch_one(&mut connection).await?;
-        if usize::try_from(count)? == task.requests {
-            return Ok(());
-        }
-        if clock::monotonic() - since > PATIENCE {
-            bail!("the table says that {count} of {} are {}", task.requests, task.goal.word());
-        }
-        sleep(FIRST_LOOKS_EVERY).await;
+    async fn look(&mut self, programs: &[Program]) -> anyhow::Result<Counts> {
+        let sum = |of: fn(u32) -> f64| programs.iter().map(|program| of(program.id())).sum();
+        let (worker, rss_mib) = (sum(cpu::of_tree), sum(cpu::peak_mib));
+        let counts = self.provider.counts().await?;
+        let cpu = [worker, self.servers.postgres_cpu(), self.servers.broker_cpu()];
+        self.looks.push(Look { at: clock::monotonic(), counts, cpu, rss_mib });
+        Ok(counts)
     }
-}
 
-impl Watched {
+    /// Waits until the row's own table says that every request has come to its goal.
+    async fn until_written(&self) -> anyhow::Result<()> {
+        let (requests, goal) = (self.task.requests, self.task.goal);
+        let mut connection = PgConnection::connect(&self.servers.database(&self.site.name)?).await?;
+        let since = clock::monotonic();
+        loop {
+            let query = AssertSqlSafe(self.row.count(goal));
+            let count: i64 = sqlx::query_scalar(query).fetch_one(&mut connection).await?;
+            if usize::try_from(count)? == requests {
+                return Ok(());
+            }
+            if clock::monotonic() - since > PATIENCE {
+                bail!("the table says that {count} of {requests} are {}", goal.word());
+            }
+            sleep(FIRST_LOOKS_EVERY).await;
+        }
+    }
+
     /// `idle`: what the servers had used before.
-    fn micros_per_request(&self, requests: usize, [postgres, broker]: [f64; 2]) -> [f64; 3] {
-        let (Some(first), Some(last)) = (self.0.first(), self.0.last()) else { return [0.0; 3] };
+    fn micros_per_request(&self, [postgres, broker]: [f64; 2]) -> [f64; 3] {
+        let (Some(first), Some(last)) = (self.looks.first(), self.looks.last()) else { return [0.0; 3] };
         let before = [first.cpu[0], postgres, broker];
-        [0, 1, 2].map(|whose| (last.cpu[whose] - before[whose]) * 1e6 / requests as f64)
+        [0, 1, 2].map(|whose| (last.cpu[whose] - before[whose]) * 1e6 / self.task.requests as f64)
     }
 
-    fn delivered_per_sec(&self, requests: usize) -> f64 {
-        let Some(first) = self.0.first() else { return 0.0 };
-        let points: Vec<(f64, usize)> =
-            self.0.iter().map(|look| ((look.at - first.at).as_secs_f64(), look.counts.posted)).collect();
-        let posts = self.0.last().map_or(0, |look| look.counts.posted);
-        steady_rate(&points, posts as f64 / requests as f64)
+    fn delivered_per_sec(&self) -> f64 {
+        let Some(first) = self.looks.first() else { return 0.0 };
+        let point = |look: &Look| ((look.at - first.at).as_secs_f64(), look.counts.posted);
+        let points: Vec<(f64, usize)> = self.looks.iter().map(point).collect();
+        let posts = points.last().map_or(0, |(_, posts)| *posts);
+        steady_rate(&points, posts as f64 / self.task.requests as f64)
     }
 }
 
@@ -215,31 +253,4 @@ fn when(points: &[(f64, usize)], much: f64) -> f64 {
         return later;
     };
     sooner + (later - sooner) * (much - below as f64) / (above - below) as f64
-}
-
-/// WAL and statements of one run.
-struct Books {
-    wal: i64,
-}
-
-/// Where the write-ahead log ends, in bytes.
-const WAL: &str = "select (pg_current_wal_insert_lsn() - '0/0')::int8";
-/// The harness's own questions are none of the row's.
-const CALLS: &str = "select coalesce(sum(calls), 0)::int8 from pg_stat_statements s join pg_database d \
-    on d.oid = s.dbid where d.datname = $1 and s.query not like '%/* bench */%'";
-
-impl Books {
-    async fn open(servers: &Servers, site: &Site) -> anyhow::Result<Books> {
-        let mut connection = servers.connect().await?;
-        sqlx::query("checkpoint").execute(&mut connection).await.with_context(|| site.name.clone())?;
-        sqlx::query("select pg_stat_statements_reset()").execute(&mut connection).await?;
-        Ok(Books { wal: sqlx::query_scalar(WAL).fetch_one(&mut connection).await? })
-    }
-
-    async fn close(self, servers: &Servers, site: &Site) -> anyhow::Result<(f64, f64)> {
-        let mut connection = servers.connect().await?;
-        let wal: i64 = sqlx::query_scalar(WAL).fetch_one(&mut connection).await?;
-        let calls: i64 = sqlx::query_scalar(CALLS).bind(&site.name).fetch_one(&mut connection).await?;
-        Ok(((wal - self.wal) as f64, calls as f64))
-    }
 }

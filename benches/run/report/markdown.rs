@@ -1,11 +1,11 @@
-//! RESULTS.md: how it was measured, on what, and the tables.
+//! RESULTS.md: how it was measured, on what, the tables, and the notes.
 //!
-//! No I/O. What the tables do not meet, and what was tried, is for people to write elsewhere: this file is
-//! written anew by each run.
+//! No I/O. What people have to say stands in NOTES.md and is put at the end: this page is written anew by each
+//! run.
 
 use crate::{arguments::Arguments, machine::Machine};
 
-use super::Table;
+use super::Parts;
 
 const HOW: &str = "Every row does the same work on the same private RabbitMQ and Postgres (quorum queue, \
 persistent and confirmed messages, `synchronous_commit = on`): the same jobs wait in its queue before its \
@@ -15,9 +15,14 @@ answered after the commit. Rates are those of the steady part (10 to 90 %). Figu
 per request; CPU is that of all processes until the last row is written, of \
 the row's programs from the first call on, so that no start-up counts. Medians of the rounds, in \
 brackets the least and the most; the rows alternate within a round. Only ratios within one table mean \
-something: all programs, the servers and the provider share the machine's cores.";
+something: all programs, the servers and the provider share the machine's cores.
 
-pub fn page(arguments: &Arguments, machine: &Machine, tables: &[Table]) -> String {
+SQL calls are what Postgres counts (`pg_stat_statements`, with `rollback` and the like); round trips are \
+counted on the wire, pings and preparing too, by a relay in a run of its own whose rate is not used. Memory is \
+the peak of all processes of a row added up, so what forked processes share counts for each. A row that \
+cannot do all jobs in about 10 s gets as many as it can, at least 2,000.";
+
+pub fn page(arguments: &Arguments, machine: &Machine, parts: &Parts, notes: &str) -> String {
     let mut page = format!("# What it costs\n\nWritten by `make bench`.\n\n{HOW}\n\n");
     let Machine { commit, date, processor, cores, memory_gib, kernel, versions } = machine;
     page.push_str("| | |\n|---|---|\n");
@@ -26,16 +31,19 @@ pub fn page(arguments: &Arguments, machine: &Machine, tables: &[Table]) -> Strin
     for (name, version) in versions {
         page.push_str(&format!("| {name} | {version} |\n"));
     }
-    page.push_str(&format!("| rounds | {} of {} requests |\n", arguments.rounds, arguments.requests));
+    let Arguments { rounds, peer_rounds, requests, .. } = arguments;
+    page.push_str(&format!("| rounds | {rounds} of {requests} requests; {peer_rounds} of the peers |\n"));
     page.push_str("\n![rates](results.svg)\n");
-    for table in tables {
-        page.push_str(&format!("\n## {}\n\n", table.title));
-        for (number, line) in table.lines.iter().enumerate() {
-            page.push_str(&format!("| {} |\n", line.join(" | ")));
-            if number == 0 {
-                page.push_str(&format!("|{}\n", "---|".repeat(line.len())));
-            }
-        }
+    page.push_str(&parts.targets.markdown());
+    for sheet in parts.throughput.iter().map(|table| &table.sheet).chain(&parts.sheets) {
+        page.push_str(&sheet.markdown());
     }
+    if !parts.troubles.is_empty() {
+        page.push_str("\n## What did not work\n\n");
+    }
+    for trouble in &parts.troubles {
+        page.push_str(&format!("- {trouble}\n"));
+    }
+    page.push_str(&format!("\n{notes}"));
     page
 }

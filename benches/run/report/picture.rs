@@ -30,7 +30,7 @@ pub fn bars(tables: &[Table]) -> String {
 }
 
 fn group(svg: &mut String, table: &Table, top: f64) {
-    let title = format!("{}: requests/s", table.title.replace('*', ""));
+    let title = format!("{}: requests/s", table.sheet.title.replace('*', ""));
     text(svg, (8.0, top + 24.0), "font-weight=\"bold\"", &title);
     let most = table.rates.iter().map(|(_, rate, _)| rate.most).fold(f64::MIN_POSITIVE, f64::max);
     let scale = (WIDTH - NAMES - NUMBERS) / most;

@@ -1,70 +1,58 @@
-//! One table: a line a row, a column a measure, each cell a median with its spread.
+//! The table of one medium and one goal: a line a row, a column a measure, each cell a median with its spread.
 //!
-//! No I/O. `markdown` and the terminal show the same cells.
+//! No I/O. Ratios are to the row `limit`.
 
 use crate::{
     arguments::Medium,
     figures::{Figures, MEASURES, Spread},
     rounds::{self, Run},
+    rows::LIMIT,
+    sweep::Contestant,
     throughput::Goal,
 };
 
-const LIMIT: &str = "limit";
+use super::Sheet;
 
 pub struct Table {
-    pub title: String,
-    pub lines: Vec<Vec<String>>,
+    pub sheet: Sheet,
     /// Name, rate, and the rate's share of the limit's where both ran.
     pub rates: Vec<(String, Spread, Option<f64>)>,
 }
 
 impl Table {
-    pub fn of(runs: &[Run], rows: &[&str], medium: Medium, goal: Goal) -> Table {
+    pub fn of(runs: &[Run], contestants: &[Contestant], medium: Medium, goal: Goal) -> Table {
         let by_row = rounds::table(runs, medium, goal);
         let medium = if medium == Medium::Sms { "SMS" } else { "Email" };
         let mut table = Table {
-            title: format!("{medium}, to *{}*", goal.word()),
-            lines: vec![head()],
+            sheet: Sheet::new(&format!("{medium}, to *{}*", goal.word()), "", &head()),
             rates: Vec::new(),
         };
         let limit = by_row.get(LIMIT);
-        for name in rows {
+        for Contestant { row, requests, .. } in contestants {
+            let name = row.name.as_str();
             let Some(figures) = by_row.get(name) else { continue };
             let Some(rate) = Spread::of(figures.iter().map(|one| one.per_sec)) else { continue };
             let share = limit.and_then(|limit| share(figures, limit));
-            table.lines.push(line(name, figures, share));
-            table.rates.push(((*name).to_owned(), rate, share.map(|share| share.median)));
+            let mut line = line(name, figures, share);
+            line.push(format!("{} of {requests}", figures.len()));
+            table.sheet.lines.push(line);
+            table.rates.push((name.to_owned(), rate, share.map(|share| share.median)));
         }
         table
     }
-
-    /// In columns, for a terminal.
-    pub fn aligned(&self) -> String {
-        let columns = self.lines.first().map_or(0, Vec::len);
-        let cell = |line: &[String], column: usize| line[column].chars().count();
-        let width = |column| self.lines.iter().map(|line| cell(line, column)).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..columns).map(width).collect();
-        let mut text = String::new();
-        for line in &self.lines {
-            for (word, width) in line.iter().zip(&widths) {
-                text.push_str(&format!("  {word:<width$}"));
-            }
-            text.push('\n');
-        }
-        text
-    }
 }
 
-fn head() -> Vec<String> {
-    let titles = MEASURES.iter().map(|measure| measure.title);
-    let mut head: Vec<String> = ["row"].into_iter().chain(titles).map(str::to_owned).collect();
-    head.insert(2, "of the limit".to_owned());
+fn head() -> Vec<&'static str> {
+    let mut head = vec!["row"];
+    head.extend(MEASURES.iter().map(|measure| measure.title));
+    head.insert(2, "of the limit");
+    head.push("runs");
     head
 }
 
 fn line(name: &str, figures: &[&Figures], share: Option<Spread>) -> Vec<String> {
     let cells = MEASURES.iter().map(|measure| {
-        let spread = Spread::of(figures.iter().map(|one| (measure.of)(one)));
+        let spread = Spread::of(figures.iter().filter_map(|one| (measure.of)(one)));
         spread.map_or_else(String::new, |spread| spread.shown(measure.decimals))
     });
     let mut line: Vec<String> = std::iter::once(name.to_owned()).chain(cells).collect();
