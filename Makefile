@@ -50,10 +50,10 @@ torture-small: check-toolchain ## the same with 2,000 jobs and 12 kills, in one 
 torture-mutants: check-toolchain ## take the guards out one by one: the torture must notice
 	@$(STACK) run deploy/dev/mutants
 
-# Others beside the two: make bench BENCH='--external benches/peers/rows.toml --rows limit,postrider,node'.
+# Less of it: make bench BENCH='--rows limit,postrider --medium sms'; `-- --help` names everything.
 BENCH ?=
 
-bench: check-toolchain ## compare Postrider with what this machine allows; writes benches/RESULTS.md
+bench: check-toolchain ## compare Postrider with what this machine allows and with other workers, in some 20 minutes; writes benches/RESULTS.md
 	@echo 'benching, with an optimised build; $(FIRST_BUILD)'
 	cargo build --locked --release --example limit
 	cargo bench --locked --bench bench -- $(BENCH)

@@ -62,7 +62,7 @@ impl Program {
         listens.await.with_context(|| format!("{} does not listen", self.name))?
     }
 
-    fn last_lines(&self) -> String {
+    pub fn last_lines(&self) -> String {
         let printed = self.printed();
         let lines: Vec<&str> = printed.lines().collect();
         lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")

@@ -17,8 +17,8 @@ pub struct Figures {
     pub wal_bytes: f64,
     /// Calls by Postgres' own count, `rollback` and the like included.
     pub statements: f64,
-    /// Times that Postgres was asked and answered, counted on the wire (`relay`) in a run of its own: pings and
-    /// preparing are no calls. `None` in that run's absence.
+    /// Times that Postgres was asked and answered, pings and preparing too, which are no calls: counted on the
+    /// wire (`relay`), or as many to a call as were counted there.
     pub round_trips: Option<f64>,
     pub peak_rss_mib: f64,
 }

@@ -2,8 +2,9 @@
 //! turn.
 //!
 //! Alternating within a round means that what the machine does meanwhile hits all rows alike. Before the first
-//! round each row runs once through the relay that counts round trips; it warms the machine up too. Later parts
-//! (latency, growth) take their place beside `throughput` here.
+//! round each row runs once through the relay that counts round trips: how many there are to a call is the same
+//! without it, how large batches become is not. Later parts (latency, growth) take their place beside
+//! `throughput` here.
 
 use std::collections::BTreeMap;
 
@@ -95,17 +96,18 @@ impl Throughput {
         (medium, goal): (Medium, Goal),
         rounds: usize,
     ) -> anyhow::Result<()> {
-        let mut round_trips = BTreeMap::new();
+        let mut per_call = BTreeMap::new();
         for round in 0..=rounds {
             for contestant in contestants.iter().filter(|contestant| round <= contestant.rounds) {
                 let task = task(contestant, medium, goal, round);
                 let row = contestant.row.name.clone();
                 let Some(mut figures) = self.one(servers, contestant, task, round).await? else { continue };
                 if task.relayed {
-                    round_trips.insert(row, figures.round_trips);
+                    per_call.insert(row, figures.round_trips.map(|asked| asked / figures.statements));
                     continue;
                 }
-                figures.round_trips = round_trips.get(&row).copied().flatten();
+                let per_call = per_call.get(&row).copied().flatten();
+                figures.round_trips = per_call.map(|per_call| per_call * figures.statements);
                 self.runs.push(Run { round, medium, goal, row, requests: task.requests, figures });
             }
         }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// About so long is a run of a row that cannot do all jobs in this time.
-const RUN_SECS: f64 = 10.0;
+const RUN_SECS: f64 = 8.0;
 const REQUESTS_MIN: usize = 2_000;
 
 /// A row as it takes part in the rounds.

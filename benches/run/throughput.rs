@@ -77,11 +77,14 @@ pub async fn measure(servers: &Servers, row: &Row, task: Task) -> anyhow::Result
     site.provider.clone_from(&provider.address);
     let publisher = Publisher::connect(&site.amqp_url).await?;
     let measured = at(servers, row, task, (&mut site, &provider, &publisher)).await;
-    let cleaned = publisher.clean_up(&site, &row.envelope()).await.context("clean the broker up");
+    let cleaned = async {
+        provider.end().await?;
+        publisher.clean_up(&site, &row.envelope()).await.context("clean the broker up")?;
+        site.remove(servers).await
+    };
+    let cleaned = cleaned.await;
     let figures = measured?;
-    provider.end().await?;
     cleaned?;
-    site.remove(servers).await?;
     Ok(figures)
 }
 
@@ -105,8 +108,14 @@ async fn at(
     let books = Books::open(servers, site).await?;
     let idle = [servers.postgres_cpu(), servers.broker_cpu()];
     let mut programs = start(row, site).await?;
-    watch.until_taken(&mut programs).await?;
-    watch.until_written().await?;
+    let done = match watch.until_taken(&mut programs).await {
+        Ok(()) => watch.until_written().await,
+        Err(error) => Err(error),
+    };
+    if done.is_err() {
+        programs.iter().for_each(|program| println!("{} said:\n{}", program.name, program.last_lines()));
+    }
+    done?;
     let asked = relay.as_ref().map(Relay::asked);
     let (wal_bytes, statements) = books.close(site).await?;
     watch.look(&programs).await?;

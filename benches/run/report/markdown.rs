@@ -13,14 +13,16 @@ worker starts, and the same simulated provider takes its calls over HTTP at once
 took it and the row's table says so, without webhooks; to *delivered*: with two signed webhooks a message, \
 answered after the commit. Rates are those of the steady part (10 to 90 %). Figures but rate and memory are \
 per request; CPU is that of all processes until the last row is written, of \
-the row's programs from the first call on, so that no start-up counts. Medians of the rounds, in \
+the row's programs from the first call on, so that no start-up counts; of Postgres and RabbitMQ from the \
+programs' start on, which for Celery has about 0.3 s of RabbitMQ's in it (28 queues for delays). Medians of the rounds, in \
 brackets the least and the most; the rows alternate within a round. Only ratios within one table mean \
 something: all programs, the servers and the provider share the machine's cores.
 
-SQL calls are what Postgres counts (`pg_stat_statements`, with `rollback` and the like); round trips are \
-counted on the wire, pings and preparing too, by a relay in a run of its own whose rate is not used. Memory is \
+SQL calls are what Postgres counts (`pg_stat_statements`, with `rollback` and the like). It counts no pings \
+and no preparing; round trips are these calls times what a relay on the wire counted to a call, in a run of \
+its own. Memory is \
 the peak of all processes of a row added up, so what forked processes share counts for each. A row that \
-cannot do all jobs in about 10 s gets as many as it can, at least 2,000.";
+cannot do all jobs in about 8 s gets as many as it can, at least 2,000.";
 
 pub fn page(arguments: &Arguments, machine: &Machine, parts: &Parts, notes: &str) -> String {
     let mut page = format!("# What it costs\n\nWritten by `make bench`.\n\n{HOW}\n\n");
