@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
 
+use crate::parts::Further;
+
 /// Compare what Postrider does with what the machine allows, and with others.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "bench", version)]
@@ -36,6 +38,9 @@ pub struct Arguments {
     /// Folder of another build's programs: postrider, and examples/limit.
     #[arg(long, value_name = "FOLDER")]
     pub programs: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub further: Further,
 
     #[arg(long, hide = true)]
     pub bench: bool,

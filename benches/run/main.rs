@@ -8,13 +8,18 @@ mod arguments;
 mod children;
 mod cpu;
 mod figures;
+mod growth;
 mod jobs;
+mod latency;
 mod machine;
+mod parts;
+mod progress;
 mod provider;
 mod publish;
 mod report;
 mod rounds;
 mod rows;
+mod scene;
 mod servers;
 mod site;
 #[expect(dead_code, reason = "shared with the integration tests, which use all of it")]

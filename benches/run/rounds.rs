@@ -1,7 +1,7 @@
 //! The order of everything: for each medium and each round, every row in turn.
 //!
-//! Alternating within a round means that what the machine does meanwhile hits all rows alike. Later parts
-//! (latency, growth) take their place beside `throughput` here.
+//! Alternating within a round means that what the machine does meanwhile hits all rows alike. Latency and growth
+//! come after: `parts`.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,7 @@ use crate::{
     arguments::{Arguments, Medium},
     figures::Figures,
     machine::Machine,
+    parts::{self, Part},
     report,
     rows::{self, Row},
     servers::Servers,
@@ -32,15 +33,17 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let servers = Servers::start(&arguments).await?;
     let machine = Machine::look(&servers).await?;
     let mut runs = Vec::new();
+    let rounds = if arguments.further.does(Part::Throughput) { arguments.rounds } else { 0 };
     for medium in arguments.media() {
-        for round in 1..=arguments.rounds {
+        for round in 1..=rounds {
             for row in &rows {
                 run_row(&arguments, &servers, (medium, round), row, &mut runs).await?;
             }
         }
     }
+    let further = parts::run(&arguments.further, arguments.requests, &servers, &rows).await?;
     let rows: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
-    report::write(&arguments, &machine, &rows, &runs)
+    report::write(&arguments, &machine, (&rows, &runs), &further)
 }
 
 async fn run_row(
@@ -52,7 +55,7 @@ async fn run_row(
 ) -> anyhow::Result<()> {
     for goal in Goal::of(medium) {
         let task = throughput::Task { medium, goal: *goal, requests: arguments.requests };
-        let figures = throughput::measure(servers, row, task)
+        let figures = throughput::measure(servers, row, task, None)
             .await
             .with_context(|| format!("{} to {}, {}, round {round}", medium.word(), goal.word(), row.name))?;
         println!("{:<6}{:<10} round {round}  {:<20} {figures}", medium.word(), goal.word(), row.name);

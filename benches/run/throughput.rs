@@ -1,11 +1,16 @@
 //! One run: a full queue, a row's programs started on it, and everything counted until it is done.
 //!
+//! `measure` is the ordinary run; `run` is its middle, on a scene that somebody else has set.
+//!
 //! The rate is that of the steady part, from a tenth to nine tenths of what the provider took (to *sent*) or
 //! of the webhooks that were answered (to *delivered*). CPU is counted until the row's own tables say that all
 //! is written: the servers' from the start of the programs, the programs' from the last look before the first
 //! call, so that nobody's start-up counts.
 
-use std::time::{Duration, Instant};
+use std::{
+    future::{Future, ready},
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, bail, ensure};
 use postrider::clock;
@@ -18,9 +23,11 @@ use crate::{
     children::Program,
     cpu,
     figures::Figures,
+    growth::fill::Filled,
+    progress::Progress,
     provider::{Counts, Provider},
-    publish::Publisher,
     rows::Row,
+    scene::Scene,
     servers::Servers,
     site::Site,
 };
@@ -61,41 +68,51 @@ pub struct Task {
 
 /// Looks are rare while it runs: each walks the provider's whole book.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LOOKS_REQUESTS: f64 = 30_000.0;
 const FIRST_LOOKS_EVERY: Duration = Duration::from_millis(5);
 /// Nothing moved for so long: it never will.
 const PATIENCE: Duration = Duration::from_secs(60);
 const STEADY: (f64, f64) = (0.1, 0.9);
 
-pub async fn measure(servers: &Servers, row: &Row, task: Task) -> anyhow::Result<Figures> {
-    let mut site = Site::make(servers, task.medium).await?;
-    let provider = Provider::start(&site, task.goal).await?;
-    site.provider.clone_from(&provider.address);
-    row.prepare(&site).await.context("prepare the row")?;
-    let publisher = Publisher::connect(&site.amqp_url).await?;
-    publisher.fill(&site, &row.envelope(), task.medium, task.requests).await.context("publish")?;
+/// `filled`: what waits in the ledger besides.
+pub async fn measure(
+    servers: &Servers,
+    row: &Row,
+    task: Task,
+    filled: Option<&Filled>,
+) -> anyhow::Result<Figures> {
+    let scene = Scene::make(servers, row, (task.medium, task.goal), filled).await?;
+    scene.publisher.fill(&scene.site, &scene.envelope, 0..task.requests).await.context("publish")?;
+    let figures = run(servers, row, task, &scene, ready(Ok(()))).await?;
+    scene.take_down(servers).await?;
+    Ok(figures)
+}
 
-    let books = Books::open(servers, &site).await?;
+/// Starts the row's programs, counts until everything has come to its goal, and ends them. `feed` brings
+/// what is not there yet meanwhile.
+pub async fn run(
+    servers: &Servers,
+    row: &Row,
+    task: Task,
+    scene: &Scene,
+    feed: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<Figures> {
+    let books = Books::open(servers, &scene.site).await?;
     let idle = [servers.postgres_cpu(), servers.broker_cpu()];
-    let mut programs = Vec::new();
-    for (name, command) in row.programs(&site)? {
-        programs.push(Program::start(&name, command, &site.folder)?);
-    }
-    let watched = watch(servers, row, task, (&site, &provider), &mut programs).await?;
-    let (wal_bytes, calls) = books.close(servers, &site).await?;
+    let mut programs = scene.programs(row)?;
+    let (watched, ()) = tokio::try_join!(watch(servers, row, task, scene, &mut programs), feed)?;
+    let (wal_bytes, calls) = books.close(servers, &scene.site).await?;
     let peak_rss_mib = programs.iter().map(|program| cpu::peak_mib(program.id())).sum();
     for program in programs {
         program.end().await?;
     }
 
-    let taken = provider.times().await?;
+    let taken = scene.provider.times().await?;
     ensure!(taken.len() == task.requests, "{} of {} were sent", taken.len(), task.requests);
     let per_sec = match task.goal {
         Goal::Sent => steady_rate(&taken.iter().copied().zip(1..).collect::<Vec<_>>(), 1.0),
         Goal::Delivered => watched.delivered_per_sec(task.requests),
     };
-    provider.end().await?;
-    publisher.clean_up(&site).await?;
-    site.remove(servers).await?;
     let each = 1.0 / task.requests as f64;
     let [worker_micros, postgres_micros, broker_micros] = watched.micros_per_request(task.requests, idle);
     let (wal_bytes, round_trips) = (wal_bytes * each, calls * each);
@@ -125,16 +142,18 @@ async fn watch(
     servers: &Servers,
     row: &Row,
     task: Task,
-    (site, provider): (&Site, &Provider),
+    scene: &Scene,
     programs: &mut [Program],
 ) -> anyhow::Result<Watched> {
     let mut looks: Vec<Look> = Vec::new();
     let mut moved = clock::monotonic();
+    let mut progress = Progress::of(task.requests);
     loop {
         for program in programs.iter_mut() {
             program.must_run()?;
         }
-        let look = look(servers, provider, programs).await?;
+        let look = look(servers, &scene.provider, programs).await?;
+        progress.show(look.counts.taken);
         ensure!(look.counts.refused == 0, "the provider refused {} calls", look.counts.refused);
         if look.counts.taken == 0 {
             looks.clear();
@@ -152,10 +171,10 @@ async fn watch(
         }
         let stuck = clock::monotonic() - moved > PATIENCE && started;
         ensure!(!stuck, "nothing moved for {PATIENCE:?}: {:?}", looks.last().map(|look| look.counts));
-        sleep(if started { LOOK_EVERY } else { FIRST_LOOKS_EVERY }).await;
+        sleep(if started { look_every(task.requests) } else { FIRST_LOOKS_EVERY }).await;
     }
-    written(row, task, site).await?;
-    looks.push(look(servers, provider, programs).await?);
+    written(row, task, scene).await?;
+    looks.push(look(servers, &scene.provider, programs).await?);
     Ok(Watched(looks))
 }
 
@@ -165,12 +184,17 @@ async fn look(servers: &Servers, provider: &Provider, programs: &[Program]) -> a
     Ok(Look { at: clock::monotonic(), counts, cpu: [worker, servers.postgres_cpu(), servers.broker_cpu()] })
 }
 
+/// A look at a large book costs more, so there are fewer.
+fn look_every(requests: usize) -> Duration {
+    LOOK_EVERY.mul_f64((requests as f64 / LOOKS_REQUESTS).max(1.0))
+}
+
 /// Waits until the row's own table says that every request has come to its goal.
-async fn written(row: &Row, task: Task, site: &Site) -> anyhow::Result<()> {
-    let mut connection = PgConnection::connect(&site.database_url).await?;
+async fn written(row: &Row, task: Task, scene: &Scene) -> anyhow::Result<()> {
+    let mut connection = PgConnection::connect(&scene.site.database_url).await?;
     let since = clock::monotonic();
     loop {
-        let query = AssertSqlSafe(row.count(task.goal));
+        let query = AssertSqlSafe(scene.count(row, task.goal));
         let count: i64 = sqlx::query_scalar(query).fetch_one(&mut connection).await?;
         if usize::try_from(count)? == task.requests {
             return Ok(());
@@ -178,7 +202,7 @@ async fn written(row: &Row, task: Task, site: &Site) -> anyhow::Result<()> {
         if clock::monotonic() - since > PATIENCE {
             bail!("the table says that {count} of {} are {}", task.requests, task.goal.word());
         }
-        sleep(FIRST_LOOKS_EVERY).await;
+        sleep(look_every(task.requests) / 20).await;
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
 
 const LIMIT: &str = "limit";
 
+#[derive(Debug, Clone)]
 pub struct Table {
     pub title: String,
     pub lines: Vec<Vec<String>>,

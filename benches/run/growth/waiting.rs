@@ -1,0 +1,67 @@
+//! Rate to *sent*, and latency, beside requests that wait for later dates.
+//!
+//! Sizes alternate within a round; each run begins with a copy of the filled database.
+
+use serde::Serialize;
+
+use crate::{
+    arguments::Medium,
+    figures::{Figures, MEASURES, Spread},
+    latency::{self, Delays, Load},
+    report::Table,
+    rows::Row,
+    servers::Servers,
+    throughput::{self, Goal, Task},
+};
+
+use super::fill::Filled;
+
+const LOAD_PER_SEC: u32 = 1_000;
+
+/// One round of one size.
+#[derive(Debug, Serialize)]
+pub struct Waiting {
+    waiting: usize,
+    round: usize,
+    figures: Figures,
+    delays: Delays,
+}
+
+pub async fn measure(
+    servers: &Servers,
+    row: &Row,
+    filled: &Filled,
+    (round, requests, secs): (usize, usize, u32),
+) -> anyhow::Result<Waiting> {
+    let task = Task { medium: Medium::Sms, goal: Goal::Sent, requests };
+    let figures = throughput::measure(servers, row, task, Some(filled)).await?;
+    let load = Load { per_sec: LOAD_PER_SEC, secs };
+    let delays = latency::measure(servers, row, load, Some(filled)).await?;
+    println!("growth round {round}  {} waiting  {figures}{}", filled.waiting, delays.shown());
+    Ok(Waiting { waiting: filled.waiting, round, figures, delays })
+}
+
+/// Rates, and latencies.
+pub fn tables(all: &[Waiting], sizes: &[usize]) -> Vec<Table> {
+    let titles = MEASURES.iter().map(|measure| measure.title.to_owned());
+    let mut rates = vec![["waiting".to_owned()].into_iter().chain(titles).collect::<Vec<_>>()];
+    let mut delays = vec![latency::head("waiting")];
+    for size in sizes {
+        let of_size: Vec<&Waiting> = all.iter().filter(|one| one.waiting == *size).collect();
+        let cells = MEASURES.iter().map(|measure| {
+            let spread = Spread::of(of_size.iter().map(|one| (measure.of)(&one.figures)));
+            spread.map_or_else(String::new, |spread| spread.shown(measure.decimals))
+        });
+        rates.push([size.to_string()].into_iter().chain(cells).collect());
+        let of_size: Vec<&Delays> = of_size.iter().map(|one| &one.delays).collect();
+        delays.push([size.to_string()].into_iter().chain(latency::cells(&of_size)).collect());
+    }
+    let table = |title: &str, lines| Table { title: title.to_owned(), lines, rates: Vec::new() };
+    vec![
+        table("SMS, to *sent*, beside requests that wait for later dates", rates),
+        table(
+            &format!("Latency of SMS at {LOAD_PER_SEC}/s beside requests that wait for later dates"),
+            delays,
+        ),
+    ]
+}
