@@ -45,6 +45,21 @@ impl fmt::Display for Figures {
     }
 }
 
+/// The titles of all measures, after that of a first column.
+pub fn head(first: &str) -> Vec<String> {
+    let titles = MEASURES.iter().map(|measure| measure.title);
+    [first].into_iter().chain(titles).map(str::to_owned).collect()
+}
+
+/// The cells of several runs, each a median with its spread, after a name.
+pub fn line(name: &str, figures: &[&Figures]) -> Vec<String> {
+    let cells = MEASURES.iter().map(|measure| {
+        let spread = Spread::of(figures.iter().map(|one| (measure.of)(one)));
+        spread.map_or_else(String::new, |spread| spread.shown(measure.decimals))
+    });
+    std::iter::once(name.to_owned()).chain(cells).collect()
+}
+
 /// Several runs' median and extremes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use crate::{
     arguments::Medium,
-    figures::Figures,
+    figures::{self, Figures},
     report::Table,
     rows::Row,
     scene::Scene,
@@ -86,29 +86,41 @@ async fn feed(scene: &Scene, jobs: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub fn table(all: &[Bloat], sends: usize) -> Table {
-    let column =
-        |bloat: &Bloat| if bloat.snapshot { "an old snapshot held" } else { "no snapshot" }.to_owned();
-    let line = |title: &str, of: &dyn Fn(&Bloat) -> String| {
-        [title.to_owned()].into_iter().chain(all.iter().map(of)).collect::<Vec<String>>()
-    };
-    let mut lines = vec![
-        line("", &column),
-        line("requests/s", &|bloat| format!("{:.0}", bloat.figures.per_sec)),
-        line("Postgres CPU µs", &|bloat| format!("{:.1}", bloat.figures.postgres_micros)),
-        line("worker's peak RSS MiB", &|bloat| format!("{:.0}", bloat.figures.peak_rss_mib)),
-    ];
-    let tables = all.first().map_or(0, |bloat| bloat.tables.len());
-    for number in 0..tables {
-        lines.push(line(&format!("{}: MiB, dead rows", all[0].tables[number].table), &|bloat| {
-            let Size { mib, dead, updates, hot, vacuums, .. } = &bloat.tables[number];
-            let share = if *updates > 0 {
-                format!(", {:.2} of updates HOT", *hot as f64 / *updates as f64)
-            } else {
-                String::new()
-            };
-            format!("{mib:.1}, {dead}{share}, vacuumed {vacuums} times")
-        }));
+/// What it cost, and what is left; a line, or a column, for each of the two.
+pub fn tables(all: &[Bloat], sends: usize) -> Vec<Table> {
+    let cost = std::iter::once(figures::head("old snapshot"));
+    let cost = cost.chain(all.iter().map(|bloat| figures::line(bloat.word(), &[&bloat.figures])));
+    let head = std::iter::once("after it".to_owned()).chain(all.iter().flat_map(|bloat| {
+        let word = bloat.word();
+        ["MiB", "dead rows", "HOT of updates", "vacuums"].map(|title| format!("{title} ({word})"))
+    }));
+    let mut left = vec![head.collect::<Vec<String>>()];
+    for (number, Size { table, .. }) in all.first().map_or(&[][..], |bloat| &bloat.tables).iter().enumerate()
+    {
+        let sizes = all.iter().flat_map(|bloat| bloat.tables[number].cells());
+        left.push(std::iter::once(table.clone()).chain(sizes).collect());
     }
-    Table { title: format!("After {sends} sends"), lines, rates: Vec::new() }
+    let table = |title: String, lines| Table { title, lines, rates: Vec::new() };
+    vec![
+        table(
+            format!("SMS, to *sent*: {sends} jobs published meanwhile, beside an old snapshot"),
+            cost.collect(),
+        ),
+        table(format!("Tables after these {sends}"), left),
+    ]
+}
+
+impl Bloat {
+    fn word(&self) -> &'static str {
+        if self.snapshot { "held" } else { "none" }
+    }
+}
+
+impl Size {
+    fn cells(&self) -> [String; 4] {
+        let Size { mib, dead, updates, hot, vacuums, .. } = self;
+        let share =
+            if *updates == 0 { "–".to_owned() } else { format!("{:.2}", *hot as f64 / *updates as f64) };
+        [format!("{mib:.1}"), dead.to_string(), share, vacuums.to_string()]
+    }
 }

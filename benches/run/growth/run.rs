@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::{
-    figures::{Figures, MEASURES},
+    figures::{self, Figures},
     parts::Further,
     report::Table,
     rows::Row,
@@ -69,7 +69,7 @@ pub async fn run(
             let bloat = bloat::measure(servers, row, asked.bloat_sends, snapshot).await;
             grown.bloat.push(bloat.with_context(|| format!("bloat, snapshot {snapshot}"))?);
         }
-        tables.push(bloat::table(&grown.bloat, asked.bloat_sends));
+        tables.extend(bloat::tables(&grown.bloat, asked.bloat_sends));
     }
     Ok((grown, tables))
 }
@@ -105,11 +105,7 @@ async fn beside_waiting(
 }
 
 fn drained(messages: usize, figures: &Figures) -> Table {
-    let cells = MEASURES.iter().map(|measure| format!("{:.*}", measure.decimals, (measure.of)(figures)));
-    let lines = vec![MEASURES.iter().map(|measure| measure.title.to_owned()).collect(), cells.collect()];
-    Table {
-        title: format!("SMS, to *sent*: {messages} messages due after an outage"),
-        lines,
-        rates: Vec::new(),
-    }
+    let lines = vec![figures::head("due"), figures::line(&messages.to_string(), &[figures])];
+    let title = "SMS, to *sent*: messages that are due after an outage".to_owned();
+    Table { title, lines, rates: Vec::new() }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     arguments::Medium,
-    figures::{Figures, MEASURES, Spread},
+    figures::{self, Figures},
     latency::{self, Delays, Load},
     report::Table,
     rows::Row,
@@ -43,17 +43,12 @@ pub async fn measure(
 
 /// Rates, and latencies.
 pub fn tables(all: &[Waiting], sizes: &[usize]) -> Vec<Table> {
-    let titles = MEASURES.iter().map(|measure| measure.title.to_owned());
-    let mut rates = vec![["waiting".to_owned()].into_iter().chain(titles).collect::<Vec<_>>()];
-    let mut delays = vec![latency::head("waiting")];
+    let (mut rates, mut delays) = (vec![figures::head("waiting")], vec![latency::head("waiting")]);
     for size in sizes {
-        let of_size: Vec<&Waiting> = all.iter().filter(|one| one.waiting == *size).collect();
-        let cells = MEASURES.iter().map(|measure| {
-            let spread = Spread::of(of_size.iter().map(|one| (measure.of)(&one.figures)));
-            spread.map_or_else(String::new, |spread| spread.shown(measure.decimals))
-        });
-        rates.push([size.to_string()].into_iter().chain(cells).collect());
-        let of_size: Vec<&Delays> = of_size.iter().map(|one| &one.delays).collect();
+        let of_size = || all.iter().filter(|one| one.waiting == *size);
+        let figures: Vec<&Figures> = of_size().map(|one| &one.figures).collect();
+        rates.push(figures::line(&size.to_string(), &figures));
+        let of_size: Vec<&Delays> = of_size().map(|one| &one.delays).collect();
         delays.push([size.to_string()].into_iter().chain(latency::cells(&of_size)).collect());
     }
     let table = |title: &str, lines| Table { title: title.to_owned(), lines, rates: Vec::new() };

@@ -25,6 +25,8 @@ pub fn write(
     for medium in arguments.media() {
         tables.extend(Goal::of(medium).iter().map(|goal| Table::of(runs, rows, medium, *goal)));
     }
+    // Where throughput was not asked for.
+    tables.retain(|table| !table.rates.is_empty());
     let rates = picture::bars(&tables);
     tables.extend_from_slice(&further.tables);
     for table in &tables {

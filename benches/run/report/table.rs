@@ -4,7 +4,7 @@
 
 use crate::{
     arguments::Medium,
-    figures::{Figures, MEASURES, Spread},
+    figures::{self, Figures, Spread},
     rounds::{self, Run},
     throughput::Goal,
 };
@@ -57,18 +57,13 @@ impl Table {
 }
 
 fn head() -> Vec<String> {
-    let titles = MEASURES.iter().map(|measure| measure.title);
-    let mut head: Vec<String> = ["row"].into_iter().chain(titles).map(str::to_owned).collect();
+    let mut head = figures::head("row");
     head.insert(2, "of the limit".to_owned());
     head
 }
 
 fn line(name: &str, figures: &[&Figures], share: Option<Spread>) -> Vec<String> {
-    let cells = MEASURES.iter().map(|measure| {
-        let spread = Spread::of(figures.iter().map(|one| (measure.of)(one)));
-        spread.map_or_else(String::new, |spread| spread.shown(measure.decimals))
-    });
-    let mut line: Vec<String> = std::iter::once(name.to_owned()).chain(cells).collect();
+    let mut line = figures::line(name, figures);
     line.insert(2, share.map_or_else(String::new, |share| share.shown(2)));
     line
 }
