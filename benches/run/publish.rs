@@ -1,9 +1,9 @@
-//! Jobs into a row's queue, persistent and confirmed, before its worker starts.
+//! Jobs into a row's queue, persistent and confirmed: all at once, or one by one for who keeps a schedule.
 //!
 //! Every row's queue is a quorum queue. Celery takes jobs in an envelope of its own; the job inside has the
 //! same bytes as everybody's.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::Range};
 
 use anyhow::{Context, ensure};
 use lapin::{
@@ -17,7 +17,6 @@ use lapin::{
 use postrider::intake::topology::Topology;
 
 use crate::{
-    arguments::Medium,
     jobs::{COMPANY, Job, job},
     site::Site,
 };
@@ -52,25 +51,23 @@ impl Publisher {
         Ok(Publisher { connection, channel })
     }
 
-    /// Returns when the broker has confirmed every job.
-    pub async fn fill(
-        &self,
-        site: &Site,
-        envelope: &Envelope,
-        medium: Medium,
-        requests: usize,
-    ) -> anyhow::Result<()> {
+    /// Makes the run's queue.
+    pub async fn declare(&self, site: &Site, envelope: &Envelope) -> anyhow::Result<()> {
         if *envelope == Envelope::Postrider {
-            Topology::new(&site.name).declare(&self.connection).await?;
-        } else {
-            let mut arguments = FieldTable::default();
-            arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
-            let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-            self.channel.queue_declare(site.queue().into(), options, arguments).await?;
+            return Topology::new(&site.name).declare(&self.connection).await;
         }
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        self.channel.queue_declare(site.queue().into(), options, arguments).await?;
+        Ok(())
+    }
+
+    /// Publishes these jobs; returns when the broker has confirmed every one.
+    pub async fn fill(&self, site: &Site, envelope: &Envelope, jobs: Range<usize>) -> anyhow::Result<()> {
         let mut under_way = VecDeque::new();
-        for n in 0..requests {
-            under_way.push_back(self.publish(site, envelope, &job(n, medium)).await?);
+        for n in jobs {
+            under_way.push_back(self.publish(site, envelope, &job(n, site.medium)).await?);
             if under_way.len() >= UNCONFIRMED_MAX {
                 confirm(under_way.pop_front()).await?;
             }
@@ -81,7 +78,13 @@ impl Publisher {
         Ok(())
     }
 
-    async fn publish(&self, site: &Site, envelope: &Envelope, job: &Job) -> anyhow::Result<PublisherConfirm> {
+    /// Returns when the job is on its way to the broker.
+    pub async fn publish(
+        &self,
+        site: &Site,
+        envelope: &Envelope,
+        job: &Job,
+    ) -> anyhow::Result<PublisherConfirm> {
         let properties =
             BasicProperties::default().with_delivery_mode(2).with_message_id(job.key.as_str().into());
         let (exchange, routing_key, body, properties) = match envelope {
@@ -124,7 +127,8 @@ impl Publisher {
     }
 }
 
-async fn confirm(confirm: Option<PublisherConfirm>) -> anyhow::Result<()> {
+/// Waits until the broker has the job.
+pub async fn confirm(confirm: Option<PublisherConfirm>) -> anyhow::Result<()> {
     let Some(confirm) = confirm else { return Ok(()) };
     let confirmed = confirm.await.context("wait for a confirm")?;
     ensure!(matches!(confirmed, Confirmation::Ack(None)), "the broker did not take a job: {confirmed:?}");

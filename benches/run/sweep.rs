@@ -6,12 +6,11 @@
 use anyhow::Context;
 
 use crate::{
-    arguments::{Arguments, Medium},
-    figures::Figures,
-    report::Sheet,
+    arguments::Arguments,
+    report::{Goal, Medium, Tried, plain},
     rows::{External, Row},
     servers::Servers,
-    throughput::{self, Goal, Task},
+    throughput::{self, Task},
 };
 
 /// About so long is a run of a row that cannot do all jobs in this time.
@@ -27,23 +26,12 @@ pub struct Contestant {
     pub rounds: usize,
 }
 
-/// One run of one setting.
-#[derive(Debug, serde::Serialize)]
-pub struct Tried {
-    pub row: String,
-    pub setting: String,
-    pub requests: usize,
-    pub kept: bool,
-    /// The reason where it did not work.
-    pub figures: Result<Figures, String>,
-}
-
 #[derive(Debug, Default)]
 pub struct Sweep {
     pub contestants: Vec<Contestant>,
     pub tried: Vec<Tried>,
     /// Who does not take part, and why.
-    pub left_out: Vec<(String, String)>,
+    pub left_out: Vec<String>,
     /// Name and version of what the peers run on.
     pub versions: Vec<(String, String)>,
 }
@@ -58,7 +46,7 @@ pub async fn run(arguments: &Arguments, servers: &Servers, rows: Vec<Row>) -> Sw
         };
         if let Err(error) = sweep.tune(arguments, servers, &row, external).await {
             println!("{} is left out: {error:#}", row.name);
-            sweep.left_out.push((row.name.clone(), format!("{error:#}")));
+            sweep.left_out.push(plain(&format!("{} is left out: {error:#}", row.name)));
         }
     }
     sweep
@@ -85,8 +73,8 @@ impl Sweep {
             let setting = external.setting();
             let row = row.with(external);
             let task = Task { medium: Medium::Sms, goal: Goal::Sent, requests, relayed: false };
-            let figures =
-                throughput::measure(servers, &row, task).await.map_err(|error| format!("{error:#}"));
+            let figures = throughput::measure(servers, &row, task, None).await;
+            let figures = figures.map_err(|error| format!("{error:#}"));
             match &figures {
                 Ok(figures) => println!("sweep  {:<16} {setting:<44} {figures}", row.name),
                 Err(error) => println!("sweep  {:<16} {setting:<44} failed: {error}", row.name),
@@ -95,37 +83,18 @@ impl Sweep {
             if per_sec > best.as_ref().map_or(0.0, |(most, ..)| *most) {
                 best = Some((per_sec, self.tried.len(), row.clone()));
             }
-            self.tried.push(Tried { row: row.name, setting, requests, kept: false, figures });
+            self.tried.push(Tried {
+                row: row.name,
+                setting,
+                requests,
+                kept: false,
+                figures: figures.map_err(|error| plain(&error)),
+            });
         }
         let (per_sec, place, row) = best.context("no setting worked")?;
         self.tried[place].kept = true;
         let requests = ((per_sec * RUN_SECS) as usize).max(REQUESTS_MIN).min(arguments.requests);
         self.contestants.push(Contestant { row, requests, rounds: arguments.peer_rounds });
         Ok(())
-    }
-
-    pub fn sheet(&self) -> Sheet {
-        let mut sheet = Sheet::new(
-            "How the peers were tuned",
-            "Each setting ran once, SMS to *sent*; the fastest of each family took part in the rounds.",
-            &["row", "setting", "requests", "requests/s", "worker CPU µs", "peak RSS MiB", ""],
-        );
-        for Tried { row, setting, requests, kept, figures } in &self.tried {
-            let mut line = vec![row.clone(), setting.clone(), requests.to_string()];
-            match figures {
-                Ok(Figures { per_sec, worker_micros, peak_rss_mib, .. }) => {
-                    line.extend([per_sec, worker_micros, peak_rss_mib].map(|figure| format!("{figure:.0}")));
-                    line.push(if *kept { "**kept**".to_owned() } else { String::new() });
-                }
-                Err(error) => line.extend([
-                    "–".to_owned(),
-                    "–".to_owned(),
-                    "–".to_owned(),
-                    format!("failed: {}", error.lines().next().unwrap_or_default()),
-                ]),
-            }
-            sheet.lines.push(line);
-        }
-        sheet
     }
 }

@@ -16,6 +16,18 @@ impl Sheet {
         Sheet { title: title.to_owned(), words: words.to_owned(), lines: vec![head] }
     }
 
+    /// What nobody measured is not shown.
+    pub fn without_empty_columns(mut self) -> Sheet {
+        let columns = self.lines.first().map_or(0, Vec::len);
+        let empty = |column: &usize| self.lines.iter().skip(1).all(|line| line[*column].is_empty());
+        let dropped: Vec<usize> = (0..columns).filter(empty).collect();
+        for line in &mut self.lines {
+            let mut column = 0..;
+            line.retain(|_| column.next().is_some_and(|column| !dropped.contains(&column)));
+        }
+        self
+    }
+
     /// In columns, for a terminal.
     pub fn aligned(&self) -> String {
         let columns = self.lines.first().map_or(0, Vec::len);

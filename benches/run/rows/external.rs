@@ -29,7 +29,7 @@ use anyhow::{Context, ensure};
 use serde::Deserialize;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::{arguments::Medium, publish::Envelope, site::Site, throughput::Goal};
+use crate::{publish::Envelope, report::Goal, report::Medium, site::Site};
 
 /// Variables of the environment.
 type Setting = BTreeMap<String, String>;

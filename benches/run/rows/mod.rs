@@ -11,13 +11,14 @@ use std::process::Command;
 
 use anyhow::bail;
 
-use crate::{arguments::Arguments, publish::Envelope, site::Site, throughput::Goal};
+use crate::{
+    arguments::Arguments,
+    publish::Envelope,
+    report::{Goal, LIMIT, POSTRIDER},
+    site::Site,
+};
 
 pub use external::External;
-
-/// What all are measured against, and what is measured.
-pub const LIMIT: &str = "limit";
-pub const POSTRIDER: &str = "postrider";
 
 #[derive(Debug, Clone)]
 pub struct Row {

@@ -5,10 +5,10 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One run of one row.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Figures {
     pub per_sec: f64,
     pub worker_micros: f64,
@@ -52,6 +52,21 @@ impl fmt::Display for Figures {
     }
 }
 
+/// The titles of all measures, after that of a first column.
+pub fn head(first: &str) -> Vec<String> {
+    let titles = MEASURES.iter().map(|measure| measure.title);
+    [first].into_iter().chain(titles).map(str::to_owned).collect()
+}
+
+/// The cells of several runs, each a median with its spread, after a name.
+pub fn line(name: &str, figures: &[&Figures]) -> Vec<String> {
+    let cells = MEASURES.iter().map(|measure| {
+        let spread = Spread::of(figures.iter().filter_map(|one| (measure.of)(one)));
+        spread.map_or_else(String::new, |spread| spread.shown(measure.decimals))
+    });
+    std::iter::once(name.to_owned()).chain(cells).collect()
+}
+
 /// Several runs' median and extremes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
@@ -77,4 +92,16 @@ impl Spread {
         }
         format!("{median:.decimals$} ({least:.decimals$}–{most:.decimals$})")
     }
+}
+
+/// What belongs to each row, in the order in which rows first come.
+pub fn by_row<'a, T>(all: impl Iterator<Item = (&'a str, T)>) -> Vec<(&'a str, Vec<T>)> {
+    let mut rows: Vec<(&str, Vec<T>)> = Vec::new();
+    for (name, one) in all {
+        match rows.iter_mut().find(|(row, _)| *row == name) {
+            Some((_, of_row)) => of_row.push(one),
+            None => rows.push((name, vec![one])),
+        }
+    }
+    rows
 }
