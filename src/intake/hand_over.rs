@@ -79,7 +79,7 @@ pub struct Portion {
 }
 
 enum Place {
-    Queue(Permit, Claim),
+    Queue(Permit, Box<Claim>),
     Call(Box<Ready>),
 }
 
@@ -167,7 +167,7 @@ impl HandOver {
                 (_, None) => {}
                 (Some(State::Sending), Some(Place::Call(ready))) => begun.push((*ready, FIRST_ATTEMPT)),
                 (Some(State::Waiting), Some(Place::Call(ready))) => fenced.push(ready.claim),
-                (Some(State::Waiting), Some(Place::Queue(permit, claim))) => queued.push((permit, claim)),
+                (Some(State::Waiting), Some(Place::Queue(permit, claim))) => queued.push((permit, *claim)),
                 // No winner, so the lease that was written does not count it.
                 (_, Some(_)) => drop(portion.lease.count_off()),
             }
@@ -223,7 +223,7 @@ impl Portion {
             return None;
         }
         let permit = room.lane.permit()?;
-        Some(Place::Queue(permit, self.claim(row, moment)?))
+        Some(Place::Queue(permit, Box::new(self.claim(row, moment)?)))
     }
 
     fn claim(&self, row: &NewRequest, moment: &Moment) -> Option<Claim> {
