@@ -47,6 +47,8 @@ pub struct Bounded {
     /// One permit for each connection that may be in use.
     free: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Kept>>>,
+    /// Whether the pool is ours alone; otherwise each connection goes back to it for others.
+    keeps: bool,
 }
 
 /// A connection between two statements.
@@ -59,10 +61,17 @@ struct Kept {
 }
 
 impl Bounded {
+    /// Over a pool that others use as well.
     #[must_use]
-    pub fn new(pool: PgPool, within: Duration) -> Bounded {
+    pub fn shared(pool: PgPool, within: Duration) -> Bounded {
         let free = Arc::new(Semaphore::new(pool.options().get_max_connections() as usize));
-        Bounded { pool, within, free, idle: Arc::default() }
+        Bounded { pool, within, free, idle: Arc::default(), keeps: false }
+    }
+
+    /// Over a pool that nobody else uses.
+    #[must_use]
+    pub fn own(pool: PgPool, within: Duration) -> Bounded {
+        Bounded { keeps: true, ..Bounded::shared(pool, within) }
     }
 
     /// For sqlx's migrator, whose transactions nobody interrupts: its command does nothing else.
@@ -105,7 +114,8 @@ impl Bounded {
     async fn lend(&self, deadline: Instant) -> Result<Lent, Error> {
         let permit = timeout_at(deadline, Arc::clone(&self.free).acquire_owned()).await;
         let permit = permit.map_err(|_| given_up())?.map_err(|_| Error::PoolClosed)?;
-        let mut lent = Lent { kept: None, idle: Arc::clone(&self.idle), _permit: permit };
+        let idle = self.keeps.then(|| Arc::clone(&self.idle));
+        let mut lent = Lent { kept: None, idle, _permit: permit };
         loop {
             // The last one back first: what is not needed grows old.
             let Some(kept) = self.idle().pop() else { break };
@@ -128,7 +138,8 @@ impl Bounded {
 /// A connection that is asked something.
 struct Lent {
     kept: Option<Kept>,
-    idle: Arc<Mutex<Vec<Kept>>>,
+    /// Where it is kept; absent: it goes back to the pool.
+    idle: Option<Arc<Mutex<Vec<Kept>>>>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -162,7 +173,9 @@ impl Lent {
             && let Some(mut kept) = self.kept.take()
         {
             kept.used = clock::monotonic().into();
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
+            if let Some(idle) = &self.idle {
+                idle.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
+            }
         }
         answer
     }

@@ -51,13 +51,14 @@ pub struct Ledger {
 impl Ledger {
     #[must_use]
     pub fn new(pool: PgPool) -> Ledger {
-        Ledger::bounded(pool, WITHIN_MAX)
+        Ledger { pool: Bounded::shared(pool, WITHIN_MAX) }
     }
 
-    /// A ledger that waits for no statement longer than this, whatever has become of its connection.
+    /// A ledger that has the pool for itself, and waits for no statement longer than this, whatever has become
+    /// of its connection.
     #[must_use]
     pub fn bounded(pool: PgPool, within: Duration) -> Ledger {
-        Ledger { pool: Bounded::new(pool, within) }
+        Ledger { pool: Bounded::own(pool, within) }
     }
 
     /// Whether the database answers; for readiness and for intake's return after an outage.
