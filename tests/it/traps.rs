@@ -2,31 +2,39 @@
 //!
 //! Found by experiment; a new version of a library that changes one of them fails here first.
 
+use std::time::Duration;
+
+use crate::support::{Bed, company};
 use postrider::{
     intake::{preflight::io_threads, supervisor::connect},
+    ledger::Ledger,
     startup::{Purpose, pool},
 };
-use sqlx::Executor;
-
-use crate::support::Bed;
 
 /// sqlx hands a connection back with an open transaction when a `begin` is cut on its way: the next user's
-/// autocommit insert would vanish. The pool rolls back what comes back.
+/// autocommit insert would vanish. The ledger's transactions have connections that nobody uses again.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_comes_back_inside_a_transaction_is_rolled_back() {
+async fn a_transaction_that_was_cut_leaves_no_connection_behind() {
     let bed = Bed::new().await;
+    let policy = company::standard("blanca", bed.providers());
+    let members = [company::paul()];
     let config = bed.config("");
     let pool = pool(&config.database, Purpose::Hot, 1).expect("a pool");
-    let mut connection = pool.acquire().await.expect("connected");
-    connection.execute("begin").await.expect("begun");
-    drop(connection);
-    pool.execute("insert into ending (company, state, request) values (1, 7, gen_random_uuid())")
-        .await
-        .expect("inserted");
-    let (seen,): (i64,) =
-        sqlx::query_as("select count(*) from ending").fetch_one(&bed.pool).await.expect("asked");
-    assert_eq!(seen, 1, "the insert is committed for everybody");
-    pool.close().await;
+    let ledger = Ledger::bounded(pool, Duration::from_secs(10));
+    for times in 1..=20 {
+        // At another place each time: the answer to BEGIN, to one of the statements, to COMMIT.
+        let applied = ledger.apply_company(&policy, &members, &bed.keys.identity);
+        drop(tokio::time::timeout(Duration::from_micros(300 * times), applied).await);
+        let request = postrider::clock::random_id();
+        ledger.answer(request, "a test").await.expect("written");
+        let (seen,): (i64,) = sqlx::query_as("select count(*) from answer where request = $1")
+            .bind(request)
+            .fetch_one(&bed.pool)
+            .await
+            .expect("asked");
+        assert_eq!(seen, 1, "what was written is there for everybody");
+    }
+    ledger.close().await;
 }
 
 /// A connect that times out inside lapin leaks a thread; a peer that accepts and says nothing never gets

@@ -6,11 +6,13 @@
 use std::{collections::HashSet, path::Path, process::Command, sync::Arc, time::Duration};
 
 use lapin::types::{AMQPValue, FieldTable};
-use postrider::startup::{Purpose, pool};
-use sqlx::Executor;
+use postrider::{
+    ledger::Ledger,
+    startup::{Purpose, pool},
+};
 
 use crate::support::{
-    Bed,
+    Bed, company,
     inspect::{family, signal},
     load::{SHORT_LEASES, SLOTS, job, phone, unhurried},
     process::Process,
@@ -217,21 +219,24 @@ async fn whoever_comes_after_a_begin_that_was_given_up_writes_for_everybody() {
     let bed = Bed::new().await;
     let (line, url) = Proxy::before(&bed.database_url).await;
     let config = bed.config(&format!("database.url = \"{url}\""));
+    let policy = company::standard("blanca", bed.providers());
+    let members = [company::paul()];
     let pool = pool(&config.database, Purpose::Hot, 1).expect("a pool");
-    for times in 1..=3 {
-        let mut connection = pool.acquire().await.expect("connected");
+    let ledger = Ledger::bounded(pool, Duration::from_secs(10));
+    for _ in 1..=3 {
         line.set(Way::Down, Fault::Delay(Duration::from_millis(50)));
-        let begun = sqlx::Connection::begin(&mut *connection);
-        let given_up = tokio::time::timeout(Duration::from_millis(20), begun).await.is_err();
+        let applied = ledger.apply_company(&policy, &members, &bed.keys.identity);
+        let given_up = tokio::time::timeout(Duration::from_millis(20), applied).await.is_err();
         assert!(given_up, "the answer comes later");
-        drop(connection);
         line.set(Way::Down, Fault::Pass);
-        pool.execute("insert into ending (company, state, request) values (1, 7, gen_random_uuid())")
+        let request = postrider::clock::random_id();
+        ledger.answer(request, "a test").await.expect("written");
+        let (seen,): (i64,) = sqlx::query_as("select count(*) from answer where request = $1")
+            .bind(request)
+            .fetch_one(&bed.pool)
             .await
-            .expect("inserted");
-        let (seen,): (i64,) =
-            sqlx::query_as("select count(*) from ending").fetch_one(&bed.pool).await.expect("asked");
-        assert_eq!(seen, times, "the insert is committed for everybody");
+            .expect("asked");
+        assert_eq!(seen, 1, "what was written is there for everybody");
     }
     let (open,): (i64,) = sqlx::query_as(
         "select count(*) from pg_stat_activity where datname = current_database() and state = 'idle in transaction'",
@@ -240,7 +245,7 @@ async fn whoever_comes_after_a_begin_that_was_given_up_writes_for_everybody() {
     .await
     .expect("asked");
     assert_eq!(open, 0);
-    pool.close().await;
+    ledger.close().await;
 }
 
 /// 35: again and again, in the middle of everything.

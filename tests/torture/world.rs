@@ -61,7 +61,7 @@ create table torture_move (
 create function torture_note() returns trigger language plpgsql as $$
 begin
     insert into torture_move (message, was, state, epoch_was, epoch, worker)
-    values (new.id, old.state, new.state, old.epoch, new.epoch, case when new.state = 1 then (
+    values (new.id, coalesce(old.state, 0), new.state, coalesce(old.epoch, new.epoch), new.epoch, case when new.state = 1 then (
         select l.worker from lease l where l.members @> array[new.id] and exists (
             select from unnest(l.members, l.epochs) e(id, epoch) where e.id = new.id and e.epoch = new.epoch)
         limit 1) end);
@@ -69,6 +69,9 @@ begin
 end $$;
 create trigger torture_note after update on message for each row
 when (old.state is distinct from new.state or new.epoch < old.epoch) execute function torture_note();
+-- Begun with its acceptance.
+create trigger torture_note_new after insert on message for each row
+when (new.state = 1) execute function torture_note();
 "#;
 
 /// A run's world.
