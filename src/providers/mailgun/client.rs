@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
-use reqwest::multipart::{Form, Part};
+use reqwest::header::CONTENT_TYPE;
 use secrecy::SecretString;
 
 use crate::{
@@ -58,11 +58,12 @@ impl Mailgun {
 
     async fn post(&self, email: &OutgoingEmail) -> Outcome {
         let id = message_id(&email.correlation, &self.domain);
-        let form = match mime(email, &id, clock::wall()) {
-            Ok(bytes) => form(email, bytes),
+        let (content_type, form) = match mime(email, &id, clock::wall()) {
+            Ok(bytes) => wire::form(email, &bytes),
             Err(error) => return Outcome::Refused(error.refusal()),
         };
-        let request = self.caller.post(&wire::path(&self.domain)).multipart(form);
+        let request = self.caller.post(&wire::path(&self.domain));
+        let request = request.header(CONTENT_TYPE, content_type).body(form);
         match self.caller.call(request).await {
             Ok(answer) => wire::classify(&answer, clock::wall()),
             Err(outcome) => outcome,
@@ -127,16 +128,6 @@ impl Mailgun {
     }
 }
 
-/// `message` must be a file part with a name, or Mailgun does not see it.
-fn form(email: &OutgoingEmail, mime: Vec<u8>) -> Form {
-    let message = Part::bytes(mime)
-        .file_name("message.eml")
-        .mime_str("message/rfc822")
-        .expect("message/rfc822 is a media type");
-    let fields = wire::fields(email).into_iter();
-    fields.fold(Form::new(), |form, (name, value)| form.text(name, value)).part("message", message)
-}
-
 impl Provider for Mailgun {
     fn class(&self) -> Class {
         Class::LookUp
@@ -155,5 +146,29 @@ impl Provider for Mailgun {
 
     fn look_up<'a>(&'a self, sought: &'a [Sought]) -> LookFuture<'a> {
         Box::pin(self.look_up_all(sought))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::providers::email;
+    use reqwest::multipart;
+
+    #[tokio::test]
+    async fn a_form_is_just_what_the_http_client_would_write() {
+        let email = email::tests::email();
+        let mime = b"Subject: x\r\n\r\ny\r\n".as_slice();
+        let file = multipart::Part::bytes(mime).file_name("message.eml").mime_str("message/rfc822").unwrap();
+        let theirs = wire::fields(&email)
+            .into_iter()
+            .fold(multipart::Form::new(), |form, (name, value)| form.text(name, value))
+            .part("message", file);
+        let their_boundary = theirs.boundary().to_owned();
+        let theirs: Vec<_> = theirs.into_stream().map(Result::unwrap).collect().await;
+        let (content_type, ours) = wire::form(&email, mime);
+        let boundary = content_type.strip_prefix("multipart/form-data; boundary=").unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        assert_eq!(text(ours).replace(boundary, &their_boundary), text(theirs.concat()));
     }
 }

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use crate::providers::{
-    Outcome, OutgoingEmail, RefusalKind,
+    Correlation, Outcome, OutgoingEmail, RefusalKind,
     answer::{Answer, Body},
     correlation::{NAMES, values},
 };
@@ -19,6 +19,11 @@ const QUEUED: &str = "Queued";
 /// More than enough of an answer's text to recognise it.
 const TEXT_CHARS_MAX: usize = 500;
 const ID_BYTES_MAX: usize = 998;
+
+const FILE_HEAD: &str = "Content-Disposition: form-data; name=\"message\"; filename=\"message.eml\"\r\n\
+    Content-Type: message/rfc822\r\n\r\n";
+/// About what a form has beside its file.
+const FORM_BYTES: usize = 1_500;
 
 /// Words in the text of a 400, lower case; the first that is found decides.
 const BAD_REQUEST_WORDS: &[(&str, RefusalKind)] = &[
@@ -54,6 +59,34 @@ pub fn fields(email: &OutgoingEmail) -> Vec<(String, String)> {
         fields.push((option.to_owned(), "no".to_owned()));
     }
     fields
+}
+
+/// A call's body in one piece, `mime` as its file; and the body's content type. In pieces it would be as
+/// many writes as fit into a system call, and nested streams to make them.
+///
+/// Invariant: what of `email` is in a field has no line breaks; `mime` would not have been made of it.
+#[must_use]
+pub fn form(email: &OutgoingEmail, mime: &[u8]) -> (String, Vec<u8>) {
+    // Nobody knows the message's id before it is sent, so nothing in the message can hold this line.
+    let Correlation { message, attempt, token: _ } = email.correlation;
+    let boundary = format!("form-{}-{attempt}", message.0.simple());
+    let mut form = Vec::with_capacity(mime.len() + FORM_BYTES);
+    for (name, value) in fields(email) {
+        put(
+            &mut form,
+            &["--", &boundary, "\r\nContent-Disposition: form-data; name=\"", &name, "\"\r\n\r\n"],
+        );
+        put(&mut form, &[&value, "\r\n"]);
+    }
+    // A file part with a name, or Mailgun does not see it.
+    put(&mut form, &["--", &boundary, "\r\n", FILE_HEAD]);
+    form.extend_from_slice(mime);
+    put(&mut form, &["\r\n--", &boundary, "--\r\n"]);
+    (format!("multipart/form-data; boundary={boundary}"), form)
+}
+
+fn put(form: &mut Vec<u8>, texts: &[&str]) {
+    texts.iter().for_each(|text| form.extend_from_slice(text.as_bytes()));
 }
 
 /// What the answer to a call means.
