@@ -9,6 +9,8 @@ const GSM_BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæ
     ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
 /// Those that take an escape and a septet.
 const GSM_EXTENDED: &str = "\u{c}^{}\\[~]|€";
+/// Both for ASCII, which nearly all letters are: septets by character, 0 where it is in neither.
+const ASCII_SEPTETS: [u8; 128] = ascii_septets();
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
@@ -20,9 +22,7 @@ impl Encoding {
     /// Septets or UTF-16 units that `character` takes; `None` if it cannot be written.
     fn units(self, character: char) -> Option<usize> {
         match self {
-            Encoding::Gsm7 if GSM_BASIC.contains(character) => Some(1),
-            Encoding::Gsm7 if GSM_EXTENDED.contains(character) => Some(2),
-            Encoding::Gsm7 => None,
+            Encoding::Gsm7 => septets(character),
             Encoding::Ucs2 => Some(character.len_utf16()),
         }
     }
@@ -70,6 +70,35 @@ fn count(text: &str, encoding: Encoding) -> Option<usize> {
     Some(if total <= alone { 1 } else { segments })
 }
 
+fn septets(character: char) -> Option<usize> {
+    match u8::try_from(character).ok().and_then(|byte| ASCII_SEPTETS.get(usize::from(byte))) {
+        Some(0) => None,
+        Some(count) => Some(usize::from(*count)),
+        None if GSM_BASIC.contains(character) => Some(1),
+        None if GSM_EXTENDED.contains(character) => Some(2),
+        None => None,
+    }
+}
+
+const fn ascii_septets() -> [u8; 128] {
+    let mut table = [0; 128];
+    let letters = [(GSM_BASIC.as_bytes(), 1), (GSM_EXTENDED.as_bytes(), 2)];
+    let mut list = 0;
+    while list < letters.len() {
+        let (bytes, count) = letters[list];
+        let mut at = 0;
+        while at < bytes.len() {
+            // In UTF-8 a byte below 128 is a character of its own.
+            if bytes[at].is_ascii() {
+                table[bytes[at] as usize] = count;
+            }
+            at += 1;
+        }
+        list += 1;
+    }
+    table
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +113,11 @@ mod tests {
     fn the_alphabet_is_complete() {
         assert_eq!(GSM_BASIC.chars().count(), 127);
         assert_eq!(GSM_EXTENDED.chars().count(), 10);
+        for character in '\0'..='\u{ff}' {
+            let in_basic = GSM_BASIC.contains(character).then_some(1);
+            let in_extended = GSM_EXTENDED.contains(character).then_some(2);
+            assert_eq!(septets(character), in_basic.or(in_extended), "{character:?}");
+        }
     }
 
     #[test]
