@@ -126,18 +126,20 @@ impl Renderer {
     /// bounds.
     pub fn render_sms(&self, facts: &RenderFacts) -> Result<RenderedSms, RenderError> {
         check_links(&[facts.survey_url])?;
-        let nameless = self.compose_sms(facts, None)?;
         let name = facts.customer_name.and_then(display_name).map(|name| plain_punctuation(&name));
-        if let Some(name) = name {
-            let named = self.compose_sms(facts, Some(&name))?;
-            if named.encoding == nameless.encoding && named.segments <= SEGMENTS_MAX {
-                return Ok(named);
-            }
+        let fits = |sms: &RenderedSms| sms.segments <= SEGMENTS_MAX;
+        let named = name.map(|name| self.compose_sms(facts, Some(&name))).transpose()?.filter(fits);
+        let named = match named {
+            // Our own texts are in the GSM alphabet: what is with a name is without it too.
+            Some(named) if named.encoding == Encoding::Gsm7 => return Ok(named),
+            named => named,
+        };
+        let nameless = self.compose_sms(facts, None)?;
+        match named {
+            Some(named) if named.encoding == nameless.encoding => Ok(named),
+            _ if fits(&nameless) => Ok(nameless),
+            _ => Err(RenderError::TooLong { segments: nameless.segments }),
         }
-        if nameless.segments > SEGMENTS_MAX {
-            return Err(RenderError::TooLong { segments: nameless.segments });
-        }
-        Ok(nameless)
     }
 
     fn compose_sms(&self, facts: &RenderFacts, name: Option<&str>) -> Result<RenderedSms, RenderError> {

@@ -177,6 +177,26 @@ proptest! {
     }
 
     #[test]
+    fn a_name_is_in_the_text_message_just_where_it_makes_it_no_dearer(
+        name in "[a-zA-Z é’ŁŻ€😀]{0,120}",
+        brand_name in "[a-zA-Z éŻ€]{1,100}",
+    ) {
+        let renderer = Renderer::new();
+        let facts = RenderFacts { customer_name: Some(&name), brand_name: &brand_name, ..facts("fr") };
+        let nameless = renderer.compose_sms(&facts, None).unwrap();
+        let named = display_name(&name).map(|name| plain_punctuation(&name));
+        let named = named.map(|name| renderer.compose_sms(&facts, Some(&name)).unwrap());
+        let no_dearer = |sms: &RenderedSms| sms.encoding == nameless.encoding && sms.segments <= SEGMENTS_MAX;
+        let too_long = RenderError::TooLong { segments: nameless.segments };
+        let expected = match named.filter(no_dearer) {
+            Some(named) => Ok(named),
+            None if nameless.segments <= SEGMENTS_MAX => Ok(nameless),
+            None => Err(too_long),
+        };
+        prop_assert_eq!(renderer.render_sms(&facts), expected);
+    }
+
+    #[test]
     fn any_brand_gives_a_subject_of_one_line(brand in any::<String>()) {
         let email = Renderer::new().render_email(&RenderFacts { brand_name: &brand, ..facts("en") }).unwrap();
         prop_assert!(!email.subject.contains(|character| is_control(character) || is_invisible(character)));
