@@ -2,86 +2,139 @@
 //!
 //! PURE. Made from the parsed, normalised job, so that white space, key order and spelling do not
 //! matter. Absent and default values are left out: a field that a later release adds does not change
-//! the content of the jobs that do not use it. `keys::content` hashes these bytes.
+//! the content of the jobs that do not use it. `keys::content` hashes these bytes: they are part of the
+//! database's contents, and a test holds them to their definition.
 
-use serde_json::Value;
+use std::{collections::BTreeMap, ops::Not};
 
-use super::Job;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{Customer, Employee, Job, Medium};
 
 impl Job {
     /// Canonical JSON of everything but the idempotency key: keys sorted, defaults left out.
     #[must_use]
     pub fn content_bytes(&self) -> Vec<u8> {
-        let job = Job { idempotency_key: None, ..self.clone() };
-        let value = serde_json::to_value(&job).expect("a job holds only string keys and plain values");
-        let mut bytes = Vec::with_capacity(256);
-        write_sorted(&value, &mut bytes);
+        let mut bytes = Vec::with_capacity(512);
+        serde_json::to_writer(&mut bytes, &Content::of(self)).expect("a job is plain data");
         bytes
     }
 }
 
-fn write_sorted(value: &Value, bytes: &mut Vec<u8>) {
-    match value {
-        Value::Object(fields) => {
-            let mut fields: Vec<_> = fields.iter().filter(|(_, value)| !is_default(value)).collect();
-            fields.sort_unstable_by_key(|(name, _)| name.as_str());
-            bytes.push(b'{');
-            for (index, (name, value)) in fields.into_iter().enumerate() {
-                if index > 0 {
-                    bytes.push(b',');
-                }
-                write_plain(&Value::String(name.clone()), bytes);
-                bytes.push(b':');
-                write_sorted(value, bytes);
-            }
-            bytes.push(b'}');
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-            write_plain(value, bytes);
+/// A job's fields, borrowed, in the order of their names' bytes.
+#[derive(Serialize)]
+struct Content<'j> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    brand: Option<&'j str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<&'j str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    country: Option<&'j str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    custom_properties: &'j BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer: Option<Person<'j>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delay_secs: Option<u32>,
+    #[serde(skip_serializing_if = "Not::not")]
+    do_not_send: bool,
+    employee: Person<'j>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_after_secs: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ext_interaction_id: Option<&'j str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_url: Option<&'j str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    former_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    initial_feedback_request_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<&'j str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    medium: Option<Medium>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    send_after: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    tags: &'j [String],
+}
+
+/// A customer or a team member.
+#[derive(Serialize)]
+struct Person<'j> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custom_id: Option<&'j str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'j str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'j str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone: Option<&'j str>,
+}
+
+impl<'j> Content<'j> {
+    /// Names every field, so that none that is added later can be forgotten.
+    fn of(job: &'j Job) -> Content<'j> {
+        let Job {
+            customer,
+            employee: Employee { email, custom_id },
+            channel,
+            ext_interaction_id,
+            external_url,
+            tags,
+            brand,
+            language,
+            country,
+            do_not_send,
+            initial_feedback_request_id,
+            custom_properties,
+            medium,
+            send_after,
+            delay_secs,
+            expires_after_secs,
+            idempotency_key: _,
+            former_id,
+        } = job;
+        Content {
+            brand: brand.as_deref(),
+            channel: channel.as_deref(),
+            country: country.as_deref(),
+            custom_properties,
+            customer: customer.as_ref().map(Person::of),
+            delay_secs: *delay_secs,
+            do_not_send: *do_not_send,
+            employee: Person {
+                custom_id: custom_id.as_deref(),
+                email: email.as_deref(),
+                name: None,
+                phone: None,
+            },
+            expires_after_secs: *expires_after_secs,
+            ext_interaction_id: ext_interaction_id.as_deref(),
+            external_url: external_url.as_deref(),
+            former_id: *former_id,
+            initial_feedback_request_id: *initial_feedback_request_id,
+            language: language.as_deref(),
+            medium: *medium,
+            send_after: *send_after,
+            tags,
         }
     }
 }
 
-/// Lists of a job hold only texts, so they need no sorting inside.
-fn write_plain(value: &Value, bytes: &mut Vec<u8>) {
-    serde_json::to_writer(bytes, value).expect("writing to memory does not fail");
-}
-
-fn is_default(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-        Value::Bool(true) | Value::Number(_) | Value::String(_) => false,
+impl<'j> Person<'j> {
+    fn of(Customer { custom_id, name, email, phone }: &'j Customer) -> Person<'j> {
+        Person {
+            custom_id: custom_id.as_deref(),
+            email: email.as_deref(),
+            name: name.as_deref(),
+            phone: phone.as_deref(),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::message::{Customer, Employee};
-
-    #[test]
-    fn the_idempotency_key_is_no_content_and_everything_else_is() {
-        let job = Job {
-            customer: Some(Customer { email: Some("jane@example.com".into()), ..Customer::default() }),
-            employee: Employee { email: None, custom_id: Some("A1".into()) },
-            channel: Some("phone".into()),
-            ..Job::default()
-        };
-        let keyed = Job { idempotency_key: Some("k".into()), ..job.clone() };
-        assert_eq!(job.content_bytes(), keyed.content_bytes());
-        let tagged = Job { tags: vec!["b".into(), "a".into()], ..job.clone() };
-        assert_ne!(job.content_bytes(), tagged.content_bytes());
-        assert_eq!(
-            String::from_utf8(tagged.content_bytes()).unwrap(),
-            r#"{"channel":"phone","customer":{"email":"jane@example.com"},"employee":{"custom_id":"A1"},"tags":["b","a"]}"#
-        );
-    }
-
-    #[test]
-    fn zero_seconds_given_is_not_the_same_as_nothing_given() {
-        let now = Job { delay_secs: Some(0), ..Job::default() };
-        assert_ne!(now.content_bytes(), Job::default().content_bytes());
-    }
-}
+#[path = "canonical_tests.rs"]
+mod tests;
