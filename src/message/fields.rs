@@ -5,7 +5,7 @@
 //! nothing is cut silently. Messages tell lengths, types and field names, never values. Read `parse`
 //! for the fields of a job.
 
-use std::ops::RangeInclusive;
+use std::{borrow::Cow, collections::BTreeSet, ops::RangeInclusive};
 
 use super::{
     Problem,
@@ -18,6 +18,9 @@ pub const SPAN_SECS_MAX: i64 = 31_622_400;
 
 /// Most problems that one document may earn: 64 KiB of nonsense must not become a megabyte of answer.
 pub const PROBLEMS_MAX: usize = 100;
+
+/// So few names are compared with one another faster than they are sorted.
+const FEW: usize = 24;
 
 /// The problems found so far.
 #[derive(Debug, Default)]
@@ -88,9 +91,13 @@ impl<'n> Fields<'n> {
             return None;
         };
         let mut fields = Fields { path: path.to_owned(), entries: Vec::with_capacity(written.len()) };
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         for (name, value) in written {
-            if !seen.insert(name.as_str()) {
+            let again = match written.len() {
+                0..=FEW => fields.entries.iter().any(|(known, _)| *known == name.as_str()),
+                _ => !seen.insert(name.as_str()),
+            };
+            if again {
                 problems.add(fields.at(name), "duplicate_field", "the field is given twice, keep one");
             } else {
                 fields.entries.push((name, value));
@@ -119,7 +126,8 @@ impl<'n> Fields<'n> {
 
     /// A text of one line of 1 to `chars_max` characters.
     pub fn text(&self, name: &str, chars_max: usize, problems: &mut Problems) -> Option<String> {
-        read_text(&self.at(name), self.get(name)?, chars_max, problems)
+        let text = text_of(self.get(name)?, chars_max);
+        text.map_err(|flaw| problems.add(self.at(name), flaw.code, flaw.message)).ok()
     }
 
     /// Like `text`, and a problem if absent.
@@ -184,12 +192,7 @@ impl<'n> Fields<'n> {
 
 /// A text of one line of 1 to `chars_max` characters.
 pub fn read_text(path: &str, node: &Node, chars_max: usize, problems: &mut Problems) -> Option<String> {
-    let text = read_any_text(path, node, chars_max, Lines::One, problems)?;
-    if text.trim().is_empty() {
-        problems.add(path, "empty", "the text is empty, leave the field out instead");
-        return None;
-    }
-    Some(text)
+    text_of(node, chars_max).map_err(|flaw| problems.add(path, flaw.code, flaw.message)).ok()
 }
 
 /// A text of at most `chars_max` characters, possibly empty.
@@ -200,33 +203,59 @@ pub fn read_any_text(
     lines: Lines,
     problems: &mut Problems,
 ) -> Option<String> {
+    any_text_of(node, chars_max, lines).map_err(|flaw| problems.add(path, flaw.code, flaw.message)).ok()
+}
+
+/// What is wrong with a value, wherever it stands: nearly all have no flaw, and need no path.
+struct Flaw {
+    code: &'static str,
+    message: Cow<'static, str>,
+}
+
+fn text_of(node: &Node, chars_max: usize) -> Result<String, Flaw> {
+    let text = any_text_of(node, chars_max, Lines::One)?;
+    if text.trim().is_empty() {
+        return Err(Flaw { code: "empty", message: "the text is empty, leave the field out instead".into() });
+    }
+    Ok(text)
+}
+
+fn any_text_of(node: &Node, chars_max: usize, lines: Lines) -> Result<String, Flaw> {
     let Node::Text(text) = node else {
-        problems.add(path, "wrong_type", expected("a string", node));
-        return None;
+        return Err(Flaw { code: "wrong_type", message: expected("a string", node).into() });
     };
     let refused = |character| match lines {
         Lines::One => is_control(character),
         Lines::Several => character == '\0',
     };
     if text.contains(refused) {
-        problems.add(path, "control_character", "the text holds a control character, take it out");
-        return None;
+        let message = "the text holds a control character, take it out".into();
+        return Err(Flaw { code: "control_character", message });
     }
     let text = match lines {
         Lines::One => text.clone(),
         Lines::Several => several_lines(text),
     };
-    is_short_enough(path, &text, chars_max, problems).then_some(text)
+    match too_long(&text, chars_max) {
+        Some(flaw) => Err(flaw),
+        None => Ok(text),
+    }
 }
 
 /// Adds `too_long` if `text` has more than `chars_max` characters.
 pub fn is_short_enough(path: &str, text: &str, chars_max: usize, problems: &mut Problems) -> bool {
+    let flaw = too_long(text, chars_max);
+    let fits = flaw.is_none();
+    flaw.into_iter().for_each(|flaw| problems.add(path, flaw.code, flaw.message));
+    fits
+}
+
+fn too_long(text: &str, chars_max: usize) -> Option<Flaw> {
     let chars = text.chars().count();
-    if chars > chars_max {
+    (chars > chars_max).then(|| {
         let message = format!("{chars} characters, at most {chars_max} are allowed");
-        problems.add(path, "too_long", message);
-    }
-    chars <= chars_max
+        Flaw { code: "too_long", message: message.into() }
+    })
 }
 
 /// The sentence of a wrong type.

@@ -201,8 +201,9 @@ fn check_address(written: &[&str], medium: Option<Medium>, problems: &mut Proble
 
 /// A person's name, made harmless; one that is empty then is absent.
 pub fn read_name(fields: &Fields, name: &str, problems: &mut Problems) -> Option<String> {
+    let node = fields.get(name)?;
     let path = fields.at(name);
-    match fields.get(name)? {
+    match node {
         Node::Text(text) => {
             let cleaned = one_line(text);
             let fits = is_short_enough(&path, &cleaned, LABEL_CHARS_MAX, problems);
