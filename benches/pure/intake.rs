@@ -34,17 +34,10 @@ fn whole(criterion: &mut Criterion) {
             bencher.iter(|| {
                 let job = parse(black_box(&body)).expect("a job that is taken");
                 let pending = material::pending(&keys, &company, job, &key);
-                let prepared = prepare(&pending, None).expect("a place");
-                let lookup = person::lookup(
-                    &keys.identity,
-                    &pending.company,
-                    &prepared.job,
-                    &prepared.placed,
-                    pending.idem,
-                );
+                let prepared = prepare(&keys.identity, &pending, None).expect("a place");
                 let row = decide(&keys.identity, &prepared, None, now).expect("a row");
                 let account = serde_json::to_string(&row.decision).expect("plain data");
-                black_box((lookup, row, account))
+                black_box((prepared, row, account))
             });
         });
     }
@@ -105,7 +98,7 @@ fn deciding(criterion: &mut Criterion) {
         bencher.iter(|| rules::place(black_box(&prepared.job), &company.policy, Source::Automatic));
     });
     group.bench_function("prepare", |bencher| {
-        bencher.iter(|| prepare(black_box(&prepared.pending), None));
+        bencher.iter(|| prepare(&keys.identity, black_box(&prepared.pending), None));
     });
     group.bench_function("rules", |bencher| bencher.iter(|| rules::decide(black_box(&case))));
     group.bench_function("row", |bencher| {

@@ -74,7 +74,7 @@ pub fn pending(keys: &SecretKeys, company: &Arc<Company>, job: Job, key: &str) -
     Pending {
         place: 0,
         company: Arc::clone(company),
-        job,
+        job: Arc::new(job),
         source: Source::Automatic,
         source_code: 0,
         test: false,
@@ -87,7 +87,7 @@ pub fn pending(keys: &SecretKeys, company: &Arc<Company>, job: Job, key: &str) -
 
 pub fn prepared(medium: Medium) -> Prepared {
     let pending = pending(&keys(), &company(), parsed(medium), &key());
-    prepare(&pending, None).expect("the company has the job's brand and channel")
+    prepare(&keys().identity, &pending, None).expect("the company has the job's brand and channel")
 }
 
 pub fn correlation() -> Correlation {

@@ -32,7 +32,6 @@ use super::{
     Answer, Arrival,
     decide::{self, Pending, Prepared},
     hand_over::HandOver,
-    person,
 };
 
 /// More rounds than any honest batch needs; past it the batch starts over.
@@ -91,20 +90,15 @@ impl Acceptor {
         let mut taken: HashSet<Uuid> = HashSet::new();
         let (mut prepared, mut lookups, mut later) = (Vec::new(), Vec::new(), Vec::new());
         for pending in pending {
-            let ready = match decide::prepare(&pending, roots.get(&pending.place).cloned()) {
+            let root = roots.get(&pending.place).cloned();
+            let ready = match decide::prepare(&self.keys.identity, &pending, root) {
                 Ok(ready) => ready,
                 Err(problems) => {
                     answers.reject(&self.keys, pending.place, Some(pending.company.id), problems);
                     continue;
                 }
             };
-            let lookup = person::lookup(
-                &self.keys.identity,
-                &pending.company,
-                &ready.job,
-                &ready.placed,
-                pending.idem,
-            );
+            let lookup = &ready.lookup;
             let wants = lookup.slots.iter().copied().chain([pending.idem]).chain(lookup.former);
             let wants: Vec<Uuid> = wants.chain(ready.root.as_ref().map(|root| root.id)).collect();
             if wants.iter().any(|want| taken.contains(want)) {
@@ -112,8 +106,8 @@ impl Acceptor {
                 continue;
             }
             taken.extend(wants);
+            lookups.push(lookup.clone());
             prepared.push(ready);
-            lookups.push(lookup);
         }
         let gathered = self.ledger.gather(&lookups).await?;
         later.extend(self.decided(prepared, &gathered, answers).await?);

@@ -33,7 +33,7 @@ impl Acceptor {
         Ok(Pending {
             place,
             company,
-            job,
+            job: Arc::new(job),
             source: arrival.source,
             source_code: arrival.door.code(),
             test,

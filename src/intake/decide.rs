@@ -10,9 +10,12 @@ use uuid::Uuid;
 use crate::{
     clock,
     company::Company,
-    ledger::{accept::NewRequest, gather::StandsOut},
-    message::{Employee, Job, Problem, keys::IdentityKey},
-    rules::{self, Case, Facts, Holder, MemberFact, Placed, Root, suppression},
+    ledger::{
+        accept::NewRequest,
+        gather::{Lookup, StandsOut},
+    },
+    message::{Employee, Job, Medium, Problem, keys::IdentityKey},
+    rules::{self, Case, Facts, Holder, MemberFact, Placed, Root, decision::Candidate, suppression},
 };
 
 use super::person;
@@ -23,7 +26,7 @@ pub struct Pending {
     /// Its place in the batch.
     pub place: usize,
     pub company: Arc<Company>,
-    pub job: Job,
+    pub job: Arc<Job>,
     pub source: crate::message::Source,
     pub source_code: i16,
     pub test: bool,
@@ -38,19 +41,21 @@ pub struct Pending {
 pub struct Prepared {
     pub pending: Pending,
     /// With what it inherits from its root.
-    pub job: Job,
+    pub job: Arc<Job>,
     pub root: Option<Root>,
     pub placed: Placed,
+    pub lookup: Lookup,
 }
 
-/// Inherits and places a job.
-pub fn prepare(pending: &Pending, root: Option<Root>) -> Result<Prepared, Vec<Problem>> {
+/// Inherits and places a job, and makes the keys to look it up by.
+pub fn prepare(keys: &IdentityKey, pending: &Pending, root: Option<Root>) -> Result<Prepared, Vec<Problem>> {
     let job = match pending.job.initial_feedback_request_id {
-        Some(_) => rules::recovery::inherit(&pending.job, root.as_ref())?,
-        None => pending.job.clone(),
+        Some(_) => Arc::new(rules::recovery::inherit(&pending.job, root.as_ref())?),
+        None => Arc::clone(&pending.job),
     };
     let placed = rules::place(&job, &pending.company.policy, pending.source)?;
-    Ok(Prepared { pending: pending.clone(), job, root, placed })
+    let lookup = person::lookup(keys, &pending.company, &job, &placed, pending.idem);
+    Ok(Prepared { pending: pending.clone(), job, root, placed, lookup })
 }
 
 /// Decides a job by its facts.
@@ -60,7 +65,7 @@ pub fn decide(
     stands_out: Option<&StandsOut>,
     now: DateTime<Utc>,
 ) -> Result<NewRequest, Vec<Problem>> {
-    let Prepared { pending, job, root, placed } = prepared;
+    let Prepared { pending, job, root, placed, lookup } = prepared;
     if stands_out.is_some_and(|stands_out| stands_out.former_taken) {
         let message =
             "another request of this company has that former_id; leave it out or send the right one";
@@ -70,11 +75,7 @@ pub fn decide(
         Facts { recovery: root.is_some(), test: pending.test, ..facts(&job.employee, stands_out, now) };
     let case = Case { job, company: &pending.company, placed, facts: &facts };
     let decision = rules::decide(&case)?;
-    let lookup = person::lookup(keys, &pending.company, job, placed, pending.idem);
-    let addr = decision
-        .candidate
-        .as_ref()
-        .map(|candidate| keys.address(pending.company.id, candidate.medium, &candidate.address));
+    let addr = decision.candidate.as_ref().and_then(|candidate| address_key(keys, prepared, candidate));
     let days = pending.company.policy.suppression_days;
     let ordinal = root.as_ref().map(|root| (root.id, root.recoveries + 1));
     Ok(NewRequest {
@@ -88,16 +89,26 @@ pub fn decide(
         recovery: ordinal.map(|(root, ordinal)| person::recovery_key(keys, &pending.company, root, ordinal)),
         source: pending.source_code,
         test: pending.test,
-        job: job.clone(),
+        job: Arc::clone(job),
         brand: placed.brand.label.clone(),
         channel: placed.channel.name.clone(),
         addr,
-        slots: if suppression::reserves(&case) { lookup.slots } else { Vec::new() },
+        slots: if suppression::reserves(&case) { lookup.slots.clone() } else { Vec::new() },
         window_secs: (!facts.recovery).then(|| i32::try_from(i64::from(days) * 86_400).unwrap_or(i32::MAX)),
         leased: false,
         suspect: pending.suspect,
         decision,
     })
+}
+
+/// The key of where it goes: the customer's address, which was looked up, or a test's.
+fn address_key(keys: &IdentityKey, prepared: &Prepared, candidate: &Candidate) -> Option<Uuid> {
+    let Prepared { pending, lookup, .. } = prepared;
+    match candidate.medium {
+        medium if pending.test => Some(keys.address(pending.company.id, medium, &candidate.address)),
+        Medium::Email => lookup.email_addr,
+        Medium::Sms => lookup.phone_addr,
+    }
 }
 
 /// The facts about one job, but for what only its caller knows: whether it is a recovery, or a test.

@@ -3,7 +3,7 @@
 //! One statement. Who comes back was really inserted; who does not was somebody's twin in the instant
 //! since gathering and must be gathered again.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -30,7 +30,7 @@ pub struct NewRequest {
     pub source: i16,
     pub test: bool,
     /// With everything that it inherits.
-    pub job: Job,
+    pub job: Arc<Job>,
     pub brand: String,
     pub channel: String,
     pub decision: Decision,
