@@ -18,17 +18,18 @@ pub struct SecretKeys {
     pub identity: IdentityKey,
     /// For `providers::TokenKey`.
     pub token: [u8; 32],
-    pub unsubscribe: [u8; 32],
+    unsubscribe: Keyed,
 }
 
 impl SecretKeys {
     #[must_use]
     pub fn derive(secret: &[u8]) -> SecretKeys {
-        let derived = |purpose: &str| hash(secret, "postrider/derive/v1", &[purpose.as_bytes()]);
+        let secret = keyed(secret);
+        let derived = |purpose: &str| hash(&secret, "postrider/derive/v1", &[purpose.as_bytes()]);
         SecretKeys {
-            identity: IdentityKey(derived("identity")),
+            identity: IdentityKey::new(derived("identity")),
             token: derived("token"),
-            unsubscribe: derived("unsubscribe"),
+            unsubscribe: keyed(&derived("unsubscribe")),
         }
     }
 
@@ -47,7 +48,10 @@ impl SecretKeys {
 
 /// The key of all identity hashes of this installation.
 #[derive(Clone)]
-pub struct IdentityKey([u8; 32]);
+pub struct IdentityKey(Keyed);
+
+/// A key that HMAC has taken in; each hash starts from a copy.
+type Keyed = Hmac<Sha256>;
 
 /// Which identity of a person a contact slot stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,7 +64,7 @@ pub enum SlotKind {
 impl IdentityKey {
     #[must_use]
     pub fn new(key: [u8; 32]) -> IdentityKey {
-        IdentityKey(key)
+        IdentityKey(keyed(&key))
     }
 
     /// One address of one company, for blocks. Email is compared without case.
@@ -155,8 +159,12 @@ fn company_part(company: CompanyId) -> [u8; 4] {
     company.0.to_be_bytes()
 }
 
-fn hash(key: &[u8], domain: &str, parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+fn keyed(key: &[u8]) -> Keyed {
+    Keyed::new_from_slice(key).expect("HMAC takes keys of any length")
+}
+
+fn hash(key: &Keyed, domain: &str, parts: &[&[u8]]) -> [u8; 32] {
+    let mut mac = key.clone();
     for part in std::iter::once(domain.as_bytes()).chain(parts.iter().copied()) {
         mac.update(&(part.len() as u64).to_be_bytes());
         mac.update(part);
@@ -248,8 +256,9 @@ mod tests {
     #[test]
     fn the_purposes_of_the_secret_do_not_share_a_key() {
         let keys = SecretKeys::derive(b"a secret");
-        assert_ne!(keys.token, keys.unsubscribe);
-        assert_ne!(keys.token, keys.identity.0);
+        let hashed = |key: &Keyed| hash(key, "any", &[]);
+        let hashes = [hashed(&keyed(&keys.token)), hashed(&keys.unsubscribe), hashed(&keys.identity.0)];
+        assert_eq!(hashes.iter().collect::<HashSet<_>>().len(), hashes.len());
         assert_ne!(keys.token, SecretKeys::derive(b"another secret").token);
     }
 

@@ -31,7 +31,8 @@ impl Token {
 /// The key of all tokens of this installation.
 #[derive(Clone)]
 pub struct TokenKey {
-    keys: Vec<[u8; 32]>,
+    /// Each as HMAC has taken it in; every token starts from a copy.
+    keys: Vec<Hmac<Sha256>>,
 }
 
 impl TokenKey {
@@ -39,7 +40,8 @@ impl TokenKey {
     #[must_use]
     pub fn new(keys: Vec<[u8; 32]>) -> TokenKey {
         assert!(!keys.is_empty(), "a token key needs at least one key");
-        TokenKey { keys }
+        let taken = |key: &[u8; 32]| Hmac::new_from_slice(key).expect("HMAC takes keys of any length");
+        TokenKey { keys: keys.iter().map(taken).collect() }
     }
 
     #[must_use]
@@ -56,8 +58,8 @@ impl TokenKey {
     }
 }
 
-fn sign_with(key: &[u8; 32], account: AccountId, message: MessageId, attempt: i16) -> Token {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+fn sign_with(key: &Hmac<Sha256>, account: AccountId, message: MessageId, attempt: i16) -> Token {
+    let mut mac = key.clone();
     mac.update(message.0.as_bytes());
     mac.update(&attempt.to_be_bytes());
     mac.update(&account.0.to_be_bytes());
