@@ -122,10 +122,13 @@ impl Parts {
             return Err(MimeError::MessageId);
         }
         let seconds = date.timestamp().clamp(0, DATE_SECS_MAX);
+        let envelope = envelope(email)?;
+        let from = envelope.from().ok_or(MimeError::Sender)?.clone();
+        let [to] = envelope.to() else { return Err(MimeError::Recipient) };
         Ok(Parts {
-            envelope: envelope(email)?,
-            from: address(&email.from_address, MimeError::Sender)?,
-            to: address(&email.to_address, MimeError::Recipient)?,
+            from,
+            to: to.clone(),
+            envelope,
             reply_to: match &email.reply_to {
                 Some(text) => Some(address(text, MimeError::ReplyTo)?),
                 None => None,
