@@ -30,10 +30,13 @@ pub fn query(correlation: &Correlation) -> String {
 /// Reads a correlation from the query of a callback; the first of each name counts.
 #[must_use]
 pub fn from_query(query: &str) -> Option<Correlation> {
-    let value = |name: &str| {
-        form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value)
-    };
-    let [message, attempt, token] = NAMES.map(value);
+    let mut found = [const { None }; NAMES.len()];
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        if let Some(place) = NAMES.iter().position(|name| *name == key) {
+            found[place].get_or_insert(value);
+        }
+    }
+    let [message, attempt, token] = found;
     from_values(message.as_deref(), attempt.as_deref(), token.as_deref())
 }
 
