@@ -5,7 +5,7 @@
 //! is harmless only because receipts are applied once. Source: twilio.com/docs/usage/webhooks/
 //! webhooks-security; the port's quirk from Twilio's own validators.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::borrow::Cow;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -67,7 +67,9 @@ fn is_form(content_type: Option<&str>) -> bool {
 
 /// Distinct names in byte order, each before every distinct value of it; blank values count.
 fn form_text(body: &[u8]) -> String {
-    let pairs: BTreeSet<(Cow<'_, str>, Cow<'_, str>)> = form_urlencoded::parse(body).collect();
+    let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = form_urlencoded::parse(body).collect();
+    pairs.sort_unstable();
+    pairs.dedup();
     pairs.iter().flat_map(|(name, value)| [name.as_ref(), value.as_ref()]).collect()
 }
 
