@@ -3,7 +3,7 @@
 # DATABASE_URL and AMQP_URL, when set, are used instead of a private Postgres or RabbitMQ.
 
 .DEFAULT_GOAL := help
-.PHONY: help check-toolchain build test faults torture torture-small torture-mutants bench bench-pure demo fmt lint sqlx sqlx-check deny clean-dev
+.PHONY: help check-toolchain build test faults torture torture-small torture-mutants bench bench-large bench-pure demo fmt lint sqlx sqlx-check deny clean-dev
 # One build at a time: cargo uses all cores by itself, and two would wait for one another's lock.
 .NOTPARALLEL:
 
@@ -50,10 +50,11 @@ torture-small: check-toolchain ## the same with 2,000 jobs and 12 kills, in one 
 torture-mutants: check-toolchain ## take the guards out one by one: the torture must notice
 	@$(STACK) run deploy/dev/mutants
 
-# Others beside the two: make bench BENCH='--external benches/peers/rows.toml --rows limit,postrider,node'.
+# Less of it: make bench BENCH='--parts throughput --rows limit,postrider --medium sms'; growth, some 20 minutes:
+# make bench BENCH='--parts growth'. `BENCH=--help` names everything.
 BENCH ?=
 
-bench: check-toolchain ## compare Postrider with what this machine allows; writes benches/RESULTS.md
+bench: check-toolchain ## compare Postrider with what this machine allows and with other workers, in some 35 minutes; writes benches/RESULTS.md
 	@echo 'benching, with an optimised build; $(FIRST_BUILD)'
 	cargo build --locked --release --example limit
 	cargo bench --locked --bench bench -- $(BENCH)
@@ -64,6 +65,10 @@ PURE ?=
 bench-pure: check-toolchain ## what the parts without I/O cost, each alone, and where an email's CPU goes; one minute
 	@echo 'benching, with an optimised build; $(FIRST_BUILD)'
 	cargo bench --locked --bench pure -- $(PURE)
+
+bench-large: check-toolchain ## the growing ledger with up to 10,000,000 requests waiting; takes 30 GB and an hour
+	@$(MAKE) --no-print-directory bench BENCH='--parts growth --growth waiting,claims \
+		--growth-sizes 0,1000000,10000000 --results benches/large $(BENCH)'
 
 demo: check-toolchain ## Postrider at work with simulated providers, in the terminal
 	@echo 'starting the demo; $(FIRST_BUILD)'

@@ -11,8 +11,10 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use tokio::net::TcpStream;
 
 const END_WITHIN: Duration = Duration::from_secs(60);
+const LISTEN_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const LOG_LINES_SHOWN: usize = 20;
 
@@ -48,7 +50,19 @@ impl Program {
         }
     }
 
-    fn last_lines(&self) -> String {
+    /// Waits until it takes connections.
+    pub async fn must_listen(&mut self, port: u16) -> anyhow::Result<()> {
+        let listens = tokio::time::timeout(LISTEN_WITHIN, async {
+            while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+                self.must_run()?;
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            Ok(())
+        });
+        listens.await.with_context(|| format!("{} does not listen", self.name))?
+    }
+
+    pub fn last_lines(&self) -> String {
         let printed = self.printed();
         let lines: Vec<&str> = printed.lines().collect();
         lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")

@@ -15,7 +15,8 @@ pub fn of_tree(process: u32) -> f64 {
     tree(process).into_iter().rev().map(of_one).sum()
 }
 
-/// MiB that the living processes of a tree held at their highest, added up.
+/// MiB that the processes of a tree held at their highest, added up. Those that ended before are not in it:
+/// whoever wants them looks while they live. What forked processes share counts for each.
 pub fn peak_mib(process: u32) -> f64 {
     tree(process).into_iter().map(peak_of_one).sum()
 }

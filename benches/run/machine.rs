@@ -1,48 +1,70 @@
-//! What the figures were measured on: commit, machine, versions. No path and no name of the machine.
+//! What this run measures and on what: commit, machine, versions. No path and no name of the machine.
 //!
-//! Absolute figures mean nothing without it, ratios little.
+//! The commit is the last one that changed the program or the benchmark, so that committing results makes no
+//! figure look old.
 
 use std::{fs, process::Command};
 
-use serde::Serialize;
+use postrider::clock;
 use sqlx::Row;
 
-use crate::servers::Servers;
+use crate::{
+    arguments::Arguments,
+    report::{Machine, Origin},
+    servers::Servers,
+};
 
-#[derive(Debug, Clone, Serialize)]
-pub struct Machine {
-    pub commit: String,
-    pub date: String,
-    pub processor: String,
-    pub cores: usize,
-    pub memory_gib: u64,
-    pub kernel: String,
-    pub versions: Vec<(String, String)>,
-}
+/// What figures depend on.
+const MEASURED: [&str; 8] = [
+    "src",
+    "migrations",
+    "Cargo.toml",
+    "Cargo.lock",
+    "benches/run",
+    "benches/limit",
+    "benches/peers",
+    "tests/it/support",
+];
 
-impl Machine {
-    pub async fn look(servers: &Servers) -> anyhow::Result<Machine> {
-        let row = sqlx::query("show server_version").fetch_one(&mut servers.connect().await?).await?;
-        let postgres: String = row.try_get(0)?;
-        let broker = servers.stack.tell(&["rabbitmqctl", "--quiet", "version"]).trim().to_owned();
-        let changed =
-            if printed("git", &["status", "--porcelain"]).is_empty() { "" } else { ", with changes" };
-        let commit = printed("git", &["rev-parse", "--short=12", "HEAD"]);
-        let kib = line_of("/proc/meminfo", "MemTotal").trim_end_matches(" kB").trim().parse().unwrap_or(0u64);
-        Ok(Machine {
-            commit: format!("{commit}{changed}"),
-            date: postrider::clock::wall().format("%Y-%m-%d").to_string(),
+/// `others`: name and version of what the peers run on.
+pub async fn look(
+    arguments: &Arguments,
+    servers: &Servers,
+    others: &[(String, String)],
+) -> anyhow::Result<Origin> {
+    let row = sqlx::query("show server_version").fetch_one(&mut servers.connect().await?).await?;
+    let postgres: String = row.try_get(0)?;
+    let broker = servers.stack.tell(&["rabbitmqctl", "--quiet", "version"]).trim().to_owned();
+    let kib = line_of("/proc/meminfo", "MemTotal").trim_end_matches(" kB").trim().parse().unwrap_or(0u64);
+    let mut versions = vec![
+        ("Rust".to_owned(), printed("rustc", &["--version"])),
+        ("PostgreSQL".to_owned(), postgres),
+        ("RabbitMQ".to_owned(), broker),
+    ];
+    versions.extend_from_slice(others);
+    Ok(Origin {
+        commit: commit(arguments),
+        at: clock::wall(),
+        machine: Machine {
             processor: line_of("/proc/cpuinfo", "model name"),
             cores: std::thread::available_parallelism().map_or(0, usize::from),
             memory_gib: kib.div_ceil(1024 * 1024),
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
-            versions: vec![
-                ("Rust".to_owned(), printed("rustc", &["--version"])),
-                ("PostgreSQL".to_owned(), postgres),
-                ("RabbitMQ".to_owned(), broker),
-            ],
-        })
+            versions,
+        },
+    })
+}
+
+fn commit(arguments: &Arguments) -> String {
+    let git = |words: &[&str]| printed("git", &[words, &["--"], &MEASURED].concat());
+    let mut commit = git(&["log", "-1", "--abbrev=12", "--format=%h"]);
+    if !git(&["status", "--porcelain"]).is_empty() {
+        commit.push_str(", with changes");
     }
+    if arguments.programs.is_some() {
+        commit.push_str(", programs of another build");
+    }
+    commit
 }
 
 fn printed(program: &str, arguments: &[&str]) -> String {

@@ -1,25 +1,34 @@
 //! `make bench`: the limit, Postrider and whoever else is named do the same work, one after the other.
 //!
 //! Each run has a fresh database, a fresh quorum queue and a fresh simulated provider on the same private
-//! servers; rows alternate within a round. Start reading at `rounds`: `throughput` is one run, `rows` are the
-//! contestants, `report` what comes of it.
+//! servers; rows alternate within a round. Start reading at `run`: `throughput` and `latency` are one run each,
+//! `growth` is about a ledger with much in it, `rows` are the contestants, `report` what comes of it, `kept`
+//! where that lies.
 
 mod arguments;
+mod books;
 mod children;
 mod cpu;
-mod figures;
+mod growth;
 mod jobs;
+mod kept;
+mod latency;
 mod machine;
+mod progress;
 mod provider;
 mod publish;
+mod relay;
 mod report;
 mod rounds;
 mod rows;
+mod run;
+mod scene;
 mod servers;
 mod site;
 #[expect(dead_code, reason = "shared with the integration tests, which use all of it")]
 #[path = "../../tests/it/support/mod.rs"]
 mod support;
+mod sweep;
 mod throughput;
 
 use std::{process::ExitCode, time::Duration};
@@ -58,7 +67,7 @@ async fn until_told(arguments: Arguments) -> ExitCode {
         }
     };
     tokio::select! {
-        done = tokio::spawn(rounds::run(arguments)) => match done {
+        done = tokio::spawn(run::run(arguments)) => match done {
             Ok(Ok(())) => ExitCode::SUCCESS,
             Ok(Err(error)) => {
                 eprintln!("bench: {error:#}");

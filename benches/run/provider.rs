@@ -3,13 +3,18 @@
 //! It answers at once and tells by its own ledger when it took what: the rate to *sent* is read from there
 //! after the run, so that nothing is polled for it.
 
-use std::{collections::HashSet, process::Command, time::Duration};
+use std::{
+    collections::HashMap,
+    process::Command,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use anyhow::{Context, bail, ensure};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use crate::{children::Program, site::Site, support, throughput::Goal};
+use crate::{children::Program, report::Goal, site::Site, support};
 
 /// Receipts come this much after the call was taken: after its answer, as at a real provider.
 const RECEIPT_MILLIS: &str = "100";
@@ -19,6 +24,7 @@ pub struct Provider {
     program: Program,
     /// `host:port`
     pub address: String,
+    seen: AtomicUsize,
 }
 
 /// What it counts.
@@ -54,14 +60,16 @@ impl Provider {
             }
         });
         let address = address.await.context("the provider does not start")?;
-        Ok(Provider { program, address })
+        Ok(Provider { program, address, seen: AtomicUsize::new(0) })
     }
 
     pub async fn counts(&self) -> anyhow::Result<Counts> {
         let stats: Stats = self.ask("stats").await?.json().await?;
         let calls = [stats.calls.mailgun, stats.calls.twilio];
+        let taken = calls.iter().map(|calls| calls.ledger).sum();
+        self.seen.store(taken, Ordering::Relaxed);
         Ok(Counts {
-            taken: calls.iter().map(|calls| calls.ledger).sum(),
+            taken,
             refused: calls.iter().map(|calls| calls.refused).sum(),
             posted: stats.webhooks.posted,
             pending: stats.webhooks.pending,
@@ -73,14 +81,30 @@ impl Provider {
     /// # Errors
     /// When somebody got two.
     pub async fn times(&self) -> anyhow::Result<Vec<f64>> {
-        let text = self.ask("ledger").await?.text().await?;
-        let entries = text.lines().map(serde_json::from_str).collect::<Result<Vec<Entry>, _>>()?;
-        let people: HashSet<&str> = entries.iter().map(|entry| entry.recipient.as_str()).collect();
-        ensure!(people.len() == entries.len(), "{} messages went to {}", entries.len(), people.len());
-        let mut times: Vec<DateTime<Utc>> = entries.iter().map(|entry| entry.accepted_at).collect();
+        let mut times: Vec<DateTime<Utc>> = self.taken().await?.into_values().collect();
         times.sort_unstable();
         let Some(&first) = times.first() else { bail!("no message was taken") };
         Ok(times.iter().map(|time| (*time - first).as_seconds_f64()).collect())
+    }
+
+    /// Who was sent a message, and when it was taken.
+    ///
+    /// # Errors
+    /// When somebody got two.
+    pub async fn taken(&self) -> anyhow::Result<HashMap<String, DateTime<Utc>>> {
+        let text = self.ask("ledger").await?.text().await?;
+        let mut taken = HashMap::new();
+        for line in text.lines() {
+            let Entry { recipient, accepted_at } = serde_json::from_str(line)?;
+            let before = taken.insert(recipient, accepted_at);
+            ensure!(before.is_none(), "somebody was sent two messages");
+        }
+        Ok(taken)
+    }
+
+    /// How many messages it had taken at the last look.
+    pub fn seen(&self) -> usize {
+        self.seen.load(Ordering::Relaxed)
     }
 
     async fn ask(&self, what: &str) -> anyhow::Result<reqwest::Response> {

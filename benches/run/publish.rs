@@ -1,25 +1,30 @@
-//! Jobs into a row's queue, persistent and confirmed, before its worker starts.
+//! Jobs into a row's queue, persistent and confirmed: all at once, or one by one for who keeps a schedule.
 //!
 //! Every row's queue is a quorum queue. Celery takes jobs in an envelope of its own; the job inside has the
 //! same bytes as everybody's.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::Range};
 
 use anyhow::{Context, ensure};
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, PublisherConfirm,
-    options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions},
+    options::{
+        BasicPublishOptions, ConfirmSelectOptions, ExchangeDeleteOptions, QueueDeclareOptions,
+        QueueDeleteOptions,
+    },
     types::{AMQPValue, FieldTable},
 };
 use postrider::intake::topology::Topology;
 
 use crate::{
-    arguments::Medium,
     jobs::{COMPANY, Job, job},
     site::Site,
 };
 
 const UNCONFIRMED_MAX: usize = 1_000;
+/// Queues and exchanges that a Celery worker declares for delays as soon as it finds a quorum queue, one for each
+/// bit of a delay; left behind, they would be other rows' burden.
+const CELERY_DELAYED: usize = 28;
 
 /// How a row's jobs are published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,25 +51,23 @@ impl Publisher {
         Ok(Publisher { connection, channel })
     }
 
-    /// Returns when the broker has confirmed every job.
-    pub async fn fill(
-        &self,
-        site: &Site,
-        envelope: &Envelope,
-        medium: Medium,
-        requests: usize,
-    ) -> anyhow::Result<()> {
+    /// Makes the run's queue.
+    pub async fn declare(&self, site: &Site, envelope: &Envelope) -> anyhow::Result<()> {
         if *envelope == Envelope::Postrider {
-            Topology::new(&site.name).declare(&self.connection).await?;
-        } else {
-            let mut arguments = FieldTable::default();
-            arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
-            let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-            self.channel.queue_declare(site.queue().into(), options, arguments).await?;
+            return Topology::new(&site.name).declare(&self.connection).await;
         }
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        self.channel.queue_declare(site.queue().into(), options, arguments).await?;
+        Ok(())
+    }
+
+    /// Publishes these jobs; returns when the broker has confirmed every one.
+    pub async fn fill(&self, site: &Site, envelope: &Envelope, jobs: Range<usize>) -> anyhow::Result<()> {
         let mut under_way = VecDeque::new();
-        for n in 0..requests {
-            under_way.push_back(self.publish(site, envelope, &job(n, medium)).await?);
+        for n in jobs {
+            under_way.push_back(self.publish(site, envelope, &job(n, site.medium)).await?);
             if under_way.len() >= UNCONFIRMED_MAX {
                 confirm(under_way.pop_front()).await?;
             }
@@ -75,7 +78,13 @@ impl Publisher {
         Ok(())
     }
 
-    async fn publish(&self, site: &Site, envelope: &Envelope, job: &Job) -> anyhow::Result<PublisherConfirm> {
+    /// Returns when the job is on its way to the broker.
+    pub async fn publish(
+        &self,
+        site: &Site,
+        envelope: &Envelope,
+        job: &Job,
+    ) -> anyhow::Result<PublisherConfirm> {
         let properties =
             BasicProperties::default().with_delivery_mode(2).with_message_id(job.key.as_str().into());
         let (exchange, routing_key, body, properties) = match envelope {
@@ -96,16 +105,30 @@ impl Publisher {
         published.await.context("publish a job")
     }
 
-    pub async fn clean_up(self, site: &Site) -> anyhow::Result<()> {
-        for queue in [site.queue(), format!("{}.parked", site.name), format!("{}.unrouted", site.name)] {
+    /// What does not exist is taken away without complaint.
+    pub async fn clean_up(self, site: &Site, envelope: &Envelope) -> anyhow::Result<()> {
+        let mut queues =
+            vec![site.queue(), format!("{}.parked", site.name), format!("{}.unrouted", site.name)];
+        let mut exchanges = Vec::new();
+        if let Envelope::Celery { .. } = envelope {
+            let delayed = (0..CELERY_DELAYED).map(|level| format!("celery_delayed_{level}"));
+            queues.extend(delayed.clone());
+            exchanges.extend(delayed);
+            exchanges.extend(["celery_delayed_delivery".to_owned(), site.queue()]);
+        }
+        for queue in queues {
             self.channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await?;
+        }
+        for exchange in exchanges {
+            self.channel.exchange_delete(exchange.into(), ExchangeDeleteOptions::default()).await?;
         }
         self.connection.close(200, "done".into()).await?;
         Ok(())
     }
 }
 
-async fn confirm(confirm: Option<PublisherConfirm>) -> anyhow::Result<()> {
+/// Waits until the broker has the job.
+pub async fn confirm(confirm: Option<PublisherConfirm>) -> anyhow::Result<()> {
     let Some(confirm) = confirm else { return Ok(()) };
     let confirmed = confirm.await.context("wait for a confirm")?;
     ensure!(matches!(confirmed, Confirmation::Ack(None)), "the broker did not take a job: {confirmed:?}");

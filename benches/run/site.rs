@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use sqlx::AssertSqlSafe;
 
-use crate::{arguments::Medium, servers::Servers, support::bed::free_port};
+use crate::{report::Medium, servers::Servers, support::bed::free_port};
 
 pub const ACCOUNT_SID: &str = "AC00000000000000000000000000000001";
 pub const TWILIO_TOKEN: &str = "simulated-twilio-auth-token";
@@ -33,9 +33,12 @@ pub struct Site {
 }
 
 impl Site {
-    pub async fn make(servers: &Servers, medium: Medium) -> anyhow::Result<Site> {
+    /// `copied`: the database that this one begins as, to which nobody may be connected.
+    pub async fn make(servers: &Servers, medium: Medium, copied: Option<&str>) -> anyhow::Result<Site> {
         let name = format!("bench_{}", postrider::clock::random_id().simple());
-        let create = AssertSqlSafe(format!("create database {name}"));
+        // Copied file by file, so that a large one is not written to the log as well.
+        let from = copied.map_or_else(String::new, |from| format!(" template {from} strategy file_copy"));
+        let create = AssertSqlSafe(format!("create database {name}{from}"));
         sqlx::query(create).execute(&mut servers.connect().await?).await.context("create a database")?;
         let folder = servers.stack.folder.join(&name);
         std::fs::create_dir_all(&folder).context("create a folder")?;

@@ -1,36 +1,42 @@
-//! What comes of a run: tables in the terminal and in RESULTS.md, a picture of the rates, and JSON.
+//! What was measured and what it comes to: figures by part, their tables, the targets, the page and the picture.
 //!
-//! Every table stands for one medium and one goal; ratios are to the row `limit`, by medians.
+//! No I/O: `kept` reads and writes. It knows nothing of the harness, so that tests/bench_report.rs tries it by
+//! itself. A further part adds a file with its figures and sheets, and a field to `Parts`.
 
+mod bloat;
+mod claims;
+mod delays;
+mod figures;
+mod goal;
+mod latency;
 mod markdown;
+mod origin;
+mod parts;
 mod picture;
-mod table;
+mod rates;
+mod sheet;
+mod steady;
+mod sweep;
+mod targets;
+mod waiting;
 
-use std::fs;
+pub use bloat::{Bloat, Size};
+pub use claims::Claims;
+pub use delays::{Delays, Percentiles, kept_up};
+pub use figures::{Figures, Spread};
+pub use goal::{Goal, Medium};
+pub use latency::{Latency, Load};
+pub use markdown::page;
+pub use origin::{Machine, Origin, Part, plain};
+pub use parts::Parts;
+pub use picture::picture;
+pub use rates::Rate;
+pub use sheet::Sheet;
+pub use steady::steady_rate;
+pub use sweep::Tried;
+pub use targets::sheet as target_sheet;
+pub use waiting::{Drain, Waiting};
 
-use anyhow::Context;
-use serde_json::json;
-
-use crate::{arguments::Arguments, machine::Machine, rounds::Run, throughput::Goal};
-
-pub use table::Table;
-
-pub fn write(arguments: &Arguments, machine: &Machine, rows: &[&str], runs: &[Run]) -> anyhow::Result<()> {
-    let mut tables = Vec::new();
-    for medium in arguments.media() {
-        tables.extend(Goal::of(medium).iter().map(|goal| Table::of(runs, rows, medium, *goal)));
-    }
-    for table in &tables {
-        println!("\n{}\n{}", table.title, table.aligned());
-    }
-    let folder = &arguments.results;
-    fs::create_dir_all(folder).context("create the results' folder")?;
-    let text = markdown::page(arguments, machine, &tables);
-    fs::write(folder.join("RESULTS.md"), text).context("write RESULTS.md")?;
-    fs::write(folder.join("results.svg"), picture::bars(&tables)).context("write results.svg")?;
-    if let Some(file) = &arguments.json {
-        let all = json!({ "machine": machine, "requests": arguments.requests, "runs": runs });
-        fs::write(file, format!("{all:#}\n")).context("write the JSON file")?;
-    }
-    Ok(())
-}
+/// What all are measured against, and what is measured.
+pub const LIMIT: &str = "limit";
+pub const POSTRIDER: &str = "postrider";

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::ensure;
 
-use crate::{site::Site, throughput::Goal};
+use crate::{report::Goal, site::Site};
 
 pub fn programs(site: &Site) -> anyhow::Result<Vec<(String, Command)>> {
     let beside = site.programs.join("examples/limit");

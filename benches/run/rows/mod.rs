@@ -1,6 +1,7 @@
 //! The contestants: what each needs before a run, what it starts, and how its table says that it is done.
 //!
-//! `limit` and `postrider` are ours; `external` takes any program that its file describes.
+//! `limit` and `postrider` are ours; `external` takes any program that its file describes, with the setting
+//! that `sweep` finds best.
 
 mod external;
 mod limit;
@@ -10,28 +11,37 @@ use std::process::Command;
 
 use anyhow::bail;
 
-use crate::{arguments::Arguments, publish::Envelope, site::Site, throughput::Goal};
+use crate::{
+    arguments::Arguments,
+    publish::Envelope,
+    report::{Goal, LIMIT, POSTRIDER},
+    site::Site,
+};
 
+pub use external::External;
+
+#[derive(Debug, Clone)]
 pub struct Row {
     pub name: String,
     kind: Kind,
 }
 
+#[derive(Debug, Clone)]
 enum Kind {
     Limit,
     Postrider,
-    External(Box<external::External>),
+    External(External),
 }
 
 /// The rows that were asked for, in that order.
 pub fn chosen(arguments: &Arguments) -> anyhow::Result<Vec<Row>> {
     let mut known = vec![
-        Row { name: "limit".to_owned(), kind: Kind::Limit },
-        Row { name: "postrider".to_owned(), kind: Kind::Postrider },
+        Row { name: LIMIT.to_owned(), kind: Kind::Limit },
+        Row { name: POSTRIDER.to_owned(), kind: Kind::Postrider },
     ];
     for file in &arguments.external {
         for (name, external) in external::read(file)? {
-            known.push(Row { name, kind: Kind::External(Box::new(external)) });
+            known.push(Row { name, kind: Kind::External(external) });
         }
     }
     let mut chosen = Vec::new();
@@ -45,6 +55,18 @@ pub fn chosen(arguments: &Arguments) -> anyhow::Result<Vec<Row>> {
 }
 
 impl Row {
+    /// `None` of our own rows.
+    pub fn external(&self) -> Option<&External> {
+        match &self.kind {
+            Kind::Limit | Kind::Postrider => None,
+            Kind::External(external) => Some(external),
+        }
+    }
+
+    pub fn with(&self, external: External) -> Row {
+        Row { name: self.name.clone(), kind: Kind::External(external) }
+    }
+
     /// Tables and whatever else must be there before the programs start.
     pub async fn prepare(&self, site: &Site) -> anyhow::Result<()> {
         match &self.kind {
@@ -62,7 +84,7 @@ impl Row {
         }
     }
 
-    /// Name and command of each process to start.
+    /// Name and command of each process to start; those before the last must listen on the site's port.
     pub fn programs(&self, site: &Site) -> anyhow::Result<Vec<(String, Command)>> {
         match &self.kind {
             Kind::Limit => limit::programs(site),

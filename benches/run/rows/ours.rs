@@ -13,14 +13,14 @@ use postrider::{
 use sqlx::PgPool;
 
 use crate::{
-    arguments::Medium,
     jobs::COMPANY,
+    report::Goal,
+    report::Medium,
     site::{MAILGUN_KEY, Site, TWILIO_TOKEN},
     support::{
         bed::SECRET,
         company::{Providers, paul, standard},
     },
-    throughput::Goal,
 };
 
 /// As the limit has.

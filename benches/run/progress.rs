@@ -1,0 +1,29 @@
+//! A line now and then while something long runs, so that nobody takes it for dead.
+//!
+//! Short runs print nothing.
+
+use std::time::{Duration, Instant};
+
+use postrider::clock;
+
+const SHOW_EVERY: Duration = Duration::from_secs(15);
+/// Smaller runs are over before anybody asks.
+const LONG: usize = 100_000;
+
+pub struct Progress {
+    of: usize,
+    shown: Instant,
+}
+
+impl Progress {
+    pub fn of(of: usize) -> Progress {
+        Progress { of, shown: clock::monotonic() }
+    }
+
+    pub fn show(&mut self, done: usize) {
+        if self.of >= LONG && clock::monotonic() - self.shown > SHOW_EVERY {
+            self.shown = clock::monotonic();
+            println!("      {done} of {}", self.of);
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! By which medium customers are asked, and how far a request must have come to count.
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+/// What customers are asked by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Medium {
+    Sms,
+    Email,
+}
+
+impl Medium {
+    pub fn word(self) -> &'static str {
+        match self {
+            Medium::Sms => "sms",
+            Medium::Email => "email",
+        }
+    }
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Medium::Sms => "SMS",
+            Medium::Email => "Email",
+        }
+    }
+}
+
+/// How far a request must have come to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Goal {
+    /// The provider took it, and the row's table says so. No webhook is posted.
+    Sent,
+    /// The provider's signed webhook says that the customer has it, and the table says so.
+    Delivered,
+}
+
+impl Goal {
+    /// The webhooks of both providers cost alike, so email is measured to *sent* only.
+    pub fn of(medium: Medium) -> &'static [Goal] {
+        match medium {
+            Medium::Sms => &[Goal::Sent, Goal::Delivered],
+            Medium::Email => &[Goal::Sent],
+        }
+    }
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Goal::Sent => "sent",
+            Goal::Delivered => "delivered",
+        }
+    }
+}
