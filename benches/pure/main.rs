@@ -5,13 +5,14 @@
 //! works on: the jobs of `make bench`, for the company that takes them there. Benches: `intake`, `moving`,
 //! `sending`, `receipts`, `split`.
 
-mod arguments {
+mod report {
     pub use postrider::message::Medium;
 }
 #[expect(dead_code, reason = "shared with the integration tests, which use all of it")]
 #[path = "../../tests/it/support/company.rs"]
 mod company;
 mod intake;
+#[expect(dead_code, reason = "only make bench asks for later dates")]
 #[path = "../run/jobs.rs"]
 mod jobs;
 mod material;
