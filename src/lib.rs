@@ -61,6 +61,14 @@
 //! * That a suspect is tried is written down before, and what may kill the worker is not done beside it: a
 //!   death accuses the one that was being tried, and no other that was only claimed or delivered then.
 //! * A worker that hung up is not dead: another worker's note about a job is believed after seconds only.
+//! * Accept begins the attempts for which a call slot is free, at most half of a lane's slots at once for a
+//!   crowd; the rest of a batch waits for the next slots, half a second in all, before it is written due. Texts
+//!   are made before, so a text that kills its worker costs two deaths of its job before the three of its message.
+//! * An accept whose answer was lost may have begun attempts: after a third of a lease, when no statement can
+//!   still be under way, this worker writes down that it called none of them.
+//! * Hot ledgers keep their connections between statements; plans are dropped every ten seconds, because one made
+//!   for an almost empty table reads it whole. A transaction has a connection that nobody uses again (trap F1).
+//! * Sending calls use HTTP/1.1 lines of our own, a small pool a lane; look-ups use reqwest.
 //! * `company` is a pure folder of its own: the company's file, its policy document and the change
 //!   between two of them are no part of one request's journey.
 
