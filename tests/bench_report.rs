@@ -38,7 +38,7 @@ fn origin(commit: &str) -> Origin {
 }
 
 fn part<T>(commit: &str, runs: Vec<T>) -> Option<Part<Vec<T>>> {
-    Some(Part { origin: origin(commit), troubles: Vec::new(), runs })
+    Some(Part::new(&origin(commit), &[], runs))
 }
 
 fn figures(per_sec: f64) -> Figures {
@@ -184,7 +184,7 @@ fn a_target_is_judged_by_one_part_alone() {
     parts.sms = part(NEW, rates(Medium::Sms, &[("postrider", 9_000.0), ("celery-prefork", 450.0)]));
     assert_eq!(target(&parts, TIMES_PREFORK), ["≥ 10.0", "20.0", "met", NEW]);
 
-    let beside = "rate with 1000000 requests waiting, of that with none";
+    let beside = "rate with 1,000,000 requests waiting, of that with none";
     assert_eq!(target(&parts, beside), ["≥ 0.95", "0.88", "**missed by 7.9 %**", OLD]);
     parts.waiting = part(NEW, vec![waiting(1_000_000, 7_000.0)]);
     assert_eq!(target(&parts, beside), ["≥ 0.95", "–", "not measured", "–"]);
@@ -235,9 +235,23 @@ fn the_page_says_where_each_part_comes_from() {
     assert!(section("What did not work").contains("- node fell over"));
     assert!(page.ends_with("\nthe notes"));
     assert!(
-        !section("Growth: 1000 SMS, to *sent*, beside requests").contains("round trips"),
+        !section("Growth: 1,000 SMS, to *sent*, beside requests").contains("round trips"),
         "nobody counted them"
     );
+}
+
+#[test]
+fn a_part_names_its_peers_settings_where_the_sweep_shown_kept_others() {
+    let mut parts = everything();
+    let set = |part: &mut Option<Part<Vec<_>>>, setting: &str| {
+        part.as_mut().expect("was measured").peers = vec![setting.to_owned()];
+    };
+    set(&mut parts.sms, "node CONCURRENCY=256");
+    parts.sweep.as_mut().expect("was measured").peers = vec!["node CONCURRENCY=64".to_owned()];
+    let hint = "Other settings than those kept below: node CONCURRENCY=256.";
+    assert!(page(&parts, "").contains(hint));
+    set(&mut parts.sms, "node CONCURRENCY=64");
+    assert!(!page(&parts, "").contains("Other settings"));
 }
 
 #[test]

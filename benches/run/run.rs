@@ -9,7 +9,7 @@ use crate::{
     growth::{self, Grower},
     kept::Kept,
     machine,
-    report::{Medium, Origin, POSTRIDER, Part, Parts, Rate},
+    report::{Medium, Origin, POSTRIDER, Part, Parts},
     rounds,
     rows::{self, Row},
     servers::Servers,
@@ -24,28 +24,17 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let rows = rows::chosen(&arguments)?;
     let growing = growing(&arguments, &rows)?;
     let servers = Servers::start(&arguments).await?;
-    let compared = arguments.does(What::Throughput) || arguments.does(What::Latency);
-    let sweep = sweep::run(&arguments, &servers, if compared { rows } else { Vec::new() }).await;
+    // Growth has no use for the peers.
+    let all = arguments.does(What::Throughput) || arguments.does(What::Latency);
+    let sweep = sweep::run(&arguments, &servers, if all { rows } else { Vec::new() }).await;
     let origin = machine::look(&arguments, &servers, &sweep.versions).await?;
-    let contestants = sweep.contestants;
+    let compared =
+        Compared { arguments: &arguments, servers: &servers, peers: sweep.peers(), origin: &origin };
     if !sweep.tried.is_empty() || !sweep.left_out.is_empty() {
-        let sweep = Part { origin: origin.clone(), troubles: sweep.left_out, runs: sweep.tried };
+        let sweep = compared.part((sweep.tried, sweep.left_out));
         kept.keep(Parts { sweep: Some(sweep), ..Parts::default() })?;
     }
-    if arguments.does(What::Throughput) {
-        for medium in arguments.media() {
-            let rates = rates(&arguments, &servers, (&contestants, medium), &origin).await?;
-            kept.keep(match medium {
-                Medium::Sms => Parts { sms: Some(rates), ..Parts::default() },
-                Medium::Email => Parts { email: Some(rates), ..Parts::default() },
-            })?;
-        }
-    }
-    if arguments.does(What::Latency) {
-        let (runs, troubles) = rounds::latencies(&arguments, &servers, &contestants).await?;
-        let latency = Part { origin: origin.clone(), troubles, runs };
-        kept.keep(Parts { latency: Some(latency), ..Parts::default() })?;
-    }
+    compared.measure(&sweep.contestants, &mut kept).await?;
     if let Some(row) = growing {
         grow(&Grower { arguments: &arguments, servers: &servers, row: &row }, &origin, &mut kept).await?;
     }
@@ -62,14 +51,35 @@ fn growing(arguments: &Arguments, rows: &[Row]) -> anyhow::Result<Option<Row>> {
     row.map(Some).with_context(|| format!("growth is about the row {POSTRIDER}, which was not named"))
 }
 
-async fn rates(
-    arguments: &Arguments,
-    servers: &Servers,
-    (contestants, medium): (&[Contestant], Medium),
-    origin: &Origin,
-) -> anyhow::Result<Part<Vec<Rate>>> {
-    let (runs, troubles) = rounds::rates(servers, contestants, medium, arguments.rounds).await?;
-    Ok(Part { origin: origin.clone(), troubles, runs })
+/// What all rows are measured by.
+struct Compared<'a> {
+    arguments: &'a Arguments,
+    servers: &'a Servers,
+    peers: Vec<String>,
+    origin: &'a Origin,
+}
+
+impl Compared<'_> {
+    async fn measure(&self, contestants: &[Contestant], kept: &mut Kept) -> anyhow::Result<()> {
+        let Compared { arguments, servers, .. } = *self;
+        let media = if arguments.does(What::Throughput) { arguments.media() } else { Vec::new() };
+        for medium in media {
+            let rates = self.part(rounds::rates(servers, contestants, medium, arguments.rounds).await?);
+            kept.keep(match medium {
+                Medium::Sms => Parts { sms: Some(rates), ..Parts::default() },
+                Medium::Email => Parts { email: Some(rates), ..Parts::default() },
+            })?;
+        }
+        if arguments.does(What::Latency) {
+            let latency = self.part(rounds::latencies(arguments, servers, contestants).await?);
+            kept.keep(Parts { latency: Some(latency), ..Parts::default() })?;
+        }
+        Ok(())
+    }
+
+    fn part<T>(&self, (runs, troubles): (Vec<T>, Vec<String>)) -> Part<Vec<T>> {
+        Part { troubles, ..Part::new(self.origin, &self.peers, runs) }
+    }
 }
 
 async fn grow(grower: &Grower<'_>, origin: &Origin, kept: &mut Kept) -> anyhow::Result<()> {
@@ -78,22 +88,18 @@ async fn grow(grower: &Grower<'_>, origin: &Origin, kept: &mut Kept) -> anyhow::
     if waiting || claims {
         let (beside, explained) = growth::beside_waiting(grower).await?;
         kept.keep(Parts {
-            waiting: waiting.then(|| part(origin, beside)),
-            claims: claims.then(|| part(origin, explained)),
+            waiting: waiting.then(|| Part::new(origin, &[], beside)),
+            claims: claims.then(|| Part::new(origin, &[], explained)),
             ..Parts::default()
         })?;
     }
     if drain {
         let runs = vec![growth::drain(grower).await.context("drain")?];
-        kept.keep(Parts { drain: Some(part(origin, runs)), ..Parts::default() })?;
+        kept.keep(Parts { drain: Some(Part::new(origin, &[], runs)), ..Parts::default() })?;
     }
     if bloat {
         let runs = growth::bloat(grower).await.context("bloat")?;
-        kept.keep(Parts { bloat: Some(part(origin, runs)), ..Parts::default() })?;
+        kept.keep(Parts { bloat: Some(Part::new(origin, &[], runs)), ..Parts::default() })?;
     }
     Ok(())
-}
-
-fn part<T>(origin: &Origin, runs: Vec<T>) -> Part<Vec<T>> {
-    Part { origin: origin.clone(), troubles: Vec::new(), runs }
 }

@@ -53,6 +53,12 @@ pub async fn run(arguments: &Arguments, servers: &Servers, rows: Vec<Row>) -> Sw
 }
 
 impl Sweep {
+    /// Each peer that takes part, with the setting that was kept.
+    pub fn peers(&self) -> Vec<String> {
+        let kept = self.tried.iter().filter(|tried| tried.kept);
+        kept.map(|tried| format!("{} {}", tried.row, tried.setting)).collect()
+    }
+
     async fn tune(
         &mut self,
         arguments: &Arguments,

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Figures, Sheet, figures};
+use super::{
+    Figures, Sheet,
+    figures::{self, grouped},
+};
 
 /// What is left of all the sends.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -43,12 +46,12 @@ pub fn sheets(all: &[Bloat]) -> Vec<Sheet> {
     let sheet = |title: String, words: &str, lines| Sheet { title, words: words.to_owned(), lines };
     vec![
         sheet(
-            format!("Growth: {sends} SMS, to *sent*, beside an old snapshot"),
+            format!("Growth: {} SMS, to *sent*, beside an old snapshot", grouped(*sends)),
             "One run each. Jobs are published meanwhile, so the rate is less than that of a full queue.",
             cost,
         )
         .without_empty_columns(),
-        sheet(format!("Growth: tables after these {sends}"), "Sizes with all indexes.", left),
+        sheet(format!("Growth: tables after these {}", grouped(*sends)), "Sizes with all indexes.", left),
     ]
 }
 

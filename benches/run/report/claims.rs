@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Sheet, delays::nearest};
+use super::{Sheet, delays::nearest, figures::grouped};
 
 /// All claims beside one number of waiting requests.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -34,12 +34,12 @@ pub fn sheet(all: &[Claims]) -> Sheet {
     let claims = all.first().map_or(0, |claims| claims.millis.len());
     let (at_once, due) = all.first().map_or((0, 0), |claims| (claims.at_once, claims.due));
     let mut sheet = Sheet::new(
-        &format!("Growth: {claims} claims of {at_once} out of {due} due, explained"),
+        &format!("Growth: {claims} claims of {at_once} out of {} due, explained", grouped(due)),
         "The worker's own statement beside requests that wait for later dates, each time rolled back.",
         &["waiting", "p50 ms", "p99 ms", "max ms", "pages hit", "pages read", "plan"],
     );
     for claims in all {
-        let mut line = vec![claims.waiting.to_string()];
+        let mut line = vec![grouped(claims.waiting)];
         line.extend(claims.percentiles());
         line.extend([claims.buffers_hit.to_string(), claims.buffers_read.to_string()]);
         line.push(claims.reads.iter().cloned().collect::<Vec<_>>().join("; "));

@@ -94,6 +94,13 @@ impl Spread {
     }
 }
 
+/// In groups of three digits.
+pub fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let group = |at: usize| if at > 0 && (digits.len() - at).is_multiple_of(3) { "," } else { "" };
+    digits.chars().enumerate().map(|(at, digit)| format!("{}{digit}", group(at))).collect()
+}
+
 /// What belongs to each row, in the order in which rows first come.
 pub fn by_row<'a, T>(all: impl Iterator<Item = (&'a str, T)>) -> Vec<(&'a str, Vec<T>)> {
     let mut rows: Vec<(&str, Vec<T>)> = Vec::new();

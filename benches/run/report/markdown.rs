@@ -33,7 +33,7 @@ pub fn page(parts: &Parts, notes: &str) -> String {
         page.push_str(&targets::sheet(parts).markdown());
         for part in &shown {
             for sheet in &part.sheets {
-                page.push_str(&dated(sheet, &part.origin, newest).markdown());
+                page.push_str(&dated(sheet, part, newest).markdown());
             }
         }
     }
@@ -72,7 +72,10 @@ fn origin(newest: &Origin, shown: &[Shown]) -> String {
     text
 }
 
-fn dated(sheet: &Sheet, origin: &Origin, newest: &Origin) -> Sheet {
-    let words = format!("{} {}", sheet.words, origin.words(newest));
+fn dated(sheet: &Sheet, part: &Shown, newest: &Origin) -> Sheet {
+    let mut words = format!("{} {}", sheet.words, part.origin.words(newest));
+    if !part.peers.is_empty() {
+        words.push_str(&format!(" Other settings than those kept below: {}.", part.peers.join("; ")));
+    }
     Sheet { words: words.trim_start().to_owned(), ..sheet.clone() }
 }

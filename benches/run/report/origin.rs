@@ -10,9 +10,18 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Part<T> {
     pub origin: Origin,
+    /// Each peer that took part, with its setting.
+    pub peers: Vec<String>,
     /// What did not work, in sentences.
     pub troubles: Vec<String>,
     pub runs: T,
+}
+
+impl<T> Part<T> {
+    /// Of Postrider, the limit and these peers.
+    pub fn new(origin: &Origin, peers: &[String], runs: T) -> Part<T> {
+        Part { origin: origin.clone(), peers: peers.to_vec(), troubles: Vec::new(), runs }
+    }
 }
 
 /// One run of the harness.

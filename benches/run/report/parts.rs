@@ -35,6 +35,8 @@ pub struct Parts {
 /// What stands on the page and in the picture for one part.
 pub struct Shown {
     pub origin: Origin,
+    /// Peers that had another setting than the sweep that is shown kept.
+    pub peers: Vec<String>,
     pub troubles: Vec<String>,
     pub sheets: Vec<Sheet>,
     pub bars: Vec<Bars>,
@@ -67,7 +69,12 @@ impl Parts {
             shown(&self.bloat, |runs| plain(bloat::sheets(runs))),
             shown(&self.sweep, |runs| plain(vec![sweep::sheet(runs)])),
         ];
-        parts.into_iter().flatten().collect()
+        let kept = self.sweep.as_ref().map_or(&[][..], |sweep| &sweep.peers);
+        let mut parts: Vec<Shown> = parts.into_iter().flatten().collect();
+        for part in &mut parts {
+            part.peers.retain(|peer| !kept.contains(peer));
+        }
+        parts
     }
 }
 
@@ -77,8 +84,11 @@ fn replace<T>(part: &mut Option<Part<T>>, by: Option<Part<T>>) {
     }
 }
 
-fn shown<T>(part: &Option<Part<Vec<T>>>, show: impl Fn(&[T]) -> (Vec<Sheet>, Vec<Bars>)) -> Option<Shown> {
-    let Part { origin, troubles, runs } = part.as_ref()?;
-    let (sheets, bars) = show(runs);
-    Some(Shown { origin: origin.clone(), troubles: troubles.clone(), sheets, bars })
+fn shown<T: Clone>(
+    part: &Option<Part<Vec<T>>>,
+    show: impl Fn(&[T]) -> (Vec<Sheet>, Vec<Bars>),
+) -> Option<Shown> {
+    let Part { origin, peers, troubles, runs } = part.as_ref()?.clone();
+    let (sheets, bars) = show(&runs);
+    Some(Shown { origin, peers, troubles, sheets, bars })
 }

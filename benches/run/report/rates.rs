@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Figures, Goal, LIMIT, Medium, Sheet, Spread,
-    figures::{self, by_row},
+    figures::{self, by_row, grouped},
     picture::{Bar, Bars},
 };
 
@@ -53,7 +53,7 @@ fn table(rates: &[&Rate]) -> Option<(Sheet, Bars)> {
         let share = limit.and_then(|limit| share(rates, limit));
         let mut line = figures::line(row, &all);
         line.insert(2, share.map_or_else(String::new, |share| share.shown(2)));
-        line.push(format!("{} of {}", rates.len(), rates[0].requests));
+        line.push(format!("{} of {}", rates.len(), grouped(rates[0].requests)));
         sheet.lines.push(line);
         let spread = Spread::of(all.iter().map(|one| one.per_sec));
         let shown = spread.map_or_else(String::new, |rate| format!("{:.0}", rate.median));

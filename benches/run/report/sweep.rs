@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Figures, Sheet};
+use super::{Figures, Sheet, figures::grouped};
 
 /// One run of one setting.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub fn sheet(all: &[Tried]) -> Sheet {
         &["row", "setting", "requests", "requests/s", "worker CPU µs", "peak RSS MiB", ""],
     );
     for Tried { row, setting, requests, kept, figures } in all {
-        let mut line = vec![row.clone(), setting.clone(), requests.to_string()];
+        let mut line = vec![row.clone(), setting.clone(), grouped(*requests)];
         match figures {
             Ok(Figures { per_sec, worker_micros, peak_rss_mib, .. }) => {
                 line.extend([per_sec, worker_micros, peak_rss_mib].map(|figure| format!("{figure:.0}")));

@@ -5,7 +5,7 @@
 
 use super::{
     Figures, Goal, LIMIT, Latency, Medium, POSTRIDER, Part, Parts, Rate, Sheet,
-    figures::by_row,
+    figures::{by_row, grouped},
     latency::median_p99,
     rates::{Field, PER_SEC, median},
     waiting,
@@ -109,7 +109,7 @@ fn beside_waiting(parts: &Parts) -> Target {
     let part = parts.waiting.as_ref();
     let ratio = part.and_then(|part| waiting::ratio(&part.runs));
     let waiting = ratio.map_or(1_000_000, |(waiting, _)| waiting);
-    let what = format!("rate with {waiting} requests waiting, of that with none");
+    let what = format!("rate with {} requests waiting, of that with none", grouped(waiting));
     Target::of(part, &what, Some(AtLeast(0.95)), ratio.map(|(_, ratio)| ratio), 2)
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Delays, Figures, Load, Sheet, Spread,
-    figures::{self, line},
+    figures::{self, grouped, line},
     latency,
 };
 
@@ -34,15 +34,21 @@ pub fn sheets(all: &[Waiting]) -> Vec<Sheet> {
     let (mut rates, mut delays) = (vec![figures::head("waiting")], vec![latency::head("waiting")]);
     for size in sizes(all) {
         let of_size: Vec<&Waiting> = all.iter().filter(|one| one.waiting == size).collect();
-        rates.push(line(&size.to_string(), &of_size.iter().map(|one| &one.figures).collect::<Vec<_>>()));
+        rates.push(line(&grouped(size), &of_size.iter().map(|one| &one.figures).collect::<Vec<_>>()));
         let cells = latency::cells(&of_size.iter().map(|one| &one.delays).collect::<Vec<_>>());
-        delays.push([size.to_string()].into_iter().chain(cells).collect());
+        delays.push([grouped(size)].into_iter().chain(cells).collect());
     }
     let rounds = all.iter().map(|one| one.round).max().unwrap_or_default();
     let words = format!("Medians of {rounds} rounds; sizes alternate within a round.");
     let sheet = |title: String, lines| Sheet { title, words: words.clone(), lines }.without_empty_columns();
     vec![
-        sheet(format!("Growth: {requests} SMS, to *sent*, beside requests that wait for later dates"), rates),
+        sheet(
+            format!(
+                "Growth: {} SMS, to *sent*, beside requests that wait for later dates",
+                grouped(*requests)
+            ),
+            rates,
+        ),
         sheet(format!("Growth: latency of SMS at {per_sec}/s over {secs} s beside such requests"), delays),
     ]
 }
@@ -63,7 +69,7 @@ pub fn ratio(all: &[Waiting]) -> Option<(usize, f64)> {
 
 pub fn drained(all: &[Drain]) -> Sheet {
     let mut lines = vec![figures::head("due")];
-    lines.extend(all.iter().map(|Drain { due, figures }| line(&due.to_string(), &[figures])));
+    lines.extend(all.iter().map(|Drain { due, figures }| line(&grouped(*due), &[figures])));
     let title = "Growth: SMS, to *sent*, of messages that are all due after an outage".to_owned();
     Sheet { title, words: "One run; nothing new comes meanwhile.".to_owned(), lines }.without_empty_columns()
 }
