@@ -379,11 +379,8 @@ async fn unreachable(via: Via, mended: bool) {
     // The receipt can be faster than the settling, which counts the try.
     bed.no_lease().await;
     let one = found(&bed).await.remove(0);
-    assert_eq!(
-        (one.tries, one.outcome, one.reason),
-        (1, Some(0), None),
-        "only the call that was made counts"
-    );
+    let counted = (one.tries, one.outcome, one.reason);
+    assert_eq!(counted, (1, Some(0), None), "only the call that was made counts");
     assert_eq!(seen(&bed, &recipient), (1, 1));
     bed.nothing_left(worker).await;
 }
