@@ -49,7 +49,7 @@ struct State {
 /// What every lane is made with.
 pub struct Maker {
     pub shared: Arc<Shared>,
-    /// Shared by all lanes, and so are its connections.
+    /// Shared by all lanes; each keeps lines of its own.
     pub http: HttpClient,
     pub timeouts: Timeouts,
     pub queue_max: usize,
