@@ -3,7 +3,7 @@
 //! `default.toml` is embedded and documents every key; this file gives it types and checks what types
 //! cannot say. Secrets live in `SecretString` and never print.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, path::Path, time::Duration};
 
 use anyhow::{Context, bail};
 use config::{Environment, File, FileFormat};
@@ -33,6 +33,7 @@ pub struct Config {
     pub breaker: Breaker,
     pub companies: Companies,
     pub web: Web,
+    pub api: Api,
     pub roles: Roles,
     pub shutdown: Shutdown,
     pub log: Log,
@@ -45,6 +46,7 @@ pub struct Database {
     pub intake_connections: u32,
     pub dispatch_connections: u32,
     pub web_connections: u32,
+    pub reads_connections: u32,
     pub acquire_timeout_secs: u64,
     pub statement_timeout_secs: u64,
 }
@@ -118,6 +120,13 @@ pub struct Web {
     pub connections_max: usize,
     pub head_timeout_secs: f64,
     pub body_timeout_secs: f64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Api {
+    pub calls_per_sec: NonZeroU32,
+    pub calls_burst: NonZeroU32,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -87,6 +87,7 @@ pub mod lifecycle;
 pub mod message;
 pub mod rules;
 
+pub mod api;
 pub mod dispatch;
 pub mod intake;
 pub mod ledger;

@@ -3,8 +3,9 @@
 //! Everything here is small and fails early with the remedy in its error. A pooled connection that does not
 //! answer is dropped; that none comes back with an open transaction is `ledger::bounded`'s care (trap F1).
 
+mod web;
+
 use std::{
-    net::SocketAddr,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
@@ -15,11 +16,7 @@ use sqlx::{
     AssertSqlSafe, Connection, Executor,
     postgres::{PgConnectOptions, PgPool, PgPoolOptions},
 };
-use tokio::{
-    net::TcpListener,
-    sync::{mpsc, watch},
-    task::JoinHandle,
-};
+use tokio::{sync::mpsc, task::JoinHandle};
 use uuid::Uuid;
 
 use crate::{
@@ -37,11 +34,6 @@ use crate::{
     quiet::Quiet,
     shutdown::{Stage, Worker},
     telemetry::http::{self, Health},
-    webhooks::{
-        batch::Receipts,
-        routes::{self, Door},
-        serve::{Limits, Router, serve},
-    },
 };
 
 const READY_QUEUE: usize = 256;
@@ -55,6 +47,8 @@ const ANSWER_MARGIN: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     Hot,
+    /// Free plans, and no longer statements than the hot ones.
+    Reads,
     Admin,
 }
 
@@ -69,7 +63,7 @@ pub fn pool(config: &Database, purpose: Purpose, connections: u32) -> anyhow::Re
         anyhow::anyhow!("database.url is not of the form postgres://user:password@host:port/database")
     })?;
     let statement_timeout = match purpose {
-        Purpose::Hot => config.statement_timeout_secs,
+        Purpose::Hot | Purpose::Reads => config.statement_timeout_secs,
         Purpose::Admin => config.statement_timeout_secs.max(120),
     };
     let mut settings = vec![
@@ -170,7 +164,7 @@ pub async fn start(mut config: Config, own_process: bool) -> anyhow::Result<Work
 
     // Listening comes first: links and signatures may be made of the address.
     let public = match config.roles.web {
-        true => Some(bind(config.web.listen).await?),
+        true => Some(web::bind(config.web.listen).await?),
         false => None,
     };
     if let Some((_, address)) = &public
@@ -202,20 +196,21 @@ pub async fn start(mut config: Config, own_process: bool) -> anyhow::Result<Work
             ("web", ledgers.web.clone()),
             ("intake", ledgers.intake.clone()),
             ("dispatch", ledgers.dispatch.clone()),
+            ("reads", ledgers.reads.clone()),
         ],
         ready: AtomicBool::new(true),
     });
-    let (private, address) = bind(config.web.private_listen).await?;
+    let (private, address) = web::bind(config.web.private_listen).await?;
     worker.private_addr = Some(address);
-    listen(&config, private, http::router(Arc::clone(&health)), &mut worker);
+    web::listen(&config, private, http::router(Arc::clone(&health)), &mut worker);
     if let Some((public, address)) = public {
         worker.public_addr = Some(address);
-        start_web(&config, public, &ledgers, &keys, &directory, &mut worker);
+        web::start(&config, public, &ledgers, &acceptor, &mut worker);
     }
     worker.lanes = lanes;
     worker.acceptor = Some(acceptor);
     worker.health = Some(health);
-    worker.ledgers = vec![ledgers.intake, ledgers.dispatch, ledgers.web];
+    worker.ledgers = vec![ledgers.intake, ledgers.dispatch, ledgers.web, ledgers.reads];
     Ok(worker)
 }
 
@@ -223,20 +218,22 @@ struct Ledgers {
     intake: Ledger,
     dispatch: Ledger,
     web: Ledger,
+    reads: Ledger,
 }
 
 impl Ledgers {
     fn open(config: &Config) -> anyhow::Result<Ledgers> {
         let Database { acquire_timeout_secs, statement_timeout_secs, .. } = config.database;
         let within = Duration::from_secs(acquire_timeout_secs + statement_timeout_secs) + ANSWER_MARGIN;
-        let open = |connections| {
-            let pool = pool(&config.database, Purpose::Hot, connections)?;
+        let open = |purpose, connections| {
+            let pool = pool(&config.database, purpose, connections)?;
             Ok::<_, anyhow::Error>(Ledger::bounded(pool, within))
         };
         Ok(Ledgers {
-            intake: open(config.database.intake_connections)?,
-            dispatch: open(config.database.dispatch_connections)?,
-            web: open(config.database.web_connections)?,
+            intake: open(Purpose::Hot, config.database.intake_connections)?,
+            dispatch: open(Purpose::Hot, config.database.dispatch_connections)?,
+            web: open(Purpose::Hot, config.database.web_connections)?,
+            reads: open(Purpose::Reads, config.database.reads_connections)?,
         })
     }
 }
@@ -306,44 +303,4 @@ fn follow_changes(lanes: Arc<Lanes>, directory: Directory) -> JoinHandle<()> {
             lanes.follow(&directory.snapshot()).await;
         }
     })
-}
-
-fn start_web(
-    config: &Config,
-    listener: TcpListener,
-    ledgers: &Ledgers,
-    keys: &Arc<SecretKeys>,
-    directory: &Directory,
-    worker: &mut Worker,
-) {
-    let (receipts, task) = Receipts::start(ledgers.web.clone());
-    let door = Arc::new(Door {
-        ledger: ledgers.web.clone(),
-        directory: directory.clone(),
-        token_key: TokenKey::new(vec![keys.token]),
-        keys: Arc::clone(keys),
-        receipts,
-        public_base_url: config.web.public_base_url.trim_end_matches('/').to_owned(),
-        body_within: Duration::from_secs_f64(config.web.body_timeout_secs),
-        receipt_looks: config.receipts.plan(),
-    });
-    listen(config, listener, routes::router(door), worker);
-    // After the listener: it ends with the last call that could hand it a receipt.
-    worker.add(Stage::Web, task);
-}
-
-async fn bind(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(address).await.with_context(|| format!("listen on {address}"))?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
-}
-
-fn listen(config: &Config, listener: TcpListener, router: Router, worker: &mut Worker) {
-    let limits = Limits {
-        connections_max: config.web.connections_max,
-        head_within: Duration::from_secs_f64(config.web.head_timeout_secs),
-        drain_within: Duration::from_secs_f64(config.web.body_timeout_secs),
-    };
-    let stop: watch::Receiver<bool> = worker.stop_of(Stage::Web);
-    worker.add(Stage::Web, tokio::spawn(serve(listener, router, limits, stop)));
 }

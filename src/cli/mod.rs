@@ -6,6 +6,7 @@
 
 pub mod company;
 pub mod demo;
+pub mod key;
 pub mod migrate;
 pub mod output;
 pub mod parked;
@@ -42,6 +43,9 @@ enum Command {
     /// Configure companies.
     #[command(subcommand)]
     Company(company::Company),
+    /// Make, list and revoke the keys of the HTTP entrance.
+    #[command(subcommand)]
+    Key(key::Key),
     /// Look at requests, and pause, resume or cancel one.
     #[command(subcommand)]
     Requests(requests::Requests),
@@ -92,6 +96,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Run(run) => return run.run(config()?).await,
         Command::Migrate(migrate) => migrate.run(config()?).await?,
         Command::Company(company) => company.run(config()?).await?,
+        Command::Key(key) => key.run(config()?).await?,
         Command::Requests(requests) => requests.run(config()?).await?,
         Command::Rejected(rejected) => rejected.run(config()?).await?,
         Command::Parked(parked) => parked.run(config()?).await?,

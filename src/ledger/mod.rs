@@ -18,6 +18,7 @@ pub mod conclude;
 pub mod counts;
 pub mod error;
 pub mod gather;
+pub mod keys;
 pub mod looks;
 pub mod quarantine;
 pub mod receive;

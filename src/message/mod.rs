@@ -14,6 +14,7 @@ pub mod keys;
 pub mod node;
 pub mod parse;
 pub mod problem;
+pub mod strict;
 pub mod text;
 
 pub use ids::{AccountId, BlockKind, CompanyId, Medium, MessageId, RequestId};

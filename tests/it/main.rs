@@ -6,6 +6,7 @@
 #[expect(dead_code, reason = "shared with the long tests, which use the rest of it")]
 mod support;
 
+mod api;
 mod backlog;
 mod broker;
 mod conformance;

@@ -3,6 +3,7 @@
 //! `bed` is one test's world, `company` its policies, `wait` the only place that waits.
 
 pub mod answering;
+pub mod api;
 pub mod audit;
 pub mod bed;
 pub mod broker;

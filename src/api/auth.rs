@@ -1,0 +1,85 @@
+//! The door of the API: no call passes without a key, and none beyond the key's share.
+//!
+//! `door` stands before every route under `/v1`; handlers take the `Caller` that it leaves behind and say
+//! which scope they need. The key alone says whose company it is: no path and no body can.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{FromRequestParts, Request, State},
+    http::request::Parts,
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use uuid::Uuid;
+
+use super::{Api, Problem, Scope, callers::Holder};
+use crate::message::CompanyId;
+
+const HEADER: &str = "x-api-key";
+
+/// Who calls.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub company: CompanyId,
+    /// The company's slug.
+    pub slug: Arc<str>,
+    /// The key, and its name for records of who did something.
+    pub key: Uuid,
+    pub name: Arc<str>,
+    /// Without it the key is for tests: nothing that it makes reaches a customer.
+    pub live: bool,
+    pub scopes: Vec<Scope>,
+}
+
+impl Caller {
+    fn of(holder: &Holder) -> Caller {
+        Caller {
+            company: holder.company,
+            slug: Arc::clone(&holder.slug),
+            key: holder.id,
+            name: Arc::clone(&holder.name),
+            live: holder.live,
+            scopes: holder.scopes.clone(),
+        }
+    }
+
+    /// 403 unless the key has the scope.
+    pub fn needs(&self, scope: Scope) -> Result<(), Problem> {
+        match self.scopes.contains(&scope) {
+            true => Ok(()),
+            false => Err(Problem::forbidden(format!(
+                "this key may not {}; use one that has the scope {}",
+                scope.word(),
+                scope.word()
+            ))),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Caller, Problem> {
+        // Only a route outside the door has none.
+        parts.extensions.get::<Caller>().cloned().ok_or_else(|| Problem::unauthorized("a key is needed here"))
+    }
+}
+
+/// Lets in who has a key and a share left; tells what is left with every answer.
+pub(super) async fn door(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
+    let text = request.headers().get(HEADER).map(|value| value.to_str().unwrap_or(""));
+    let holder = match api.callers.identify(text).await {
+        Ok(holder) => holder,
+        Err(problem) => return problem.into_response(),
+    };
+    let (mut response, rest) = match holder.bucket.take() {
+        Ok(rest) => {
+            request.extensions_mut().insert(Caller::of(&holder));
+            (next.run(request).await, rest)
+        }
+        Err(rest) => (Problem::too_many(rest.retry_after_secs).into_response(), rest),
+    };
+    holder.bucket.tell(rest, response.headers_mut());
+    response
+}

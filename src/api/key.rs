@@ -1,0 +1,111 @@
+//! What a key looks like: made, split and compared here, shown once, kept as a hash.
+//!
+//! `pr_live_<prefix>_<secret>` or `pr_test_…`: the words tell people what they hold, the prefix finds the
+//! row, the secret proves it. Comparison takes the same time whatever differs.
+
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::clock;
+
+const PREFIX_CHARS: usize = 12;
+const SECRET_CHARS: usize = 48;
+
+/// What a key may do; a key lists each of its scopes, none implies another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Scope {
+    /// Hand in requests, answers and manual requests.
+    Send,
+    /// Look at requests and settings.
+    Read,
+    /// Change settings, and pause, resume, cancel and retry requests.
+    Manage,
+}
+
+impl Scope {
+    pub const ALL: [Scope; 3] = [Scope::Send, Scope::Read, Scope::Manage];
+
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Scope::Send => "send",
+            Scope::Read => "read",
+            Scope::Manage => "manage",
+        }
+    }
+}
+
+/// A new key: the text to show once, and what is kept of it.
+#[derive(Debug)]
+pub struct Made {
+    pub text: SecretString,
+    pub prefix: String,
+    pub hash: [u8; 32],
+}
+
+/// Makes a key.
+#[must_use]
+pub fn make(live: bool) -> Made {
+    let random = format!("{}{}", clock::random_id().simple(), clock::random_id().simple());
+    let (secret, rest) = random.split_at(SECRET_CHARS);
+    let kind = if live { "live" } else { "test" };
+    let prefix = format!("pr_{kind}_{}", &rest[..PREFIX_CHARS]);
+    let text = format!("{prefix}_{secret}");
+    Made { hash: hash(&text), prefix, text: SecretString::from(text) }
+}
+
+/// The prefix of what may be a key; `None`: it cannot be one, and nobody needs to look.
+#[must_use]
+pub fn prefix(text: &str) -> Option<&str> {
+    let (prefix, secret) = text.rsplit_once('_')?;
+    let random = prefix.strip_prefix("pr_live_").or_else(|| prefix.strip_prefix("pr_test_"))?;
+    let plain = |text: &str, chars: usize| {
+        text.len() == chars && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    (plain(random, PREFIX_CHARS) && plain(secret, SECRET_CHARS)).then_some(prefix)
+}
+
+/// Whether a key is the one of which this hash is kept, in constant time.
+#[must_use]
+pub fn is(text: &str, kept: &[u8]) -> bool {
+    hash(text).as_slice().ct_eq(kept).into()
+}
+
+fn hash(text: &str) -> [u8; 32] {
+    Sha256::digest(text.as_bytes()).into()
+}
+
+impl Made {
+    /// The one time that it is shown.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        self.text.expose_secret()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_made_key_is_found_by_its_prefix_and_known_by_its_hash() {
+        for live in [true, false] {
+            let made = make(live);
+            assert_eq!(prefix(made.shown()), Some(made.prefix.as_str()));
+            assert!(is(made.shown(), &made.hash));
+            assert!(!is(&make(live).shown(), &made.hash));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_key_is_not_looked_for() {
+        let good = make(true);
+        let good = good.shown();
+        for text in ["", "_", "pr_live__", "éé", &good[1..], &good[..good.len() - 1], &good.to_uppercase()]
+        {
+            assert_eq!(prefix(text), None, "{text}");
+        }
+        assert_eq!(prefix(&good.replace("live", "past")), None);
+    }
+}

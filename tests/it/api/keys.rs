@@ -1,0 +1,100 @@
+//! Keys: who is let in, for how long, and how often.
+//!
+//! Made as `postrider key create` makes them; what each scope is needed for is with the areas.
+
+use postrider::api::{Scope, key};
+
+use crate::support::{Bed, wait};
+
+const KEY: &str = "/v1/key";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_says_whose_it_is_and_what_it_may_do() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    let worker = bed.worker().await;
+    let client = bed.client_with("blanca", false, &[Scope::Read, Scope::Send]).await;
+    let answer = client.get(KEY).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(answer.json["company"], "blanca");
+    assert_eq!(answer.json["live"], false);
+    assert_eq!(answer.json["scopes"], serde_json::json!(["send", "read"]));
+    let (noted,): (bool,) = sqlx::query_as("select last_used_at is not null from api_key")
+        .fetch_one(&bed.pool)
+        .await
+        .expect("asked");
+    assert!(noted, "its use is on record");
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_no_good_key_is_refused_with_a_reason() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    let worker = bed.worker().await;
+    let good = bed.client("blanca").await;
+    let stranger = key::make(true);
+    let cases =
+        ["", "nonsense", stranger.shown(), &format!("{}0", good.key), &good.key[..good.key.len() - 1]];
+    for text in cases {
+        let mut client = good.clone();
+        client.key = text.to_owned();
+        let answer = client.get(KEY).await;
+        assert_eq!((answer.status, answer.word()), (401, "unauthorized"), "{text}: {}", answer.text);
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+    }
+    let mut forged = good.clone();
+    let end = if good.key.ends_with('0') { "1" } else { "0" };
+    forged.key.replace_range(good.key.len() - 1.., end);
+    assert_eq!(forged.get(KEY).await.status, 401, "a known prefix is not enough");
+    assert_eq!(good.get(KEY).await.status, 200);
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_key_is_refused_within_seconds() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    let worker = bed.worker().await;
+    let client = bed.client("blanca").await;
+    assert_eq!(client.get(KEY).await.status, 200);
+    let prefix = key::prefix(&client.key).expect("a key").to_owned();
+    assert!(bed.ledger.revoke_key(&prefix).await.expect("asked"));
+    assert!(!bed.ledger.revoke_key(&prefix).await.expect("asked"), "once is enough");
+    wait::until("the key is refused", || async { client.get(KEY).await.status == 401 }).await;
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_has_a_share_and_hears_what_is_left_of_it() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    let worker = bed.worker_with("api.calls_per_sec = 1\napi.calls_burst = 3").await;
+    let (busy, other) = (bed.client("blanca").await, bed.client("blanca").await);
+    let first = busy.get(KEY).await;
+    assert_eq!(first.header("ratelimit-policy"), "\"calls\";q=3;w=3");
+    assert_eq!(first.header("ratelimit"), "\"calls\";r=2;t=1");
+    let refused = wait::until_some("the share is used up", || async {
+        let answer = busy.get(KEY).await;
+        (answer.status != 200).then_some(answer)
+    })
+    .await;
+    assert_eq!((refused.status, refused.word()), (429, "too_many_calls"), "{}", refused.text);
+    assert!(matches!(refused.header("retry-after"), "1" | "2"), "{:?}", refused.headers);
+    assert_eq!(other.get(KEY).await.status, 200, "another key has its own share");
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_paths_and_methods_are_problems_too() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    let worker = bed.worker().await;
+    let client = bed.client("blanca").await;
+    let nowhere = client.get("/v1/nowhere").await;
+    assert_eq!((nowhere.status, nowhere.word()), (404, "not_found"));
+    let wrong = client.post(KEY, &serde_json::json!({})).await;
+    assert_eq!((wrong.status, wrong.word()), (405, "method_not_allowed"));
+    assert!(wrong.header("allow").contains("GET"), "{:?}", wrong.headers);
+    bed.nothing_left(worker).await;
+}

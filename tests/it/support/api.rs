@@ -1,0 +1,106 @@
+//! Calls of the API as a producer makes them, with keys made as `postrider key create` makes them.
+//!
+//! An answer keeps status, headers and JSON; nothing here judges it. Used by everything under `api`.
+
+use postrider::{
+    api::{Scope, key},
+    clock,
+    ledger::keys::NewKey,
+};
+use reqwest::{Method, header::HeaderMap};
+use serde_json::Value;
+
+use super::{Bed, http};
+
+/// What a call was answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    /// Null where the body is no JSON.
+    pub json: Value,
+    pub text: String,
+}
+
+impl Answer {
+    /// The stable word of a problem; empty where it is none.
+    pub fn word(&self) -> &str {
+        let kind = self.json["type"].as_str().unwrap_or("");
+        kind.strip_prefix("urn:problem-type:postrider:").unwrap_or("")
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
+    }
+
+    /// The fields that a problem names.
+    pub fn fields(&self) -> Vec<&str> {
+        self.json["problems"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|one| one["field"].as_str())
+            .collect()
+    }
+}
+
+/// One holder of a key.
+#[derive(Debug, Clone)]
+pub struct Client {
+    pub base: String,
+    pub key: String,
+}
+
+impl Client {
+    pub async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.call(Method::POST, path, Some(body)).await
+    }
+
+    pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        let headers = body.map_or(&[][..], |_| &[("content-type", "application/json")][..]);
+        let bytes = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
+        self.raw(method, path, headers, bytes).await
+    }
+
+    /// With exactly these headers, but for the key.
+    pub async fn raw(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
+        let mut request = http().request(method, format!("{}{path}", self.base)).body(body);
+        if !self.key.is_empty() {
+            request = request.header("x-api-key", &self.key);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().await.expect("the worker answers");
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.expect("the answer ends");
+        Answer { status, headers, json: serde_json::from_str(&text).unwrap_or(Value::Null), text }
+    }
+}
+
+impl Bed {
+    /// A live key with every scope.
+    pub async fn client(&self, slug: &str) -> Client {
+        self.client_with(slug, true, &Scope::ALL).await
+    }
+
+    pub async fn client_with(&self, slug: &str, live: bool, scopes: &[Scope]) -> Client {
+        let made = key::make(live);
+        let company = self.ledger.company_id(slug).await.expect("asked").expect("the company is there");
+        let key = NewKey {
+            id: clock::new_id(),
+            company,
+            name: "a test".to_owned(),
+            prefix: made.prefix.clone(),
+            hash: made.hash,
+            live,
+            scopes: scopes.iter().map(|scope| scope.word().to_owned()).collect(),
+        };
+        self.ledger.add_key(&key).await.expect("the key is kept");
+        Client { base: format!("http://127.0.0.1:{}", self.public_port), key: made.shown().to_owned() }
+    }
+}
