@@ -83,15 +83,26 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if !problems.is_empty() {
         return Err(Problem::unprocessable(problems));
     }
+    parse_plain(bytes)
+}
+
+/// Reads a document whose parts are judged by somebody else.
+pub fn parse_plain<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let read: Result<T, _> = serde_path_to_error::deserialize(&mut reader);
+    let value = read.map_err(|error| {
+        if !error.inner().is_data() {
+            return not_json(bytes, error.inner());
+        }
         let path = match error.path().to_string() {
             path if path == "." => String::new(),
             path => path,
         };
         // Kind and position, never the text around it.
         Problem::unprocessable([FieldProblem::new(path, "bad_value", error.into_inner().to_string())])
-    })
+    })?;
+    reader.end().map_err(|error| not_json(bytes, &error))?;
+    Ok(value)
 }
 
 fn not_json(bytes: &[u8], error: &serde_json::Error) -> Problem {

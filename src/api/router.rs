@@ -13,7 +13,7 @@ use super::{Api, Problem, auth, openapi};
 
 /// Everything that needs a key.
 fn v1() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new().merge(super::about::routes())
+    OpenApiRouter::new().merge(super::about::routes()).merge(super::hand_in::routes())
 }
 
 /// The API as a whole, for the public port.

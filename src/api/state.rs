@@ -5,8 +5,17 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::Semaphore;
+
 use super::{callers::Callers, quota::Share};
-use crate::{directory::Directory, intake::Acceptor, ledger::Ledger, message::keys::SecretKeys};
+use crate::{
+    directory::Directory,
+    intake::{Acceptor, jobs::Jobs},
+    ledger::Ledger,
+    message::keys::SecretKeys,
+};
+
+const BATCHES_AT_ONCE: usize = 16;
 
 /// The API's state.
 pub struct Api {
@@ -16,6 +25,9 @@ pub struct Api {
     pub keys: Arc<SecretKeys>,
     /// Decides as intake does and hands nothing over: its lanes are nobody's.
     pub acceptor: Acceptor,
+    pub jobs: Jobs,
+    /// Calls with many jobs at once; each may hold some megabytes.
+    pub(super) batches: Semaphore,
     pub body_within: Duration,
     pub public_base_url: String,
     pub(super) callers: Callers,
@@ -28,6 +40,7 @@ pub struct Parts {
     pub directory: Directory,
     pub keys: Arc<SecretKeys>,
     pub acceptor: Acceptor,
+    pub jobs: Jobs,
     pub body_within: Duration,
     pub public_base_url: String,
     pub share: Share,
@@ -36,8 +49,17 @@ pub struct Parts {
 impl Api {
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Api> {
-        let Parts { ledger, reads, directory, keys, acceptor, body_within, public_base_url, share } = parts;
-        let callers = Callers::new(ledger.clone(), share);
-        Arc::new(Api { ledger, reads, directory, keys, acceptor, body_within, public_base_url, callers })
+        Arc::new(Api {
+            callers: Callers::new(parts.ledger.clone(), parts.share),
+            ledger: parts.ledger,
+            reads: parts.reads,
+            directory: parts.directory,
+            keys: parts.keys,
+            acceptor: parts.acceptor,
+            jobs: parts.jobs,
+            batches: Semaphore::new(BATCHES_AT_ONCE),
+            body_within: parts.body_within,
+            public_base_url: parts.public_base_url,
+        })
     }
 }

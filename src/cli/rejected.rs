@@ -245,8 +245,8 @@ fn told(answer: Answer) -> anyhow::Result<String> {
     let status = |state: State| state.status().word();
     // The id of a refusal seen before is not this one's, so it is not told.
     match answer {
-        Answer::Accepted { id, state } => Ok(format!("accepted as request {id}: {}\n", status(state))),
-        Answer::Duplicate { id, state } => {
+        Answer::Accepted { id, state, .. } => Ok(format!("accepted as request {id}: {}\n", status(state))),
+        Answer::Duplicate { id, state, .. } => {
             Ok(format!("it was accepted before, as request {id}: {}\n", status(state)))
         }
         Answer::Rejected { problems, .. } => {

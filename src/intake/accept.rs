@@ -22,7 +22,7 @@ use crate::{
         gather::{Gathered, Twin},
         rejected::Rejection,
     },
-    lifecycle::State,
+    lifecycle::{Reason, State},
     message::{CompanyId, Problem, keys::SecretKeys},
     quiet::Quiet,
     rules::{Root, Verdict},
@@ -30,7 +30,7 @@ use crate::{
 };
 
 use super::{
-    Answer, Arrival,
+    Answer, Arrival, Told,
     decide::{self, Pending, Prepared},
     hand_over::{HandOver, Moment},
 };
@@ -151,7 +151,8 @@ impl Acceptor {
             }
             match decide::decide(&self.keys.identity, &prepared, out, gathered.now) {
                 Ok(row) => {
-                    places.insert(row.id, prepared.pending);
+                    let heard = answers.arrivals[prepared.pending.place].door.hears();
+                    places.insert(row.id, (prepared.pending, heard.then(|| row.decision.clone())));
                     rows.push(row);
                 }
                 Err(problems) => {
@@ -169,18 +170,22 @@ impl Acceptor {
             Err(error) => return Err(error),
         };
         for (id, state) in written {
-            if let Some(pending) = places.remove(&id) {
-                answers.answers[pending.place] = Some(Answer::Accepted { id, state });
+            if let Some((pending, decision)) = places.remove(&id) {
+                let told = decision.map(|decision| {
+                    let reason = suppressed(decision.verdict, state).map(|reason| reason.word().to_owned());
+                    Box::new(Told { reason, decision })
+                });
+                answers.answers[pending.place] = Some(Answer::Accepted { id, state, told });
             }
         }
         for id in refused {
-            if let Some(pending) = places.remove(&id) {
+            if let Some((pending, _)) = places.remove(&id) {
                 let problem =
                     Problem::new("", "unstorable", "the database refuses this content; check its characters");
                 answers.reject(&self.keys, pending.place, Some(pending.company.id), vec![problem]);
             }
         }
-        again.extend(places.into_values());
+        again.extend(places.into_values().map(|(pending, _)| pending));
         Ok(again)
     }
 
@@ -252,7 +257,9 @@ impl Acceptor {
                 }
                 Some(twin) if twin.content_hash == pending.content_hash => {
                     metrics::counter!(names::DUPLICATES).increment(1);
-                    answers.answers[pending.place] = Some(Answer::Duplicate { id, state: twin.state });
+                    let heard = answers.arrivals[pending.place].door.hears();
+                    let told = heard.then(|| first_told(twin)).flatten();
+                    answers.answers[pending.place] = Some(Answer::Duplicate { id, state: twin.state, told });
                 }
                 Some(_) => {
                     let message =
@@ -336,13 +343,27 @@ fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-fn count(row: &NewRequest, state: State) {
-    let reason = match (row.decision.verdict, state) {
+/// What was decided when the job came the first time.
+fn first_told(twin: &Twin) -> Option<Box<Told>> {
+    let decision = serde_json::from_str(&twin.decision).ok()?;
+    Some(Box::new(Told { reason: twin.reason.clone(), decision }))
+}
+
+/// The reason for which an accepted request is kept back.
+fn suppressed(verdict: Verdict, state: State) -> Option<Reason> {
+    match (verdict, state) {
         (Verdict::Suppress(reason), _) => Some(reason),
-        (Verdict::Send, State::Suppressed) => Some(crate::lifecycle::Reason::SuppressionPeriod),
+        (Verdict::Send, State::Suppressed) => Some(Reason::SuppressionPeriod),
         (Verdict::Send, _) => None,
-    };
-    match reason {
+    }
+}
+
+/// Tests are no part of the statistics.
+fn count(row: &NewRequest, state: State) {
+    if row.test {
+        return;
+    }
+    match suppressed(row.decision.verdict, state) {
         Some(reason) => {
             metrics::counter!(names::ACCEPTED, "verdict" => "suppress").increment(1);
             metrics::counter!(names::SUPPRESSED, "reason" => reason.word()).increment(1);

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::{
     lifecycle::State,
     message::{Problem, Source},
+    rules::Decision,
 };
 
 /// A job at the door, unparsed.
@@ -30,6 +31,8 @@ pub struct Arrival {
 pub enum Door {
     /// The broker's validated user, where the delivery has one.
     Amqp { user: Option<String> },
+    /// A call with a key, which names the company; a test key makes tests.
+    Http { test: bool },
     /// A person at the command line, who speaks for any company.
     Operator,
 }
@@ -39,6 +42,7 @@ impl Door {
     pub fn word(&self) -> &'static str {
         match self {
             Door::Amqp { .. } => "amqp",
+            Door::Http { .. } => "http",
             Door::Operator => "operator",
         }
     }
@@ -48,18 +52,33 @@ impl Door {
     pub fn code(&self) -> i16 {
         match self {
             Door::Amqp { .. } => 0,
+            Door::Http { .. } => 1,
             Door::Operator => 2,
         }
     }
+
+    /// Whoever stands there hears what was decided; a broker takes no such answer.
+    #[must_use]
+    pub fn hears(&self) -> bool {
+        matches!(self, Door::Http { .. })
+    }
+}
+
+/// What is told of a decision: now, or when it was made the first time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// Why it is held, or has ended.
+    pub reason: Option<String>,
+    pub decision: Decision,
 }
 
 /// What became of a job.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     /// A new request, waiting or suppressed.
-    Accepted { id: Uuid, state: State },
-    /// The same job came before: the first answer again.
-    Duplicate { id: Uuid, state: State },
+    Accepted { id: Uuid, state: State, told: Option<Box<Told>> },
+    /// The same job came before: the first answer again, and how it stands by now.
+    Duplicate { id: Uuid, state: State, told: Option<Box<Told>> },
     /// Refused, and kept with its problems.
     Rejected { id: Uuid, problems: Vec<Problem> },
 }

@@ -2,7 +2,7 @@
 //!
 //! `supervisor` owns the connection to the broker, one generation after another; `topology` declares what
 //! we need there; `consumer` takes deliveries into batches and acknowledges up to the low-water mark, and
-//! tries `suspects` alone; `accept` takes a batch through gather → decide → apply, whatever door it came
+//! tries `suspects` alone; `jobs` does the same for calls over HTTP; `accept` takes a batch through gather → decide → apply, whatever door it came
 //! through, `admit` being its first step; `resume` asks the rules again, `cancel` takes back; `producer`
 //! and `parked` publish and bring dead letters back. Nothing is
 //! acknowledged before its commit, and nothing is ever requeued for what it says.
@@ -15,6 +15,7 @@ pub mod cancel;
 pub mod consumer;
 pub mod decide;
 pub mod hand_over;
+pub mod jobs;
 pub mod parked;
 pub mod person;
 pub mod preflight;
@@ -25,4 +26,4 @@ pub mod suspects;
 pub mod topology;
 
 pub use accept::Acceptor;
-pub use arrival::{Answer, Arrival};
+pub use arrival::{Answer, Arrival, Told};

@@ -58,6 +58,8 @@ pub struct Twin {
     pub lapsed: bool,
     pub state: State,
     pub reason: Option<String>,
+    /// As stored.
+    pub decision: String,
 }
 
 impl Ledger {
@@ -119,6 +121,7 @@ impl Ledger {
                     lapsed: row.lapsed,
                     state: stored_state(row.state)?,
                     reason: row.reason,
+                    decision: row.decision,
                 })
             })
             .collect()

@@ -5,20 +5,20 @@
 
 use std::collections::HashSet;
 
-use super::{Problem, node::Node};
+use super::{Problem, fields::Problems, node::Node, text::shown_name};
 
 /// Every such problem, by path.
 #[must_use]
 pub fn check(node: &Node) -> Vec<Problem> {
-    let mut problems = Vec::new();
+    let mut problems = Problems::default();
     look("", node, &mut problems);
-    problems
+    problems.settle(Some(())).err().unwrap_or_default()
 }
 
-fn look(path: &str, node: &Node, problems: &mut Vec<Problem>) {
+fn look(path: &str, node: &Node, problems: &mut Problems) {
     match node {
         Node::Text(text) if text.contains('\0') => {
-            problems.push(Problem::new(path, "control_character", "the text holds a NUL, take it out"));
+            problems.add(path, "control_character", "the text holds a NUL, take it out");
         }
         Node::List(items) => {
             for (place, item) in items.iter().enumerate() {
@@ -28,11 +28,12 @@ fn look(path: &str, node: &Node, problems: &mut Vec<Problem>) {
         Node::Object(entries) => {
             let mut seen = HashSet::new();
             for (key, value) in entries {
-                let at = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                let name = shown_name(key);
+                let at = if path.is_empty() { name } else { format!("{path}.{name}") };
                 if key.contains('\0') {
-                    problems.push(Problem::new(path, "control_character", "a key holds a NUL, take it out"));
+                    problems.add(path, "control_character", "a key holds a NUL, take it out");
                 } else if !seen.insert(key) {
-                    problems.push(Problem::new(at, "duplicate_field", "the field is given twice, keep one"));
+                    problems.add(at, "duplicate_field", "the field is given twice, keep one");
                 } else {
                     look(&at, value, problems);
                 }

@@ -11,7 +11,7 @@ use super::Ledgers;
 use crate::{
     api::{self, Api, quota::Share},
     config::Config,
-    intake::{Acceptor, hand_over::HandOver},
+    intake::{Acceptor, hand_over::HandOver, jobs::Jobs},
     providers::TokenKey,
     shutdown::{Stage, Worker},
     webhooks::{
@@ -40,13 +40,15 @@ pub(super) fn start(
         body_within: Duration::from_secs_f64(config.web.body_timeout_secs),
         receipt_looks: config.receipts.plan(),
     });
-    let router = routes::router(door).merge(api::router::router(api(config, ledgers, acceptor)));
+    let router = routes::router(door).merge(api::router::router(api(config, ledgers, acceptor, worker)));
     listen(config, listener, router, worker);
     // After the listener: it ends with the last call that could hand it a receipt.
     worker.add(Stage::Web, task);
 }
 
-fn api(config: &Config, ledgers: &Ledgers, acceptor: &Acceptor) -> Arc<Api> {
+fn api(config: &Config, ledgers: &Ledgers, acceptor: &Acceptor, worker: &mut Worker) -> Arc<Api> {
+    let (jobs, task) = Jobs::start(acceptor.clone(), worker.stop_of(Stage::Intake));
+    worker.add(Stage::Intake, task);
     // Lanes end before the doors close: nothing here may hold them.
     let hand_over = HandOver { lanes: None, ..acceptor.hand_over.clone() };
     Api::new(api::Parts {
@@ -55,6 +57,7 @@ fn api(config: &Config, ledgers: &Ledgers, acceptor: &Acceptor) -> Arc<Api> {
         directory: acceptor.directory.clone(),
         keys: Arc::clone(&acceptor.keys),
         acceptor: Acceptor { hand_over, ..acceptor.clone() },
+        jobs,
         body_within: Duration::from_secs_f64(config.web.body_timeout_secs),
         public_base_url: public_base_url(config),
         share: Share { calls_per_sec: config.api.calls_per_sec, burst: config.api.calls_burst },

@@ -2,4 +2,6 @@
 //!
 //! One file per area; `support::api` makes the calls.
 
+mod bad_input;
+mod hand_in;
 mod keys;

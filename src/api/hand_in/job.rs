@@ -1,0 +1,109 @@
+//! The shape of a job, for descriptions: the API's and the one that `postrider schema` prints.
+//!
+//! `message::parse` is what reads jobs; a test holds the two to the same fields. `null` means absent everywhere.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::message::Medium;
+
+/// One wish to ask one customer for feedback about one interaction.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(title = "Job", example = json!({
+    "customer": { "name": "Jane", "email": "janecustomer@example.com" },
+    "ext_interaction_id": "123456",
+    "employee": { "email": "paulagent@blancapeak.com" },
+    "channel": "phone"
+}))]
+pub struct JobBody {
+    /// Whom to ask. Only a service recovery may leave it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer: Option<CustomerBody>,
+    /// Who served the customer.
+    pub employee: EmployeeBody,
+    /// The interaction's channel, such as phone: one of the company's. Only a service recovery may leave it out.
+    #[schema(min_length = 1, max_length = 255)]
+    pub channel: Option<String>,
+    /// The interaction's id in the producer's system; need not be unique.
+    #[schema(min_length = 1, max_length = 255)]
+    pub ext_interaction_id: Option<String>,
+    /// The ticket in the producer's system: kept and shown, never fetched.
+    #[schema(min_length = 1, max_length = 2000)]
+    pub external_url: Option<String>,
+    #[schema(max_items = 50)]
+    pub tags: Option<Vec<String>>,
+    /// A label of the company; may be left out where it has one brand or a default.
+    #[schema(min_length = 1, max_length = 255)]
+    pub brand: Option<String>,
+    /// BCP 47, as in en or fr-CA.
+    #[schema(min_length = 1, max_length = 35)]
+    pub language: Option<String>,
+    /// ISO 3166-1 alpha-2, as in CA.
+    #[schema(min_length = 2, max_length = 2, pattern = "^[A-Za-z]{2}$")]
+    pub country: Option<String>,
+    /// True records the request and never sends it.
+    pub do_not_send: Option<bool>,
+    /// A service recovery of that earlier request, by its id here or its `former_id`; inherits what it leaves out.
+    pub initial_feedback_request_id: Option<Uuid>,
+    /// Texts to use in templates: at most 50, names of at most 64 characters, values of at most 2,000.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    pub custom_properties: Option<BTreeMap<String, String>>,
+    /// `email` or `sms`; left out, the company's preference decides.
+    #[schema(value_type = Option<MediumBody>)]
+    pub medium: Option<Medium>,
+    /// Not before then; in the past: now. With `delay_secs`, the later counts.
+    pub send_after: Option<DateTime<Utc>>,
+    /// Not before so many seconds have passed.
+    #[schema(minimum = 0, maximum = 31_622_400)]
+    pub delay_secs: Option<u32>,
+    /// Not after so many seconds from when it was due.
+    #[schema(minimum = 0, maximum = 31_622_400)]
+    pub expires_after_secs: Option<u32>,
+    /// Makes repeats of this job one request, for as long as that is kept; goes before a door's key.
+    #[schema(min_length = 1, max_length = 255)]
+    pub idempotency_key: Option<String>,
+    /// The id that another system gave this request; unique in the company.
+    pub former_id: Option<Uuid>,
+}
+
+/// At least one address, unless `do_not_send` is true.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(title = "Customer")]
+pub struct CustomerBody {
+    /// The customer's id in the producer's system.
+    #[schema(min_length = 1, max_length = 255)]
+    pub custom_id: Option<String>,
+    #[schema(max_length = 255)]
+    pub name: Option<String>,
+    #[schema(max_length = 254, format = "email")]
+    pub email: Option<String>,
+    /// E.164, or a national number where the job names its country.
+    #[schema(min_length = 1, max_length = 255)]
+    pub phone: Option<String>,
+}
+
+/// One of the two; both must name the same team member.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(title = "Employee")]
+pub struct EmployeeBody {
+    #[schema(max_length = 254, format = "email")]
+    pub email: Option<String>,
+    #[schema(min_length = 1, max_length = 255)]
+    pub custom_id: Option<String>,
+}
+
+/// How the customer is reached.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(title = "Medium")]
+pub enum MediumBody {
+    Email,
+    Sms,
+}
