@@ -9,6 +9,7 @@ mod about;
 pub mod auth;
 pub mod body;
 mod callers;
+pub mod docs;
 pub mod hand_in;
 pub mod key;
 pub mod openapi;

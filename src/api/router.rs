@@ -5,11 +5,19 @@
 
 use std::sync::Arc;
 
-use axum::{Json, Router, extract::State, middleware, routing::get};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::header,
+    middleware,
+    response::{Html, IntoResponse},
+    routing::get,
+};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{Api, Problem, auth, openapi};
+use super::{Api, Problem, auth, docs, openapi};
 
 /// Everything that needs a key.
 fn v1() -> OpenApiRouter<Arc<Api>> {
@@ -19,11 +27,16 @@ fn v1() -> OpenApiRouter<Arc<Api>> {
 /// The API as a whole, for the public port.
 pub fn router(api: Arc<Api>) -> Router {
     let (v1, document) = v1().split_for_parts();
-    let document = Arc::new(openapi::complete(document));
+    let document = openapi::complete(document);
+    let described = Arc::new(Described {
+        json: serde_json::to_vec(&document).expect("a description is plain data").into(),
+        page: docs::page(&document),
+    });
     let v1 = v1
         .route_layer(middleware::from_fn_with_state(Arc::clone(&api), auth::door))
         .with_state(Arc::clone(&api));
-    let open = Router::new().route("/openapi.json", get(described)).with_state(document);
+    let open =
+        Router::new().route("/openapi.json", get(json)).route("/docs", get(page)).with_state(described);
     v1.merge(open)
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .fallback(async || Problem::not_found())
@@ -35,6 +48,18 @@ pub fn document() -> OpenApi {
     openapi::complete(v1().into_openapi())
 }
 
-async fn described(State(document): State<Arc<OpenApi>>) -> Json<OpenApi> {
-    Json((*document).clone())
+/// The description, made once.
+struct Described {
+    json: Bytes,
+    page: String,
+}
+
+async fn json(State(described): State<Arc<Described>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], described.json.clone())
+}
+
+/// The page runs nothing and loads nothing.
+async fn page(State(described): State<Arc<Described>>) -> impl IntoResponse {
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(described.page.clone()))
 }

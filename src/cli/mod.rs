@@ -66,6 +66,8 @@ enum Command {
     Demo(demo::Demo),
     /// Print the default configuration with all keys.
     Config,
+    /// Print the JSON Schema of a job, as it comes over AMQP or HTTP.
+    Schema,
 }
 
 /// Parses, runs, and gives the exit status.
@@ -105,6 +107,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::SimulateProviders(simulate) => simulate.run().await?,
         Command::Demo(demo) => return demo.run(config()?).await,
         Command::Config => print!("{}", crate::config::DEFAULT),
+        Command::Schema => output::json(&crate::api::hand_in::job::schema())?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -34,7 +34,8 @@ const PROPERTY_VALUE_CHARS_MAX: usize = 2_000;
 /// RFC 5646 section 4.4.1: no registered tag needs more.
 const LANGUAGE_CHARS_MAX: usize = 35;
 
-const JOB_FIELDS: &[&str] = &[
+/// Every field of a job.
+pub const JOB_FIELDS: &[&str] = &[
     "customer",
     "employee",
     "channel",
@@ -54,8 +55,10 @@ const JOB_FIELDS: &[&str] = &[
     "idempotency_key",
     "former_id",
 ];
-const CUSTOMER_FIELDS: &[&str] = &["custom_id", "name", "email", "phone"];
-const EMPLOYEE_FIELDS: &[&str] = &["email", "custom_id"];
+/// Every field of its customer.
+pub const CUSTOMER_FIELDS: &[&str] = &["custom_id", "name", "email", "phone"];
+/// Every field of its team member.
+pub const EMPLOYEE_FIELDS: &[&str] = &["email", "custom_id"];
 
 /// Reads a job from the JSON that producers send.
 ///

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use utoipa::ToSchema;
+use serde_json::{Map, Value};
+use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
 use crate::message::Medium;
@@ -106,4 +107,79 @@ pub struct EmployeeBody {
 pub enum MediumBody {
     Email,
     Sms,
+}
+
+/// The JSON Schema (2020-12) of a job, on every entrance.
+#[must_use]
+pub fn schema() -> Value {
+    let mut shapes = Vec::new();
+    JobBody::schemas(&mut shapes);
+    let mut schema = serde_json::to_value(JobBody::schema()).expect("a schema is plain data");
+    let definitions: Map<String, Value> = shapes
+        .into_iter()
+        .map(|(name, shape)| (name, serde_json::to_value(shape).expect("a schema is plain data")))
+        .collect();
+    schema["$schema"] = Value::from("https://json-schema.org/draft/2020-12/schema");
+    schema["$defs"] = Value::Object(definitions);
+    localised(&mut schema);
+    schema
+}
+
+/// References of the API's description become references within the schema.
+fn localised(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            if let Some(Value::String(target)) = fields.get_mut("$ref") {
+                *target = target.replace("#/components/schemas/", "#/$defs/");
+            }
+            // OpenAPI's word; JSON Schema's takes a list.
+            if let Some(example) = fields.remove("example") {
+                fields.insert("examples".to_owned(), Value::from(vec![example]));
+            }
+            fields.values_mut().for_each(localised);
+        }
+        Value::Array(items) => items.iter_mut().for_each(localised),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::parse;
+
+    fn fields(schema: &Value) -> Vec<&str> {
+        schema["properties"].as_object().expect("an object").keys().map(String::as_str).collect()
+    }
+
+    fn sorted<'a>(names: &[&'a str]) -> Vec<&'a str> {
+        let mut names = names.to_vec();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn the_schema_names_the_fields_that_are_read_and_no_others() {
+        let schema = schema();
+        assert_eq!(sorted(&fields(&schema)), sorted(parse::JOB_FIELDS));
+        assert_eq!(sorted(&fields(&schema["$defs"]["CustomerBody"])), sorted(parse::CUSTOMER_FIELDS));
+        assert_eq!(sorted(&fields(&schema["$defs"]["EmployeeBody"])), sorted(parse::EMPLOYEE_FIELDS));
+        assert_eq!(schema["additionalProperties"], false);
+        assert_eq!(schema["required"], serde_json::json!(["employee"]));
+    }
+
+    #[test]
+    fn every_reference_of_the_schema_is_within_it() {
+        let schema = schema();
+        let text = schema.to_string();
+        for target in text.split("\"$ref\":\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            let name = target.strip_prefix("#/$defs/").expect("is local");
+            assert!(schema["$defs"].get(name).is_some(), "{target}");
+        }
+    }
+
+    #[test]
+    fn the_schema_is_as_released() {
+        insta::assert_snapshot!("job_schema", serde_json::to_string_pretty(&schema()).expect("JSON"));
+    }
 }

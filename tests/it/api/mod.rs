@@ -3,5 +3,8 @@
 //! One file per area; `support::api` makes the calls.
 
 mod bad_input;
+mod description;
+mod foreign;
 mod hand_in;
 mod keys;
+mod tests_by_key;
