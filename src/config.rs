@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::{
+    intake::recipes::Patience,
     lifecycle::{LookPlan, Looks, Schedule},
     providers::connect::Timeouts,
 };
@@ -32,6 +33,7 @@ pub struct Config {
     pub receipts: LookTimes,
     pub breaker: Breaker,
     pub companies: Companies,
+    pub recipes: Recipes,
     pub web: Web,
     pub api: Api,
     pub roles: Roles,
@@ -109,6 +111,15 @@ pub struct Breaker {
 #[serde(deny_unknown_fields)]
 pub struct Companies {
     pub refresh_ms: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipes {
+    pub poll_interval_ms: u64,
+    pub look_up_timeout_secs: f64,
+    pub delays_secs: Vec<f64>,
+    pub give_up_secs: f64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -211,6 +222,9 @@ impl Config {
             ("dispatch.lane_queue", self.dispatch.lane_queue as f64, 1.0, 100_000.0),
             ("retry.jitter", self.retry.jitter, 0.0, 1.0),
             ("retry.tries_max", f64::from(self.retry.tries_max), 1.0, 100.0),
+            ("recipes.look_up_timeout_secs", self.recipes.look_up_timeout_secs, 0.1, 60.0),
+            ("recipes.poll_interval_ms", self.recipes.poll_interval_ms as f64, 10.0, 3_600_000.0),
+            ("recipes.give_up_secs", self.recipes.give_up_secs, 0.0, 1e7),
             ("web.connections_max", self.web.connections_max as f64, 1.0, 100_000.0),
         ];
         for (key, value, least, most) in bounds {
@@ -223,10 +237,13 @@ impl Config {
                 "dispatch.call_margin_secs must be less than dispatch.lease_margin_secs, or no call could start"
             );
         }
-        if self.retry.delays_secs.is_empty()
-            || self.retry.delays_secs.iter().any(|secs| !(0.0..=1e7).contains(secs))
-        {
-            bail!("retry.delays_secs needs at least one wait, each between 0 and 10000000 seconds");
+        for (key, secs) in [
+            ("retry.delays_secs", &self.retry.delays_secs),
+            ("recipes.delays_secs", &self.recipes.delays_secs),
+        ] {
+            if secs.is_empty() || secs.iter().any(|secs| !(0.0..=1e7).contains(secs)) {
+                bail!("{key} needs at least one wait, each between 0 and 10000000 seconds");
+            }
         }
         for (section, times) in [("unknown", &self.unknown), ("receipts", &self.receipts)] {
             times.check(section)?;
@@ -252,6 +269,15 @@ impl Config {
             give_up_after: secs(self.retry.give_up_after_secs),
             hint_max: secs(self.retry.hint_max_secs),
             lane_delay: secs(self.retry.lane_delay_secs),
+        }
+    }
+
+    #[must_use]
+    pub fn recipes_patience(&self) -> Patience {
+        Patience {
+            poll: Duration::from_millis(self.recipes.poll_interval_ms),
+            delays_secs: self.recipes.delays_secs.clone(),
+            give_up_secs: self.recipes.give_up_secs,
         }
     }
 

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use crate::{
-    company::Company,
+    company::{Company, Recipe},
     ledger::{Ledger, LedgerError},
     message::{AccountId, CompanyId},
 };
@@ -22,6 +22,8 @@ pub struct Snapshot {
     by_id: HashMap<CompanyId, Arc<Company>>,
     /// By the opaque account id of webhook paths.
     by_account: HashMap<String, (AccountId, Arc<Company>)>,
+    /// By the opaque recipe id of webhook paths.
+    by_recipe: HashMap<String, Arc<Company>>,
     /// Broker users and the companies that each may speak for.
     speakers: HashMap<String, Vec<(CompanyId, bool)>>,
 }
@@ -40,6 +42,13 @@ impl Snapshot {
     #[must_use]
     pub fn account(&self, name: &str) -> Option<&(AccountId, Arc<Company>)> {
         self.by_account.get(name)
+    }
+
+    /// A recipe and its company.
+    #[must_use]
+    pub fn recipe(&self, id: &str) -> Option<(&Company, &Recipe)> {
+        let company = self.by_recipe.get(id)?;
+        Some((company, company.policy.recipe(id)?))
     }
 
     /// Whether any broker user is bound to any company.
@@ -64,6 +73,9 @@ impl Snapshot {
         for company in companies.into_iter().map(Arc::new) {
             for (name, account) in &company.account_ids {
                 snapshot.by_account.insert(name.clone(), (*account, Arc::clone(&company)));
+            }
+            for recipe in &company.policy.recipes {
+                snapshot.by_recipe.insert(recipe.id.clone(), Arc::clone(&company));
             }
             for binding in &company.policy.bindings {
                 snapshot.speakers.entry(binding.user.clone()).or_default().push((company.id, binding.test));

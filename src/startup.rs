@@ -3,6 +3,7 @@
 //! Everything here is small and fails early with the remedy in its error. A pooled connection that does not
 //! answer is dropped; that none comes back with an open transaction is `ledger::bounded`'s care (trap F1).
 
+mod recipes;
 mod web;
 
 use std::{
@@ -16,7 +17,10 @@ use sqlx::{
     AssertSqlSafe, Connection, Executor,
     postgres::{PgConnectOptions, PgPool, PgPoolOptions},
 };
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinHandle,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -185,10 +189,12 @@ pub async fn start(mut config: Config, own_process: bool) -> anyhow::Result<Work
         trust_routing_key: config.amqp.trust_routing_key,
         quiet: lanes.as_ref().map(|lanes| lanes.quiet()).unwrap_or_default(),
     };
+    let bell = Arc::new(Notify::new());
     if config.roles.intake {
         let stop = worker.stop_of(Stage::Intake);
         let task = supervisor::run(acceptor.clone(), config.amqp.clone(), stop, own_process);
         worker.add(Stage::Intake, tokio::spawn(task));
+        recipes::start(&config, &ledgers, &acceptor, Arc::clone(&bell), &mut worker)?;
     }
     let health = Arc::new(Health {
         metrics,
@@ -205,7 +211,7 @@ pub async fn start(mut config: Config, own_process: bool) -> anyhow::Result<Work
     web::listen(&config, private, http::router(Arc::clone(&health)), &mut worker);
     if let Some((public, address)) = public {
         worker.public_addr = Some(address);
-        web::start(&config, public, &ledgers, &acceptor, &mut worker);
+        web::start(&config, public, &ledgers, &acceptor, bell, &mut worker);
     }
     worker.lanes = lanes;
     worker.acceptor = Some(acceptor);

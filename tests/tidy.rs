@@ -248,6 +248,24 @@ fn a_providers_pure_file_never_sees_a_client() {
 }
 
 #[test]
+fn a_recipes_pure_file_never_sees_a_client() {
+    assert_clean(
+        "src/intake/recipes/crm/wire.rs",
+        "use crate::{company::Recipe, intake::recipes::crm::wire::Told};",
+    );
+    assert_refused(
+        "src/intake/recipes/crm/wire.rs",
+        "use super::client::Asking;",
+        "a pure file imports `crate::intake::recipes::crm::client::Asking`",
+    );
+    assert_refused(
+        "src/intake/recipes/crm/wire.rs",
+        "use crate::intake::Arrival;",
+        "a pure file imports `crate::intake::Arrival`",
+    );
+}
+
+#[test]
 fn a_pure_file_neither_waits_nor_logs_nor_reads() {
     assert_refused("src/content/link.rs", "async fn shorten() {}", "a pure file has `async`");
     assert_refused("src/content/link.rs", "fn f() { tracing::info!(\"x\"); }", "a pure file uses `tracing`");

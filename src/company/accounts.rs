@@ -153,7 +153,7 @@ fn read_smtp(fields: &Fields, problems: &mut Problems) -> ProviderSettings {
     }
 }
 
-fn read_base_url(fields: &Fields, usual: &str, problems: &mut Problems) -> String {
+pub(super) fn read_base_url(fields: &Fields, usual: &str, problems: &mut Problems) -> String {
     let Some(url) = fields.text("base_url", URL_CHARS_MAX, problems) else { return usual.to_owned() };
     if let Some(problem) = base_url_problem(&url) {
         problems.add(fields.at("base_url"), "bad_url", problem);
@@ -169,7 +169,7 @@ fn read_domain(fields: &Fields, problems: &mut Problems) -> String {
     domain.to_ascii_lowercase()
 }
 
-fn read_env(fields: &Fields, name: &str, problems: &mut Problems) -> String {
+pub(super) fn read_env(fields: &Fields, name: &str, problems: &mut Problems) -> String {
     let variable = fields.required_text(name, LABEL_CHARS_MAX, problems).unwrap_or_default();
     if !variable.is_empty() && !is_env_name(&variable) {
         let message = "give the name of an environment variable (A-Z, 0-9, _), never the secret itself";

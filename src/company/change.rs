@@ -35,7 +35,8 @@ pub fn changes(old: Option<&Policy>, new: &Policy) -> Vec<String> {
         lines.extend(list_changes(&Lists::default(), &Lists::of(new)));
         return lines;
     };
-    let is_list = |name: &String| ["brands", "channels", "accounts", "bindings"].contains(&name.as_str());
+    let is_list =
+        |name: &String| ["brands", "channels", "accounts", "bindings", "recipes"].contains(&name.as_str());
     let top = |policy: &Policy| {
         let mut fields = flat(policy);
         fields.retain(|name, _| !is_list(name));
@@ -110,11 +111,13 @@ impl Lists {
         let channels = policy.channels.iter().map(|channel| (channel.name.clone(), flat(channel)));
         let accounts = policy.accounts.iter().map(|account| (account.id.clone(), flat(account)));
         let bindings = policy.bindings.iter().map(|binding| (binding.user.clone(), flat(binding)));
+        let recipes = policy.recipes.iter().map(|recipe| (recipe.id.clone(), flat(recipe)));
         Lists(BTreeMap::from([
             ("brand", brands.collect()),
             ("channel", channels.collect()),
             ("account", accounts.collect()),
             ("binding", bindings.collect()),
+            ("recipe", recipes.collect()),
         ]))
     }
 }

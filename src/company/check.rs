@@ -13,7 +13,7 @@ use url::Url;
 
 use crate::message::{Medium, address::is_domain, fields::Problems};
 
-use super::{Policy, file::Member, policy::Brand};
+use super::{Policy, file::Member, policy::Brand, recipes};
 
 /// Adds every problem between the parts of a company's file.
 pub(super) fn check(policy: &Policy, members: &[Member], problems: &mut Problems) {
@@ -30,6 +30,8 @@ pub(super) fn check(policy: &Policy, members: &[Member], problems: &mut Problems
     check_unique("channels", "name", names, problems);
     let ids = policy.accounts.iter().map(|account| Some(account.id.as_str()));
     check_unique("accounts", "id", ids, problems);
+    let ids = policy.recipes.iter().map(|recipe| Some(recipe.id.as_str()));
+    check_unique("recipes", "id", ids, problems);
     let users = policy.bindings.iter().map(|binding| Some(binding.user.as_str()));
     check_unique("bindings", "user", users, problems);
     let emails: Vec<_> =
@@ -40,6 +42,7 @@ pub(super) fn check(policy: &Policy, members: &[Member], problems: &mut Problems
     for (index, brand) in policy.brands.iter().enumerate() {
         check_brand(policy, brand, &format!("brands[{index}]"), problems);
     }
+    recipes::check(policy, problems);
 }
 
 fn check_unique<'v>(

@@ -18,6 +18,7 @@ use super::{
     Brand, Channel, Policy, SuppressionScope, accounts,
     check::{self, is_slug, survey_url_problem},
     policy::Binding,
+    recipes,
 };
 
 /// Longest company file, in bytes.
@@ -93,6 +94,7 @@ const COMPANY_FIELDS: &[&str] = &[
     "members",
     "accounts",
     "bindings",
+    "recipes",
 ];
 const BRAND_FIELDS: &[&str] = &[
     "label",
@@ -143,6 +145,7 @@ fn read_file(document: &Node, problems: &mut Problems) -> Option<CompanyFile> {
     let channels = read_items(&fields, "channels", ITEMS_MAX, problems, read_channel);
     let accounts = read_items(&fields, "accounts", ITEMS_MAX, problems, accounts::read_account);
     let bindings = read_items(&fields, "bindings", ITEMS_MAX, problems, read_binding);
+    let recipes = read_items(&fields, "recipes", ITEMS_MAX, problems, recipes::read_recipe);
     let members = read_items(&fields, "members", MEMBERS_MAX, problems, read_member);
     let only_brand = || (brands.len() == 1).then(|| brands[0].label.clone());
     let policy = Policy {
@@ -165,6 +168,7 @@ fn read_file(document: &Node, problems: &mut Problems) -> Option<CompanyFile> {
         channels,
         accounts,
         bindings,
+        recipes,
     };
     check::check(&policy, &members, problems);
     Some(CompanyFile { policy, members })

@@ -36,9 +36,14 @@ fn the_example_file_is_a_whole_company() {
 
 #[test]
 fn the_example_file_shows_every_key() {
-    let shown =
-        |key: &&&str| !EXAMPLE.contains(&format!("{key} =")) && !EXAMPLE.contains(&format!("[[{key}]]"));
-    for known in [COMPANY_FIELDS, BRAND_FIELDS, CHANNEL_FIELDS, MEMBER_FIELDS, BINDING_FIELDS] {
+    let shown = |key: &&&str| {
+        let ways = [format!("{key} ="), format!("[[{key}]]"), format!("recipes.{key}]")];
+        !ways.iter().any(|way| EXAMPLE.contains(way))
+    };
+    for known in [COMPANY_FIELDS, BRAND_FIELDS, CHANNEL_FIELDS, MEMBER_FIELDS, BINDING_FIELDS]
+        .into_iter()
+        .chain(recipes::FIELDS)
+    {
         assert_eq!(known.iter().filter(shown).collect::<Vec<_>>(), Vec::<&&str>::new());
     }
 }

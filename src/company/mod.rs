@@ -1,6 +1,6 @@
 //! What a company configured: its file, the policy document made of it, and what a change takes away.
 //!
-//! PURE: no I/O. `file` parses and validates the TOML that people write (with `accounts` and `check`),
+//! PURE: no I/O. `file` parses and validates the TOML that people write (with `accounts`, `recipes` and `check`),
 //! `policy` is the document that the rules read and the ledger versions, `change` says what differs
 //! between two documents. The command that applies them is `cli::company`; the ledger stores them
 //! append-only.
@@ -10,6 +10,7 @@ pub mod change;
 mod check;
 pub mod file;
 pub mod policy;
+mod recipes;
 
 use std::collections::HashMap;
 
@@ -17,6 +18,7 @@ use crate::message::{AccountId, CompanyId};
 
 pub use file::{CompanyFile, Member, Role};
 pub use policy::{Account, Binding, Brand, Channel, Policy, ProviderSettings, SuppressionScope};
+pub use recipes::{EightByEight, Kustomer, PublicKey, Recipe, RecipeSettings};
 
 /// A company as a worker knows it: one version of its policy with the numbers that the ledger gave.
 #[derive(Debug, Clone)]

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::Medium;
 
+use super::Recipe;
+
 /// A company's settings at one version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,6 +45,9 @@ pub struct Policy {
     pub test_email: Option<String>,
     #[serde(default)]
     pub test_phone: Option<String>,
+    /// Systems whose notices make requests by themselves.
+    #[serde(default)]
+    pub recipes: Vec<Recipe>,
 }
 
 /// One brand: who asks, and where the survey is.
@@ -189,6 +194,11 @@ impl Policy {
     #[must_use]
     pub fn account(&self, id: &str) -> Option<&Account> {
         self.accounts.iter().find(|account| account.id == id)
+    }
+
+    #[must_use]
+    pub fn recipe(&self, id: &str) -> Option<&Recipe> {
+        self.recipes.iter().find(|recipe| recipe.id == id)
     }
 
     /// Where a test request's message goes instead of to its customer.

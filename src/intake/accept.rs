@@ -71,6 +71,7 @@ impl Acceptor {
             }
         }
         drop(together);
+        self.fill_in_known(&mut pending).await?;
         for _ in 0..ROUNDS_MAX {
             if pending.is_empty() {
                 self.keep_rejections(&answers.rejections).await?;

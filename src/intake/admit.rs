@@ -60,7 +60,7 @@ impl Acceptor {
         let trusting = self.trust_routing_key.unwrap_or(!snapshot.has_bindings());
         let test = match &arrival.door {
             Door::Operator => Some(false),
-            Door::Http { test } => Some(*test),
+            Door::Http { test } | Door::Recipe { test } => Some(*test),
             Door::Amqp { user: Some(user) } => snapshot
                 .may_speak(user, company.id)
                 .or((!snapshot.has_bindings() && trusting).then_some(false)),

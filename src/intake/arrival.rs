@@ -1,6 +1,6 @@
 //! A job as it arrives, whatever the door, and the answer that it gets.
 //!
-//! `accept` turns the one into the other; doors (AMQP, the command line) make arrivals and nothing else.
+//! `accept` turns the one into the other; doors (AMQP, the command line, recipes) make arrivals and nothing else.
 
 use uuid::Uuid;
 
@@ -35,6 +35,8 @@ pub enum Door {
     Http { test: bool },
     /// A person at the command line, who speaks for any company.
     Operator,
+    /// A company's own recipe, of a notice whose signature was verified.
+    Recipe { test: bool },
 }
 
 impl Door {
@@ -44,6 +46,7 @@ impl Door {
             Door::Amqp { .. } => "amqp",
             Door::Http { .. } => "http",
             Door::Operator => "operator",
+            Door::Recipe { .. } => "recipe",
         }
     }
 
@@ -54,6 +57,7 @@ impl Door {
             Door::Amqp { .. } => 0,
             Door::Http { .. } => 1,
             Door::Operator => 2,
+            Door::Recipe { .. } => 3,
         }
     }
 

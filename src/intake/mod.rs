@@ -2,9 +2,10 @@
 //!
 //! `supervisor` owns the connection to the broker, one generation after another; `topology` declares what
 //! we need there; `consumer` takes deliveries into batches and acknowledges up to the low-water mark, and
-//! tries `suspects` alone; `jobs` does the same for calls over HTTP; `accept` takes a batch through gather → decide → apply, whatever door it came
-//! through, `admit` being its first step; `resume` asks the rules again, `cancel` takes back; `producer`
-//! and `parked` publish and bring dead letters back. Nothing is
+//! tries `suspects` alone; `jobs` does the same for calls over HTTP; `accept` takes a batch through gather →
+//! decide → apply, whatever door it came through, `admit` being its first step and `known` filling in
+//! addresses of customers who are only named; `resume` asks the rules again, `cancel` takes back; `producer`
+//! and `parked` publish and bring dead letters back; `recipes` makes jobs of other systems' notices. Nothing is
 //! acknowledged before its commit, and nothing is ever requeued for what it says.
 
 pub mod accept;
@@ -16,10 +17,12 @@ pub mod consumer;
 pub mod decide;
 pub mod hand_over;
 pub mod jobs;
+mod known;
 pub mod parked;
 pub mod person;
 pub mod preflight;
 pub mod producer;
+pub mod recipes;
 pub mod resume;
 pub mod supervisor;
 pub mod suspects;

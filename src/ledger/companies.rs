@@ -135,6 +135,7 @@ impl Ledger {
         )
         .execute(&mut *transaction)
         .await?;
+        super::recipes::claim(&mut transaction, CompanyId(company.id), policy).await?;
         write_members(&mut transaction, CompanyId(company.id), members, keys).await?;
         transaction.commit().await?;
         Ok(company.version)

@@ -3,7 +3,8 @@
 //! A request's way: `gather` → `accept` → (`claim`) → `begin` → `settle` → `receive`; beside it `fence`
 //! and `conclude` for what is not sent, `sweep` for what a dead worker left, `looks` for what is sought at
 //! its provider, `suspects` and `quarantine` for what kills workers, `rejected` for jobs that never became
-//! requests, `companies` for what the rules read, `requests` for people who look, `counts` for sums over
+//! requests, `companies` for what the rules read, `notices` and
+//! `customers` for what recipes hear, `requests` for people who look, `counts` for sums over
 //! everything.
 //! Invariant: no function holds a transaction over anything but its own statements, and every future
 //! here may be dropped at any await (trap F1 is guarded in `bounded`).
@@ -16,12 +17,15 @@ pub mod claim;
 pub mod companies;
 pub mod conclude;
 pub mod counts;
+pub mod customers;
 pub mod error;
 pub mod gather;
 pub mod keys;
 pub mod looks;
+pub mod notices;
 pub mod quarantine;
 pub mod receive;
+mod recipes;
 pub mod rejected;
 pub mod requests;
 pub mod settle;

@@ -150,6 +150,19 @@ impl IdentityKey {
         self.key("receipt", &[&account.0.to_be_bytes(), dedupe.as_bytes()])
     }
 
+    /// A notice of one recipe, by what makes it unique there.
+    #[must_use]
+    pub fn notice(&self, recipe: &str, name: &str) -> Uuid {
+        self.key("notice", &[recipe.as_bytes(), name.as_bytes()])
+    }
+
+    /// By what a company knows a customer; `kind` is custom_id, email, phone or social.
+    #[must_use]
+    pub fn identity(&self, company: CompanyId, kind: &str, value: &str) -> Uuid {
+        let folded = if kind == "email" { value.to_lowercase() } else { value.to_owned() };
+        self.key("identity", &[&company_part(company), kind.as_bytes(), folded.as_bytes()])
+    }
+
     fn key(&self, domain: &str, parts: &[&[u8]]) -> Uuid {
         Uuid::from_bytes(first_half(hash(&self.0, domain, parts)))
     }
@@ -224,6 +237,11 @@ mod tests {
             key.rejected(Some(ACME), Some("a"), b"b"),
             key.receipt(AccountId(1), "a"),
             key.receipt(AccountId(2), "a"),
+            key.notice("a", "b"),
+            key.notice("ab", ""),
+            key.identity(ACME, "email", "a"),
+            key.identity(ACME, "phone", "a"),
+            key.identity(OTHER, "email", "a"),
             SecretKeys::derive(b"another secret").identity.address(ACME, Medium::Email, "a"),
         ];
         assert_eq!(keys.iter().collect::<HashSet<_>>().len(), keys.len());

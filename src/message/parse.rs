@@ -188,6 +188,10 @@ fn check_who_and_where(fields: &Fields, medium: Option<Medium>, do_not_send: boo
 
 fn check_address(written: &[&str], medium: Option<Medium>, problems: &mut Problems) {
     let (has_email, has_phone) = (written.contains(&"email"), written.contains(&"phone"));
+    // A customer whom the company knows has addresses; if not, the rules refuse the job.
+    if !has_email && !has_phone && written.contains(&"custom_id") {
+        return;
+    }
     match medium {
         Some(Medium::Email) if !has_email => {
             problems.add("customer.email", "no_address", "the medium is email, give customer.email");
@@ -196,7 +200,11 @@ fn check_address(written: &[&str], medium: Option<Medium>, problems: &mut Proble
             problems.add("customer.phone", "no_address", "the medium is sms, give customer.phone");
         }
         None if !has_email && !has_phone => {
-            problems.add("customer", "no_address", "give customer.email or customer.phone");
+            problems.add(
+                "customer",
+                "no_address",
+                "give customer.email, customer.phone or a known custom_id",
+            );
         }
         Some(Medium::Email | Medium::Sms) | None => {}
     }

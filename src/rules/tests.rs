@@ -94,6 +94,7 @@ fn company() -> Company {
             resend_if_absent: false,
             test_email: Some("tests@blanca.example".to_owned()),
             test_phone: None,
+            recipes: Vec::new(),
         },
         account_ids: [("mail".to_owned(), EMAIL_ACCOUNT), ("text".to_owned(), SMS_ACCOUNT)].into(),
     }

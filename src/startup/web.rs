@@ -5,7 +5,10 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, watch},
+};
 
 use super::Ledgers;
 use crate::{
@@ -16,6 +19,7 @@ use crate::{
     shutdown::{Stage, Worker},
     webhooks::{
         batch::Receipts,
+        recipes::{self, RecipeDoor},
         routes::{self, Door},
         serve::{Limits, Router, serve},
     },
@@ -27,6 +31,7 @@ pub(super) fn start(
     listener: TcpListener,
     ledgers: &Ledgers,
     acceptor: &Acceptor,
+    bell: Arc<Notify>,
     worker: &mut Worker,
 ) {
     let (receipts, task) = Receipts::start(ledgers.web.clone());
@@ -40,7 +45,15 @@ pub(super) fn start(
         body_within: Duration::from_secs_f64(config.web.body_timeout_secs),
         receipt_looks: config.receipts.plan(),
     });
-    let router = routes::router(door).merge(api::router::router(api(config, ledgers, acceptor, worker)));
+    let recipes = Arc::new(RecipeDoor {
+        ledger: ledgers.web.clone(),
+        directory: acceptor.directory.clone(),
+        keys: Arc::clone(&acceptor.keys),
+        bell,
+        body_within: Duration::from_secs_f64(config.web.body_timeout_secs),
+    });
+    let webhooks = routes::router(door).merge(recipes::router(recipes));
+    let router = webhooks.merge(api::router::router(api(config, ledgers, acceptor, worker)));
     listen(config, listener, router, worker);
     // After the listener: it ends with the last call that could hand it a receipt.
     worker.add(Stage::Web, task);

@@ -11,6 +11,7 @@ pub const TABLE: &[(Kind, &str, &str)] = &[
     (Kind::Counter, ATTEMPTS, "Attempts settled, by lane and outcome"),
     (Kind::Counter, RECEIPTS, "Receipts taken, by kind"),
     (Kind::Counter, RECEIPTS_REFUSED, "Webhooks refused, by provider and cause"),
+    (Kind::Counter, NOTICES, "Notices of recipes worked off, by recipe and outcome"),
     (Kind::Histogram, SECONDS_TO_SENT, "Seconds from due to the provider's acceptance"),
     (Kind::Gauge, OLDEST_DUE, "Age of the oldest due message by lane, in seconds"),
     (Kind::Gauge, IN_FLIGHT, "Calls under way by lane"),
@@ -42,6 +43,7 @@ pub const DUPLICATES: &str = "postrider_jobs_duplicate_total";
 pub const ATTEMPTS: &str = "postrider_attempts_total";
 pub const RECEIPTS: &str = "postrider_receipts_total";
 pub const RECEIPTS_REFUSED: &str = "postrider_receipts_refused_total";
+pub const NOTICES: &str = "postrider_notices_total";
 pub const SECONDS_TO_SENT: &str = "postrider_due_to_sent_seconds";
 pub const OLDEST_DUE: &str = "postrider_oldest_due_age_seconds";
 pub const IN_FLIGHT: &str = "postrider_calls_in_flight";

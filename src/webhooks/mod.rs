@@ -2,10 +2,12 @@
 //!
 //! `routes` is the public door: `/webhooks/{provider}/{account}/{kind}` and the unsubscribe link; `serve`
 //! the accept loop that bounds slow and half-sent calls; `verify` turns a call into a verified receipt;
-//! `batch` writes receipts together. The account in the path selects the key to verify with, nothing in
+//! `batch` writes receipts together; `recipes` is the
+//! door of systems whose notices make requests. The account in the path selects the key to verify with, nothing in
 //! the body does.
 
 pub mod batch;
+pub mod recipes;
 pub mod routes;
 pub mod serve;
 pub mod unsubscribe;

@@ -24,6 +24,7 @@ mod plans;
 mod poison;
 mod races;
 mod receipts;
+mod recipes;
 mod reconcile;
 mod seeds;
 mod sending;

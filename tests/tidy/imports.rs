@@ -64,7 +64,8 @@ pub fn check(sources: &[Source]) -> Vec<Violation> {
 
 fn is_pure(source: &Source) -> bool {
     let path = source.path.as_str();
-    let wire = path.starts_with("src/providers/") && path.ends_with("/wire.rs");
+    let at_a_border = path.starts_with("src/providers/") || path.starts_with("src/intake/recipes/");
+    let wire = at_a_border && path.ends_with("/wire.rs");
     PURE_FOLDERS.iter().any(|folder| path.starts_with(&format!("src/{folder}/")))
         || wire
         || PURE_PROVIDER_FILES.contains(&path)
@@ -163,14 +164,18 @@ fn may_see(importer: &str, path: &str, pure_modules: &[String]) -> bool {
     if PURE_FOLDERS.contains(&target) {
         return !company || ["message", "company"].contains(&target);
     }
+    let is_pure_module =
+        || pure_modules.iter().any(|module| path == module || path.starts_with(&format!("{module}::")));
+    if path.starts_with("intake::recipes::") && importer.starts_with("src/intake/recipes/") {
+        return is_pure_module();
+    }
     if target != "providers" || !importer.starts_with("src/providers/") {
         return false;
     }
     // The shared types stand in providers/mod.rs itself; the other files are seen only where pure.
     let second = path.split("::").nth(1).unwrap_or("*");
     let shared_type = second.starts_with(|first: char| first.is_uppercase());
-    shared_type
-        || pure_modules.iter().any(|module| path == module || path.starts_with(&format!("{module}::")))
+    shared_type || is_pure_module()
 }
 
 fn head(path: &str) -> &str {

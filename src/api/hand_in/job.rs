@@ -72,7 +72,7 @@ pub struct JobBody {
     pub former_id: Option<Uuid>,
 }
 
-/// At least one address, unless `do_not_send` is true.
+/// At least one address, unless `do_not_send` is true or the customer is known by `custom_id`.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(title = "Customer")]

@@ -45,15 +45,29 @@ pub fn http_client(timeouts: &Timeouts) -> Result<HttpClient, HttpClientError> {
     let tls = tls()?;
     // Clearly below the whole: a whole timeout during connect would look like a lost answer.
     let connect = timeouts.connect.min(timeouts.http / 2);
-    let asking = reqwest::Client::builder()
+    let asking = asking(tls.clone(), connect, timeouts.http)?;
+    Ok(HttpClient { asking, dialer: Dialer::new(tls, connect), proxies: Arc::new(Matcher::from_system()) })
+}
+
+/// A client for questions beside the providers', under the same authorities; `within` bounds a whole one.
+///
+/// # Errors
+///
+/// Where the system's certificates cannot be loaded.
+pub fn asking_client(within: Duration) -> Result<reqwest::Client, HttpClientError> {
+    let _ = ring::default_provider().install_default();
+    Ok(asking(tls()?, within / 2, within)?)
+}
+
+fn asking(tls: ClientConfig, connect: Duration, within: Duration) -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
         .user_agent(USER_AGENT)
-        .tls_backend_preconfigured(tls.clone())
+        .tls_backend_preconfigured(tls)
         .connect_timeout(connect)
-        .timeout(timeouts.http)
+        .timeout(within)
         .pool_idle_timeout(POOL_IDLE)
         .redirect(reqwest::redirect::Policy::none())
-        .build()?;
-    Ok(HttpClient { asking, dialer: Dialer::new(tls, connect), proxies: Arc::new(Matcher::from_system()) })
+        .build()
 }
 
 /// The system's authorities decide who is believed; HTTP/1.1 only, which is what `line` speaks.

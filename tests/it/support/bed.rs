@@ -175,6 +175,9 @@ impl Bed {
             breaker.open_secs = 0.2
             breaker.open_max_secs = 0.5
             companies.refresh_ms = 100
+            recipes.poll_interval_ms = 100
+            recipes.look_up_timeout_secs = 2.0
+            recipes.delays_secs = [0.2]
             web.listen = "127.0.0.1:{}"
             web.public_base_url = "http://127.0.0.1:{}"
             web.private_listen = "127.0.0.1:0"

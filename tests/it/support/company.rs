@@ -39,6 +39,7 @@ pub fn standard(slug: &str, providers: Providers) -> Policy {
         resend_if_absent: false,
         test_email: None,
         test_phone: None,
+        recipes: Vec::new(),
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     sync::Mutex,
 };
 
-use super::Bed;
+use super::{Bed, wait};
 
 /// Variables of the environment, for `src/crash.rs`.
 pub type Variables<'a> = &'a [(&'a str, &'a str)];
@@ -89,6 +89,15 @@ impl Process {
     pub fn kill(&mut self) {
         self.child.kill().expect("the worker was running");
         self.child.wait().expect("the worker is gone");
+    }
+
+    /// Waits until it has died by itself.
+    pub async fn died(&mut self) {
+        let child = Mutex::new(&mut self.child);
+        wait::until("the worker has died", || async {
+            child.lock().expect("nobody panics here").try_wait().expect("asked").is_some()
+        })
+        .await;
     }
 
     /// SIGTERM, and its exit status.

@@ -1,0 +1,9 @@
+//! 8x8: a social interaction that an agent accepted, ended and wrapped up makes a request.
+//!
+//! `jws` (PURE) says whether 8x8 sent a notice, `wire` (PURE) what it tells about its interaction,
+//! `interaction` (PURE) puts what was told together in any order, says when it is complete, and makes the
+//! job. Nothing is looked up at 8x8: notices carry everything.
+
+pub mod interaction;
+pub mod jws;
+pub mod wire;

@@ -1,0 +1,144 @@
+//! The inbox: notices that are written down, worked off until each is a request, a rejection or nothing.
+//!
+//! Take → prepare (look up, map) → accept → finish. Every step may be the last of this process: the lease
+//! of a notice runs out, another worker takes it up, finds the same job kept, and hands it in under the same
+//! idempotency key. So none is lost and none is asked twice.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::{FutureExt, future::join_all};
+use tokio::sync::{Notify, watch};
+
+use crate::{
+    clock, crash,
+    intake::{Acceptor, Answer, accept::rejection},
+    ledger::{Ledger, LedgerError, notices::Notice},
+    shutdown::stopped,
+    telemetry::names,
+};
+
+use super::{
+    kustomer::client::Asking,
+    prepare::{Prepared, delay_secs},
+};
+
+const TAKEN_AT_ONCE: i64 = 20;
+/// Longer than any look-up may take, and the acceptance after it.
+const LEASE_SECS: f64 = 120.0;
+const FORGET_EVERY: Duration = Duration::from_secs(3_600);
+/// Longer than any sender repeats a notice.
+const FORGET_AFTER_SECS: f64 = 30.0 * 86_400.0;
+const FORGOTTEN_AT_ONCE: i64 = 1_000;
+
+/// How long notices are tried.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    pub poll: Duration,
+    /// Waits between tries; the last one repeats.
+    pub delays_secs: Vec<f64>,
+    pub give_up_secs: f64,
+}
+
+/// Works notices off.
+pub struct Inbox {
+    pub ledger: Ledger,
+    pub acceptor: Acceptor,
+    pub asking: Asking,
+    pub patience: Patience,
+    /// Rung by the door of this process.
+    pub bell: Arc<Notify>,
+}
+
+impl Inbox {
+    /// Works until told to stop; what is under way is finished first.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let mut forgot = clock::monotonic();
+        while !*stop.borrow() {
+            match self.work_once().await {
+                Ok(taken) if taken >= TAKEN_AT_ONCE.unsigned_abs() as usize => continue,
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "notices cannot be worked off; they wait"),
+            }
+            if clock::monotonic() - forgot > FORGET_EVERY {
+                forgot = clock::monotonic();
+                if let Err(error) = self.ledger.forget_notices(FORGET_AFTER_SECS, FORGOTTEN_AT_ONCE).await {
+                    tracing::warn!(%error, "old notices cannot be forgotten");
+                }
+            }
+            tokio::select! {
+                () = stopped(&mut stop) => break,
+                () = self.bell.notified() => {}
+                () = tokio::time::sleep(self.patience.poll.mul_f64(0.8 + 0.4 * clock::jitter())) => {}
+            }
+        }
+    }
+
+    /// Works off what is due now; gives how many notices that were.
+    pub async fn work_once(&self) -> Result<usize, LedgerError> {
+        let notices = self.ledger.take_notices(TAKEN_AT_ONCE, LEASE_SECS).await?;
+        let prepared = join_all(notices.iter().map(|notice| self.prepared(notice))).await;
+        let (mut arrivals, mut handed_in) = (Vec::new(), Vec::new());
+        for (notice, prepared) in notices.iter().zip(prepared) {
+            match prepared {
+                Ok(Prepared::Job(arrival)) => {
+                    arrivals.push(arrival);
+                    handed_in.push(notice);
+                }
+                Ok(prepared) => self.settle(notice, prepared).await?,
+                // Its lease runs out, and somebody takes it up again.
+                Err(error) => tracing::warn!(%error, recipe = notice.recipe, "a notice cannot be prepared"),
+            }
+        }
+        handed_in.iter().for_each(|notice| crash::on_word("notice_accept", Some(&notice.name)));
+        let answers = self.acceptor.accept(&arrivals).await?;
+        for (notice, answer) in handed_in.into_iter().zip(answers) {
+            let (outcome, made) = match answer {
+                Answer::Accepted { id, .. } => ("accepted", id),
+                Answer::Duplicate { id, .. } => ("duplicate", id),
+                Answer::Rejected { id, .. } => ("rejected", id),
+            };
+            crash::on_word("notice_done", Some(&notice.name));
+            count(notice, outcome);
+            self.ledger.finish_notice(notice.key, outcome, Some(made)).await?;
+        }
+        Ok(notices.len())
+    }
+
+    /// Prepares a notice; one over which we panic costs nobody else anything, and is kept until it is mended.
+    async fn prepared(&self, notice: &Notice) -> Result<Prepared, LedgerError> {
+        let prepared = AssertUnwindSafe(self.prepare(notice)).catch_unwind().await;
+        prepared.unwrap_or_else(|_| {
+            metrics::counter!(names::PANICS, "place" => "notice").increment(1);
+            metrics::counter!(names::QUARANTINED, "kind" => "job").increment(1);
+            Ok(Prepared::quarantined(notice))
+        })
+    }
+
+    /// What needs no acceptance.
+    async fn settle(&self, notice: &Notice, prepared: Prepared) -> Result<(), LedgerError> {
+        match prepared {
+            Prepared::Job(_) => Ok(()),
+            Prepared::Nothing(why) => {
+                count(notice, why);
+                self.ledger.finish_notice(notice.key, why, None).await
+            }
+            Prepared::Later(why) if notice.age_secs < self.patience.give_up_secs => {
+                tracing::warn!(recipe = notice.recipe, tries = notice.tries, why, "a notice has to wait");
+                let secs = delay_secs(&self.patience.delays_secs, notice.tries);
+                self.ledger.postpone_notice(notice.key, secs).await
+            }
+            Prepared::Later(why) => Box::pin(self.settle(notice, Prepared::given_up(notice, &why))).await,
+            Prepared::Refused(arrival, problems) => {
+                let rejection = rejection(&self.acceptor.keys, &arrival, Some(notice.company), problems);
+                let id = rejection.id;
+                self.ledger.reject(&[rejection]).await?;
+                count(notice, "rejected");
+                self.ledger.finish_notice(notice.key, "rejected", Some(id)).await
+            }
+        }
+    }
+}
+
+fn count(notice: &Notice, outcome: &'static str) {
+    metrics::counter!(names::NOTICES, "recipe" => notice.recipe.clone(), "outcome" => outcome).increment(1);
+}

@@ -1,0 +1,262 @@
+//! Kustomer's wire: the notice of a finished conversation, what is looked up for it, and the job of both.
+//!
+//! PURE. The mapping is the one of Kustomer's own workflow "Send Stella Connect Request": a voice
+//! conversation is a phone call, tags go by their names, the custom attribute sets `do_not_send`. Notices
+//! carry `X-Kustomer-Webhook-Signature`, the lower-case hex HMAC-SHA256 of the raw body under the webhook's
+//! token (developer.kustomer.com, outbound webhooks). Ids become part of URLs: only letters, digits, `-` and
+//! `_` are taken. Read `client` for the calls.
+
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::Sha256;
+use subtle::{Choice, ConstantTimeEq};
+
+use crate::company::{Kustomer, Recipe};
+
+/// The only event that makes requests.
+pub const EVENT: &str = "kustomer.conversation.update";
+const DONE: &str = "done";
+const VOICE: &str = "voice";
+const PHONE: &str = "phone";
+/// As many as a job may have.
+const TAGS_MAX: usize = 50;
+const ID_CHARS_MAX: usize = 64;
+/// Asked for along with the real ids, so that Kustomer answers with a list whatever their number.
+pub const NO_TAG: &str = "aaaaaaaaaaaaaaaaaaaaaaaa";
+
+/// Whether Kustomer sent these bytes; tokens are several during a rotation. In constant time.
+#[must_use]
+pub fn authentic(tokens: &[SecretString], body: &[u8], signature: Option<&str>) -> bool {
+    let given = signature.unwrap_or_default().as_bytes();
+    let mut matching = Choice::from(0);
+    for token in tokens.iter().map(|token| token.expose_secret().as_bytes()) {
+        // Anybody could sign with an empty token.
+        if !token.is_empty() {
+            let mut mac = Hmac::<Sha256>::new_from_slice(token).expect("HMAC takes keys of any length");
+            mac.update(body);
+            matching |= hex::encode(mac.finalize().into_bytes()).as_bytes().ct_eq(given);
+        }
+    }
+    matching.into()
+}
+
+/// What a notice says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// No conversation was finished, or nobody is assigned.
+    Nothing,
+    Closed(Closed),
+}
+
+/// A conversation that was marked done while somebody was assigned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// The envelope's id: the same in every repeat of one notice.
+    pub notice: String,
+    pub conversation: String,
+    pub customer: String,
+    pub user: String,
+    /// Ids.
+    pub tags: Vec<String>,
+    pub channels: Vec<String>,
+    /// By the name of the attribute; absent where the box was never set.
+    do_not_send: Option<bool>,
+}
+
+/// A notice that says something else than its documentation: where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    pub path: &'static str,
+    pub message: &'static str,
+}
+
+/// Reads a notice.
+///
+/// # Errors
+/// Where it is about a finished conversation and lacks what every such notice has.
+pub fn parse(body: &[u8], settings: &Kustomer) -> Result<Heard, Unreadable> {
+    let unreadable = |path, message| Err(Unreadable { path, message });
+    let Ok(Envelope { id, name, data, changes }) = serde_json::from_slice(body) else {
+        return unreadable("", "the notice is no JSON of Kustomer's documented shape");
+    };
+    let after = changes.and_then(|changes| changes.attributes.status?.after);
+    if name != EVENT || after.as_ref().and_then(Value::as_str) != Some(DONE) {
+        return Ok(Heard::Nothing);
+    }
+    let Some(data) = data else { return unreadable("data", "the conversation is missing") };
+    let attributes = data.attributes;
+    let Some(user) = attributes.assigned_users.into_iter().next() else { return Ok(Heard::Nothing) };
+    let customer = data.relationships.customer.and_then(|customer| customer.data).map(|customer| customer.id);
+    let closed = Closed {
+        notice: id,
+        conversation: data.id,
+        customer: customer.unwrap_or_default(),
+        user,
+        tags: attributes.tags.into_iter().take(TAGS_MAX).collect(),
+        channels: attributes.channels,
+        do_not_send: attributes.custom.get(&settings.do_not_send_attribute).and_then(Value::as_bool),
+    };
+    for (path, id) in [
+        ("id", &closed.notice),
+        ("data.id", &closed.conversation),
+        ("data.relationships.customer.data.id", &closed.customer),
+        ("data.attributes.assignedUsers", &closed.user),
+    ] {
+        if !is_id(id) {
+            return unreadable(path, "the id is missing or not one of Kustomer's");
+        }
+    }
+    if closed.tags.iter().any(|tag| !is_id(tag)) {
+        return unreadable("data.attributes.tags", "a tag's id is not one of Kustomer's");
+    }
+    Ok(Heard::Closed(closed))
+}
+
+/// Letters, digits, `-` and `_`: needs no escaping in a URL and leads nowhere else.
+fn is_id(text: &str) -> bool {
+    (1..=ID_CHARS_MAX).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+/// What was looked up for a conversation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    pub customer_name: Option<String>,
+    pub customer_email: Option<String>,
+    pub user_email: Option<String>,
+    /// Names.
+    pub tags: Vec<String>,
+}
+
+/// The customer's name and first email address, of `GET /v1/customers/{id}`.
+#[must_use]
+pub fn customer(answer: &Value) -> (Option<String>, Option<String>) {
+    let attributes = &answer["data"]["attributes"];
+    (text(&attributes["name"]), text(&attributes["emails"][0]["email"]))
+}
+
+/// The email address of `GET /v1/users/{id}`.
+#[must_use]
+pub fn user(answer: &Value) -> Option<String> {
+    text(&answer["data"]["attributes"]["email"])
+}
+
+/// The names of `GET /v1/tags/{id},{id}`, in the order of the answer.
+#[must_use]
+pub fn tags(answer: &Value) -> Vec<String> {
+    let tags = answer["data"].as_array().map(Vec::as_slice).unwrap_or_default();
+    tags.iter().filter_map(|tag| text(&tag["attributes"]["name"])).collect()
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+/// The job of a finished conversation; `None`: the customer has no email address, and the workflow would
+/// not have asked.
+#[must_use]
+pub fn job(closed: &Closed, found: &Found, recipe: &Recipe, settings: &Kustomer) -> Option<Vec<u8>> {
+    let email = found.customer_email.clone()?;
+    let is_voice = closed.channels.iter().any(|channel| channel == VOICE);
+    let channel = if is_voice { Some(PHONE) } else { closed.channels.first().map(String::as_str) };
+    let url = settings.conversation_url.as_ref().map(|url| {
+        url.replace("{customer}", &closed.customer).replace("{conversation}", &closed.conversation)
+    });
+    let job = Job {
+        customer: Person { name: found.customer_name.clone(), email: Some(email) },
+        employee: Person { name: None, email: found.user_email.clone() },
+        channel,
+        ext_interaction_id: &closed.conversation,
+        external_url: url,
+        tags: &found.tags,
+        do_not_send: closed.do_not_send,
+        brand: recipe.brand.as_deref(),
+    };
+    Some(serde_json::to_vec(&job).expect("a job is plain data"))
+}
+
+#[derive(Serialize)]
+struct Job<'j> {
+    customer: Person,
+    employee: Person,
+    channel: Option<&'j str>,
+    ext_interaction_id: &'j str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_url: Option<String>,
+    tags: &'j [String],
+    do_not_send: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    brand: Option<&'j str>,
+}
+
+#[derive(Serialize)]
+struct Person {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+}
+
+/// The envelope, as far as we read it; Kustomer adds fields at will.
+#[derive(Deserialize)]
+struct Envelope {
+    id: String,
+    name: String,
+    data: Option<Conversation>,
+    changes: Option<Changes>,
+}
+
+#[derive(Deserialize)]
+struct Changes {
+    #[serde(default)]
+    attributes: ChangedAttributes,
+}
+
+#[derive(Default, Deserialize)]
+struct ChangedAttributes {
+    status: Option<Change>,
+}
+
+#[derive(Deserialize)]
+struct Change {
+    after: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Conversation {
+    id: String,
+    #[serde(default)]
+    attributes: Attributes,
+    #[serde(default)]
+    relationships: Relationships,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Attributes {
+    assigned_users: Vec<String>,
+    tags: Vec<String>,
+    channels: Vec<String>,
+    custom: Map<String, Value>,
+}
+
+#[derive(Default, Deserialize)]
+struct Relationships {
+    customer: Option<Related>,
+}
+
+#[derive(Deserialize)]
+struct Related {
+    data: Option<Reference>,
+}
+
+#[derive(Deserialize)]
+struct Reference {
+    id: String,
+}
+
+#[cfg(test)]
+#[path = "wire_tests.rs"]
+mod tests;

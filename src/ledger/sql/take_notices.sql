@@ -1,0 +1,13 @@
+-- The notices that are due, for as long as the lease holds; with what is known of their interactions.
+with due as (
+    select n.key from notice n where n.done_at is null and n.due_at <= now()
+    order by n.due_at limit $1 for no key update skip locked
+),
+taken as (
+    update notice n set due_at = now() + make_interval(secs => $2::float8), tries = n.tries + 1
+    from due where n.key = due.key
+    returning n.key, n.company, n.recipe, n.name, n.body, n.job, n.tries, n.received_at
+)
+select t.key, t.company, t.recipe, t.name, t.body, t.job, t.tries,
+    (extract(epoch from now() - t.received_at))::float8 as "age_secs!", i.facts as "facts?"
+from taken t left join interaction i on i.key = t.key

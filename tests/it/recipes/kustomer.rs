@@ -1,0 +1,251 @@
+//! Kustomer's webhook: one request for a finished conversation, whatever is repeated, broken or killed.
+//!
+//! Customer, user and tags are looked up at the simulated Kustomer over real HTTP.
+
+use serde_json::{Value, json};
+
+use super::{KUSTOMER, jobs, notices, with_kustomer};
+use crate::support::{
+    Bed,
+    kustomer::{Kustomer, TOKEN, notice, post, sign},
+    process::Process,
+    wait,
+};
+
+async fn send(bed: &Bed, notice: &Value) -> u16 {
+    let body = notice.to_string().into_bytes();
+    post(bed, KUSTOMER, Some(&sign(TOKEN, &body)), body).await
+}
+
+fn done() -> Value {
+    notice(|_| {})
+}
+
+/// Waits until every notice is done; gives what became of each.
+async fn outcomes(bed: &Bed, count: usize) -> Vec<String> {
+    let outcomes = wait::until_some("all notices are done", || async {
+        let notices = notices(bed).await;
+        let done: Option<Vec<String>> = notices.iter().map(|(outcome, _)| outcome.clone()).collect();
+        done.filter(|done| done.len() == count)
+    })
+    .await;
+    assert!(notices(bed).await.iter().all(|(_, personal)| !personal), "nothing personal is left in a notice");
+    outcomes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_finished_conversation_makes_the_request_that_the_workflow_would_make() {
+    let bed = Bed::new().await;
+    let kustomer = Kustomer::start().await;
+    with_kustomer(&bed, &kustomer).await;
+    let worker = bed.worker().await;
+    assert_eq!(send(&bed, &done()).await, 200);
+    bed.all_are(1, "delivered").await;
+    assert_eq!(
+        jobs(&bed).await,
+        [json!({
+            "name": "Jane Customer", "email": "janecustomer@example.com", "employee": "paulagent@blancapeak.com",
+            "channel": "chat", "interaction": "5f0c8a1b2d3e4f5061728394", "tags": ["exchange", "backorder"],
+            "url": "https://blancapeak.kustomerapp.com/app/customers/5f0c89aa2d3e4f5061728001/event/5f0c8a1b2d3e4f5061728394",
+            "source": 3
+        })]
+    );
+    assert_eq!(outcomes(&bed, 1).await, ["accepted"]);
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_that_is_repeated_at_once_and_later_makes_one_request() {
+    let bed = Bed::new().await;
+    let kustomer = Kustomer::start().await;
+    with_kustomer(&bed, &kustomer).await;
+    let worker = bed.worker().await;
+    let done = done();
+    let repeats = futures_util::future::join_all((0..20).map(|_| send(&bed, &done))).await;
+    assert!(repeats.iter().all(|status| *status == 200), "{repeats:?}");
+    bed.all_are(1, "delivered").await;
+    assert_eq!(send(&bed, &done).await, 200);
+    assert_eq!(outcomes(&bed, 1).await, ["accepted"]);
+    assert_eq!((jobs(&bed).await.len(), bed.simulator.calls().len()), (1, 1));
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_kustomer_did_not_sign_is_refused_and_changes_nothing() {
+    let bed = Bed::new().await;
+    let kustomer = Kustomer::start().await;
+    with_kustomer(&bed, &kustomer).await;
+    let worker = bed.worker().await;
+    let body = done().to_string().into_bytes();
+    let good = sign(TOKEN, &body);
+    for (recipe, signature) in [
+        (KUSTOMER, None),
+        (KUSTOMER, Some(sign("another token", &body))),
+        (KUSTOMER, Some(sign(TOKEN, b"another body"))),
+        (KUSTOMER, Some(good.to_uppercase())),
+        (KUSTOMER, Some(sign("", &body))),
+        ("nobody", Some(good.clone())),
+        ("blanca-mailgun", Some(good.clone())),
+    ] {
+        assert_eq!(
+            post(&bed, recipe, signature.as_deref(), body.clone()).await,
+            403,
+            "{recipe} {signature:?}"
+        );
+    }
+    assert_eq!(post(&bed, KUSTOMER, Some(&good), vec![b'x'; 1024 * 1024 + 1]).await, 413);
+    assert_eq!((notices(&bed).await, kustomer.heard()), (Vec::new(), Vec::new()));
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_conversation_that_was_finished_while_somebody_was_assigned_counts() {
+    let bed = Bed::new().await;
+    let kustomer = Kustomer::start().await;
+    with_kustomer(&bed, &kustomer).await;
+    let worker = bed.worker().await;
+    for other in [
+        notice(|notice| notice["changes"]["attributes"]["status"]["after"] = json!("snoozed")),
+        notice(|notice| notice["changes"]["attributes"] = json!({"tags": {"op": "add", "after": []}})),
+        notice(|notice| notice["data"]["attributes"]["assignedUsers"] = json!([])),
+        notice(|notice| notice["name"] = json!("kustomer.conversation.create")),
+    ] {
+        assert_eq!(send(&bed, &other).await, 200);
+    }
+    assert_eq!((notices(&bed).await, kustomer.heard()), (Vec::new(), Vec::new()));
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn look_ups_that_fail_are_made_again_until_they_succeed() {
+    let bed = Bed::new().await;
+    let kustomer = Kustomer::start().await;
+    with_kustomer(&bed, &kustomer).await;
+    let worker = bed.worker().await;
+    kustomer.fail(&[500, 429, 503, 401]);
+    assert_eq!(send(&bed, &done()).await, 200);
+    bed.all_are(1, "delivered").await;
+    assert_eq!(outcomes(&bed, 1).await, ["accepted"]);
+    assert!(kustomer.heard().len() > 3, "some were asked again");
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_without_a_request_says_why() {
+    let bed = Bed::new().await;
+    let kustomer = Kustomer::start().await;
+    with_kustomer(&bed, &kustomer).await;
+    let worker = bed.worker().await;
+    kustomer.set_customer(json!({"name": "Jane", "emails": []}));
+    assert_eq!(send(&bed, &done()).await, 200);
+    assert_eq!(outcomes(&bed, 1).await, ["no_address"], "as in the workflow");
+    kustomer.forget_customer();
+    let gone = notice(|notice| notice["id"] = json!("6717c2b1e5b1f00012ab3512"));
+    assert_eq!(send(&bed, &gone).await, 200);
+    let strange = notice(|notice| notice["data"]["id"] = json!("../../other"));
+    assert_eq!(send(&bed, &strange).await, 200);
+    let mut outcomes = outcomes(&bed, 3).await;
+    outcomes.sort();
+    assert_eq!(outcomes, ["no_address", "rejected", "rejected"]);
+    let mut rejected = bed.rejected(2).await;
+    rejected.sort();
+    assert_eq!(
+        (rejected, jobs(&bed).await.len()),
+        (vec!["not_found".to_owned(), "unreadable_notice".to_owned()], 0)
+    );
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_that_can_never_be_followed_up_ends_with_the_rejected_jobs() {
+    let bed = Bed::new().await;
+    let kustomer = Kustomer::start().await;
+    with_kustomer(&bed, &kustomer).await;
+    let worker = bed.worker_with("recipes.give_up_secs = 0.0").await;
+    kustomer.fail(&[500, 500, 500]);
+    assert_eq!(send(&bed, &done()).await, 200);
+    assert_eq!(
+        (outcomes(&bed, 1).await, bed.rejected(1).await),
+        (vec!["rejected".to_owned()], vec!["look_up_failed".to_owned()])
+    );
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_outlives_the_process_that_took_it() {
+    let bed = Bed::new().await;
+    let kustomer = Kustomer::start().await;
+    with_kustomer(&bed, &kustomer).await;
+    let door = bed.worker_with("roles.intake = false\nroles.dispatch = false").await;
+    assert_eq!(send(&bed, &done()).await, 200);
+    bed.nothing_left(door).await;
+    assert_eq!((jobs(&bed).await.len(), kustomer.heard().len()), (0, 0));
+    let worker = bed.worker().await;
+    bed.all_are(1, "delivered").await;
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_death_before_or_after_the_acceptance_makes_it_no_second_request() {
+    for (place, requests) in [("notice_accept", 0), ("notice_done", 1)] {
+        let bed = Bed::new().await;
+        let kustomer = Kustomer::start().await;
+        with_kustomer(&bed, &kustomer).await;
+        let dying = format!("{place}:6717c2b1e5b1f00012ab3511");
+        let mut process = Process::start_with(&bed, "", &[("POSTRIDER_CRASH_ON", &dying)]);
+        bed.consuming().await;
+        assert_eq!(send(&bed, &done()).await, 200);
+        process.died().await;
+        assert_eq!(jobs(&bed).await.len(), requests, "{place}");
+        // The customer has another name by now: the job is the one that was kept.
+        kustomer.set_customer(json!({"name": "Jane Married", "emails": [{"email": "new@example.com"}]}));
+        sqlx::query("update notice set due_at = now()")
+            .execute(&bed.pool)
+            .await
+            .expect("its lease has run out");
+        let worker = bed.worker().await;
+        wait::until("the notice is done", || async { notices(&bed).await[0].0.is_some() }).await;
+        let jobs = jobs(&bed).await;
+        assert_eq!((jobs.len(), &jobs[0]["name"]), (1, &json!("Jane Customer")), "{place}");
+        assert!(bed.rejected(0).await.is_empty());
+        assert!(worker.stop().await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_over_which_we_panic_is_kept_and_the_next_one_makes_its_request() {
+    let bed = Bed::new().await;
+    let kustomer = Kustomer::start().await;
+    with_kustomer(&bed, &kustomer).await;
+    let panicking = "notice:6717c2b1e5b1f00012ab3511";
+    let mut process = Process::start_with(&bed, "", &[("POSTRIDER_PANIC_ON", panicking)]);
+    bed.consuming().await;
+    assert_eq!(send(&bed, &done()).await, 200);
+    assert_eq!(bed.rejected(1).await, ["quarantined"]);
+    let next = notice(|notice| notice["id"] = json!("6717c2b1e5b1f00012ab3512"));
+    assert_eq!(send(&bed, &next).await, 200);
+    bed.all_are(1, "delivered").await;
+    assert_eq!(process.terminate(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recipe_under_test_reaches_no_customer() {
+    let bed = Bed::new().await;
+    let kustomer = Kustomer::start().await;
+    with_kustomer(&bed, &kustomer).await;
+    bed.company("blanca", |_| {}).await;
+    let mut policy = crate::support::company::standard("blanca", bed.providers());
+    policy.test_email = Some("tests@blancapeak.example".to_owned());
+    let companies = bed.ledger.companies().await.expect("asked");
+    assert_eq!(companies[0].policy.recipes, [], "a recipe that is taken out is gone");
+    with_kustomer(&bed, &kustomer).await;
+    policy.recipes = bed.ledger.companies().await.expect("asked")[0].policy.recipes.clone();
+    policy.recipes[0].test = true;
+    bed.apply(&policy, &[crate::support::company::paul()]).await;
+    let worker = bed.worker().await;
+    assert_eq!(send(&bed, &done()).await, 200);
+    bed.all_are(1, "delivered").await;
+    assert_eq!(bed.simulator.accepted()[0].recipient, "tests@blancapeak.example");
+    assert_eq!(jobs(&bed).await[0]["test"], json!(true));
+    bed.nothing_left(worker).await;
+}

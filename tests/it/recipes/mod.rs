@@ -1,0 +1,89 @@
+//! Recipes end to end: real notices over HTTP, the other system simulated, a running worker between.
+//!
+//! `workflow` is Kustomer's own workflow posting to us, `kustomer` its webhook, `eight_by_eight` the notices
+//! of 8x8, `customers` jobs that name a customer without an address.
+
+mod customers;
+mod eight_by_eight;
+mod interpreter;
+mod kustomer;
+mod workflow;
+
+use serde_json::Value;
+
+use postrider::{
+    company::{Channel, EightByEight, Kustomer, Policy, Recipe, RecipeSettings},
+    message::CompanyId,
+};
+
+use crate::support::{Bed, eight_by_eight as simulated_8x8, kustomer as simulated_kustomer};
+
+const KUSTOMER: &str = "blanca-kustomer";
+const EIGHT: &str = "blanca-8x8";
+
+fn recipe(id: &str, settings: RecipeSettings) -> Recipe {
+    Recipe { id: id.to_owned(), brand: None, test: false, settings }
+}
+
+/// The standard company with the recipe for Kustomer.
+async fn with_kustomer(bed: &Bed, kustomer: &simulated_kustomer::Kustomer) -> CompanyId {
+    let settings = Kustomer {
+        base_url: format!("http://{}", kustomer.addr),
+        api_key_env: simulated_kustomer::API_KEY_ENV.to_owned(),
+        webhook_token_env: simulated_kustomer::TOKEN_ENV.to_owned(),
+        conversation_url: Some(
+            "https://blancapeak.kustomerapp.com/app/customers/{customer}/event/{conversation}".to_owned(),
+        ),
+        do_not_send_attribute: "doNotSendStellaConnectRequestBool".to_owned(),
+    };
+    let recipe = recipe(KUSTOMER, RecipeSettings::Kustomer(settings));
+    bed.company("blanca", |policy| policy.recipes = vec![recipe]).await
+}
+
+/// The standard company with the recipe for 8x8.
+async fn with_8x8(bed: &Bed, change: impl FnOnce(&mut Policy)) -> CompanyId {
+    let settings = EightByEight {
+        channel: "social".to_owned(),
+        social_channels: vec!["Facebook".to_owned()],
+        case_url: Some("https://crm.example.com/case/{case}".to_owned()),
+        settle_secs: 0,
+        transaction_codes: [("5|12".to_owned(), "exchange".to_owned())].into(),
+        keys: vec![simulated_8x8::key()],
+    };
+    let recipe = recipe(EIGHT, RecipeSettings::EightByEight(settings));
+    bed.company("blanca", |policy| {
+        policy.recipes = vec![recipe];
+        policy.channels.push(Channel {
+            name: "social".to_owned(),
+            automatic: true,
+            manual: false,
+            delay_secs: None,
+        });
+        change(policy);
+    })
+    .await
+}
+
+/// The requests as their jobs said, oldest first.
+async fn jobs(bed: &Bed) -> Vec<Value> {
+    sqlx::query_scalar(
+        "select jsonb_strip_nulls(jsonb_build_object('name', customer_name, 'email', customer_email,
+            'phone', customer_phone, 'custom_id', customer_custom_id, 'employee', coalesce(employee_email, employee_custom_id),
+            'channel', channel, 'interaction', ext_interaction_id, 'url', external_url, 'tags', details->'tags',
+            'source', source, 'test', nullif(test, false)))
+         from request order by id",
+    )
+    .fetch_all(&bed.pool)
+    .await
+    .expect("asked")
+}
+
+/// What became of each notice, and whether anything personal is left in it.
+async fn notices(bed: &Bed) -> Vec<(Option<String>, bool)> {
+    sqlx::query_as(
+        "select outcome, body is not null or job is not null from notice order by received_at, key",
+    )
+    .fetch_all(&bed.pool)
+    .await
+    .expect("asked")
+}
