@@ -30,6 +30,11 @@ const HOT: &[(&str, &str)] = &[
     ("watch_again", include_str!("../../src/ledger/sql/watch_again.sql")),
     ("still_sent", include_str!("../../src/ledger/sql/still_sent.sql")),
     ("seen", include_str!("../../src/ledger/sql/seen.sql")),
+    ("customers_known", include_str!("../../src/ledger/sql/customers_known.sql")),
+    ("recognise", include_str!("../../src/ledger/sql/recognise.sql")),
+    ("note", include_str!("../../src/ledger/sql/note.sql")),
+    ("take_notices", include_str!("../../src/ledger/sql/take_notices.sql")),
+    ("learn_interaction", include_str!("../../src/ledger/sql/learn_interaction.sql")),
 ];
 
 /// As `startup::pool` sets them for hot pools.
@@ -101,6 +106,11 @@ async fn hot_statements_are_key_look_ups_on_an_empty_and_on_a_large_database() {
         insert into block (addr, company, medium, kinds, source) select gen_random_uuid(), 1, 1, 1, 'x' from generate_series(1, 5000);
         insert into receipt (key, content, account, kind) select gen_random_uuid(), 'x', 1, 'delivered' from generate_series(1, 30000);
         insert into due (message, kind, lane, at, expires_at) select gen_random_uuid(), 3, 1, now() + interval '1 day', now() + interval '2 days' from generate_series(1, 5000);
+        insert into notice (key, company, recipe, name, due_at) select gen_random_uuid(), 1, 'r', 'n', now() + interval '1 day' from generate_series(1, 5000);
+        insert into interaction (key, company, facts, version) select gen_random_uuid(), 1, '{}', 1 from generate_series(1, 5000);
+        insert into company (slug, version) values ('c', 1);
+        insert into customers (id, company) select gen_random_uuid(), (select id from company) from generate_series(1, 5000);
+        insert into identities (key, customer, kind) select gen_random_uuid(), id, 0 from customers;
         insert into watch (id, account, at, members) select gen_random_uuid(), 1, now() + interval '1 day', '{}' from generate_series(1, 5000);
         insert into answer (request, source) select id, 'x' from request;
         insert into lease (id, worker, until, members, epochs) select gen_random_uuid(), gen_random_uuid(), now(), '{}', '{}' from generate_series(1, 1000);

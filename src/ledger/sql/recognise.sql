@@ -5,7 +5,9 @@ with given as (
     select t.key, t.kind, t.place from unnest($3::uuid[], $4::int2[]) with ordinality as t(key, kind, place)
 ),
 found as (
-    select i.customer as id from given g join identities i on i.key = g.key order by g.place limit 1
+    select i.customer as id from given g,
+        lateral (select i.customer from identities i where i.key = g.key offset 0) i
+    order by g.place limit 1
 ),
 made as (
     insert into customers (id, company, custom_id, name, email, phone)
@@ -22,6 +24,6 @@ customer as (select * from made union all select * from corrected),
 linked as (
     insert into identities (key, customer, kind)
     select g.key, c.id, g.kind from given g, customer c
-    where not exists (select 1 from identities i where i.key = g.key)
+    where (select i.key from identities i where i.key = g.key) is null
 )
 select id as "id!", name, email, phone from customer

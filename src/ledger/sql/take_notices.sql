@@ -5,9 +5,9 @@ with due as (
 ),
 taken as (
     update notice n set due_at = now() + make_interval(secs => $2::float8), tries = n.tries + 1
-    from due where n.key = due.key
+    where n.key = any(array(select due.key from due))
     returning n.key, n.company, n.recipe, n.name, n.body, n.job, n.tries, n.received_at
 )
 select t.key, t.company, t.recipe, t.name, t.body, t.job, t.tries,
     (extract(epoch from now() - t.received_at))::float8 as "age_secs!", i.facts as "facts?"
-from taken t left join interaction i on i.key = t.key
+from taken t left join lateral (select i.facts from interaction i where i.key = t.key offset 0) i on true
