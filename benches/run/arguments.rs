@@ -47,7 +47,7 @@ pub struct Arguments {
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub latency_rates: Vec<u32>,
     /// How long each rate lasts.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     pub latency_secs: u32,
     /// How often each row runs at each rate.
     #[arg(long, default_value_t = 3)]

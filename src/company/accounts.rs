@@ -31,7 +31,7 @@ const TWILIO_FIELDS: &[&str] = &[
 const MAILGUN_FIELDS: &[&str] = &["base_url", "domain", "api_key_env", "signing_key_env"];
 const SMTP_FIELDS: &[&str] = &["host", "port", "tls", "username", "password_env", "domain"];
 
-const RATE_PER_SEC_MAX: i64 = 10_000;
+const RATE_PER_SEC_MAX: i64 = 100_000;
 const CONCURRENCY_MAX: i64 = 1_000;
 const URL_CHARS_MAX: usize = 1_000;
 

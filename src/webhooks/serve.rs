@@ -51,8 +51,14 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, mut st
             },
         };
         while calls.try_join_next().is_some() {}
+        // In a crowd a connection serves one call: idle ones would keep others out until they are given up.
+        let crowd = slots.available_permits() < limits.connections_max / 4;
         let mut builder = hyper::server::conn::http1::Builder::new();
-        builder.timer(TokioTimer::new()).header_read_timeout(limits.head_within).max_headers(64);
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.head_within)
+            .max_headers(64)
+            .keep_alive(!crowd);
         let connection =
             builder.serve_connection(TokioIo::new(socket), TowerToHyperService::new(router.clone()));
         let mut stopping = stop.clone();

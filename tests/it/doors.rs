@@ -358,3 +358,24 @@ async fn slow_clients_are_cut_in_time_and_block_nobody() {
     drop(crowd);
     bed.nothing_left(worker).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_connections_of_a_crowd_keep_nobody_out() {
+    // Idle connections would be given up after minutes only.
+    let times = "web.connections_max = 8\nweb.head_timeout_secs = 120.0";
+    let (bed, worker) = sent(times).await;
+    let attempt = Attempt::of(&bed, TWILIO, PHONE).await;
+    let call = "GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n";
+    let mut idle = Vec::new();
+    for _ in 0..16 {
+        let mut stream = stuck(&bed, call).await;
+        let mut first = [0; 12];
+        timeout(AT_ONCE, stream.read_exact(&mut first)).await.expect("served in time").expect("served");
+        assert_eq!(&first, b"HTTP/1.1 404");
+        idle.push(stream);
+    }
+    let told = twilio_status(&bed, TWILIO, &attempt, "delivered", None);
+    assert_eq!(timeout(AT_ONCE, told.send(&bed)).await.ok(), Some(200));
+    drop(idle);
+    bed.nothing_left(worker).await;
+}

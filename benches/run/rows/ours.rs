@@ -25,6 +25,8 @@ use crate::{
 
 /// As the limit has.
 const CALLS_MAX: u32 = 256;
+/// More than this machine sends: what is measured is the worker and not a limit that its user set.
+const RATE_PER_SEC_MAX: u32 = 100_000;
 
 pub async fn prepare(site: &Site) -> anyhow::Result<()> {
     let pool = PgPool::connect(&site.database_url).await?;
@@ -45,6 +47,7 @@ fn policy(site: &Site) -> anyhow::Result<Policy> {
     };
     for account in &mut policy.accounts {
         account.concurrency = CALLS_MAX;
+        account.rate_per_sec = RATE_PER_SEC_MAX;
     }
     Ok(policy)
 }
