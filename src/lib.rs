@@ -20,6 +20,7 @@
 //!   fairness, limits and breakers; an account belongs to one company, so its number names the lane.
 //! * **Decision**: what the rules said. **Message**: one thing to deliver for a request.
 //! * **Claim**: the right, for a lease, to make one attempt. **Attempt**: one call to one provider.
+//! * **Response**: what the customer answered; the request is then *answered*.
 //! * **Outcome**: what the call told us at once. **Receipt**: what the provider told us later.
 //! * **Lapse**: a claim whose lease ran out before it was begun. **Suspect**: a job or a message over which
 //!   workers may have died; it is tried alone. **Quarantine**: where a suspect waits for a person.
@@ -69,6 +70,14 @@
 //! * Hot ledgers keep their connections between statements; plans are dropped every ten seconds, because one made
 //!   for an almost empty table reads it whole. A transaction has a connection that nobody uses again (trap F1).
 //! * Sending calls use HTTP/1.1 lines of our own, a small pool a lane; look-ups use reqwest.
+//! * A response and its request find one another whichever is written first: a response that finds none is
+//!   awaited, a job asks whether any is awaited before it is decided, and who missed one another in that instant
+//!   are found by the sweep. `answered` is the last rule, so that either order ends the same. A request is
+//!   completed by the row that the fence reads; there is no status for it.
+//! * An interaction's response answers first asks only: a service recovery asks after it. An answered root
+//!   counts as sent, because its customer says so.
+//! * A person's job comes by a door where somebody answers for the name (HTTP, the command line); an override
+//!   takes the person over as a recovery does, and no rule but the suppression period knows of it.
 //! * `company` is a pure folder of its own: the company's file, its policy document and the change
 //!   between two of them are no part of one request's journey.
 

@@ -31,7 +31,11 @@ use crate::{
     dispatch::{
         self, Lanes, Shared, breaker::Thresholds, claimer::Claimer, lanes::Maker, reconcile::Reconciler,
     },
-    intake::{Acceptor, hand_over::HandOver, supervisor},
+    intake::{
+        Acceptor,
+        hand_over::HandOver,
+        supervisor::{self, Line},
+    },
     ledger::Ledger,
     message::keys::SecretKeys,
     providers::{TokenKey, http_client},
@@ -191,9 +195,11 @@ pub async fn start(mut config: Config, own_process: bool) -> anyhow::Result<Work
     };
     let bell = Arc::new(Notify::new());
     if config.roles.intake {
-        let stop = worker.stop_of(Stage::Intake);
-        let task = supervisor::run(acceptor.clone(), config.amqp.clone(), stop, own_process);
-        worker.add(Stage::Intake, tokio::spawn(task));
+        for line in [Line::Requests, Line::Responses] {
+            let stop = worker.stop_of(Stage::Intake);
+            let task = supervisor::run(acceptor.clone(), config.amqp.clone(), line, stop, own_process);
+            worker.add(Stage::Intake, tokio::spawn(task));
+        }
         recipes::start(&config, &ledgers, &acceptor, Arc::clone(&bell), &mut worker)?;
     }
     let health = Arc::new(Health {

@@ -91,6 +91,8 @@ fn deciding(criterion: &mut Criterion) {
         holders: Vec::new(),
         recovery: false,
         test: false,
+        answered: false,
+        requester: None,
     };
     let case = Case { job: &prepared.job, company: &company, placed: &prepared.placed, facts: &facts };
     let mut group = criterion.benchmark_group("decide");

@@ -94,7 +94,7 @@ mod tests {
             let made = make(live);
             assert_eq!(prefix(made.shown()), Some(made.prefix.as_str()));
             assert!(is(made.shown(), &made.hash));
-            assert!(!is(&make(live).shown(), &made.hash));
+            assert!(!is(make(live).shown(), &made.hash));
         }
     }
 

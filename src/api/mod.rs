@@ -13,8 +13,10 @@ pub mod docs;
 pub mod hand_in;
 pub mod key;
 pub mod openapi;
+pub mod preview;
 pub mod problem;
 pub mod quota;
+pub mod responses;
 pub mod router;
 mod state;
 

@@ -21,7 +21,11 @@ use super::{Api, Problem, auth, docs, openapi};
 
 /// Everything that needs a key.
 fn v1() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new().merge(super::about::routes()).merge(super::hand_in::routes())
+    OpenApiRouter::new()
+        .merge(super::about::routes())
+        .merge(super::hand_in::routes())
+        .merge(super::preview::routes())
+        .merge(super::responses::routes())
 }
 
 /// The API as a whole, for the public port.

@@ -15,7 +15,13 @@ use crate::{
     clock,
     config::Config,
     directory::Directory,
-    intake::{Acceptor, Answer, Arrival, arrival::Door, hand_over::HandOver},
+    intake::{
+        Acceptor, Answer, Arrival, answered,
+        arrival::Door,
+        hand_over::HandOver,
+        responses::Heard,
+        topology::{REQUESTS, RESPONSES},
+    },
     ledger::{
         Ledger,
         rejected::{RejectedJob, RejectedRow},
@@ -206,7 +212,9 @@ fn arrival(job: RejectedJob, corrected: Option<Vec<u8>>, company: Option<String>
     if let Some(request) = job.row.replayed_as {
         bail!("it was replayed before, as request {request}");
     }
-    let of_key = job.row.routing.strip_prefix("requests.").filter(|slug| !slug.contains('.'));
+    let routing = &job.row.routing;
+    let of_key = routing.strip_prefix(REQUESTS).or_else(|| routing.strip_prefix(RESPONSES));
+    let of_key = of_key.filter(|slug| !slug.contains('.'));
     let Some(company) = company.or_else(|| of_key.map(str::to_owned)).or(job.row.company) else {
         bail!("its routing key {:?} names no company; say whose job it is with --company", job.row.routing);
     };
@@ -233,12 +241,37 @@ async fn replay(config: &Config, ledger: &Ledger, id: Uuid, arrival: Arrival) ->
         trust_routing_key: config.amqp.trust_routing_key,
         quiet: Quiet::default(),
     };
+    if arrival.routing.starts_with(RESPONSES) {
+        return replay_response(&acceptor, id, arrival).await;
+    }
     let answers = acceptor.accept(&[arrival]).await?;
     let answer = answers.into_iter().next().context("the job got no answer")?;
     if let Answer::Accepted { id: request, .. } | Answer::Duplicate { id: request, .. } = &answer {
         ledger.rejected_replayed(id, Some(*request)).await?;
     }
     output::put(&told(answer)?)
+}
+
+/// What was rejected is not always a job: customers' responses come by the same exchange.
+async fn replay_response(acceptor: &Acceptor, id: Uuid, arrival: Arrival) -> anyhow::Result<()> {
+    let heard = acceptor.hear(&[arrival]).await?.into_iter().next().context("the response got no answer")?;
+    match heard {
+        Heard::Kept(kept) => {
+            acceptor.ledger.rejected_replayed(id, None).await?;
+            match kept.requests.as_slice() {
+                [] => output::put("taken; it waits for its request\n"),
+                requests => output::put(&format!("taken; it completes {} requests\n", requests.len())),
+            }
+        }
+        Heard::Conflict(_) => still_rejected(&[answered::conflict()]),
+        Heard::Refused(_, problems) => still_rejected(&problems),
+    }
+}
+
+fn still_rejected(problems: &[Problem]) -> anyhow::Result<()> {
+    let lines: Vec<String> =
+        problems.iter().map(|problem| format!("  {}", output::clean(&sentence(problem)))).collect();
+    bail!("still rejected:\n{}", lines.join("\n"))
 }
 
 fn told(answer: Answer) -> anyhow::Result<String> {
@@ -250,9 +283,8 @@ fn told(answer: Answer) -> anyhow::Result<String> {
             Ok(format!("it was accepted before, as request {id}: {}\n", status(state)))
         }
         Answer::Rejected { problems, .. } => {
-            let lines: Vec<String> =
-                problems.iter().map(|problem| format!("  {}", output::clean(&sentence(problem)))).collect();
-            bail!("still rejected:\n{}", lines.join("\n"))
+            still_rejected(&problems)?;
+            Ok(String::new())
         }
     }
 }

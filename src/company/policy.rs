@@ -36,6 +36,9 @@ pub struct Policy {
     pub expires_after_secs: u32,
     /// Refuse jobs whose team member is not approved.
     pub require_approved: bool,
+    /// Company administrators may ask by hand on behalf of team members.
+    #[serde(default)]
+    pub admin_may_request_on_behalf: bool,
     /// Send an email once more where its provider answered nothing and later has no trace of it. At worst
     /// the customer gets it twice.
     #[serde(default)]

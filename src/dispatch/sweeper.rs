@@ -1,4 +1,4 @@
-//! The sweeper: leases that ran out, and waiting messages that expired.
+//! The sweeper: leases that ran out, waiting messages that expired, responses whose request may have come.
 //!
 //! Every worker sweeps; SKIP LOCKED and compare-and-set make that harmless. No leader is needed.
 
@@ -21,6 +21,7 @@ use super::Shared;
 
 const LEASES_MAX: i64 = 20;
 const CHECKS_MAX: i64 = 200;
+const RESPONSES_MAX: i64 = 200;
 
 /// Sweeps until told to stop.
 pub async fn run(shared: Arc<Shared>, interval: Duration, mut stop: watch::Receiver<bool>) {
@@ -64,9 +65,12 @@ pub async fn sweep_once(shared: &Shared) -> Result<bool, LedgerError> {
     if !moved.is_empty() {
         shared.ledger.drop_due(&moved).await?;
     }
+    let looked = shared.ledger.awaited_due(RESPONSES_MAX).await?;
     // A worker that died can leave thousands of leases, of one message each at worst.
     let more_leases = swept.unsent + swept.unknown >= LEASES_MAX;
-    Ok(more_leases || (!ended.is_empty() && checks.len() as i64 >= CHECKS_MAX))
+    Ok(more_leases
+        || looked as i64 >= RESPONSES_MAX
+        || (!ended.is_empty() && checks.len() as i64 >= CHECKS_MAX))
 }
 
 /// The end that is due, if it is.

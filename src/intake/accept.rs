@@ -111,13 +111,15 @@ impl Acceptor {
             lookups.push(lookup.clone());
             prepared.push(ready);
         }
+        self.find_requesters(&mut prepared).await?;
         let gathered = self.ledger.gather(&lookups).await?;
+        self.find_answered(&gathered, &mut prepared).await?;
         later.extend(self.decided(prepared, &gathered, answers).await?);
         Ok(later)
     }
 
     /// The roots that service recoveries name, by their place in the batch.
-    async fn roots(&self, pending: &[Pending]) -> Result<HashMap<usize, Root>, LedgerError> {
+    pub(super) async fn roots(&self, pending: &[Pending]) -> Result<HashMap<usize, Root>, LedgerError> {
         let mut named: HashMap<CompanyId, Vec<(usize, Uuid, Uuid)>> = HashMap::new();
         for pending in pending {
             if let Some(id) = pending.job.initial_feedback_request_id {
@@ -144,6 +146,7 @@ impl Acceptor {
         let standing_out: HashMap<usize, _> =
             gathered.standing_out.iter().map(|out| (out.ordinal, out)).collect();
         let (mut rows, mut places, mut seen) = (Vec::new(), HashMap::new(), Vec::new());
+        let awaited: Vec<Uuid> = prepared.iter().flat_map(|prepared| prepared.awaited.clone()).collect();
         for (ordinal, prepared) in prepared.into_iter().enumerate() {
             let out = standing_out.get(&ordinal).copied();
             if let Some(twin) = out.and_then(|out| out.seen) {
@@ -170,6 +173,7 @@ impl Acceptor {
             Err(LedgerError::Data(_)) => self.bisect(rows, gathered.now, &mut written).await?,
             Err(error) => return Err(error),
         };
+        self.complete(&awaited).await;
         for (id, state) in written {
             if let Some((pending, decision)) = places.remove(&id) {
                 let told = decision.map(|decision| {
@@ -263,10 +267,7 @@ impl Acceptor {
                     answers.answers[pending.place] = Some(Answer::Duplicate { id, state: twin.state, told });
                 }
                 Some(_) => {
-                    let message =
-                        "another job with this key and other content was accepted before; use a new key";
-                    let problem = Problem::new("idempotency_key", "conflict", message);
-                    answers.reject(&self.keys, pending.place, Some(pending.company.id), vec![problem]);
+                    answers.reject(&self.keys, pending.place, Some(pending.company.id), vec![key_conflict()]);
                 }
                 None => again.push(pending),
             }
@@ -311,6 +312,12 @@ impl Answers<'_> {
             .map(|answer| answer.expect("every job of a finished batch has its answer"))
             .collect()
     }
+}
+
+/// The problem of a job whose key was used for another one.
+pub(super) fn key_conflict() -> Problem {
+    let message = "another job with this key and other content was accepted before; use a new key";
+    Problem::new("idempotency_key", "conflict", message)
 }
 
 /// A job as it is kept with its problems; counts it.

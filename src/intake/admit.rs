@@ -12,7 +12,7 @@ use crate::{
     company::Company,
     crash,
     directory::Snapshot,
-    message::{CompanyId, Job, Problem, parse},
+    message::{CompanyId, Job, Problem, Source, parse},
     telemetry::names,
 };
 
@@ -27,14 +27,16 @@ impl Acceptor {
         arrival: &Arrival,
     ) -> Result<Pending, (Option<CompanyId>, Vec<Problem>)> {
         let (company, test) = self.company(snapshot, arrival).map_err(|problem| (None, vec![problem]))?;
-        let job = read(&arrival.body).map_err(|problems| (Some(company.id), problems))?;
+        let job = read(arrival)
+            .and_then(|job| authorised(job, &arrival.door))
+            .map_err(|problems| (Some(company.id), problems))?;
         let (idem, idem_made, content_hash) =
             person::idempotency(&self.keys.identity, &company, &job, arrival.key.as_deref());
         Ok(Pending {
             place,
             company,
+            source: if job.manual.is_some() { Source::Manual } else { arrival.source },
             job: Arc::new(job),
-            source: arrival.source,
             source_code: arrival.door.code(),
             test,
             suspect: arrival.suspect,
@@ -52,7 +54,10 @@ impl Acceptor {
     ) -> Result<(Arc<Company>, bool), Problem> {
         let refuse = |code: &str, message: &str| Err(Problem::new("", code, message));
         let Some(slug) = &arrival.company else {
-            return refuse("bad_routing_key", "publish with the routing key requests.<company>");
+            return refuse(
+                "bad_routing_key",
+                "publish with the routing key requests.<company> (responses.<company> for what customers answered)",
+            );
         };
         let Some(company) = snapshot.company(slug) else {
             return refuse("unknown_company", "no company has the slug that the routing key names");
@@ -60,7 +65,7 @@ impl Acceptor {
         let trusting = self.trust_routing_key.unwrap_or(!snapshot.has_bindings());
         let test = match &arrival.door {
             Door::Operator => Some(false),
-            Door::Http { test } | Door::Recipe { test } => Some(*test),
+            Door::Http { test, .. } | Door::Recipe { test } => Some(*test),
             Door::Amqp { user: Some(user) } => snapshot
                 .may_speak(user, company.id)
                 .or((!snapshot.has_bindings() && trusting).then_some(false)),
@@ -76,11 +81,24 @@ impl Acceptor {
     }
 }
 
+/// An override is for whoever manages the company's settings.
+fn authorised(job: Job, door: &Door) -> Result<Job, Vec<Problem>> {
+    if job.override_reason().is_none() || door.may_override() {
+        return Ok(job);
+    }
+    let remedy = "overriding the suppression period needs a key with the scope manage";
+    Err(vec![Problem::new("override", "needs_manage", remedy)])
+}
+
 /// Parses; a panic is ours, not the producer's, and the job is kept until we have mended it.
-fn read(body: &[u8]) -> Result<Job, Vec<Problem>> {
+fn read(arrival: &Arrival) -> Result<Job, Vec<Problem>> {
+    let body = &arrival.body;
     let parsed = catch_unwind(AssertUnwindSafe(|| {
         crash::on_word("intake", std::str::from_utf8(body).ok());
-        parse::parse(body)
+        match arrival.door.takes_manual() {
+            true => parse::parse_manual(body),
+            false => parse::parse(body),
+        }
     }));
     parsed.unwrap_or_else(|_| {
         metrics::counter!(names::PANICS, "place" => "parse").increment(1);

@@ -31,8 +31,8 @@ pub struct Arrival {
 pub enum Door {
     /// The broker's validated user, where the delivery has one.
     Amqp { user: Option<String> },
-    /// A call with a key, which names the company; a test key makes tests.
-    Http { test: bool },
+    /// A call with a key, which names the company; a test key makes tests, a manager's may override.
+    Http { test: bool, manager: bool },
     /// A person at the command line, who speaks for any company.
     Operator,
     /// A company's own recipe, of a notice whose signature was verified.
@@ -58,6 +58,25 @@ impl Door {
             Door::Http { .. } => 1,
             Door::Operator => 2,
             Door::Recipe { .. } => 3,
+        }
+    }
+
+    /// Whoever stands there answers for a person's name.
+    #[must_use]
+    pub fn takes_manual(&self) -> bool {
+        match self {
+            Door::Amqp { .. } | Door::Recipe { .. } => false,
+            Door::Http { .. } | Door::Operator => true,
+        }
+    }
+
+    /// Whoever stands there may pass over the suppression period, with a reason.
+    #[must_use]
+    pub fn may_override(&self) -> bool {
+        match self {
+            Door::Amqp { .. } | Door::Recipe { .. } => false,
+            Door::Http { manager, .. } => *manager,
+            Door::Operator => true,
         }
     }
 

@@ -30,12 +30,12 @@ use super::{
     acks::{Acks, LowWater},
     arrival::Door,
     suspects::{self, Suspect, Suspects, Trial},
-    topology::Topology,
+    topology::{REQUESTS, Topology},
 };
 
 /// Batches under way at once: one in the database while the next is collected and parsed.
 const BATCHES_IN_FLIGHT: usize = 2;
-const BROKER_CALL_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const BROKER_CALL_WITHIN: Duration = Duration::from_secs(10);
 
 /// Why a generation ended.
 #[derive(Debug)]
@@ -189,12 +189,12 @@ impl Generation<'_> {
         let contiguous = match suspects::suspicion(&delivery) {
             Some(deliveries) => {
                 let keys = &self.acceptor.keys.identity;
-                self.suspects.push(Suspect::new(tag, arrival(delivery), deliveries, keys));
+                self.suspects.push(Suspect::new(tag, arrival(delivery, REQUESTS), deliveries, keys));
                 self.mark.take_suspect(tag)
             }
             None => {
                 self.batch_since.get_or_insert_with(clock::monotonic);
-                self.batch.push((tag, arrival(delivery)));
+                self.batch.push((tag, arrival(delivery, REQUESTS)));
                 self.mark.take(tag)
             }
         };
@@ -291,15 +291,19 @@ async fn acknowledge(channel: &Channel, acks: Acks) -> Result<(), lapin::Error> 
 }
 
 /// Writes until it is written; `None` when the patience has ended.
-async fn patiently<F>(acceptor: Acceptor, write: impl Fn(Acceptor) -> F, patience: Duration) -> Option<Work>
+pub(super) async fn patiently<T, F>(
+    acceptor: Acceptor,
+    write: impl Fn(Acceptor) -> F,
+    patience: Duration,
+) -> Option<T>
 where
-    F: Future<Output = Result<Work, LedgerError>>,
+    F: Future<Output = Result<T, LedgerError>>,
 {
     let since = clock::monotonic();
     let mut wait = Duration::from_millis(50);
     loop {
         match write(acceptor.clone()).await {
-            Ok(work) => return Some(work),
+            Ok(written) => return Some(written),
             Err(error) => tracing::warn!(%error, "jobs cannot be written yet"),
         }
         if clock::monotonic() - since > patience {
@@ -317,9 +321,10 @@ async fn until(at: Option<Instant>) {
     }
 }
 
-fn arrival(delivery: Delivery) -> Arrival {
+/// `keys`: with what the routing keys of this queue begin.
+pub(super) fn arrival(delivery: Delivery, keys: &str) -> Arrival {
     let routing = delivery.routing_key.as_str().to_owned();
-    let slug = routing.strip_prefix("requests.").filter(|slug| !slug.contains('.'));
+    let slug = routing.strip_prefix(keys).filter(|slug| !slug.contains('.'));
     let text =
         |value: &Option<lapin::types::ShortString>| value.as_ref().map(|value| value.as_str().to_owned());
     Arrival {

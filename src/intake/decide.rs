@@ -15,7 +15,9 @@ use crate::{
         gather::{Lookup, StandsOut},
     },
     message::{Employee, Job, Medium, Problem, keys::IdentityKey},
-    rules::{self, Case, Facts, Holder, MemberFact, Placed, Root, decision::Candidate, suppression},
+    rules::{
+        self, Case, Facts, Holder, MemberFact, Placed, Requester, Root, decision::Candidate, suppression,
+    },
 };
 
 use super::person;
@@ -45,6 +47,10 @@ pub struct Prepared {
     pub root: Option<Root>,
     pub placed: Placed,
     pub lookup: Lookup,
+    /// The keys under which responses wait for it; empty: none does.
+    pub awaited: Vec<Uuid>,
+    /// The team member who asks by hand, where that person is one.
+    pub requester: Option<Requester>,
 }
 
 /// Inherits and places a job, and makes the keys to look it up by.
@@ -55,7 +61,8 @@ pub fn prepare(keys: &IdentityKey, pending: &Pending, root: Option<Root>) -> Res
     };
     let placed = rules::place(&job, &pending.company.policy, pending.source)?;
     let lookup = person::lookup(keys, &pending.company, &job, &placed, pending.idem);
-    Ok(Prepared { pending: pending.clone(), job, root, placed, lookup })
+    let pending = pending.clone();
+    Ok(Prepared { pending, job, root, placed, lookup, awaited: Vec::new(), requester: None })
 }
 
 /// Decides a job by its facts.
@@ -65,14 +72,19 @@ pub fn decide(
     stands_out: Option<&StandsOut>,
     now: DateTime<Utc>,
 ) -> Result<NewRequest, Vec<Problem>> {
-    let Prepared { pending, job, root, placed, lookup } = prepared;
+    let Prepared { pending, job, root, placed, lookup, awaited, requester } = prepared;
     if stands_out.is_some_and(|stands_out| stands_out.former_taken) {
         let message =
             "another request of this company has that former_id; leave it out or send the right one";
         return Err(vec![Problem::new("former_id", "former_id_taken", message)]);
     }
-    let facts =
-        Facts { recovery: root.is_some(), test: pending.test, ..facts(&job.employee, stands_out, now) };
+    let facts = Facts {
+        recovery: root.is_some(),
+        test: pending.test,
+        answered: !awaited.is_empty(),
+        requester: *requester,
+        ..facts(&job.employee, stands_out, now)
+    };
     let case = Case { job, company: &pending.company, placed, facts: &facts };
     let decision = rules::decide(&case)?;
     let addr = decision.candidate.as_ref().and_then(|candidate| address_key(keys, prepared, candidate));
@@ -94,7 +106,8 @@ pub fn decide(
         channel: placed.channel.name.clone(),
         addr,
         slots: if suppression::reserves(&case) { lookup.slots.clone() } else { Vec::new() },
-        window_secs: (!facts.recovery).then(|| i32::try_from(i64::from(days) * 86_400).unwrap_or(i32::MAX)),
+        window_secs: (!suppression::takes_over(&case))
+            .then(|| i32::try_from(i64::from(days) * 86_400).unwrap_or(i32::MAX)),
         hand: Hand::Later,
         suspect: pending.suspect,
         decision,
@@ -111,7 +124,8 @@ fn address_key(keys: &IdentityKey, prepared: &Prepared, candidate: &Candidate) -
     }
 }
 
-/// The facts about one job, but for what only its caller knows: whether it is a recovery, or a test.
+/// The facts about one job, but for what only its caller knows: whether it is a recovery, a test, answered
+/// already, and who asks.
 pub(super) fn facts(employee: &Employee, stands_out: Option<&StandsOut>, now: DateTime<Utc>) -> Facts {
     let blank = StandsOut { approved: true, ..StandsOut::default() };
     let known = stands_out.unwrap_or(&blank);
@@ -131,5 +145,7 @@ pub(super) fn facts(employee: &Employee, stands_out: Option<&StandsOut>, now: Da
         holders: holders.collect(),
         recovery: false,
         test: false,
+        answered: false,
+        requester: None,
     }
 }

@@ -207,7 +207,7 @@ mod tests {
             body: vec![b' '; bytes],
             company: Some("acme".to_owned()),
             routing: "/v1/requests".to_owned(),
-            door: Door::Http { test: false },
+            door: Door::Http { test: false, manager: false },
             key: None,
             source: Source::Automatic,
             suspect: None,

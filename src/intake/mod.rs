@@ -3,15 +3,19 @@
 //! `supervisor` owns the connection to the broker, one generation after another; `topology` declares what
 //! we need there; `consumer` takes deliveries into batches and acknowledges up to the low-water mark, and
 //! tries `suspects` alone; `jobs` does the same for calls over HTTP; `accept` takes a batch through gather →
-//! decide → apply, whatever door it came through, `admit` being its first step and `known` filling in
-//! addresses of customers who are only named; `resume` asks the rules again, `cancel` takes back; `producer`
-//! and `parked` publish and bring dead letters back; `recipes` makes jobs of other systems' notices. Nothing is
+//! decide → apply, whatever door it came through, `admit` being its first step, `known` filling in addresses
+//! of customers who are only named, and `asides` finding what only few jobs need; `preview` stops before the
+//! last step; `answered` consumes what customers answered and `responses` takes it; `resume` asks the rules
+//! again, `cancel` takes back; `producer` and `parked` publish and bring dead letters back; `recipes` makes
+//! jobs of other systems' notices. Nothing is
 //! acknowledged before its commit, and nothing is ever requeued for what it says.
 
 pub mod accept;
 pub mod acks;
 pub mod admit;
+pub mod answered;
 pub mod arrival;
+mod asides;
 pub mod cancel;
 pub mod consumer;
 pub mod decide;
@@ -21,8 +25,10 @@ mod known;
 pub mod parked;
 pub mod person;
 pub mod preflight;
+pub mod preview;
 pub mod producer;
 pub mod recipes;
+pub mod responses;
 pub mod resume;
 pub mod supervisor;
 pub mod suspects;

@@ -21,8 +21,8 @@ use crate::{
 };
 
 use super::{
-    Acceptor,
-    consumer::{End, Unwritten, consume},
+    Acceptor, answered,
+    consumer::{self, End, Unwritten},
     preflight,
     topology::Topology,
 };
@@ -33,8 +33,31 @@ const GOOD_GENERATION: Duration = Duration::from_secs(10);
 /// Leaked connection threads that end the process: a fresh one is better than a slow death (trap F5).
 const LEAKED_THREADS_MAX: usize = 16;
 
+/// What a supervisor has consumed, on a connection of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    Requests,
+    /// What customers answered.
+    Responses,
+}
+
+impl Line {
+    fn connection_name(self) -> &'static str {
+        match self {
+            Line::Requests => "postrider-intake",
+            Line::Responses => "postrider-responses",
+        }
+    }
+}
+
 /// Consumes until told to stop. `may_exit`: this process is ours to end when lapin has leaked too much.
-pub async fn run(acceptor: Acceptor, config: Amqp, mut stop: watch::Receiver<bool>, may_exit: bool) {
+pub async fn run(
+    acceptor: Acceptor,
+    config: Amqp,
+    line: Line,
+    mut stop: watch::Receiver<bool>,
+    may_exit: bool,
+) {
     let delays = || {
         ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(500))
@@ -46,13 +69,13 @@ pub async fn run(acceptor: Acceptor, config: Amqp, mut stop: watch::Receiver<boo
     while !*stop.borrow() {
         let since = clock::monotonic();
         metrics::counter!(names::BROKER_GENERATIONS).increment(1);
-        match generation(&acceptor, &config, stop.clone()).await {
+        match generation(&acceptor, &config, line, stop.clone()).await {
             Ok(End::Stopped) => return,
             Ok(End::DatabaseAway(unwritten)) => {
                 tracing::warn!("the database is away; deliveries are handed back until it takes them");
                 tokio::select! {
                     () = stopped(&mut stop) => return,
-                    () = wait_for_database(&acceptor, &unwritten) => {}
+                    () = wait_for_database(&acceptor, line, &unwritten) => {}
                 }
                 backoff = delays();
                 continue;
@@ -109,9 +132,16 @@ fn parse(url: &SecretString, heartbeat_secs: u16) -> anyhow::Result<AMQPUri> {
     Ok(uri)
 }
 
-async fn generation(acceptor: &Acceptor, config: &Amqp, stop: watch::Receiver<bool>) -> anyhow::Result<End> {
+async fn generation(
+    acceptor: &Acceptor,
+    config: &Amqp,
+    line: Line,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<End> {
     // Whatever this worker was trying alone when the generation before ended: it lived through that.
-    if let Err(error) = acceptor.ledger.clear_jobs_of(acceptor.hand_over.worker).await {
+    if line == Line::Requests
+        && let Err(error) = acceptor.ledger.clear_jobs_of(acceptor.hand_over.worker).await
+    {
         tracing::debug!(%error, "notes about suspects cannot be taken back yet");
         return Ok(End::DatabaseAway(Unwritten(Vec::new())));
     }
@@ -119,19 +149,28 @@ async fn generation(acceptor: &Acceptor, config: &Amqp, stop: watch::Receiver<bo
     let mut stopping = stop.clone();
     let connection = tokio::select! {
         () = stopped(&mut stopping) => return Ok(End::Stopped),
-        connected = connect(config, "postrider-intake") => connected?,
+        connected = connect(config, line.connection_name()) => connected?,
     };
     let consumed = async {
         let opened = async {
-            Topology::new(&config.name).declare(&connection).await?;
+            let topology = Topology::new(&config.name);
+            match line {
+                Line::Requests => topology.declare(&connection).await?,
+                Line::Responses => topology.declare_responses(&connection).await?,
+            }
             connection.create_channel().await.context("open a channel")
         };
         let channel = tokio::select! {
             () = stopped(&mut stopping) => return Ok(End::Stopped),
             opened = opened => opened?,
         };
-        tracing::info!("consuming");
-        let end = consume(acceptor, config, &channel, stop).await;
+        let end = match line {
+            Line::Requests => {
+                tracing::info!("consuming");
+                consumer::consume(acceptor, config, &channel, stop).await
+            }
+            Line::Responses => answered::consume(acceptor, config, &channel, stop).await,
+        };
         // Buffered deliveries go back only when the channel closes.
         let closed = tokio::time::timeout(CLOSE_WITHIN, channel.close(200, "end of generation".into())).await;
         if !matches!(closed, Ok(Ok(()))) {
@@ -147,13 +186,14 @@ async fn generation(acceptor: &Acceptor, config: &Amqp, stop: watch::Receiver<bo
 /// Waits until the database takes the batch that it could not. To answer is not enough: a read-only or full
 /// database does too, and each time that we took deliveries and handed them back would bring them nearer to
 /// their delivery limit, where they count as poison. What is written here comes again as its own twin.
-async fn wait_for_database(acceptor: &Acceptor, unwritten: &Unwritten) {
+async fn wait_for_database(acceptor: &Acceptor, line: Line, unwritten: &Unwritten) {
     loop {
         tokio::time::sleep(Duration::from_secs_f64(0.3 + 0.4 * clock::jitter())).await;
         // Of a suspect nothing is tried here: whether the database answers is all that can be asked.
-        let taken = match unwritten.0.is_empty() {
-            true => acceptor.ledger.ping().await,
-            false => acceptor.accept(&unwritten.0).await.map(drop),
+        let taken = match (unwritten.0.as_slice(), line) {
+            ([], _) => acceptor.ledger.ping().await,
+            (arrivals, Line::Requests) => acceptor.accept(arrivals).await.map(drop),
+            (arrivals, Line::Responses) => answered::take(acceptor, arrivals).await,
         };
         match taken {
             Err(LedgerError::Unavailable(_) | LedgerError::Contended(_)) => {}

@@ -11,6 +11,10 @@ use lapin::{
     types::{AMQPValue, FieldTable, LongString},
 };
 
+/// Routing keys of jobs and of responses begin so; the company's slug follows.
+pub const REQUESTS: &str = "requests.";
+pub const RESPONSES: &str = "responses.";
+
 const DELIVERY_LIMIT: i64 = 20;
 /// Looking at parked messages counts as deliveries, and over the limit the broker would drop them. As good
 /// as none: brokers from 4.0 on would put 20 where nothing is said, older ones refuse a negative number.
@@ -39,6 +43,12 @@ impl Topology {
         format!("{}.requests", self.name)
     }
 
+    /// What customers answered, with the routing key `responses.<company>`.
+    #[must_use]
+    pub fn responses(&self) -> String {
+        format!("{}.responses", self.name)
+    }
+
     /// Deliveries that killed their workers too often.
     #[must_use]
     pub fn parked(&self) -> String {
@@ -56,8 +66,23 @@ impl Topology {
         format!("{}.dead", self.name)
     }
 
-    /// Declares everything; what is there already stays as it is.
+    /// Declares what requests need; what is there already stays as it is.
     pub async fn declare(&self, connection: &Connection) -> anyhow::Result<()> {
+        self.declare_inbound(connection, &self.requests(), REQUESTS).await
+    }
+
+    /// Declares what responses need.
+    pub async fn declare_responses(&self, connection: &Connection) -> anyhow::Result<()> {
+        self.declare_inbound(connection, &self.responses(), RESPONSES).await
+    }
+
+    /// A queue that workers consume, and everything that it may overflow into.
+    async fn declare_inbound(
+        &self,
+        connection: &Connection,
+        inbound: &str,
+        keys: &str,
+    ) -> anyhow::Result<()> {
         let (dead, unrouted) = (self.dead(), self.unrouted());
         exchange(connection, &unrouted, ExchangeKind::Fanout, &[]).await?;
         exchange(connection, &dead, ExchangeKind::Fanout, &[]).await?;
@@ -69,11 +94,11 @@ impl Topology {
             ("x-dead-letter-strategy", "at-least-once"),
             ("x-overflow", "reject-publish"),
         ];
-        queue(connection, &self.requests(), &arguments, DELIVERY_LIMIT).await?;
+        queue(connection, inbound, &arguments, DELIVERY_LIMIT).await?;
         let channel = connection.create_channel().await.context("open a channel")?;
         bind(&channel, &unrouted, &unrouted, "").await?;
         bind(&channel, &self.parked(), &dead, "").await?;
-        bind(&channel, &self.requests(), &self.name, "requests.#").await?;
+        bind(&channel, inbound, &self.name, &format!("{keys}#")).await?;
         channel.close(200, "declared".into()).await.context("close the declaring channel")?;
         Ok(())
     }

@@ -86,13 +86,16 @@ impl NewRequest {
         self.slots.get(place).copied().filter(|_| self.state() == State::Waiting)
     }
 
-    /// Tags and custom properties; most requests have neither.
+    /// Tags, custom properties, and who asks by hand; most requests have none of it.
     fn details(&self) -> Option<String> {
         let job = &self.job;
-        if job.tags.is_empty() && job.custom_properties.is_empty() {
+        if job.tags.is_empty() && job.custom_properties.is_empty() && job.manual.is_none() {
             return None;
         }
-        let details = serde_json::json!({ "tags": job.tags, "custom_properties": job.custom_properties });
+        let mut details = serde_json::json!({ "tags": job.tags, "custom_properties": job.custom_properties });
+        if let Some(manual) = &job.manual {
+            details["manual"] = serde_json::json!(manual);
+        }
         Some(details.to_string())
     }
 }

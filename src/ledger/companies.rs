@@ -22,6 +22,14 @@ pub struct QueuedUse {
     pub by_brand: BTreeMap<String, i64>,
 }
 
+/// A team member as a job names them.
+#[derive(Debug, Clone)]
+pub struct ListedMember {
+    pub email_key: Uuid,
+    pub custom_key: Option<Uuid>,
+    pub role: Role,
+}
+
 impl Ledger {
     /// Every company at its current version.
     pub async fn companies(&self) -> Result<Vec<Company>, LedgerError> {
@@ -68,6 +76,19 @@ impl Ledger {
         })
         .fetch_all(&self.pool)
         .await?;
+        Ok(rows)
+    }
+
+    /// Team members by the keys of their email addresses.
+    pub async fn listed_members(&self, email_keys: &[Uuid]) -> Result<Vec<ListedMember>, LedgerError> {
+        let rows = sqlx::query_file!("src/ledger/sql/listed_members.sql", email_keys)
+            .map(|row| ListedMember {
+                email_key: row.email_key,
+                custom_key: row.custom_key,
+                role: row.role.as_deref().and_then(Role::from_word).unwrap_or(Role::Member),
+            })
+            .fetch_all(&self.pool)
+            .await?;
         Ok(rows)
     }
 

@@ -44,6 +44,8 @@ pub struct StandsOut {
 #[derive(Debug)]
 pub struct Gathered {
     pub now: DateTime<Utc>,
+    /// Some response waits for a request to come: `awaited` tells whether for one of these.
+    pub awaits: bool,
     pub standing_out: Vec<StandsOut>,
 }
 
@@ -80,9 +82,9 @@ impl Ledger {
         )
         .fetch_all(&self.pool)
         .await?;
-        let now = rows
+        let (now, awaits) = rows
             .first()
-            .map(|row| row.now)
+            .map(|row| (row.now, row.awaits))
             .ok_or_else(|| LedgerError::Broken("gather gave no time".into()))?;
         let standing_out = rows
             .into_iter()
@@ -105,7 +107,7 @@ impl Ledger {
                 })
             })
             .collect();
-        Ok(Gathered { now, standing_out })
+        Ok(Gathered { now, awaits, standing_out })
     }
 
     /// The earlier requests of jobs whose key was seen.

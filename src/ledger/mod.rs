@@ -3,8 +3,8 @@
 //! A request's way: `gather` → `accept` → (`claim`) → `begin` → `settle` → `receive`; beside it `fence`
 //! and `conclude` for what is not sent, `sweep` for what a dead worker left, `looks` for what is sought at
 //! its provider, `suspects` and `quarantine` for what kills workers, `rejected` for jobs that never became
-//! requests, `companies` for what the rules read, `notices` and
-//! `customers` for what recipes hear, `requests` for people who look, `counts` for sums over
+//! requests, `companies` for what the rules read, `notices` and `customers` for what recipes hear, `responses`
+//! for what customers answered, `requests` for people who look, `counts` for sums over
 //! everything.
 //! Invariant: no function holds a transaction over anything but its own statements, and every future
 //! here may be dropped at any await (trap F1 is guarded in `bounded`).
@@ -28,6 +28,7 @@ pub mod receive;
 mod recipes;
 pub mod rejected;
 pub mod requests;
+pub mod responses;
 pub mod settle;
 pub mod suspects;
 pub mod sweep;

@@ -39,6 +39,8 @@ pub struct ListRow {
     /// Of the attempt that reached the provider.
     pub sent_at: Option<DateTime<Utc>>,
     pub delivered_at: Option<DateTime<Utc>>,
+    /// When the customer answered: the request is completed.
+    pub answered_at: Option<DateTime<Utc>>,
     pub due_at: DateTime<Utc>,
     pub brand: String,
     pub channel: String,
@@ -144,6 +146,7 @@ impl Ledger {
                     paused: row.paused_at.is_some(),
                     sent_at: row.begun_at.filter(|_| row.reached && state != State::Unknown),
                     delivered_at: row.delivered_at,
+                    answered_at: row.answered_at,
                     due_at: row.first_due_at,
                     brand: row.brand,
                     channel: row.channel,
@@ -193,6 +196,7 @@ impl Ledger {
             custom_properties: serde_json::from_value(details["custom_properties"].clone())
                 .unwrap_or_default(),
             medium: row.asked_medium.and_then(Medium::from_code),
+            manual: serde_json::from_value(details["manual"].clone()).unwrap_or_default(),
             ..Job::default()
         };
         Ok(Some(RequestDetail {
@@ -231,14 +235,6 @@ impl Ledger {
             past,
             receipts,
         }))
-    }
-
-    /// Writes down that the customer answered: nothing more is sent for this request. Gives whether it was
-    /// news.
-    pub async fn answer(&self, request: Uuid, source: &str) -> Result<bool, LedgerError> {
-        let done =
-            sqlx::query_file!("src/ledger/sql/answer.sql", request, source).execute(&self.pool).await?;
-        Ok(done.rows_affected() > 0)
     }
 
     /// Pauses a message; gives the state that it was paused in, `None` where it was not to be paused.

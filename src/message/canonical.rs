@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Customer, Employee, Job, Medium};
+use super::{Customer, Employee, Job, Manual, Medium};
 
 impl Job {
     /// Canonical JSON of everything but the idempotency key: keys sorted, defaults left out.
@@ -53,6 +53,8 @@ struct Content<'j> {
     initial_feedback_request_id: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
     language: Option<&'j str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manual: Option<&'j Manual>,
     #[serde(skip_serializing_if = "Option::is_none")]
     medium: Option<Medium>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,6 +98,7 @@ impl<'j> Content<'j> {
             expires_after_secs,
             idempotency_key: _,
             former_id,
+            manual,
         } = job;
         Content {
             brand: brand.as_deref(),
@@ -117,6 +120,7 @@ impl<'j> Content<'j> {
             former_id: *former_id,
             initial_feedback_request_id: *initial_feedback_request_id,
             language: language.as_deref(),
+            manual: manual.as_deref(),
             medium: *medium,
             send_after: *send_after,
             tags,

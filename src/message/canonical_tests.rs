@@ -119,6 +119,7 @@ prop_compose! {
             expires_after_secs,
             idempotency_key: key,
             former_id,
+            manual: None,
         }
     }
 }

@@ -37,6 +37,53 @@ pub struct Job {
     /// Not part of the content hash.
     pub idempotency_key: Option<String>,
     pub former_id: Option<Uuid>,
+    /// A person asks: boxed, because hardly any job is one's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manual: Option<Box<Manual>>,
+}
+
+/// A named person's wish.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manual {
+    /// Name or email address of the person.
+    pub requested_by: String,
+    /// As whoever hands the job in says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<RequesterRole>,
+    /// Why the suppression period is not to hold this request back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub override_reason: Option<String>,
+}
+
+/// In which role a person asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequesterRole {
+    TeamMember,
+    TeamLeader,
+    CompanyAdmin,
+}
+
+impl RequesterRole {
+    pub const ALL: [RequesterRole; 3] =
+        [RequesterRole::TeamMember, RequesterRole::TeamLeader, RequesterRole::CompanyAdmin];
+
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            RequesterRole::TeamMember => "team_member",
+            RequesterRole::TeamLeader => "team_leader",
+            RequesterRole::CompanyAdmin => "company_admin",
+        }
+    }
+}
+
+impl Job {
+    /// The written reason for which the suppression period is to be passed over.
+    #[must_use]
+    pub fn override_reason(&self) -> Option<&str> {
+        self.manual.as_ref().and_then(|manual| manual.override_reason.as_deref())
+    }
 }
 
 /// The customer as the job names them. Addresses are normalised: email with a lower-case domain,

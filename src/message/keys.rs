@@ -10,7 +10,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use super::{AccountId, CompanyId, Medium, MessageId};
+use super::{About, AccountId, CompanyId, Medium, MessageId};
 
 /// What one installation's secret is used for, each derived on its own.
 #[derive(Clone)]
@@ -124,6 +124,28 @@ impl IdentityKey {
         self.key("former", &[&company_part(company), former_id.as_bytes()])
     }
 
+    /// What a customer answered, by its producer's id.
+    #[must_use]
+    pub fn response(&self, company: CompanyId, response_id: &str) -> Uuid {
+        self.key("response", &[&company_part(company), response_id.as_bytes()])
+    }
+
+    /// The content of a response, from `Response::content_bytes`.
+    #[must_use]
+    pub fn response_content(&self, company: CompanyId, content_bytes: &[u8]) -> Uuid {
+        self.key("response_content", &[&company_part(company), content_bytes])
+    }
+
+    /// Under what a job to come finds the responses that wait for it; tests and others do not meet.
+    #[must_use]
+    pub fn awaited(&self, company: CompanyId, test: bool, about: &About) -> Uuid {
+        let (word, named): (&str, &[u8]) = match about {
+            About::Request(id) => ("request", id.as_bytes()),
+            About::Interaction(id) => ("interaction", id.as_bytes()),
+        };
+        self.key("awaited", &[&company_part(company), &[u8::from(test)], word.as_bytes(), named])
+    }
+
     /// A rejected job: the same mistake sent again is one row with a counter.
     #[must_use]
     pub fn rejected(&self, company: Option<CompanyId>, key: Option<&str>, body: &[u8]) -> Uuid {
@@ -235,6 +257,13 @@ mod tests {
             key.rejected(Some(ACME), Some(""), b"a"),
             key.rejected(Some(ACME), Some("a"), b"a"),
             key.rejected(Some(ACME), Some("a"), b"b"),
+            key.response(ACME, "a"),
+            key.response(OTHER, "a"),
+            key.response_content(ACME, b"a"),
+            key.awaited(ACME, false, &About::Request(id)),
+            key.awaited(ACME, true, &About::Request(id)),
+            key.awaited(ACME, false, &About::Interaction("a".into())),
+            key.awaited(OTHER, false, &About::Interaction("a".into())),
             key.receipt(AccountId(1), "a"),
             key.receipt(AccountId(2), "a"),
             key.notice("a", "b"),

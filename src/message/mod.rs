@@ -11,12 +11,15 @@ pub mod fields;
 pub mod ids;
 pub mod job;
 pub mod keys;
+pub mod manual;
 pub mod node;
 pub mod parse;
 pub mod problem;
+pub mod response;
 pub mod strict;
 pub mod text;
 
 pub use ids::{AccountId, BlockKind, CompanyId, Medium, MessageId, RequestId};
-pub use job::{Customer, Employee, Job, Source};
+pub use job::{Customer, Employee, Job, Manual, RequesterRole, Source};
 pub use problem::Problem;
+pub use response::{About, Response};

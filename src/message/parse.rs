@@ -16,6 +16,7 @@ use super::{
     address::{normalise_email, normalise_phone},
     country::normalise_country,
     fields::{Fields, Lines, Problems, expected, is_short_enough, read_any_text, read_text},
+    manual::read_manual,
     node::Node,
     text::one_line,
 };
@@ -54,6 +55,9 @@ pub const JOB_FIELDS: &[&str] = &[
     "expires_after_secs",
     "idempotency_key",
     "former_id",
+    "requested_by",
+    "requested_by_role",
+    "override",
 ];
 /// Every field of its customer.
 pub const CUSTOMER_FIELDS: &[&str] = &["custom_id", "name", "email", "phone"];
@@ -65,12 +69,32 @@ pub const EMPLOYEE_FIELDS: &[&str] = &["email", "custom_id"];
 /// # Errors
 /// Every problem of the body, by field path, in the order of the fields.
 pub fn parse(body: &[u8]) -> Result<Job, Vec<Problem>> {
+    parse_of(body, Hands::Automatic)
+}
+
+/// Reads a job that may be a person's.
+///
+/// # Errors
+/// As `parse`.
+pub fn parse_manual(body: &[u8]) -> Result<Job, Vec<Problem>> {
+    parse_of(body, Hands::Anyone)
+}
+
+/// From whose hands a job comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hands {
+    /// A system's: no person stands behind it.
+    Automatic,
+    Anyone,
+}
+
+fn parse_of(body: &[u8], hands: Hands) -> Result<Job, Vec<Problem>> {
     let mut problems = Problems::default();
-    let job = read_json(body, &mut problems).and_then(|document| read_job(&document, &mut problems));
+    let job = read_json(body, &mut problems).and_then(|document| read_job(&document, hands, &mut problems));
     problems.settle(job)
 }
 
-fn read_json(body: &[u8], problems: &mut Problems) -> Option<Node> {
+pub(super) fn read_json(body: &[u8], problems: &mut Problems) -> Option<Node> {
     if body.len() > BODY_BYTES_MAX {
         let message = format!("the body has {} bytes, at most {BODY_BYTES_MAX} are allowed", body.len());
         problems.add("", "too_long", message);
@@ -90,7 +114,7 @@ fn read_json(body: &[u8], problems: &mut Problems) -> Option<Node> {
     }
 }
 
-fn read_job(document: &Node, problems: &mut Problems) -> Option<Job> {
+fn read_job(document: &Node, hands: Hands, problems: &mut Problems) -> Option<Job> {
     let fields = Fields::open("", document, JOB_FIELDS, problems)?;
     let country = read_with(&fields, "country", 2, problems, |text| {
         normalise_country(text).ok_or(("bad_country", "give the ISO 3166-1 alpha-2 code, as in CA or GB"))
@@ -125,6 +149,7 @@ fn read_job(document: &Node, problems: &mut Problems) -> Option<Job> {
         expires_after_secs: fields.secs("expires_after_secs", problems),
         idempotency_key: fields.text("idempotency_key", LABEL_CHARS_MAX, problems),
         former_id: read_id(&fields, "former_id", problems),
+        manual: read_manual(&fields, hands, problems).map(Box::new),
     })
 }
 
@@ -242,14 +267,14 @@ pub fn read_language(fields: &Fields, name: &str, problems: &mut Problems) -> Op
     })
 }
 
-fn read_id(fields: &Fields, name: &str, problems: &mut Problems) -> Option<Uuid> {
+pub(super) fn read_id(fields: &Fields, name: &str, problems: &mut Problems) -> Option<Uuid> {
     read_with(fields, name, LABEL_CHARS_MAX, problems, |text| {
         let remedy = ("bad_id", "give a UUID of 32 hexadecimal digits, with or without hyphens");
         Uuid::try_parse(text).map_err(|_| remedy)
     })
 }
 
-fn read_time(text: &str) -> Result<DateTime<Utc>, (&'static str, &'static str)> {
+pub(super) fn read_time(text: &str) -> Result<DateTime<Utc>, (&'static str, &'static str)> {
     let remedy = ("bad_time", "give an RFC 3339 time with its offset, as in 2026-03-01T09:00:00+01:00");
     let time = DateTime::parse_from_rfc3339(text).map_err(|_| remedy)?.to_utc();
     // A leap second and digits beyond Postgres's microseconds have no place in the ledger.
@@ -266,7 +291,7 @@ fn read_tags(fields: &Fields, problems: &mut Problems) -> Vec<String> {
     items.iter().filter_map(|(path, item)| read_text(path, item, TAG_CHARS_MAX, problems)).collect()
 }
 
-fn read_properties(fields: &Fields, problems: &mut Problems) -> BTreeMap<String, String> {
+pub(super) fn read_properties(fields: &Fields, problems: &mut Problems) -> BTreeMap<String, String> {
     let mut properties = BTreeMap::new();
     let path = "custom_properties";
     let Some(fields) = fields.get(path).and_then(|node| Fields::open_any(path, node, problems)) else {
@@ -292,7 +317,7 @@ fn read_properties(fields: &Fields, problems: &mut Problems) -> BTreeMap<String,
 }
 
 /// A text that `read` turns into something; its error is a problem's code and message.
-fn read_with<T>(
+pub(super) fn read_with<T>(
     fields: &Fields,
     name: &str,
     chars_max: usize,

@@ -33,7 +33,8 @@ pub struct Finding {
     /// The reason for which this rule keeps the request back; absent: it passes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stops: Option<Reason>,
-    /// The inputs that it went by, for people; holds no address and no name.
+    /// The inputs that it went by, for people; holds no address and no name, but for what a person wrote as
+    /// the reason of an override.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
     /// When it could pass next; absent where it passes or never will by itself.

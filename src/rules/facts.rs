@@ -5,7 +5,10 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::message::{Customer, Medium};
+use crate::{
+    company::Role,
+    message::{Customer, Medium},
+};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
@@ -19,6 +22,18 @@ pub struct Facts {
     pub recovery: bool,
     /// A test request sees the suppression rule but is not held by it.
     pub test: bool,
+    /// The customer answered before the request came.
+    pub answered: bool,
+    /// The team member who asks by hand, where that person is one.
+    pub requester: Option<Requester>,
+}
+
+/// A team member who asks by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Requester {
+    pub role: Role,
+    /// Asks about their own interaction.
+    pub is_employee: bool,
 }
 
 impl Facts {
@@ -61,7 +76,8 @@ pub struct Root {
     pub language: Option<String>,
     pub country: Option<String>,
     pub medium: Option<Medium>,
-    /// The request named by the job was sent or delivered.
+    /// The request named by the job was sent or delivered, or its customer answered, whatever we know of the
+    /// sending.
     pub was_sent: bool,
     /// Recoveries of this root so far, and those that have not ended.
     pub recoveries: i64,

@@ -5,6 +5,7 @@
 //! per rule; every rule gives its finding, even after one has stopped the request, because `why` shows
 //! them all. The first rule that stops names the reason.
 
+pub mod answered;
 pub mod blocked;
 pub mod decision;
 pub mod delay;
@@ -15,6 +16,7 @@ pub mod facts;
 pub mod medium;
 pub mod place;
 pub mod recovery;
+pub mod requester;
 pub mod suppression;
 
 #[cfg(test)]
@@ -26,7 +28,7 @@ use crate::{
 };
 
 pub use decision::{Decision, Finding, Verdict};
-pub use facts::{Facts, Holder, MemberFact, Root};
+pub use facts::{Facts, Holder, MemberFact, Requester, Root};
 pub use place::{Placed, place};
 
 /// A job with its place, ready to be decided.
@@ -40,11 +42,13 @@ pub struct Case<'a> {
 /// What the rules say: an account of every rule, or the problems for which the job is rejected.
 pub fn decide(case: &Case) -> Result<Decision, Vec<Problem>> {
     let mut problems = employee::problems(case);
+    problems.extend(requester::problems(case));
     problems.extend(medium::problems(case));
     if !problems.is_empty() {
         return Err(problems);
     }
-    let mut trail = vec![do_not_send::finding(case)];
+    let mut trail: Vec<Finding> = requester::finding(case).into_iter().collect();
+    trail.push(do_not_send::finding(case));
     let (candidates, finding) = medium::candidates(case);
     trail.push(finding);
     let (chosen, finding) = blocked::choose(case, &candidates);
@@ -54,6 +58,7 @@ pub fn decide(case: &Case) -> Result<Decision, Vec<Problem>> {
     trail.push(finding);
     let (expires_at, finding) = expiry::expires(case, due_at);
     trail.push(finding);
+    trail.extend(answered::finding(case));
     let verdict = trail.iter().find_map(|finding| finding.stops).map_or(Verdict::Send, Verdict::Suppress);
     Ok(Decision {
         verdict,

@@ -25,6 +25,9 @@ pub(super) fn finding(case: &Case) -> Finding {
     if case.facts.recovery {
         return Finding::pass(RULE, format!("{note}; a service recovery passes and takes over"));
     }
+    if let Some(reason) = case.job.override_reason() {
+        return Finding::pass(RULE, format!("{note}; overridden by who asks, with the reason: {reason}"));
+    }
     if case.facts.test {
         return Finding::pass(RULE, format!("{note}; a test request is not held"));
     }
@@ -32,6 +35,12 @@ pub(super) fn finding(case: &Case) -> Finding {
         passes_at: Some(holder.asked_at + window),
         ..Finding::stop(RULE, Reason::SuppressionPeriod, note)
     }
+}
+
+/// Whether an accepted request of this case takes the person over from whoever asked before.
+#[must_use]
+pub fn takes_over(case: &Case) -> bool {
+    case.facts.recovery || case.job.override_reason().is_some()
 }
 
 /// Whether an accepted request of this case reserves its person.

@@ -3,6 +3,7 @@
 //! `facts` are made by hand here; how they are gathered is tested with the ledger. `placing` has the
 //! tests of what is rejected before any fact is known: brand, channel, recovery.
 
+mod manual;
 mod placing;
 mod properties;
 
@@ -91,6 +92,7 @@ fn company() -> Company {
             delay_secs: 0,
             expires_after_secs: 3_600,
             require_approved: true,
+            admin_may_request_on_behalf: false,
             resend_if_absent: false,
             test_email: Some("tests@blanca.example".to_owned()),
             test_phone: None,
@@ -122,6 +124,8 @@ fn facts() -> Facts {
         holders: Vec::new(),
         recovery: false,
         test: false,
+        answered: false,
+        requester: None,
     }
 }
 

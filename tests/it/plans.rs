@@ -29,6 +29,11 @@ const HOT: &[(&str, &str)] = &[
     ("watches", include_str!("../../src/ledger/sql/watches.sql")),
     ("watch_again", include_str!("../../src/ledger/sql/watch_again.sql")),
     ("still_sent", include_str!("../../src/ledger/sql/still_sent.sql")),
+    ("awaited", include_str!("../../src/ledger/sql/awaited.sql")),
+    ("complete", include_str!("../../src/ledger/sql/complete.sql")),
+    ("respond", include_str!("../../src/ledger/sql/respond.sql")),
+    ("awaited_due", include_str!("../../src/ledger/sql/awaited_due.sql")),
+    ("answered_waiting", include_str!("../../src/ledger/sql/answered_waiting.sql")),
     ("seen", include_str!("../../src/ledger/sql/seen.sql")),
     ("customers_known", include_str!("../../src/ledger/sql/customers_known.sql")),
     ("recognise", include_str!("../../src/ledger/sql/recognise.sql")),
@@ -113,6 +118,9 @@ async fn hot_statements_are_key_look_ups_on_an_empty_and_on_a_large_database() {
         insert into identities (key, customer, kind) select gen_random_uuid(), id, 0 from customers;
         insert into watch (id, account, at, members) select gen_random_uuid(), 1, now() + interval '1 day', '{}' from generate_series(1, 5000);
         insert into answer (request, source) select id, 'x' from request;
+        insert into response (id, key, content_hash, company, test, source, response_id, request, awaits, answered_at)
+            select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 1, false, 'x', 'r', gen_random_uuid(), gen_random_uuid(), now() from generate_series(1, 5000);
+        insert into awaited (key, response, look_at, until) select gen_random_uuid(), id, now() + interval '1 day', now() + interval '2 days' from response;
         insert into lease (id, worker, until, members, epochs) select gen_random_uuid(), gen_random_uuid(), now(), '{}', '{}' from generate_series(1, 1000);
         analyze";
     for statement in fill.split(';') {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
-use crate::message::Medium;
+use crate::message::{Medium, RequesterRole};
 
 /// One wish to ask one customer for feedback about one interaction.
 #[derive(Debug, Serialize, ToSchema)]
@@ -70,6 +70,15 @@ pub struct JobBody {
     pub idempotency_key: Option<String>,
     /// The id that another system gave this request; unique in the company.
     pub former_id: Option<Uuid>,
+    /// A person asks: their name or email address. Makes it a manual request. Over HTTP only.
+    #[schema(min_length = 1, max_length = 200)]
+    pub requested_by: Option<String>,
+    /// As whoever calls says; a company administrator asks on behalf of others only where the company allows it.
+    #[schema(value_type = Option<RequesterRoleBody>)]
+    pub requested_by_role: Option<RequesterRole>,
+    /// Passes the suppression period, never a block. Needs `requested_by` and a key with the scope `manage`.
+    #[serde(rename = "override")]
+    pub override_: Option<OverrideBody>,
 }
 
 /// At least one address, unless `do_not_send` is true or the customer is known by `custom_id`.
@@ -98,6 +107,25 @@ pub struct EmployeeBody {
     pub email: Option<String>,
     #[schema(min_length = 1, max_length = 255)]
     pub custom_id: Option<String>,
+}
+
+/// In which role a person asks.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(title = "RequesterRole")]
+pub enum RequesterRoleBody {
+    TeamMember,
+    TeamLeader,
+    CompanyAdmin,
+}
+
+/// Why the suppression period is not to hold this request back.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(title = "Override")]
+pub struct OverrideBody {
+    #[schema(min_length = 1, max_length = 500)]
+    pub reason: String,
 }
 
 /// How the customer is reached.

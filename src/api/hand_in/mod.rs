@@ -14,7 +14,7 @@ use std::sync::Arc;
 use axum::http::HeaderMap;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Api, Caller, Problem};
+use super::{Api, Caller, Problem, Scope};
 use crate::{
     intake::{Arrival, arrival::Door},
     message::{Source, parse::LABEL_CHARS_MAX},
@@ -27,12 +27,12 @@ pub fn routes() -> OpenApiRouter<Arc<Api>> {
 }
 
 /// A job as it came from this caller.
-fn arrival(caller: &Caller, path: &str, key: Option<String>, body: Vec<u8>) -> Arrival {
+pub(super) fn arrival(caller: &Caller, path: &str, key: Option<String>, body: Vec<u8>) -> Arrival {
     Arrival {
         body,
         company: Some(caller.slug.to_string()),
         routing: path.to_owned(),
-        door: Door::Http { test: !caller.live },
+        door: Door::Http { test: !caller.live, manager: caller.scopes.contains(&Scope::Manage) },
         key,
         source: Source::Automatic,
         suspect: None,
@@ -40,7 +40,7 @@ fn arrival(caller: &Caller, path: &str, key: Option<String>, body: Vec<u8>) -> A
 }
 
 /// A company younger than this worker's view of companies is looked for once more.
-async fn know_company(api: &Api, caller: &Caller) -> Result<(), Problem> {
+pub(super) async fn know_company(api: &Api, caller: &Caller) -> Result<(), Problem> {
     if api.directory.snapshot().company(&caller.slug).is_none() {
         api.directory.refresh().await?;
     }
@@ -48,7 +48,7 @@ async fn know_company(api: &Api, caller: &Caller) -> Result<(), Problem> {
 }
 
 /// The key of the header: a string of visible characters, with or without quotes around it.
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut given = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = given.next() else { return Ok(None) };
     let refuse = || {

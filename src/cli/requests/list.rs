@@ -63,6 +63,8 @@ struct Line {
     attempts: i16,
     first_due_at: DateTime<Utc>,
     delivered_at: Option<DateTime<Utc>>,
+    /// When the customer answered.
+    answered_at: Option<DateTime<Utc>>,
     brand: String,
     channel: String,
     created_at: DateTime<Utc>,
@@ -130,7 +132,7 @@ fn table(rows: &[ListRow], now: DateTime<Utc>) -> Table<10> {
             text(row.medium.map(Medium::word)),
             text(sent_by(&row.employee)),
             row.sent_at.map(time).unwrap_or_default(),
-            standing.text(now),
+            completed(standing.text(now), row.answered_at),
             row.follow_ups.to_string(),
             row.attempts.to_string(),
             text(row.reason.as_deref()),
@@ -138,6 +140,14 @@ fn table(rows: &[ListRow], now: DateTime<Utc>) -> Table<10> {
         ]);
     }
     table
+}
+
+/// A status, and that the request is completed.
+fn completed(status: String, answered_at: Option<DateTime<Utc>>) -> String {
+    match answered_at {
+        Some(_) => format!("{status}, answered"),
+        None => status,
+    }
 }
 
 impl From<ListRow> for Line {
@@ -158,6 +168,7 @@ impl From<ListRow> for Line {
             attempts: row.attempts,
             first_due_at: row.due_at,
             delivered_at: row.delivered_at,
+            answered_at: row.answered_at,
             brand: row.brand,
             channel: row.channel,
             created_at: row.created_at,
@@ -198,6 +209,7 @@ mod tests {
             paused: false,
             sent_at: Some(now),
             delivered_at: None,
+            answered_at: None,
             due_at: now - Duration::hours(1),
             brand: "gold".into(),
             channel: "phone".into(),
@@ -216,6 +228,12 @@ mod tests {
     }
 
     #[test]
+    fn a_completed_request_shows_as_such() {
+        let row = ListRow { answered_at: Some(DateTime::UNIX_EPOCH), ..row(State::Delivered) };
+        assert!(table(&[row], DateTime::UNIX_EPOCH).render(false).contains("delivered, answered"));
+    }
+
+    #[test]
     fn programs_get_stable_keys() {
         let line = serde_json::to_value(Line::from(row(State::Unknown))).expect("plain data");
         let keys: Vec<&String> = line.as_object().expect("an object").keys().collect();
@@ -223,6 +241,7 @@ mod tests {
             keys,
             [
                 "address",
+                "answered_at",
                 "attempts",
                 "brand",
                 "channel",

@@ -16,7 +16,7 @@ use crate::{
         requests::{PastAttempt, RequestDetail},
     },
     lifecycle::{State, Status},
-    message::{Customer, Employee, Medium},
+    message::{Customer, Employee, Medium, RequesterRole},
 };
 
 use super::standing::{Standing, address, quarantined, sent_by};
@@ -47,6 +47,10 @@ struct Shown<'a> {
     tags: &'a [String],
     custom_properties: &'a BTreeMap<String, String>,
     initial_feedback_request_id: Option<Uuid>,
+    /// Who asks by hand.
+    requested_by: Option<&'a str>,
+    requested_by_role: Option<RequesterRole>,
+    override_reason: Option<&'a str>,
     attempts: i16,
     created_at: DateTime<Utc>,
     first_due_at: DateTime<Utc>,
@@ -55,6 +59,8 @@ struct Shown<'a> {
     expires_at: DateTime<Utc>,
     paused_at: Option<DateTime<Utc>>,
     delivered_at: Option<DateTime<Utc>>,
+    /// When the customer answered: the request is completed.
+    answered_at: Option<DateTime<Utc>>,
     ended_at: Option<DateTime<Utc>>,
     timeline: Vec<Event>,
 }
@@ -119,6 +125,9 @@ fn shown(detail: &RequestDetail) -> Shown<'_> {
         tags: &job.tags,
         custom_properties: &job.custom_properties,
         initial_feedback_request_id: detail.root,
+        requested_by: job.manual.as_ref().map(|manual| manual.requested_by.as_str()),
+        requested_by_role: job.manual.as_ref().and_then(|manual| manual.role),
+        override_reason: job.override_reason(),
         attempts: detail.attempt,
         created_at: detail.created_at,
         first_due_at: detail.first_due_at,
@@ -126,6 +135,7 @@ fn shown(detail: &RequestDetail) -> Shown<'_> {
         expires_at: detail.expires_at,
         paused_at: detail.paused_at,
         delivered_at: detail.delivered_at,
+        answered_at: detail.answered_at,
         ended_at: detail.ended_at,
         timeline: timeline(detail),
     }
@@ -157,6 +167,8 @@ fn facts(detail: &RequestDetail) -> String {
         ("Link", text(job.external_url.as_deref())),
         ("Tags", job.tags.join(", ")),
         ("Properties", properties.collect::<Vec<_>>().join(", ")),
+        ("Requested by", text(job.manual.as_ref().map(|manual| manual.requested_by.as_str()))),
+        ("Override", text(job.override_reason())),
         ("Recovery of", detail.root.map(|root| root.to_string()).unwrap_or_default()),
         ("Test", if detail.test { "yes".to_owned() } else { String::new() }),
         ("Attempts", detail.attempt.to_string()),
@@ -164,6 +176,7 @@ fn facts(detail: &RequestDetail) -> String {
         ("First due", moment(detail.first_due_at, now)),
         ("Next due", detail.due_at.map(|at| moment(at, now)).unwrap_or_default()),
         ("Expires", moment(detail.expires_at, now)),
+        ("Answered", detail.answered_at.map(|at| moment(at, now)).unwrap_or_default()),
         ("Paused", detail.paused_at.map(|at| moment(at, now)).unwrap_or_default()),
     ])
 }

@@ -2,14 +2,17 @@
 -- nobody who holds its reservations, and a known, approved team member. Scalar subqueries on one whole
 -- unique key each: exists() would be hashed over the whole table on a young database. What a job does not
 -- name is not looked up (case), and what only matters of those that stand out is looked up for them alone.
-select clock.now as "now!", x.ordinal as "ordinal?", x.seen as "seen?", x.former_taken as "former_taken?",
+select clock.now as "now!", clock.awaits as "awaits!", x.ordinal as "ordinal?", x.seen as "seen?", x.former_taken as "former_taken?",
     x.email_block as "email_block?", x.phone_block as "phone_block?",
     x.holder_1 as "holder_1?", x.asked_1 as "asked_1?",
     x.holder_2 as "holder_2?", x.asked_2 as "asked_2?",
     x.holder_3 as "holder_3?", x.asked_3 as "asked_3?",
     x.member_by_email as "member_by_email?", x.member_by_custom_id as "member_by_custom_id?",
     x.approved_by_email as "approved_by_email?", x.approved_by_custom_id as "approved_by_custom_id?"
-from (select now() as now) clock
+from (select now() as now,
+    -- Whether any response waits for its request: nearly always none does, and nothing more is asked.
+    (select w.key from awaited w where w.key >= '00000000-0000-0000-0000-000000000000' order by w.key limit 1)
+        is not null as awaits) clock
 left join lateral (
     select y.*,
         (select c.request from contact c where c.slot = y.slot_1) as holder_1,

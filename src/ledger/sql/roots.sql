@@ -1,6 +1,7 @@
 -- The requests that service recoveries name, by our id or a former id, each with its root.
 select t.ordinal as "ordinal!", named.id as "named!",
-    (select max(m.state) from message m where m.id = named.id and m.state in (3, 4)) is not null as "was_sent!",
+    (select max(m.state) from message m where m.id = named.id and m.state in (3, 4)) is not null
+        or (select a.request from answer a where a.request = named.id) is not null as "was_sent!",
     root.id as "root!", root.company, root.customer_custom_id, root.customer_name, root.customer_email,
     root.customer_phone, root.channel, root.brand, root.language, root.country, root.medium,
     (select count(*) from request r where r.root = root.id) as "recoveries!",

@@ -86,6 +86,8 @@ fn any_facts() -> impl Strategy<Value = Facts> {
             holders,
             recovery,
             test,
+            answered: false,
+            requester: None,
         },
     )
 }

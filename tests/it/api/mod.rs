@@ -7,4 +7,6 @@ mod description;
 mod foreign;
 mod hand_in;
 mod keys;
+mod manual;
+mod responses;
 mod tests_by_key;

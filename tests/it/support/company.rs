@@ -36,6 +36,7 @@ pub fn standard(slug: &str, providers: Providers) -> Policy {
         delay_secs: 0,
         expires_after_secs: 259_200,
         require_approved: true,
+        admin_may_request_on_behalf: false,
         resend_if_absent: false,
         test_email: None,
         test_phone: None,

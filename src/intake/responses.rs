@@ -1,0 +1,145 @@
+//! Responses: what customers answered, from bytes to completed requests. AMQP and HTTP share it.
+//!
+//! Kept first, completed second: whoever is accepted in between is seen by the second step, or sees the
+//! first (`asides`). Doing a batch again is harmless: a response counts once, by its own id, and completes
+//! again what it completed. An error means that nothing may be acknowledged. `answered` consumes the queue.
+
+use std::{
+    collections::{HashMap, HashSet},
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::{
+    clock,
+    company::Company,
+    ledger::{
+        LedgerError,
+        responses::{KeptResponse, NewResponse},
+    },
+    message::{About, CompanyId, Problem, response::parse_response},
+    telemetry::names,
+};
+
+use super::{Acceptor, Arrival, suspects};
+
+/// What became of a response.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Heard {
+    Kept(Kept),
+    /// The same id came before and said something else.
+    Conflict(CompanyId),
+    Refused(Option<CompanyId>, Vec<Problem>),
+}
+
+/// A response that is kept; the same again is told the same.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kept {
+    pub id: Uuid,
+    pub answered_at: DateTime<Utc>,
+    pub received_at: DateTime<Utc>,
+    /// The requests that it names, oldest first; none: it waits for one to come.
+    pub requests: Vec<Uuid>,
+}
+
+impl Acceptor {
+    /// Takes a batch of responses; one answer for each, in order.
+    pub async fn hear(&self, arrivals: &[Arrival]) -> Result<Vec<Heard>, LedgerError> {
+        let read: Vec<_> = arrivals.iter().map(|arrival| self.read_response(arrival)).collect();
+        let rows: Vec<NewResponse> = read.iter().flatten().cloned().collect();
+        let unstorable = self.keep(&rows).await?;
+        let keys: Vec<Uuid> = rows.iter().map(|row| row.key).collect();
+        let kept: HashMap<Uuid, KeptResponse> =
+            self.ledger.responses(&keys).await?.into_iter().map(|kept| (kept.key, kept)).collect();
+        let mut requests: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
+        for (key, request) in self.ledger.complete(&keys).await? {
+            requests.entry(key).or_default().push(request);
+        }
+        for named in requests.values_mut() {
+            named.sort_unstable();
+            named.dedup();
+        }
+        let heard = |row: NewResponse| match kept.get(&row.key) {
+            Some(kept) if kept.content_hash == row.content_hash => Heard::Kept(Kept {
+                id: kept.id,
+                answered_at: kept.answered_at,
+                received_at: kept.received_at,
+                requests: requests.get(&row.key).cloned().unwrap_or_default(),
+            }),
+            Some(_) => Heard::Conflict(row.company),
+            None if unstorable.contains(&row.id) => {
+                let message = "the database refuses this content; check its characters";
+                Heard::Refused(Some(row.company), vec![Problem::new("", "unstorable", message)])
+            }
+            None => unreachable!("what was written, or was there before, is there"),
+        };
+        Ok(read
+            .into_iter()
+            .map(|row| row.map_or_else(|(company, problems)| Heard::Refused(company, problems), heard))
+            .collect())
+    }
+
+    /// Writes them down; gives those that cannot be stored.
+    async fn keep(&self, rows: &[NewResponse]) -> Result<HashSet<Uuid>, LedgerError> {
+        let mut unstorable = HashSet::new();
+        if rows.is_empty() {
+            return Ok(unstorable);
+        }
+        match self.ledger.respond(rows).await {
+            Err(LedgerError::Data(_)) => {}
+            done => return done.map(|()| unstorable),
+        }
+        for row in rows {
+            match self.ledger.respond(std::slice::from_ref(row)).await {
+                Err(LedgerError::Data(_)) => _ = unstorable.insert(row.id),
+                done => done?,
+            }
+        }
+        Ok(unstorable)
+    }
+
+    /// Whose response it is and what it says; else whose mistake it is, and which.
+    fn read_response(&self, arrival: &Arrival) -> Result<NewResponse, (Option<CompanyId>, Vec<Problem>)> {
+        let snapshot = self.directory.snapshot();
+        let (company, test) = self.company(&snapshot, arrival).map_err(|problem| (None, vec![problem]))?;
+        let parsed = catch_unwind(AssertUnwindSafe(|| self.new_response(&company, test, arrival)));
+        parsed
+            .unwrap_or_else(|_| {
+                metrics::counter!(names::PANICS, "place" => "parse").increment(1);
+                Err(vec![suspects::panicked()])
+            })
+            .map_err(|problems| (Some(company.id), problems))
+    }
+
+    fn new_response(
+        &self,
+        company: &Company,
+        test: bool,
+        arrival: &Arrival,
+    ) -> Result<NewResponse, Vec<Problem>> {
+        let response = parse_response(&arrival.body)?;
+        let keys = &self.keys.identity;
+        let (request, ext_interaction_id) = match &response.about {
+            About::Request(id) => (Some(*id), None),
+            About::Interaction(id) => (None, Some(id.clone())),
+        };
+        let said = serde_json::to_value(&response.said).expect("a response is plain data");
+        Ok(NewResponse {
+            id: clock::new_id(),
+            key: keys.response(company.id, &response.response_id),
+            content_hash: keys.response_content(company.id, &response.content_bytes()),
+            company: company.id,
+            test,
+            source: arrival.door.word(),
+            request,
+            former: request.map(|id| keys.former(company.id, id)),
+            ext_interaction_id,
+            answered_at: response.answered_at,
+            details: said.as_object().filter(|said| !said.is_empty()).map(|_| said.to_string()),
+            awaits: keys.awaited(company.id, test, &response.about),
+            response_id: response.response_id,
+        })
+    }
+}

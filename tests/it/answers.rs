@@ -1,0 +1,342 @@
+//! What customers answered: a request is completed whichever of the two comes first, and once.
+//!
+//! Responses come over the broker or by the acceptor's hand here; over HTTP they are tested with the API.
+
+mod others;
+
+use std::collections::BTreeSet;
+
+use futures_util::future::{join, join_all};
+use postrider::{
+    clock::random_id,
+    intake::{Acceptor, Answer, Arrival, responses::Heard},
+    ledger::requests::ListWish,
+    shutdown::Worker,
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::{Bed, arrival, broker::Look, process::Process, wait};
+
+/// Asked in an hour: whatever ends it before is no provider.
+fn job(phone: &str, more: Value) -> Value {
+    let mut job = json!({
+        "customer": { "name": "Jane", "phone": phone },
+        "employee": { "email": "paulagent@blancapeak.com" },
+        "channel": "phone",
+        "delay_secs": 3_600,
+    });
+    job.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+    job
+}
+
+fn response(id: &str, more: Value) -> Value {
+    let mut response = json!({ "response_id": id });
+    response.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+    response
+}
+
+fn responding(body: &Value) -> Arrival {
+    Arrival { routing: "responses.blanca".to_owned(), ..arrival("blanca", body.to_string().as_bytes()) }
+}
+
+/// Changes the world as no worker would.
+async fn change(bed: &Bed, statement: &'static str) {
+    sqlx::query(statement).execute(&bed.pool).await.expect("the ledger answers");
+}
+
+/// A world whose worker takes everything and sends nothing.
+struct World {
+    bed: Bed,
+    acceptor: Acceptor,
+    worker: Worker,
+}
+
+impl World {
+    async fn new() -> World {
+        let bed = Bed::new().await;
+        bed.company("blanca", |_| {}).await;
+        let worker = bed.worker_with("roles.dispatch = false").await;
+        let acceptor = worker.acceptor.clone().expect("this worker takes jobs");
+        World { bed, acceptor, worker }
+    }
+
+    async fn accept(&self, job: &Value) -> Uuid {
+        let answers = self.acceptor.accept(&[arrival("blanca", job.to_string().as_bytes())]).await;
+        match answers.expect("the ledger answers").pop() {
+            Some(Answer::Accepted { id, .. }) => id,
+            other => panic!("no new request: {other:?}"),
+        }
+    }
+
+    async fn hear(&self, response: &Value) -> Heard {
+        let heard = self.acceptor.hear(&[responding(response)]).await;
+        heard.expect("the ledger answers").pop().expect("one is heard")
+    }
+
+    /// The requests that a response completes by now.
+    async fn completes(&self, response: &Value) -> Vec<Uuid> {
+        match self.hear(response).await {
+            Heard::Kept(kept) => kept.requests,
+            other => panic!("not kept: {other:?}"),
+        }
+    }
+
+    async fn count(&self, statement: &'static str) -> i64 {
+        let (count,): (i64,) =
+            sqlx::query_as(statement).fetch_one(&self.bed.pool).await.expect("the ledger answers");
+        count
+    }
+
+    /// How everything stands in the end, but for ids and times.
+    async fn outcome(&self) -> (String, Option<String>, i64, i64, i64, i64) {
+        let standing = self.bed.standings().await.pop().expect("there is a request");
+        let due = self.count("select count(*) from due").await;
+        let reserved = self.count("select count(*) from contact").await;
+        let answers = self.count("select count(*) from answer where response is not null").await;
+        let endings = self.count("select count(*) from ending where state = 7").await;
+        (standing.status.to_owned(), standing.reason, due, reserved, answers, endings)
+    }
+
+    async fn end(self) {
+        self.bed.nothing_left(self.worker).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_response_over_amqp_completes_its_request_and_nothing_more_is_sent() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    let worker = bed.worker().await;
+    bed.publish(&job("+14155550001", json!({}))).await;
+    let id = bed.all_are(1, "queued").await[0].id;
+    let answered_at = "2026-03-01T09:00:00Z";
+    let body = response("r-1", json!({ "request_id": id, "answered_at": answered_at, "score": 5 }));
+    bed.publish_to("responses.blanca", None, body.to_string().as_bytes()).await;
+    let standing = &bed.all_are(1, "suppressed").await[0];
+    assert_eq!(standing.reason.as_deref(), Some("answered"));
+    let shown = bed.ledger.show(id).await.expect("asked").expect("it is there");
+    assert_eq!(shown.answered_at.map(|at| at.to_rfc3339()), Some("2026-03-01T09:00:00+00:00".to_owned()));
+    let wish = ListWish { max: 9, ..ListWish::default() };
+    let listed = bed.ledger.list(&wish).await.expect("asked");
+    assert_eq!(listed[0].answered_at, shown.answered_at, "the list shows it as well");
+    assert!(bed.simulator.accepted().is_empty());
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn either_order_of_a_request_and_its_response_ends_the_same() {
+    let former = random_id();
+    let named = [
+        (json!({ "former_id": former }), json!({ "request_id": former })),
+        (json!({ "ext_interaction_id": "call-7" }), json!({ "ext_interaction_id": "call-7" })),
+    ];
+    for (of_job, of_response) in named {
+        let mut ends = Vec::new();
+        for response_first in [false, true] {
+            let world = World::new().await;
+            let job = job("+14155550002", of_job.clone());
+            let response = response("r-1", of_response.clone());
+            let id = match response_first {
+                false => {
+                    let id = world.accept(&job).await;
+                    assert_eq!(world.completes(&response).await, [id]);
+                    id
+                }
+                true => {
+                    assert!(world.completes(&response).await.is_empty(), "nobody knows the request yet");
+                    let id = world.accept(&job).await;
+                    assert_eq!(world.completes(&response).await, [id], "the same again knows more by then");
+                    id
+                }
+            };
+            let shown = world.bed.ledger.show(id).await.expect("asked").expect("it is there");
+            assert!(shown.answered_at.is_some());
+            ends.push(world.outcome().await);
+            world.end().await;
+        }
+        assert_eq!(ends[0], ends[1]);
+        assert_eq!(ends[0], ("suppressed".to_owned(), Some("answered".to_owned()), 0, 0, 1, 1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_and_its_response_that_come_in_one_instant_always_meet() {
+    const PAIRS: usize = 150;
+    let world = World::new().await;
+    let pairs = (0..PAIRS).map(|n| {
+        let job = job(&format!("+1415556{n:04}"), json!({ "ext_interaction_id": format!("call-{n}") }));
+        let response = response(&format!("r-{n}"), json!({ "ext_interaction_id": format!("call-{n}") }));
+        let world = &world;
+        async move {
+            let heard = async {
+                // Now this one is first and now that.
+                for _ in 0..n % 7 {
+                    world.bed.ledger.ping().await.expect("the ledger answers");
+                }
+                world.hear(&response).await
+            };
+            let accepted = async {
+                for _ in 0..n / 7 % 7 {
+                    world.bed.ledger.ping().await.expect("the ledger answers");
+                }
+                world.accept(&job).await
+            };
+            join(accepted, heard).await
+        }
+    });
+    join_all(pairs).await;
+    // The rest is the sweep's, whose time comes at once here.
+    change(&world.bed, "update awaited set look_at = now()").await;
+    while world.bed.ledger.awaited_due(200).await.expect("swept") > 0 {}
+    assert_eq!(world.count("select count(*) from answer").await, PAIRS as i64);
+    let standings = world.bed.standings().await;
+    assert!(standings.iter().all(|one| one.reason.as_deref() == Some("answered")), "{standings:?}");
+    assert_eq!(world.count("select count(*) from contact").await, 0, "nobody was asked");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_both_sides_missed_is_found_by_the_sweep_of_a_worker() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    let taker = bed.worker_with("roles.dispatch = false").await;
+    let acceptor = taker.acceptor.clone().expect("this worker takes jobs");
+    let body = response("r-1", json!({ "ext_interaction_id": "call-7" }));
+    acceptor.hear(&[responding(&body)]).await.expect("heard");
+    // As if the job had been gathered before the response was written: it finds nothing that waits.
+    change(&bed, "create table aside as select * from awaited").await;
+    change(&bed, "delete from awaited").await;
+    let job = job("+14155550003", json!({ "ext_interaction_id": "call-7" }));
+    acceptor.accept(&[arrival("blanca", job.to_string().as_bytes())]).await.expect("accepted");
+    assert_eq!(bed.standings().await[0].status, "queued", "it missed the response");
+    change(&bed, "insert into awaited select * from aside").await;
+    let sweeper = bed.worker_with("roles.web = false\nroles.intake = false").await;
+    assert_eq!(bed.all_are(1, "suppressed").await[0].reason.as_deref(), Some("answered"));
+    assert!(sweeper.stop().await);
+    bed.nothing_left(taker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_response_again_is_told_the_same_and_another_under_its_id_is_a_conflict() {
+    let world = World::new().await;
+    let id = world.accept(&job("+14155550004", json!({}))).await;
+    let said = response("r-1", json!({ "request_id": id, "score": 3 }));
+    let first = world.hear(&said).await;
+    assert!(matches!(&first, Heard::Kept(kept) if kept.requests == [id]));
+    assert_eq!(world.hear(&said).await, first);
+    let twice = world.acceptor.hear(&[responding(&said), responding(&said)]).await.expect("heard");
+    assert_eq!(twice, [first.clone(), first], "in one batch, too");
+    let other = response("r-1", json!({ "request_id": id, "score": 4 }));
+    assert!(matches!(world.hear(&other).await, Heard::Conflict(_)));
+    assert_eq!(world.count("select count(*) from response").await, 1);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_response_that_cannot_be_taken_is_kept_as_rejected_and_stops_nobody() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    let worker = bed.worker().await;
+    bed.publish(&job("+14155550005", json!({}))).await;
+    let id = bed.all_are(1, "queued").await[0].id;
+    let nothing = response("r-0", json!({ "stars": 5 })).to_string();
+    let good = response("r-1", json!({ "request_id": id })).to_string();
+    let other = response("r-1", json!({ "request_id": id, "score": 1 })).to_string();
+    for (key, body) in [
+        ("responses.blanca", "{"),
+        ("responses.blanca", nothing.as_str()),
+        ("responses.nobody", good.as_str()),
+        ("responses.blanca", good.as_str()),
+        ("responses.blanca", other.as_str()),
+    ] {
+        bed.publish_to(key, None, body.as_bytes()).await;
+    }
+    let codes: BTreeSet<String> = bed.rejected(4).await.into_iter().collect();
+    let wanted = ["conflict", "not_json", "unknown_company", "unknown_field"].map(str::to_owned);
+    assert_eq!(codes, BTreeSet::from(wanted));
+    assert_eq!(bed.all_are(1, "suppressed").await[0].reason.as_deref(), Some("answered"));
+    assert_eq!(bed.ready("parked").await, 0);
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_dies_before_the_commit_leaves_the_response_to_the_next() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    let first = Process::start(&bed, "");
+    bed.publish(&job("+14155550006", json!({ "ext_interaction_id": "call-7" }))).await;
+    bed.all_are(1, "queued").await;
+    let mut lock = bed.pool.begin().await.expect("begun");
+    sqlx::query("lock table response in access exclusive mode").execute(&mut *lock).await.expect("locked");
+    let body = response("r-1", json!({ "ext_interaction_id": "call-7" }));
+    bed.publish_to("responses.blanca", None, body.to_string().as_bytes()).await;
+    let look = Look::at(&bed.amqp_url, &bed.amqp_name).await;
+    wait::until("the response is taken", || async { look.ready("responses").await == 0 }).await;
+    drop(first);
+    lock.rollback().await.expect("let go");
+    wait::until("the response is back", || async { look.ready("responses").await == 1 }).await;
+    let worker = bed.worker().await;
+    assert_eq!(bed.all_are(1, "suppressed").await[0].reason.as_deref(), Some("answered"));
+    wait::until("it is acknowledged", || async { look.ready("responses").await == 0 }).await;
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_request_that_is_answered_ends_and_a_delivered_one_keeps_its_status() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    let worker = bed.worker().await;
+    let mut at_once = job("+14155550007", json!({ "ext_interaction_id": "call-1" }));
+    at_once["delay_secs"] = json!(0);
+    bed.publish(&at_once).await;
+    bed.all_are(1, "delivered").await;
+    let acceptor = worker.acceptor.clone().expect("this worker takes jobs");
+    let paused = job("+14155550008", json!({ "ext_interaction_id": "call-2" }));
+    acceptor.accept(&[arrival("blanca", paused.to_string().as_bytes())]).await.expect("accepted");
+    let id = bed.standings().await[1].id;
+    assert!(bed.ledger.pause(postrider::message::MessageId(id)).await.expect("asked").is_some());
+    for n in [1, 2] {
+        let body = response(&format!("r-{n}"), json!({ "ext_interaction_id": format!("call-{n}") }));
+        acceptor.hear(&[responding(&body)]).await.expect("heard");
+    }
+    let standings = bed.standings().await;
+    assert_eq!((standings[0].status, standings[0].reason.as_deref()), ("delivered", None));
+    assert_eq!((standings[1].status, standings[1].reason.as_deref()), ("suppressed", Some("answered")));
+    for one in standings {
+        let shown = bed.ledger.show(one.id).await.expect("asked").expect("it is there");
+        assert!(shown.answered_at.is_some(), "both are completed");
+    }
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interactions_response_completes_every_request_about_it_also_one_to_come() {
+    let world = World::new().await;
+    let interaction = json!({ "ext_interaction_id": "call-7" });
+    let first = world.accept(&job("+14155550009", interaction.clone())).await;
+    let second = world.accept(&job("+14155550010", interaction.clone())).await;
+    let other = world.accept(&job("+14155550011", json!({ "ext_interaction_id": "call-8" }))).await;
+    let said = response("r-1", interaction.clone());
+    assert_eq!(world.completes(&said).await, [first, second]);
+    let third = world.accept(&job("+14155550012", interaction)).await;
+    assert_eq!(world.completes(&said).await, [first, second, third]);
+    for (id, answered) in [(first, true), (second, true), (third, true), (other, false)] {
+        let shown = world.bed.ledger.show(id).await.expect("asked").expect("it is there");
+        assert_eq!(shown.answered_at.is_some(), answered);
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_response_waits_for_its_request_for_its_time_and_no_longer() {
+    let world = World::new().await;
+    let former = random_id();
+    world.hear(&response("r-1", json!({ "request_id": former }))).await;
+    change(&world.bed, "update awaited set until = now(), look_at = now()").await;
+    assert_eq!(world.bed.ledger.awaited_due(10).await.expect("swept"), 1);
+    assert_eq!(world.count("select count(*) from awaited").await, 0);
+    world.accept(&job("+14155550013", json!({ "former_id": former }))).await;
+    assert_eq!(world.bed.standings().await[0].status, "queued");
+    world.end().await;
+}
