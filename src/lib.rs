@@ -78,6 +78,15 @@
 //!   counts as sent, because its customer says so.
 //! * A person's job comes by a door where somebody answers for the name (HTTP, the command line); an override
 //!   takes the person over as a recovery does, and no rule but the suppression period knows of it.
+//! * A simulation asks the policy of the time as well as the changed one, and goes by what is written down:
+//!   where the old policy does not give the recorded outcome again, the request is left out and said to be.
+//!   Ends that nobody decided (a refusal, a cancel, a lost fence) are taken as they were.
+//! * An alert is a request of a source of its own (`ledger::alerts::ALERT_SOURCE`) with a message that reserves
+//!   nobody, written by the same statement that wins the company's hour: so it has a lane, limits, receipts and
+//!   look-ups like any other, and no moment in which it is decided and not on its way. Lists, counts and
+//!   simulations leave that source out.
+//! * Refused jobs count for alerts from the start of an hour of their own, so that one counter a row is enough;
+//!   the count can be too low for a moment, never too high.
 //! * `company` is a pure folder of its own: the company's file, its policy document and the change
 //!   between two of them are no part of one request's journey.
 
@@ -87,6 +96,7 @@ pub mod crash;
 pub mod directory;
 pub mod quiet;
 pub mod shutdown;
+pub mod simulate;
 pub mod startup;
 pub mod telemetry;
 
@@ -95,7 +105,9 @@ pub mod content;
 pub mod lifecycle;
 pub mod message;
 pub mod rules;
+pub mod simulation;
 
+pub mod alerts;
 pub mod api;
 pub mod dispatch;
 pub mod intake;

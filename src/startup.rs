@@ -24,6 +24,7 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
+    alerts::watch::Watch,
     clock,
     config::{Config, Database},
     content::Renderer,
@@ -184,6 +185,12 @@ pub async fn start(mut config: Config, own_process: bool) -> anyhow::Result<Work
         true => Some(start_dispatch(&config, &ledgers, &keys, &directory, worker_id, &mut worker).await?),
         false => None,
     };
+    if config.roles.dispatch {
+        let watch =
+            Watch { ledger: ledgers.reads.clone(), directory: directory.clone(), keys: Arc::clone(&keys) };
+        let stop = worker.stop_of(Stage::Claims);
+        worker.add(Stage::Claims, tokio::spawn(watch.run(stop)));
+    }
     let hand_over = HandOver { lanes: lanes.clone(), worker: worker_id, lease: config.lease() };
     let acceptor = Acceptor {
         ledger: ledgers.intake.clone(),

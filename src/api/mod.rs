@@ -18,6 +18,7 @@ pub mod problem;
 pub mod quota;
 pub mod responses;
 pub mod router;
+mod simulations;
 mod state;
 
 pub use auth::Caller;

@@ -26,6 +26,7 @@ fn v1() -> OpenApiRouter<Arc<Api>> {
         .merge(super::hand_in::routes())
         .merge(super::preview::routes())
         .merge(super::responses::routes())
+        .merge(super::simulations::routes())
 }
 
 /// The API as a whole, for the public port.

@@ -16,6 +16,7 @@ use crate::{
 };
 
 const BATCHES_AT_ONCE: usize = 16;
+const SIMULATIONS_AT_ONCE: usize = 1;
 
 /// The API's state.
 pub struct Api {
@@ -28,6 +29,8 @@ pub struct Api {
     pub jobs: Jobs,
     /// Calls with many jobs at once; each may hold some megabytes.
     pub(super) batches: Semaphore,
+    /// Simulations under way; each may keep a connection of `reads` and a thread busy.
+    pub(super) simulations: Semaphore,
     pub body_within: Duration,
     pub public_base_url: String,
     pub(super) callers: Callers,
@@ -58,6 +61,7 @@ impl Api {
             acceptor: parts.acceptor,
             jobs: parts.jobs,
             batches: Semaphore::new(BATCHES_AT_ONCE),
+            simulations: Semaphore::new(SIMULATIONS_AT_ONCE),
             body_within: parts.body_within,
             public_base_url: parts.public_base_url,
         })

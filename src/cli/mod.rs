@@ -16,6 +16,7 @@ pub mod rejected;
 pub mod requests;
 pub mod run;
 pub mod simulate_providers;
+pub mod simulate_rules;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -62,6 +63,8 @@ enum Command {
     Publish(publish::Publish),
     /// Run simulated providers: Mailgun, Twilio and an SMTP relay.
     SimulateProviders(Box<simulate_providers::SimulateProviders>),
+    /// Replay the last days' requests under a changed policy, and say what would have come out.
+    SimulateRules(simulate_rules::SimulateRules),
     /// Show Postrider at work, from jobs to receipts, and check that every number adds up.
     Demo(demo::Demo),
     /// Print the default configuration with all keys.
@@ -105,6 +108,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Quarantine(quarantine) => quarantine.run(config()?).await?,
         Command::Publish(publish) => publish.run(config()?).await?,
         Command::SimulateProviders(simulate) => simulate.run().await?,
+        Command::SimulateRules(simulate) => simulate.run(config()?).await?,
         Command::Demo(demo) => return demo.run(config()?).await,
         Command::Config => print!("{}", crate::config::DEFAULT),
         Command::Schema => output::json(&crate::api::hand_in::job::schema())?,

@@ -39,6 +39,10 @@ pub(super) fn check(policy: &Policy, members: &[Member], problems: &mut Problems
     check_unique("members", "email", emails.iter().map(Option::as_deref), problems);
     let custom_ids = members.iter().map(|member| member.custom_id.as_deref());
     check_unique("members", "custom_id", custom_ids, problems);
+    if !policy.alerts.emails.is_empty() && policy.alerting_brand().is_none() {
+        let message = "no brand can send email; give one an email_from and the company an email account";
+        problems.add("alerts.emails", "no_sender", message);
+    }
     for (index, brand) in policy.brands.iter().enumerate() {
         check_brand(policy, brand, &format!("brands[{index}]"), problems);
     }

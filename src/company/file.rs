@@ -15,7 +15,7 @@ use crate::message::{
 };
 
 use super::{
-    Brand, Channel, Policy, SuppressionScope, accounts,
+    Brand, Channel, Policy, SuppressionScope, accounts, alerts,
     check::{self, is_slug, survey_url_problem},
     policy::Binding,
     recipes,
@@ -25,7 +25,8 @@ use super::{
 pub const FILE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Most brands, channels, accounts or bindings of one company.
 const ITEMS_MAX: usize = 1_000;
-const MEMBERS_MAX: usize = 50_000;
+/// Most team members of one company.
+pub const MEMBERS_MAX: usize = 50_000;
 const SUPPRESSION_DAYS_DEFAULT: u32 = 30;
 const SUPPRESSION_DAYS_MAX: i64 = 366;
 const EXPIRES_AFTER_SECS_DEFAULT: u32 = 259_200;
@@ -90,6 +91,7 @@ const COMPANY_FIELDS: &[&str] = &[
     "resend_if_absent",
     "test_email",
     "test_phone",
+    "alerts",
     "brands",
     "channels",
     "members",
@@ -121,6 +123,26 @@ pub fn parse(toml_text: &str) -> Result<CompanyFile, Vec<Problem>> {
     let mut problems = Problems::default();
     let file = read_toml(toml_text, &mut problems).and_then(|document| read_file(&document, &mut problems));
     problems.settle(file)
+}
+
+/// Reads a company's document, whatever it was written in.
+///
+/// # Errors
+/// Every problem of the document, by path.
+pub fn read(document: &Node) -> Result<CompanyFile, Vec<Problem>> {
+    let mut problems = Problems::default();
+    let file = read_file(document, &mut problems);
+    problems.settle(file)
+}
+
+/// Reads one team member.
+///
+/// # Errors
+/// Every problem, by path.
+pub fn read_one_member(document: &Node) -> Result<Member, Vec<Problem>> {
+    let mut problems = Problems::default();
+    let member = read_member("", document, &mut problems);
+    problems.settle(Some(member))
 }
 
 fn read_toml(toml_text: &str, problems: &mut Problems) -> Option<Node> {
@@ -166,6 +188,7 @@ fn read_file(document: &Node, problems: &mut Problems) -> Option<CompanyFile> {
         resend_if_absent: fields.flag("resend_if_absent", problems).unwrap_or(false),
         test_email: read_email(&fields, "test_email", problems),
         test_phone: read_phone(&fields, "test_phone", problems),
+        alerts: alerts::read(&fields, problems),
         brands,
         channels,
         accounts,

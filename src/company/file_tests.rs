@@ -37,10 +37,10 @@ fn the_example_file_is_a_whole_company() {
 #[test]
 fn the_example_file_shows_every_key() {
     let shown = |key: &&&str| {
-        let ways = [format!("{key} ="), format!("[[{key}]]"), format!("recipes.{key}]")];
+        let ways = [format!("{key} ="), format!("[{key}]"), format!("recipes.{key}]")];
         !ways.iter().any(|way| EXAMPLE.contains(way))
     };
-    for known in [COMPANY_FIELDS, BRAND_FIELDS, CHANNEL_FIELDS, MEMBER_FIELDS, BINDING_FIELDS]
+    for known in [COMPANY_FIELDS, BRAND_FIELDS, CHANNEL_FIELDS, MEMBER_FIELDS, BINDING_FIELDS, alerts::FIELDS]
         .into_iter()
         .chain(recipes::FIELDS)
     {
@@ -57,6 +57,25 @@ fn a_small_file_gets_the_documented_defaults() {
     assert_eq!((policy.delay_secs, policy.expires_after_secs), (0, 259_200));
     assert!(policy.require_approved);
     assert_eq!(policy.brands[0].language, "en");
+}
+
+#[test]
+fn alerts_need_addresses_that_are_some_and_a_brand_that_can_send_them() {
+    assert_eq!(parse(SMALL).unwrap().policy.alerts, Default::default(), "nobody is alerted unasked");
+    let with =
+        |alerts: &str| problems(&SMALL.replacen("slug =", &format!("alerts = {{ {alerts} }}\nslug ="), 1));
+    let wrong =
+        r#"emails = ["a@b", "Ops@x.example", "ops@x.example"], rejected_share_percent = 0, color = 1"#;
+    assert_eq!(
+        with(wrong),
+        [
+            "alerts.color unknown_field",
+            "alerts.emails[0] bad_address",
+            "alerts.emails[2] duplicate",
+            "alerts.rejected_share_percent out_of_range",
+            "alerts.emails no_sender",
+        ]
+    );
 }
 
 #[test]

@@ -6,9 +6,12 @@
 //! append-only.
 
 mod accounts;
+pub mod alerts;
 pub mod change;
 mod check;
+pub mod document;
 pub mod file;
+pub mod merge;
 pub mod policy;
 mod recipes;
 
@@ -16,6 +19,7 @@ use std::collections::HashMap;
 
 use crate::message::{AccountId, CompanyId};
 
+pub use alerts::Alerts;
 pub use file::{CompanyFile, Member, Role};
 pub use policy::{Account, Binding, Brand, Channel, Policy, ProviderSettings, SuppressionScope};
 pub use recipes::{EightByEight, Kustomer, PublicKey, Recipe, RecipeSettings};

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::Medium;
 
-use super::Recipe;
+use super::{Alerts, Recipe};
 
 /// A company's settings at one version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,6 +51,9 @@ pub struct Policy {
     /// Systems whose notices make requests by themselves.
     #[serde(default)]
     pub recipes: Vec<Recipe>,
+    /// Who hears of refused jobs, and when.
+    #[serde(default)]
+    pub alerts: Alerts,
 }
 
 /// One brand: who asks, and where the survey is.
@@ -211,6 +214,16 @@ impl Policy {
             Medium::Email => self.test_email.as_deref(),
             Medium::Sms => self.test_phone.as_deref(),
         }
+    }
+
+    /// The brand in whose name alerts are sent: the default one, else the first that can send email.
+    #[must_use]
+    pub fn alerting_brand(&self) -> Option<(&Brand, &Account)> {
+        let default = self.default_brand.as_deref().and_then(|label| self.brand(label));
+        default.into_iter().chain(&self.brands).find_map(|brand| {
+            let account = self.account_for(brand, Medium::Email)?;
+            brand.email_from.as_ref().map(|_| (brand, account))
+        })
     }
 
     /// The account through which `brand` sends by `medium`: the brand's own, else the first.

@@ -16,6 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use crate::{
+    content::Letter,
     ledger::{Ledger, claim::Due},
     message::{Medium, MessageId},
 };
@@ -77,6 +78,8 @@ pub struct Claim {
     pub customer_name: Option<String>,
     pub brand: String,
     pub language: Option<String>,
+    /// An alert's text, to be sent as it is.
+    pub letter: Option<Letter>,
 }
 
 impl Claim {
@@ -106,6 +109,7 @@ impl Claim {
             customer_name: due.customer_name,
             brand: due.brand,
             language: due.language,
+            letter: due.letter,
         })
     }
 

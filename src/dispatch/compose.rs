@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    content::{RenderFacts, survey_url},
+    company::Brand,
+    content::{Letter, RenderFacts, survey_url},
     message::{Medium, RequestId},
     providers::{Correlation, Outgoing, OutgoingEmail, OutgoingSms, correlation},
 };
@@ -21,6 +22,9 @@ pub fn outgoing(shared: &Shared, lane: &Lane, claim: &Claim) -> Result<Outgoing,
     let correlation = Correlation { message: claim.message, attempt, token };
     let survey = survey_url(&brand.survey_url, RequestId(claim.request));
     let unsubscribe = unsubscribe_url(shared, claim);
+    if let Some(letter) = &claim.letter {
+        return Ok(Outgoing::Email(notified(brand, claim, letter, unsubscribe, correlation)?));
+    }
     let to_address = match claim.test {
         true => policy.test_address(claim.medium).ok_or("no_test_address")?.to_owned(),
         false => claim.address.clone(),
@@ -62,6 +66,28 @@ pub fn outgoing(shared: &Shared, lane: &Lane, claim: &Claim) -> Result<Outgoing,
             }))
         }
     }
+}
+
+/// An alert to the company's own people.
+fn notified(
+    brand: &Brand,
+    claim: &Claim,
+    letter: &Letter,
+    unsubscribe_url: String,
+    correlation: Correlation,
+) -> Result<OutgoingEmail, String> {
+    Ok(OutgoingEmail {
+        from_name: brand.name.clone(),
+        from_address: brand.email_from.clone().ok_or("no_email_from")?,
+        reply_to: None,
+        to_name: None,
+        to_address: claim.address.clone(),
+        subject: letter.subject.clone(),
+        text: letter.text.clone(),
+        html: letter.html(),
+        unsubscribe_url,
+        correlation,
+    })
 }
 
 /// Where the provider reports to: the signed URL names the attempt.

@@ -247,6 +247,7 @@ impl Portion {
             customer_name: row.job.customer.as_ref().and_then(|customer| customer.name.clone()),
             brand: row.brand.clone(),
             language: row.job.language.clone(),
+            letter: None,
         })
     }
 }

@@ -6,13 +6,9 @@ use uuid::Uuid;
 
 use crate::{
     company::Company,
-    company::SuppressionScope,
     ledger::gather::Lookup,
-    message::{
-        Customer, Job, Medium,
-        keys::{IdentityKey, SlotKind},
-    },
-    rules::Placed,
+    message::{Job, Medium, keys::IdentityKey},
+    rules::{Placed, suppression},
 };
 
 /// What to look up for a placed job.
@@ -27,33 +23,10 @@ pub fn lookup(keys: &IdentityKey, company: &Company, job: &Job, placed: &Placed,
         former: job.former_id.map(|former| keys.former(company.id, former)),
         email_addr: address(Medium::Email),
         phone_addr: address(Medium::Sms),
-        slots: slots(keys, company, job.customer.as_ref(), placed),
+        slots: suppression::slots(keys, company, job.customer.as_ref(), placed),
         member_email: job.employee.email.as_ref().map(|email| keys.member_email(company.id, email)),
         member_custom_id: job.employee.custom_id.as_ref().map(|id| keys.member_custom_id(company.id, id)),
     }
-}
-
-/// Every identity of the person: custom id, email, phone; per brand where the company says so.
-fn slots(keys: &IdentityKey, company: &Company, customer: Option<&Customer>, placed: &Placed) -> Vec<Uuid> {
-    if company.policy.suppression_days == 0 {
-        return Vec::new();
-    }
-    let brand = match company.policy.suppression_scope {
-        SuppressionScope::Company => None,
-        SuppressionScope::Brand => Some(placed.brand.label.as_str()),
-    };
-    let Some(customer) = customer else { return Vec::new() };
-    let identities = [
-        (SlotKind::CustomId, customer.custom_id.as_deref()),
-        (SlotKind::Email, customer.email.as_deref()),
-        (SlotKind::Phone, customer.phone.as_deref()),
-    ];
-    let mut slots: Vec<Uuid> = identities
-        .into_iter()
-        .filter_map(|(kind, value)| Some(keys.slot(company.id, brand, kind, value?)))
-        .collect();
-    slots.sort_unstable();
-    slots
 }
 
 /// The idempotency key of a job: its own, else the door's, else its content's; and whether it was made.

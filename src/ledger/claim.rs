@@ -7,7 +7,10 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{Ledger, LedgerError, accept::LeaseTerms, quarantine::LAPSES_SUSPECT, retrying};
-use crate::message::{AccountId, CompanyId, Medium, MessageId};
+use crate::{
+    content::Letter,
+    message::{AccountId, CompanyId, Medium, MessageId},
+};
 
 /// How much to claim from one lane, and from which due time on.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +42,8 @@ pub struct Due {
     pub brand: String,
     pub language: Option<String>,
     pub test: bool,
+    /// An alert's text; customers' are made of the above.
+    pub letter: Option<Letter>,
 }
 
 /// As selected, field for column.
@@ -60,6 +65,7 @@ struct Row {
     brand: String,
     language: Option<String>,
     test: bool,
+    letter: Option<serde_json::Value>,
 }
 
 impl Row {
@@ -68,6 +74,14 @@ impl Row {
         let Some(medium) = Medium::from_code(self.medium) else {
             tracing::error!(message = %self.id, medium = self.medium, "a claimed message has no known medium");
             return None;
+        };
+        let letter = match self.letter.map(|details| serde_json::from_value(details["letter"].clone())) {
+            Some(Err(_)) => {
+                tracing::error!(message = %self.id, "an alert has no readable text");
+                return None;
+            }
+            Some(Ok(letter)) => Some(letter),
+            None => None,
         };
         Some(Due {
             message: MessageId(self.id),
@@ -87,6 +101,7 @@ impl Row {
             brand: self.brand,
             language: self.language,
             test: self.test,
+            letter,
         })
     }
 }

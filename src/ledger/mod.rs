@@ -5,11 +5,12 @@
 //! its provider, `suspects` and `quarantine` for what kills workers, `rejected` for jobs that never became
 //! requests, `companies` for what the rules read, `notices` and `customers` for what recipes hear, `responses`
 //! for what customers answered, `requests` for people who look, `counts` for sums over
-//! everything.
+//! everything, `replay` for simulations.
 //! Invariant: no function holds a transaction over anything but its own statements, and every future
 //! here may be dropped at any await (trap F1 is guarded in `bounded`).
 
 pub mod accept;
+pub mod alerts;
 pub mod begin;
 pub mod blocks;
 mod bounded;
@@ -27,6 +28,7 @@ pub mod quarantine;
 pub mod receive;
 mod recipes;
 pub mod rejected;
+pub mod replay;
 pub mod requests;
 pub mod responses;
 pub mod settle;

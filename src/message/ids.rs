@@ -3,8 +3,17 @@
 //! The stored numbers (`Medium::code`, `BlockKind::bit`) are part of the database's contents: never
 //! renumber them.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+/// The lowest time-ordered id that can have been made at this time: where to begin in an index of ids.
+/// Ids are made by the workers' clocks, so leave a margin.
+#[must_use]
+pub fn lowest_at(at: DateTime<Utc>) -> Uuid {
+    let millis = u128::from(at.timestamp_millis().max(0).unsigned_abs());
+    Uuid::from_u128(millis.min((1 << 48) - 1) << 80)
+}
 
 /// A company's number in the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -2,6 +2,8 @@
 //!
 //! Compact on purpose: one row per request holds it. Absent fields are left out of the JSON.
 
+use std::ops::Not;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +11,8 @@ use crate::{
     lifecycle::Reason,
     message::{AccountId, Medium},
 };
+
+use super::{Case, MemberFact};
 
 /// Send at `due_at`, or keep back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +70,48 @@ pub struct Decision {
     pub policy_version: i32,
     pub decided_at: DateTime<Utc>,
     pub trail: Vec<Finding>,
+    #[serde(default, skip_serializing_if = "Inputs::is_empty")]
+    pub inputs: Inputs,
+}
+
+/// What the rules went by that nothing else keeps, so that a simulation can ask them again; most
+/// requests have none of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Inputs {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay_secs: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub send_after: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_after_secs: Option<u32>,
+    /// Block bits of both addresses, by medium code, whichever of them was a candidate.
+    #[serde(skip_serializing_if = "no_blocks")]
+    pub block_bits: [i32; 2],
+    /// The team member was known and not approved.
+    #[serde(skip_serializing_if = "Not::not")]
+    pub unapproved: bool,
+}
+
+impl Inputs {
+    pub(super) fn of(case: &Case) -> Inputs {
+        Inputs {
+            delay_secs: case.job.delay_secs,
+            send_after: case.job.send_after,
+            expires_after_secs: case.job.expires_after_secs,
+            block_bits: case.facts.block_bits,
+            unapproved: matches!(case.facts.member, MemberFact::Found { approved: false }),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        *self == Inputs::default()
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn no_blocks(bits: &[i32; 2]) -> bool {
+    *bits == [0, 0]
 }
 
 impl Decision {

@@ -27,7 +27,7 @@ use crate::{
     message::{Job, Problem},
 };
 
-pub use decision::{Decision, Finding, Verdict};
+pub use decision::{Decision, Finding, Inputs, Verdict};
 pub use facts::{Facts, Holder, MemberFact, Requester, Root};
 pub use place::{Placed, place};
 
@@ -68,5 +68,6 @@ pub fn decide(case: &Case) -> Result<Decision, Vec<Problem>> {
         policy_version: case.company.version,
         decided_at: case.facts.now,
         trail,
+        inputs: Inputs::of(case),
     })
 }

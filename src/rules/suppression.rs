@@ -5,9 +5,18 @@
 
 use chrono::Duration;
 
-use crate::lifecycle::Reason;
+use uuid::Uuid;
 
-use super::{Case, Finding};
+use crate::{
+    company::{Company, SuppressionScope},
+    lifecycle::Reason,
+    message::{
+        Customer,
+        keys::{IdentityKey, SlotKind},
+    },
+};
+
+use super::{Case, Finding, Placed};
 
 const RULE: &str = "suppression_period";
 
@@ -47,4 +56,33 @@ pub fn takes_over(case: &Case) -> bool {
 #[must_use]
 pub fn reserves(case: &Case) -> bool {
     case.company.policy.suppression_days > 0 && !case.facts.test
+}
+
+/// Every identity of the person: custom id, email, phone; per brand where the company says so.
+#[must_use]
+pub fn slots(
+    keys: &IdentityKey,
+    company: &Company,
+    customer: Option<&Customer>,
+    placed: &Placed,
+) -> Vec<Uuid> {
+    if company.policy.suppression_days == 0 {
+        return Vec::new();
+    }
+    let brand = match company.policy.suppression_scope {
+        SuppressionScope::Company => None,
+        SuppressionScope::Brand => Some(placed.brand.label.as_str()),
+    };
+    let Some(customer) = customer else { return Vec::new() };
+    let identities = [
+        (SlotKind::CustomId, customer.custom_id.as_deref()),
+        (SlotKind::Email, customer.email.as_deref()),
+        (SlotKind::Phone, customer.phone.as_deref()),
+    ];
+    let mut slots: Vec<Uuid> = identities
+        .into_iter()
+        .filter_map(|(kind, value)| Some(keys.slot(company.id, brand, kind, value?)))
+        .collect();
+    slots.sort_unstable();
+    slots
 }

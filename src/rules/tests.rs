@@ -97,6 +97,7 @@ fn company() -> Company {
             test_email: Some("tests@blanca.example".to_owned()),
             test_phone: None,
             recipes: Vec::new(),
+            alerts: Default::default(),
         },
         account_ids: [("mail".to_owned(), EMAIL_ACCOUNT), ("text".to_owned(), SMS_ACCOUNT)].into(),
     }

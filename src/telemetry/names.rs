@@ -31,6 +31,7 @@ pub const TABLE: &[(Kind, &str, &str)] = &[
     (Kind::Counter, LOOK_UPS, "Attempts asked about at their providers, by lane and what was found"),
     (Kind::Counter, RECEIPTS_MISSED, "Last receipts that never came and were found by asking"),
     (Kind::Counter, QUARANTINED, "Jobs and messages that killed their workers and are held, by kind"),
+    (Kind::Counter, ALERTS, "Digests of rejected jobs put on their way to companies"),
     (Kind::Counter, LEDGER_RETRIES, "Statements repeated after a lost race"),
     (Kind::Counter, PANICS, "Panics caught, by place"),
     (Kind::Counter, LOG_DROPPED, "Log lines that nobody took"),
@@ -59,6 +60,7 @@ pub const UNKNOWNS_SETTLED: &str = "postrider_unknowns_settled_total";
 pub const LOOK_UPS: &str = "postrider_look_ups_total";
 pub const RECEIPTS_MISSED: &str = "postrider_receipts_missed_total";
 pub const QUARANTINED: &str = "postrider_quarantined_total";
+pub const ALERTS: &str = "postrider_alerts_total";
 pub const LEDGER_RETRIES: &str = "postrider_ledger_retries_total";
 pub const PANICS: &str = "postrider_panics_caught_total";
 pub const LOG_DROPPED: &str = "postrider_log_lines_dropped_total";

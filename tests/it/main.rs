@@ -7,6 +7,7 @@
 mod support;
 
 mod answers;
+mod alerts;
 mod api;
 mod backlog;
 mod broker;
@@ -29,6 +30,7 @@ mod recipes;
 mod reconcile;
 mod seeds;
 mod sending;
+mod simulations;
 mod states;
 mod storms;
 mod suppression;

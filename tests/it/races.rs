@@ -325,6 +325,7 @@ async fn a_hand_over_into_a_lane_that_was_just_replaced_is_given_back_at_once() 
         customer_name: None,
         brand: "blanca".to_owned(),
         language: None,
+        letter: None,
     });
     // Its lease would have lasted an hour.
     bed.all_are(1, "delivered").await;

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// The folders without I/O; `company` sees `message` only.
-const PURE_FOLDERS: [&str; 5] = ["message", "company", "rules", "lifecycle", "content"];
+const PURE_FOLDERS: [&str; 6] = ["message", "company", "rules", "simulation", "lifecycle", "content"];
 const PURE_PROVIDER_FILES: [&str; 3] =
     ["src/providers/token.rs", "src/providers/receipt.rs", "src/providers/email.rs"];
 

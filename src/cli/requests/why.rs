@@ -164,6 +164,7 @@ mod tests {
             policy_version: 3,
             decided_at: at(0),
             trail,
+            inputs: crate::rules::Inputs::default(),
         }
     }
 

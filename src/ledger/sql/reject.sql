@@ -1,5 +1,7 @@
--- Keep refused jobs: the same mistake again only counts.
+-- Keep refused jobs: the same mistake again only counts, in all and since the start of its hour.
 insert into rejected_job as j (id, same, company, routing, source, message_key, body, body_bytes, body_sha256, problems)
 select * from unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::int8[],
     $9::bytea[], $10::jsonb[])
-on conflict (same) do update set times = j.times + 1, last_seen_at = now(), problems = excluded.problems
+on conflict (same) do update set times = j.times + 1, last_seen_at = now(), problems = excluded.problems,
+    hour_times = case when j.hour_at > now() - interval '1 hour' then j.hour_times + 1 else 1 end,
+    hour_at = case when j.hour_at > now() - interval '1 hour' then j.hour_at else now() end

@@ -9,4 +9,5 @@ mod hand_in;
 mod keys;
 mod manual;
 mod responses;
+mod simulations;
 mod tests_by_key;

@@ -39,6 +39,7 @@ fn claim(message: Uuid, epoch: i32) -> Claim {
         customer_name: None,
         brand: "blanca".to_owned(),
         language: None,
+        letter: None,
     }
 }
 

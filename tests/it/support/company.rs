@@ -41,6 +41,7 @@ pub fn standard(slug: &str, providers: Providers) -> Policy {
         test_email: None,
         test_phone: None,
         recipes: Vec::new(),
+        alerts: Default::default(),
     }
 }
 

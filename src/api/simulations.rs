@@ -1,0 +1,104 @@
+//! `POST /v1/simulations`: what a changed policy would have made of the last days' requests.
+//!
+//! It writes nothing. It reads through the pool of lists, a few at a time in each worker, within a bound of
+//! requests and of time; what is larger is the command line's.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::Json;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{Api, Caller, Problem, Scope, body, problem::FieldProblem};
+use crate::{
+    company::{Company, Policy, document, file},
+    message::{self, node::Node},
+    simulate::{Bounds, DAYS_MAX, Question, SimulateError, simulate},
+    simulation::Report,
+};
+
+const BOUNDS: Bounds = Bounds { requests_max: 50_000, within: Duration::from_secs(20) };
+const DAYS_USUAL: u32 = 30;
+const BUSY_SECS: u64 = 5;
+const REMEDY: &str = "ask for fewer days, or run `postrider simulate-rules`";
+
+pub fn routes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new().routes(routes!(simulated))
+}
+
+/// What to simulate: one of `changes` and `company`, or neither for the settings in force.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SimulationWish {
+    /// How many days to go back; 30 where it is left out.
+    #[schema(minimum = 1, maximum = 366)]
+    days: Option<u32>,
+    /// A merge patch (RFC 7396) of the company's settings, as in `{"suppression_days": 60}`.
+    #[schema(value_type = Option<Object>)]
+    changes: Option<Node>,
+    /// The company's whole settings as they would be; team members are not looked at.
+    #[schema(value_type = Option<Object>)]
+    company: Option<Node>,
+}
+
+/// Replays the requests of the last days in order under changed settings and says how many would have been
+/// sent or not, by reason, brand and week, with samples. Nothing is written.
+#[utoipa::path(post, path = "/v1/simulations", tag = "simulations", request_body = SimulationWish,
+    responses((status = 200, description = "What would have come out", body = Report)))]
+async fn simulated(
+    axum::extract::State(api): axum::extract::State<Arc<Api>>,
+    caller: Caller,
+    body::Json(wish): body::Json<SimulationWish>,
+) -> Result<Json<Report>, Problem> {
+    caller.needs(Scope::Read)?;
+    let days = wish.days.unwrap_or(DAYS_USUAL);
+    if !(1..=DAYS_MAX).contains(&days) {
+        let message = format!("give a number from 1 to {DAYS_MAX}");
+        return Err(Problem::unprocessable([FieldProblem::new("days", "out_of_range", message)]));
+    }
+    let snapshot = api.directory.snapshot();
+    let current: Company =
+        snapshot.company_by_id(caller.company).map(|one| (**one).clone()).ok_or_else(Problem::not_found)?;
+    let changed = changed(&current, &wish)?;
+    let Ok(_turn) = api.simulations.try_acquire() else { return Err(Problem::unavailable(BUSY_SECS)) };
+    let question = Question { current, changed, days };
+    match simulate(&api.reads, &api.keys.identity, &question, BOUNDS, |_, _| {}).await {
+        Ok(report) => Ok(Json(report)),
+        Err(SimulateError::Ledger(error)) => Err(error.into()),
+        Err(error @ SimulateError::TooMany { .. }) => Err(refused("too_many_requests", &error)),
+        Err(error @ SimulateError::TooSlow { .. }) => Err(refused("too_slow", &error)),
+    }
+}
+
+fn refused(code: &str, error: &SimulateError) -> Problem {
+    Problem::unprocessable([FieldProblem::new("days", code, format!("{error}; {REMEDY}"))])
+}
+
+fn changed(current: &Company, wish: &SimulationWish) -> Result<Policy, Problem> {
+    let read = match (&wish.changes, &wish.company) {
+        (None, None) => return Ok(current.policy.clone()),
+        (Some(changes), None) => ("changes", document::read_patched(&current.policy, None, changes)),
+        (None, Some(company)) => ("company", file::read(company)),
+        (Some(_), Some(_)) => {
+            let message = "give either changes or company";
+            return Err(Problem::unprocessable([FieldProblem::new("company", "one_too_many", message)]));
+        }
+    };
+    let (field, read) = read;
+    let within = |problem: message::Problem| {
+        let path =
+            if problem.path.is_empty() { field.to_owned() } else { format!("{field}.{}", problem.path) };
+        FieldProblem::new(path, &problem.code, problem.message)
+    };
+    let policy = read.map_err(|problems| Problem::unprocessable(problems.into_iter().map(within)))?.policy;
+    if policy.slug != current.policy.slug {
+        let message = "a simulation is of the key's own company; leave the slug as it is";
+        return Err(Problem::unprocessable([FieldProblem::new(
+            format!("{field}.slug"),
+            "other_company",
+            message,
+        )]));
+    }
+    Ok(policy)
+}

@@ -1,0 +1,175 @@
+//! `postrider simulate-rules`: what a changed policy would have made of the last days' requests.
+//!
+//! Writes nothing. Progress goes to standard error, the answer to standard output.
+
+use std::{io::Write as _, path::PathBuf, time::Duration};
+
+use anyhow::{Context, bail};
+
+use crate::{
+    clock,
+    company::Policy,
+    config::Config,
+    simulate::{Bounds, DAYS_MAX, Question, SimulateError, simulate},
+    simulation::{
+        Report,
+        report::{Counts, Outcome, Standing},
+    },
+    startup,
+};
+
+use super::{
+    company,
+    output::{self, Table},
+};
+
+const PROGRESS_EVERY: Duration = Duration::from_secs(2);
+
+/// Replay the requests of the last days under a changed policy, and say what would have come out.
+#[derive(Debug, clap::Args)]
+pub struct SimulateRules {
+    /// The company's slug.
+    company: String,
+    /// The company's whole file as it would be; its team members are not looked at. Without it the policy in
+    /// force is replayed.
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// How many days to go back.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=i64::from(DAYS_MAX)))]
+    days: u32,
+    /// Most requests to read, those of the suppression period before the days included.
+    #[arg(long, default_value_t = 2_000_000)]
+    requests_max: u64,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
+
+impl SimulateRules {
+    pub async fn run(self, config: Config) -> anyhow::Result<()> {
+        let ledger = startup::admin_ledger(&config)?;
+        let keys = startup::keys(&config)?;
+        let slug = &self.company;
+        let current = ledger.companies().await?.into_iter().find(|company| company.policy.slug == *slug);
+        let current = current
+            .with_context(|| format!("no company has the slug {slug}; `postrider company list` shows all"))?;
+        let changed = self.changed(&current.policy)?;
+        let bounds = Bounds { requests_max: self.requests_max, within: Duration::from_secs(24 * 3_600) };
+        let mut said = clock::monotonic();
+        let progress = |requests, reached| {
+            if clock::monotonic().saturating_duration_since(said) >= PROGRESS_EVERY {
+                said = clock::monotonic();
+                say(&format!("{requests} requests replayed, up to {}", output::time(reached)));
+            }
+        };
+        let question = Question { current, changed, days: self.days };
+        let report = match simulate(&ledger, &keys.identity, &question, bounds, progress).await {
+            Ok(report) => report,
+            Err(error @ SimulateError::TooMany { .. }) => {
+                bail!("{error}; give fewer --days or a greater --requests-max")
+            }
+            Err(error) => return Err(error).context("simulate"),
+        };
+        if self.json { output::json(&report) } else { print(&report) }
+    }
+
+    fn changed(&self, current: &Policy) -> anyhow::Result<Policy> {
+        let Some(file) = &self.file else { return Ok(current.clone()) };
+        let changed = company::read(file)?.policy;
+        if changed.slug != current.slug {
+            bail!("{} is the file of {}, not of {}", file.display(), changed.slug, current.slug);
+        }
+        Ok(changed)
+    }
+}
+
+fn say(line: &str) {
+    // Nobody may be reading.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+fn print(report: &Report) -> anyhow::Result<()> {
+    let changes = match report.changes.as_slice() {
+        [] => "none: the policy in force".to_owned(),
+        changes => changes.join("; "),
+    };
+    let left_out: u64 = report.not_replayable.iter().map(|one| one.requests).sum();
+    output::put(&output::fields(&[
+        ("company", format!("{}, version {} in force", report.company, report.policy_version)),
+        ("changes", changes),
+        ("period", format!("{} to {}", output::time(report.from), output::time(report.until))),
+        ("requests", report.requests.to_string()),
+        ("not replayable", left_out.to_string()),
+        ("newly sent", report.changed.newly_sent.to_string()),
+        ("no longer sent", report.changed.no_longer_sent.to_string()),
+        ("other reason", report.changed.other_reason.to_string()),
+        ("other medium", report.changed.other_medium.to_string()),
+        ("other time", report.changed.other_time.to_string()),
+        ("rejected jobs", format!("{}, not replayed", report.rejected_jobs)),
+    ]))?;
+    for one in &report.not_replayable {
+        output::put(&format!("\n{} requests left out, {}: {}\n", one.requests, one.why, one.explanation))?;
+    }
+    counts(report)?;
+    samples(report)
+}
+
+fn counts(report: &Report) -> anyhow::Result<()> {
+    let mut table =
+        Table::new(["", "sent", "waiting", "not sent", "rejected", "sent before", "not sent before"]);
+    let mut row = |name: String, before: &Counts, after: &Counts| {
+        let [sent, waiting, not_sent, rejected] =
+            [after.sent, after.waiting, after.not_sent, after.rejected].map(|count| count.to_string());
+        let old = [before.sent + before.waiting, before.not_sent].map(|count| count.to_string());
+        let [old_sent, old_not_sent] = old;
+        table.row([name, sent, waiting, not_sent, rejected, old_sent, old_not_sent]);
+    };
+    row("all".to_owned(), &report.before, &report.after);
+    report.by_brand.iter().for_each(|line| row(format!("brand {}", line.brand), &line.before, &line.after));
+    report.by_week.iter().for_each(|line| row(format!("week of {}", line.week), &line.before, &line.after));
+    output::put("\n")?;
+    table.print()?;
+    if report.by_reason.is_empty() {
+        return Ok(());
+    }
+    let mut reasons = Table::new(["reason", "before", "after"]);
+    for line in &report.by_reason {
+        reasons.row([line.reason.clone(), line.before.to_string(), line.after.to_string()]);
+    }
+    output::put("\n")?;
+    reasons.print()
+}
+
+fn samples(report: &Report) -> anyhow::Result<()> {
+    if report.samples.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new(["request", "accepted", "before", "after", "because"]);
+    for sample in &report.samples {
+        table.row([
+            sample.request.to_string(),
+            output::time(sample.accepted_at),
+            word(&sample.before),
+            word(&sample.after),
+            sample.because.clone(),
+        ]);
+    }
+    output::put("\n")?;
+    table.print()
+}
+
+fn word(outcome: &Outcome) -> String {
+    let standing = match outcome.standing {
+        Standing::Sent => "sent",
+        Standing::Waiting => "waiting",
+        Standing::NotSent => "not sent",
+        Standing::Rejected => "rejected",
+    };
+    let detail = match (&outcome.reason, outcome.medium) {
+        (Some(reason), _) => format!(": {reason}"),
+        (None, Some(medium)) => format!(" by {}", medium.word()),
+        (None, None) => String::new(),
+    };
+    let due = outcome.due_at.map(|at| format!(" at {}", output::time(at))).unwrap_or_default();
+    format!("{standing}{detail}{due}")
+}

@@ -1,0 +1,26 @@
+-- Decide and send in one: whoever wins the company's hour writes a request, a message and its due row for each
+-- address. There is no moment in which a digest is decided and not on its way, and no second one an hour.
+with won as (
+    insert into alert as a (company, last_at, rejected, accepted) values ($1, now(), $2, $3)
+    on conflict (company) do update set last_at = now(), rejected = excluded.rejected, accepted = excluded.accepted
+        where a.last_at <= now() - interval '1 hour'
+    returning company
+),
+mail as (
+    select u.* from won cross join unnest($4::uuid[], $5::uuid[], $6::text[], $7::uuid[]) as u(id, idem, email, addr)
+),
+asked as (
+    insert into request (id, company, idem, idem_made, content_hash, source, test, policy_version, customer_email,
+        channel, brand, medium, details, decision)
+    select id, $1, idem, false, idem, 3, false, $8, email, 'alert', $9, 0, $10, $11 from mail
+),
+written as (
+    insert into message (id, request, company, account, medium, addr, state, first_due_at, expires_at)
+    select id, id, $1, $12, 0, addr, 0, now(), now() + make_interval(secs => $13) from mail
+    returning id, account, first_due_at, expires_at
+),
+waiting as (
+    insert into due (message, kind, lane, at, expires_at)
+    select id, 0, account, first_due_at, expires_at from written
+)
+select (select count(*) from won) > 0 as "won!"

@@ -1,0 +1,153 @@
+//! The future: asks the changed policy, with the reservations that it would have made.
+//!
+//! What comes to rest is handed to `tally`.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::{
+    company::Company,
+    lifecycle::Reason,
+    message::keys::IdentityKey,
+    rules::{self, Case, Decision, Holder, Placed, Verdict, suppression},
+};
+
+use super::{
+    Stored, life,
+    past::{take_as_recorded, window},
+    report::{Outcome, Why},
+    stored::first_code,
+    world::{Entry, World},
+};
+
+pub struct Future {
+    keys: IdentityKey,
+    company: Company,
+    until: DateTime<Utc>,
+    pub world: World,
+    /// Sent in truth, and not here: what they would have been the root of, nobody would have asked for.
+    unsent: HashSet<Uuid>,
+    done: Vec<(Entry, Outcome)>,
+}
+
+impl Future {
+    #[must_use]
+    pub fn new(keys: IdentityKey, company: Company, until: DateTime<Utc>) -> Future {
+        Future { keys, company, until, world: World::default(), unsent: HashSet::new(), done: Vec::new() }
+    }
+
+    /// Takes what was written down as it is.
+    pub fn take(&mut self, stored: &Stored) {
+        self.advance(stored.accepted_at);
+        take_as_recorded(&mut self.world, &self.keys, &self.company, stored);
+    }
+
+    /// Decides a request anew; `was` is the policy of its time, `earlier` who held its person back from before
+    /// all that was read.
+    pub fn decide(
+        &mut self,
+        stored: &Stored,
+        old: &Decision,
+        was: &Company,
+        earlier: Option<Holder>,
+    ) -> Result<(), Why> {
+        let job = stored.job(old);
+        let default = |company: &Company| company.policy.default_brand.clone();
+        if default(was).as_deref() == Some(stored.brand.as_str()) && default(was) != default(&self.company) {
+            return Err(Why::BrandUnnamed);
+        }
+        if stored.root.is_some_and(|root| self.unsent.contains(&root)) {
+            self.settle(entry(stored, String::new()), Outcome::rejected("not_sent".to_owned()));
+            return Ok(());
+        }
+        let placed = match stored.place(&job, &self.company) {
+            Ok(placed) => placed,
+            Err(code) => {
+                self.settle(entry(stored, String::new()), Outcome::rejected(code));
+                return Ok(());
+            }
+        };
+        let slots = suppression::slots(&self.keys, &self.company, Some(&stored.customer), &placed);
+        self.advance(old.decided_at);
+        if let Some(holder) = earlier {
+            self.world.contacts.learn(&slots, holder);
+        }
+        match self.ask(stored, old, &placed, &slots) {
+            Err(code) => self.settle(entry(stored, String::new()), Outcome::rejected(code)),
+            Ok(new) => self.apply(stored, old, &new, slots)?,
+        }
+        Ok(())
+    }
+
+    fn ask(
+        &self,
+        stored: &Stored,
+        old: &Decision,
+        placed: &Placed,
+        slots: &[Uuid],
+    ) -> Result<Decision, String> {
+        let job = stored.job(old);
+        let facts = stored.facts(old, self.world.contacts.holders(slots));
+        let case = Case { job: &job, company: &self.company, placed, facts: &facts };
+        rules::decide(&case).map_err(|problems| first_code(&problems))
+    }
+
+    fn apply(
+        &mut self,
+        stored: &Stored,
+        old: &Decision,
+        new: &Decision,
+        slots: Vec<Uuid>,
+    ) -> Result<(), Why> {
+        self.advance(stored.accepted_at);
+        let taken = self.world.contacts.is_taken(&slots, window(&self.company, stored), stored.accepted_at);
+        let verdict = match new.verdict {
+            Verdict::Send if taken => Verdict::Suppress(Reason::SuppressionPeriod),
+            verdict => verdict,
+        };
+        if let Verdict::Suppress(reason) = verdict {
+            let stops = new.trail.iter().find(|finding| finding.stops.is_some());
+            let because = stops.map(|finding| finding.note.clone()).unwrap_or_default();
+            self.settle(entry(stored, because), Outcome::not_sent(reason.word()));
+            return Ok(());
+        }
+        let life = life::planned(stored, old, new, self.until)?;
+        self.world.contacts.reserve(&slots, stored.id, new.due_at.max(stored.accepted_at));
+        let judged = Some((entry(stored, String::new()), life.settled));
+        if let Some((entry, outcome)) = self.world.follow(stored.id, slots, life.events, judged) {
+            self.settle(entry, outcome);
+        }
+        Ok(())
+    }
+
+    /// Lets everything happen up to this moment.
+    pub fn advance(&mut self, to: DateTime<Utc>) {
+        for (entry, outcome) in self.world.advance(to) {
+            self.settle(entry, outcome);
+        }
+    }
+
+    fn settle(&mut self, entry: Entry, outcome: Outcome) {
+        if entry.before.goes_out() && !outcome.goes_out() {
+            self.unsent.insert(entry.id);
+        }
+        self.done.push((entry, outcome));
+    }
+
+    /// What came to rest since the last call.
+    pub fn settled(&mut self) -> Vec<(Entry, Outcome)> {
+        std::mem::take(&mut self.done)
+    }
+}
+
+fn entry(stored: &Stored, because: String) -> Entry {
+    Entry {
+        id: stored.id,
+        accepted_at: stored.accepted_at,
+        brand: stored.brand.clone(),
+        before: stored.outcome(),
+        because,
+    }
+}

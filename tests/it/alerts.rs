@@ -1,0 +1,209 @@
+//! Error alerts: one digest an hour for a company whose jobs are refused, through its own email lane.
+//!
+//! The watch is called by hand; a worker's own never has its turn here, but where that is what is tested.
+
+use postrider::{
+    alerts::watch::Watch,
+    company::{Alerts, SuppressionScope},
+    shutdown::Worker,
+};
+use serde_json::{Value, json};
+
+use crate::support::{Bed, arrival, wait};
+
+const OPS: &str = "ops@blancapeak.example";
+
+async fn alerting(bed: &Bed, alerts: Alerts) {
+    bed.company("blanca", |policy| policy.alerts = alerts).await;
+    turns(bed, "infinity").await;
+}
+
+/// When the fleet last had its turn, as if.
+async fn turns(bed: &Bed, last: &str) {
+    sqlx::query("update alert_tick set at = $1::text::timestamptz")
+        .bind(last)
+        .execute(&bed.pool)
+        .await
+        .expect("changed");
+}
+
+fn to_ops() -> Alerts {
+    Alerts { emails: vec![OPS.to_owned()], ..Alerts::default() }
+}
+
+fn watch(bed: &Bed, worker: &Worker) -> Watch {
+    let acceptor = worker.acceptor.as_ref().expect("this worker takes jobs");
+    Watch { ledger: bed.ledger.clone(), directory: acceptor.directory.clone(), keys: acceptor.keys.clone() }
+}
+
+async fn hand_in(worker: &Worker, jobs: &[Value]) {
+    let acceptor = worker.acceptor.as_ref().expect("this worker takes jobs");
+    let arrivals: Vec<_> = jobs.iter().map(|job| arrival("blanca", job.to_string().as_bytes())).collect();
+    acceptor.accept(&arrivals).await.expect("the ledger answers");
+}
+
+fn good(n: usize) -> Value {
+    json!({
+        "customer": { "name": "Jane", "email": format!("jane{n}@customers.example") },
+        "employee": { "email": "paulagent@blancapeak.com" },
+        "channel": "phone",
+        "idempotency_key": format!("good {n}"),
+    })
+}
+
+fn bad(n: usize) -> Value {
+    let mut job = good(n);
+    job["customer"]["email"] = json!(format!("secret-person-{n}"));
+    job
+}
+
+/// What the provider accepted for that address, without the soft line breaks of its encoding.
+fn digests(bed: &Bed) -> Vec<String> {
+    let accepted = bed.simulator.accepted().into_iter().filter(|one| one.recipient == OPS);
+    accepted.map(|one| String::from_utf8_lossy(&one.raw).replace("=\r\n", "")).collect()
+}
+
+async fn one_digest(bed: &Bed) -> String {
+    wait::until("the digest is delivered", || async {
+        let (delivered,): (i64,) = sqlx::query_as(
+            "select count(*) from request r join message m on m.id = r.id where r.source = 3 and m.state = 4",
+        )
+        .fetch_one(&bed.pool)
+        .await
+        .expect("asked");
+        delivered == 1
+    })
+    .await;
+    let digests = digests(bed);
+    assert_eq!(digests.len(), 1);
+    digests.into_iter().next().expect("there is one")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_digest_tells_of_the_top_problems_without_what_the_jobs_said() {
+    let bed = Bed::new().await;
+    alerting(&bed, to_ops()).await;
+    let worker = bed.worker().await;
+    let watch = watch(&bed, &worker);
+    let mut jobs: Vec<Value> = (0..4).map(bad).collect();
+    hand_in(&worker, &jobs).await;
+    assert_eq!(watch.look().await.expect("looked"), [], "four are fewer than the least");
+    jobs.push(json!({ "employee": {}, "channel": "carrier pigeon" }));
+    hand_in(&worker, &jobs[3..]).await;
+    let company = bed.ledger.company_id("blanca").await.expect("asked").expect("there");
+    assert_eq!(watch.look().await.expect("looked"), [company]);
+    let text = one_digest(&bed).await;
+    // Four and one more of the same, which only counts.
+    for part in ["6 of 6 jobs", "customer.email", "(5 times)", "rejected list"] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    assert!(!text.contains("secret-person"), "{text}");
+    let examples: Vec<(uuid::Uuid,)> =
+        sqlx::query_as("select id from rejected_job").fetch_all(&bed.pool).await.expect("asked");
+    assert!(examples.iter().any(|(id,)| text.contains(&id.to_string())), "{text}");
+    // It counts as nobody's request, and reserves nobody.
+    assert_eq!(bed.ledger.list(&listing()).await.expect("asked").len(), 0);
+    let (contacts,): (i64,) =
+        sqlx::query_as("select count(*) from contact").fetch_one(&bed.pool).await.unwrap();
+    assert_eq!(contacts, 0);
+    bed.nothing_left(worker).await;
+}
+
+fn listing() -> postrider::ledger::requests::ListWish {
+    postrider::ledger::requests::ListWish { max: 10, ..Default::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_share_is_no_alert_and_the_company_says_what_small_is() {
+    let bed = Bed::new().await;
+    alerting(&bed, to_ops()).await;
+    let worker = bed.worker().await;
+    let good: Vec<Value> = (0..95).map(good).collect();
+    hand_in(&worker, &good).await;
+    let bad: Vec<Value> = (100..105).map(bad).collect();
+    hand_in(&worker, &bad).await;
+    let watch = watch(&bed, &worker);
+    assert_eq!(watch.look().await.expect("looked"), [], "5 of 100 are not more than 5 %");
+    alerting(&bed, Alerts { rejected_share_percent: 4, ..to_ops() }).await;
+    bed.worker_knows(&worker, "blanca", 2).await;
+    assert_eq!(watch.look().await.expect("looked").len(), 1);
+    assert!(one_digest(&bed).await.contains("5 of 100 jobs"));
+    bed.all_ended(96, wait::PATIENCE).await;
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_most_one_an_hour_over_the_whole_fleet() {
+    let bed = Bed::new().await;
+    alerting(&bed, to_ops()).await;
+    let worker = bed.worker().await;
+    let bad: Vec<Value> = (0..10).map(bad).collect();
+    hand_in(&worker, &bad).await;
+    let one = watch(&bed, &worker);
+    let looks = futures_util::future::join_all((0..16).map(|_| one.look())).await;
+    let told: usize = looks.into_iter().map(|told| told.expect("looked").len()).sum();
+    assert_eq!(told, 1, "sixteen at once, and one wins");
+    one_digest(&bed).await;
+    assert_eq!(one.look().await.expect("looked"), [], "within the hour");
+    // As if the hour were over, for the digest and for the jobs: what was counted then does not count again.
+    sqlx::raw_sql(
+        "update alert set last_at = now() - interval '61 minutes';
+         update rejected_job set last_seen_at = now() - interval '61 minutes', hour_at = now() - interval '2 hours'",
+    )
+    .execute(&bed.pool)
+    .await
+    .expect("changed");
+    assert_eq!(one.look().await.expect("looked"), []);
+    hand_in(&worker, &bad).await;
+    assert_eq!(one.look().await.expect("looked").len(), 1, "the same mistakes in another hour");
+    let (times,): (i64,) =
+        sqlx::query_as("select sum(hour_times) from rejected_job").fetch_one(&bed.pool).await.unwrap();
+    assert_eq!(times, 10, "the hour began anew");
+    wait::until("both digests are out", || async { digests(&bed).len() == 2 }).await;
+    bed.all_ended(2, wait::PATIENCE).await;
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_worker_a_minute_has_its_turn_and_a_digest_survives_who_decided_it() {
+    let bed = Bed::new().await;
+    alerting(&bed, to_ops()).await;
+    turns(&bed, "-infinity").await;
+    // Nobody here sends: whoever decides may as well die right after.
+    let deciding = bed.worker_with("roles.dispatch = false").await;
+    let bad: Vec<Value> = (0..10).map(bad).collect();
+    hand_in(&deciding, &bad).await;
+    let one = watch(&bed, &deciding);
+    let turns = futures_util::future::join_all((0..8).map(|_| one.take_turn())).await;
+    assert_eq!(turns.into_iter().filter(|turn| *turn.as_ref().expect("asked")).count(), 1);
+    assert!(digests(&bed).is_empty());
+    assert!(deciding.stop().await);
+    let sending = bed.worker().await;
+    one_digest(&bed).await;
+    bed.nothing_left(sending).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_no_alerts_gets_none_and_a_person_who_is_a_customer_too_is_not_held() {
+    let bed = Bed::new().await;
+    alerting(&bed, Alerts::default()).await;
+    let worker = bed.worker().await;
+    let bad: Vec<Value> = (0..10).map(bad).collect();
+    hand_in(&worker, &bad).await;
+    let watch = watch(&bed, &worker);
+    assert_eq!(watch.look().await.expect("looked"), []);
+    // The same address is a customer's, asked a moment ago.
+    bed.company("blanca", |policy| {
+        policy.alerts = to_ops();
+        policy.suppression_scope = SuppressionScope::Company;
+    })
+    .await;
+    bed.worker_knows(&worker, "blanca", 2).await;
+    let mut own = good(1);
+    own["customer"]["email"] = json!(OPS);
+    hand_in(&worker, &[own.clone()]).await;
+    assert_eq!(watch.look().await.expect("looked").len(), 1);
+    bed.all_are(2, "delivered").await;
+    assert_eq!(digests(&bed).len(), 2, "the ask and the digest");
+    bed.nothing_left(worker).await;
+}
