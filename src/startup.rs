@@ -185,12 +185,6 @@ pub async fn start(mut config: Config, own_process: bool) -> anyhow::Result<Work
         true => Some(start_dispatch(&config, &ledgers, &keys, &directory, worker_id, &mut worker).await?),
         false => None,
     };
-    if config.roles.dispatch {
-        let watch =
-            Watch { ledger: ledgers.reads.clone(), directory: directory.clone(), keys: Arc::clone(&keys) };
-        let stop = worker.stop_of(Stage::Claims);
-        worker.add(Stage::Claims, tokio::spawn(watch.run(stop)));
-    }
     let hand_over = HandOver { lanes: lanes.clone(), worker: worker_id, lease: config.lease() };
     let acceptor = Acceptor {
         ledger: ledgers.intake.clone(),
@@ -265,6 +259,8 @@ async fn start_dispatch(
     worker_id: Uuid,
     worker: &mut Worker,
 ) -> anyhow::Result<Arc<Lanes>> {
+    let watch = Watch { ledger: ledgers.reads.clone(), directory: directory.clone(), keys: Arc::clone(keys) };
+    worker.add(Stage::Claims, tokio::spawn(watch.run(worker.stop_of(Stage::Claims))));
     let shared = Arc::new(Shared {
         ledger: ledgers.dispatch.clone(),
         worker: worker_id,

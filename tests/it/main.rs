@@ -6,8 +6,8 @@
 #[expect(dead_code, reason = "shared with the long tests, which use the rest of it")]
 mod support;
 
-mod answers;
 mod alerts;
+mod answers;
 mod api;
 mod backlog;
 mod broker;
