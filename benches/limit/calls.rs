@@ -32,6 +32,10 @@ pub async fn make(
         tokio::select! {
             job = jobs.recv(), if under_way.len() < CALLS_MAX => {
                 let job = job.context("jobs come")?;
+                // What was idle for long, the provider has closed.
+                while idle.last().is_some_and(Line::is_closed) {
+                    idle.pop();
+                }
                 under_way.push(call(&settings, idle.pop(), job));
             }
             Some(called) = under_way.next(), if !under_way.is_empty() => {
