@@ -16,6 +16,8 @@ use postrider::{
 use crate::support::Bed;
 use past::Past;
 
+type Change = fn(&mut Policy);
+
 const BOUNDS: Bounds = Bounds { requests_max: 100_000, within: Duration::from_secs(60) };
 
 fn bound(policy: &mut Policy) {
@@ -117,7 +119,7 @@ async fn todays_policy_gives_a_rich_history_again_request_by_request() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_policy_gives_what_it_really_makes_of_the_same_jobs() {
-    let changes: [(&str, fn(&mut Policy)); 3] = [
+    let changes: [(&str, Change); 3] = [
         ("shorter", |policy| policy.suppression_days = 3),
         ("longer", |policy| policy.suppression_days = 14),
         ("brands", |policy| {

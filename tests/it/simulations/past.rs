@@ -237,6 +237,9 @@ impl<'b> Past<'b> {
             let id = aged(id, older);
             self.bed.ledger.resume(MessageId(id)).await.expect("resumed").expect("it was paused");
         }
+        // The clock of its delay stood still meanwhile.
+        self.rest().await;
+        grow_older(self.bed, Duration::hours(2)).await;
     }
 
     /// Nothing is under way and nothing is due.
