@@ -6,7 +6,7 @@ use crate::lifecycle::Reason;
 
 /// What a reason means.
 #[must_use]
-pub(super) fn sentence(reason: Reason) -> &'static str {
+pub fn sentence(reason: Reason) -> &'static str {
     match reason {
         Reason::DoNotSend => "the job asked for it not to be sent",
         Reason::NoTestAddress => "it is a test, and the company names no address for tests",
@@ -23,6 +23,7 @@ pub(super) fn sentence(reason: Reason) -> &'static str {
             "it waited past its suppression period, and a later request asked the customer instead"
         }
         Reason::Answered => "the customer answered before it was sent",
+        Reason::AlreadySent => "the message that it repeats turned out to have gone out after all",
         Reason::Expired => "it was not sent within its time",
         Reason::CanceledByPerson => "a person took it back",
         Reason::RetriesExhausted => "every attempt allowed was refused",

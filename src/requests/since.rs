@@ -1,34 +1,41 @@
 //! What happened to a request after its decision, and when it, or a new job, could pass.
 //!
-//! No I/O: words over what the ledger holds of the message. `why` prints them beside the rules' findings.
+//! No I/O: words over what the ledger holds of the message. `why` has them beside the rules' findings.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
-    cli::output::{moment, time},
     ledger::requests::RequestDetail,
     lifecycle::{Reason, State},
     rules::Decision,
 };
 
-use super::{reasons::sentence, standing::Standing};
+use super::{
+    reasons::sentence,
+    standing::Standing,
+    times::{moment, time},
+};
 
 /// When it could go out, or a new job for the same customer could pass.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Next {
-    pub(super) at: Option<DateTime<Utc>>,
-    pub(super) text: String,
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = WhyNext)]
+pub struct Next {
+    pub at: Option<DateTime<Utc>>,
+    pub text: String,
 }
 
 /// The reason for which the message was suppressed although the rules had let it pass.
-pub(super) fn later(detail: &RequestDetail, decision: &Decision) -> Option<Reason> {
+#[must_use]
+pub fn later(detail: &RequestDetail, decision: &Decision) -> Option<Reason> {
     let stored = Reason::from_word(detail.reason.as_deref()?)?;
     (detail.state == State::Suppressed && decision.reason() != Some(stored)).then_some(stored)
 }
 
 /// What happened since, in words; `None` where nothing did.
-pub(super) fn since(detail: &RequestDetail, decision: &Decision) -> Option<String> {
+#[must_use]
+pub fn since(detail: &RequestDetail, decision: &Decision) -> Option<String> {
     let when = |at: Option<DateTime<Utc>>| at.map(|at| format!(" at {}", time(at))).unwrap_or_default();
     let code = detail.code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default();
     let reason = detail.reason.as_deref().map(|word| match Reason::from_word(word) {
@@ -66,7 +73,8 @@ pub(super) fn since(detail: &RequestDetail, decision: &Decision) -> Option<Strin
 }
 
 /// The next time, of it or of a new job; `again` is the rules' word now, where they were asked.
-pub(super) fn next(detail: &RequestDetail, decision: &Decision, again: Option<&Decision>) -> Next {
+#[must_use]
+pub fn next(detail: &RequestDetail, decision: &Decision, again: Option<&Decision>) -> Next {
     let never = |text: &str| Next { at: None, text: text.to_owned() };
     let at = |at: DateTime<Utc>, what: &str| Next {
         at: Some(at),
@@ -85,9 +93,10 @@ pub(super) fn next(detail: &RequestDetail, decision: &Decision, again: Option<&D
             never("a receipt, or the end of the time for one, decides; no further attempt is made meanwhile")
         }
         State::Sent | State::Delivered => never("it went out; nothing is left to pass"),
-        State::Concluded | State::Failed | State::Canceled => {
-            never("it ended; only a new job could ask this customer")
+        State::Concluded | State::Failed => {
+            never("it ended; a person may have it sent once more, or a new job may ask this customer")
         }
+        State::Canceled => never("it ended; only a new job could ask this customer"),
         State::Suppressed => {
             let could = match later(detail, decision) {
                 None => decision.could_pass_at(),

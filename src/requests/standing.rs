@@ -5,26 +5,40 @@
 use chrono::{DateTime, Utc};
 
 use crate::{
-    cli::output::time,
+    ledger::requests::RequestDetail,
     lifecycle::{Reason, State},
     message::{Customer, Employee, Medium},
 };
 
+use super::times::time;
+
 /// What the words depend on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Standing {
-    pub(super) state: State,
-    pub(super) paused: bool,
+pub struct Standing {
+    pub state: State,
+    pub paused: bool,
     /// Held not by a person but because workers died over it.
-    pub(super) quarantined: bool,
-    pub(super) attempts: i16,
+    pub quarantined: bool,
+    pub attempts: i16,
     /// When it is due, where that is known.
-    pub(super) due_at: Option<DateTime<Utc>>,
+    pub due_at: Option<DateTime<Utc>>,
 }
 
 impl Standing {
+    #[must_use]
+    pub fn of(detail: &RequestDetail) -> Standing {
+        Standing {
+            state: detail.state,
+            paused: detail.paused_at.is_some(),
+            quarantined: quarantined(detail.reason.as_deref()),
+            attempts: detail.attempt,
+            due_at: detail.due_at,
+        }
+    }
+
     /// Status and detail, as in `queued (waiting until …)`.
-    pub(super) fn text(self, now: DateTime<Utc>) -> String {
+    #[must_use]
+    pub fn text(self, now: DateTime<Utc>) -> String {
         let word = self.state.status().word();
         match self.detail(now) {
             Some(detail) => format!("{word} ({detail})"),
@@ -33,11 +47,13 @@ impl Standing {
     }
 
     /// Held, by a person or in quarantine; what ended while paused is not.
-    pub(super) fn is_paused(self) -> bool {
+    #[must_use]
+    pub fn is_paused(self) -> bool {
         self.paused && self.state.detail().is_some()
     }
 
-    pub(super) fn is_quarantined(self) -> bool {
+    #[must_use]
+    pub fn is_quarantined(self) -> bool {
         self.quarantined && self.is_paused()
     }
 
@@ -57,12 +73,14 @@ impl Standing {
 }
 
 /// Whether a message's reason says so.
-pub(super) fn quarantined(reason: Option<&str>) -> bool {
+#[must_use]
+pub fn quarantined(reason: Option<&str>) -> bool {
     reason == Some(Reason::Quarantined.word())
 }
 
 /// The address used, or that would have been: the medium's, else whichever there is.
-pub(super) fn address(customer: &Customer, medium: Option<Medium>) -> Option<&str> {
+#[must_use]
+pub fn address(customer: &Customer, medium: Option<Medium>) -> Option<&str> {
     match medium {
         Some(medium) => customer.address(medium),
         None => Medium::ALL.into_iter().find_map(|medium| customer.address(medium)),
@@ -70,7 +88,8 @@ pub(super) fn address(customer: &Customer, medium: Option<Medium>) -> Option<&st
 }
 
 /// The team member, by email or else by custom id.
-pub(super) fn sent_by(employee: &Employee) -> Option<&str> {
+#[must_use]
+pub fn sent_by(employee: &Employee) -> Option<&str> {
     employee.email.as_deref().or(employee.custom_id.as_deref())
 }
 
