@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use crate::{
@@ -16,7 +16,10 @@ use crate::{
         Ledger, LedgerError,
         list::{Filter, ListRow, Search, Step},
     },
-    message::address::{normalise_email, normalise_phone},
+    message::{
+        address::{normalise_email, normalise_phone},
+        ids::lowest_at,
+    },
 };
 
 /// Requests that one step looks at; some tens of milliseconds.
@@ -25,7 +28,7 @@ const STEPS_MAX: usize = 20;
 /// No further step is begun after so long.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Ids carry their worker's time, `created_at` is the database's: their clocks differ by less.
-const CLOCKS_APART_MS: i64 = 3_600_000;
+const CLOCKS_APART: TimeDelta = TimeDelta::hours(1);
 
 /// A page, and where the next one goes on; `None`: nothing is left.
 #[derive(Debug, Default)]
@@ -44,8 +47,8 @@ pub async fn page(
     rows_max: i64,
 ) -> Result<Page, LedgerError> {
     let began = clock::monotonic();
-    let newest = filter.to.map_or(Uuid::max(), |to| id_at(to, CLOCKS_APART_MS));
-    let down_to = filter.from.map_or(Uuid::nil(), |from| id_at(from, -CLOCKS_APART_MS));
+    let newest = filter.to.map_or(Uuid::max(), |to| lowest_at(to + CLOCKS_APART));
+    let down_to = filter.from.map_or(Uuid::nil(), |from| lowest_at(from - CLOCKS_APART));
     let plain = *filter == Filter { company: filter.company, ..Filter::default() };
     let next = before.map_or(newest, |before| before.min(newest));
     let mut page = Page { next: Some(next), ..Page::default() };
@@ -86,23 +89,9 @@ pub fn search(text: &str, bounded: bool) -> Search {
     }
 }
 
-/// The smallest id of that time, and so much away from it.
-fn id_at(at: DateTime<Utc>, away_ms: i64) -> Uuid {
-    let ms = u128::try_from(at.timestamp_millis().saturating_add(away_ms)).unwrap_or(0);
-    Uuid::from_u128(ms.min((1 << 48) - 1) << 80)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_id_of_a_time_lies_between_the_ids_around_it() {
-        let id = clock::new_id();
-        let now = clock::wall();
-        assert!(id_at(now, -10_000) < id && id < id_at(now, 10_000));
-        assert_eq!(id_at(DateTime::UNIX_EPOCH, -1), Uuid::nil());
-    }
 
     #[test]
     fn a_searched_text_is_read_as_an_address_an_id_and_within_a_time_a_name() {

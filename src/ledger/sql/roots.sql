@@ -14,4 +14,4 @@ select t.ordinal as "ordinal!", named.id as "named!",
 from unnest($1::uuid[], $2::uuid[]) with ordinality as t(id, former, ordinal)
 join request named on named.id = coalesce((select r.id from request r where r.id = t.id),
     (select r.id from request r where r.former = t.former))
-join request root on root.id = coalesce(named.root, named.id) and root.source <> 3
+join request root on root.id = coalesce(named.root, named.id) and root.source <> 4
