@@ -113,6 +113,7 @@ pub mod dispatch;
 pub mod intake;
 pub mod ledger;
 pub mod providers;
+pub mod requests;
 pub mod webhooks;
 
 pub mod cli;

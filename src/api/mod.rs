@@ -16,6 +16,7 @@ pub mod openapi;
 pub mod preview;
 pub mod problem;
 pub mod quota;
+mod requests;
 pub mod responses;
 pub mod router;
 mod simulations;

@@ -10,8 +10,9 @@ use std::{
 };
 
 use anyhow::Context;
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
+
+pub use crate::requests::times::{moment, relative, time};
 
 /// Columns of a cell, but for the last one of a row, which may be as long as it is.
 const CELL_WIDTH_MAX: usize = 48;
@@ -97,33 +98,6 @@ pub fn put_bytes(bytes: &[u8]) -> anyhow::Result<()> {
     }
 }
 
-/// UTC, RFC 3339, to the second.
-#[must_use]
-pub fn time(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Secs, true)
-}
-
-/// The time, and how far it is from `now`.
-#[must_use]
-pub fn moment(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
-    format!("{} ({})", time(at), relative(at, now))
-}
-
-/// How far a time is from `now`, in its largest unit.
-#[must_use]
-pub fn relative(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
-    let secs = (at - now).num_seconds();
-    let apart = secs.unsigned_abs();
-    let (count, unit) = match apart {
-        0 => return "now".to_owned(),
-        1..60 => (apart, "s"),
-        60..3_600 => (apart / 60, "min"),
-        3_600..172_800 => (apart / 3_600, "h"),
-        _ => (apart / 86_400, "d"),
-    };
-    if secs > 0 { format!("in {count} {unit}") } else { format!("{count} {unit} ago") }
-}
-
 /// Text from outside without what could steer a terminal: control characters and marks that turn the
 /// direction of writing become `?`.
 #[must_use]
@@ -206,10 +180,6 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn at(secs: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp(secs, 999_000_000).expect("within range")
-    }
-
     #[test]
     fn columns_are_aligned_numbers_to_the_right_and_nothing_is_a_dash() {
         let mut table = Table::new(["Sent to", "Retries", "Status"]);
@@ -243,17 +213,6 @@ mod tests {
     fn a_name_cannot_steer_the_terminal() {
         assert_eq!(clean("Jane\u{1b}[2J\r\n\u{202e}Doe\u{9b}"), "Jane?[2J???Doe?");
         assert_eq!(clean("Zoë 王小明"), "Zoë 王小明");
-    }
-
-    #[test]
-    fn times_are_utc_to_the_second_and_say_how_far_they_are() {
-        assert_eq!(time(at(0)), "1970-01-01T00:00:00Z");
-        assert_eq!(moment(at(7_200), at(0)), "1970-01-01T02:00:00Z (in 2 h)");
-        let far = |secs| relative(at(0), at(secs));
-        assert_eq!(
-            [far(0), far(59), far(61), far(86_400), far(200_000)],
-            ["now", "59 s ago", "1 min ago", "24 h ago", "2 d ago"]
-        );
     }
 
     #[test]

@@ -105,3 +105,24 @@ pub enum Answer {
     /// Refused, and kept with its problems.
     Rejected { id: Uuid, problems: Vec<Problem> },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::alerts::ALERT_SOURCE;
+
+    /// What is stored as an alert is left out of lists and counts, and its details are a letter.
+    #[test]
+    fn no_door_stores_what_comes_through_it_as_an_alert() {
+        let doors = [
+            Door::Amqp { user: None },
+            Door::Http { test: false, manager: false },
+            Door::Operator,
+            Door::Recipe { test: false },
+        ];
+        let mut codes: Vec<i16> = doors.iter().map(Door::code).chain([ALERT_SOURCE]).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), doors.len() + 1, "each has a number of its own");
+    }
+}

@@ -7,8 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     ledger::{Ledger, requests::RequestDetail, sweep::Conclusion},
-    lifecycle::{Reason, Signal, transition},
-    message::MessageId,
+    lifecycle::{Reason, Signal, State, transition},
 };
 
 /// Somebody else moved the message each time: more often than any worker does.
@@ -18,6 +17,8 @@ const TRIES_MAX: usize = 5;
 #[derive(Debug)]
 pub enum Canceled {
     Done,
+    /// It was canceled before.
+    Already,
     /// It is handed over, or at its end.
     TooLate(Box<RequestDetail>),
     /// There is no such request.
@@ -27,13 +28,16 @@ pub enum Canceled {
 /// Cancels a request that was not begun.
 pub async fn cancel(ledger: &Ledger, id: Uuid) -> anyhow::Result<Canceled> {
     for _ in 0..TRIES_MAX {
-        let Some(detail) = ledger.show(id).await? else { return Ok(Canceled::Unknown) };
+        let Some(detail) = ledger.show_open(id).await? else { return Ok(Canceled::Unknown) };
+        if detail.state == State::Canceled {
+            return Ok(Canceled::Already);
+        }
         let next = transition(detail.state, Signal::Cancel);
         if next == detail.state || detail.reached {
             return Ok(Canceled::TooLate(Box::new(detail)));
         }
         let end = Conclusion {
-            message: MessageId(id),
+            message: detail.message,
             epoch: detail.epoch,
             was: detail.state,
             next,

@@ -88,7 +88,6 @@ pub fn decide(
     let case = Case { job, company: &pending.company, placed, facts: &facts };
     let decision = rules::decide(&case)?;
     let addr = decision.candidate.as_ref().and_then(|candidate| address_key(keys, prepared, candidate));
-    let days = pending.company.policy.suppression_days;
     let ordinal = root.as_ref().map(|root| (root.id, root.recoveries + 1));
     Ok(NewRequest {
         id: clock::new_id(),
@@ -106,12 +105,17 @@ pub fn decide(
         channel: placed.channel.name.clone(),
         addr,
         slots: if suppression::reserves(&case) { lookup.slots.clone() } else { Vec::new() },
-        window_secs: (!suppression::takes_over(&case))
-            .then(|| i32::try_from(i64::from(days) * 86_400).unwrap_or(i32::MAX)),
+        window_secs: window_secs(&case),
         hand: Hand::Later,
         suspect: pending.suspect,
         decision,
     })
+}
+
+/// The suppression period in seconds; `None`: it takes over from any holder.
+pub(super) fn window_secs(case: &Case) -> Option<i32> {
+    let secs = i64::from(case.company.policy.suppression_days) * 86_400;
+    (!suppression::takes_over(case)).then(|| i32::try_from(secs).unwrap_or(i32::MAX))
 }
 
 /// The key of where it goes: the customer's address, which was looked up, or a test's.

@@ -5,9 +5,9 @@
 //! tries `suspects` alone; `jobs` does the same for calls over HTTP; `accept` takes a batch through gather →
 //! decide → apply, whatever door it came through, `admit` being its first step, `known` filling in addresses
 //! of customers who are only named, and `asides` finding what only few jobs need; `preview` stops before the
-//! last step; `answered` consumes what customers answered and `responses` takes it; `resume` asks the rules
-//! again, `cancel` takes back; `producer` and `parked` publish and bring dead letters back; `recipes` makes
-//! jobs of other systems' notices. Nothing is
+//! last step; `answered` consumes what customers answered and `responses` takes it; `resume` and `retry` ask
+//! the rules again, `pause` and `cancel` take back; `producer` and `parked` publish and bring dead letters
+//! back; `recipes` makes jobs of other systems' notices. Nothing is
 //! acknowledged before its commit, and nothing is ever requeued for what it says.
 
 pub mod accept;
@@ -23,6 +23,7 @@ pub mod hand_over;
 pub mod jobs;
 mod known;
 pub mod parked;
+pub mod pause;
 pub mod person;
 pub mod preflight;
 pub mod preview;
@@ -30,6 +31,7 @@ pub mod producer;
 pub mod recipes;
 pub mod responses;
 pub mod resume;
+pub mod retry;
 pub mod supervisor;
 pub mod suspects;
 pub mod topology;

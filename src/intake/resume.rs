@@ -20,8 +20,8 @@ use crate::{
         fence::{expiry, withheld},
         transition,
     },
-    message::{Job, MessageId, Problem, Source, keys::SecretKeys},
-    rules::{self, Case, Decision, Facts, Verdict},
+    message::{Job, Problem, Source, keys::SecretKeys},
+    rules::{self, Case, Decision, Facts, Verdict, suppression},
 };
 
 use super::{decide, person};
@@ -51,9 +51,9 @@ pub async fn resume(
     keys: &SecretKeys,
     id: Uuid,
 ) -> anyhow::Result<Resumed> {
-    let message = MessageId(id);
     for _ in 0..TRIES_MAX {
-        let Some(detail) = ledger.show(id).await? else { return Ok(Resumed::Unknown) };
+        let Some(detail) = ledger.show_open(id).await? else { return Ok(Resumed::Unknown) };
+        let message = detail.message;
         if detail.paused_at.is_none() || detail.state.status() != State::Waiting.status() {
             return Ok(Resumed::NotPaused(detail.state));
         }
@@ -76,13 +76,23 @@ pub async fn resume(
     anyhow::bail!("request {id} kept moving meanwhile; try again")
 }
 
+/// What the rules say of a request today, and what it would reserve.
+#[derive(Debug)]
+pub struct Again {
+    pub decision: Decision,
+    /// In key order.
+    pub slots: Vec<Uuid>,
+    /// Suppression period in seconds; `None`: takes over from any holder.
+    pub window_secs: Option<i32>,
+}
+
 /// What the rules say of a request today, as if its job came now.
-pub async fn decide_again(
+pub async fn ask_again(
     ledger: &Ledger,
     directory: &Directory,
     keys: &SecretKeys,
     detail: &RequestDetail,
-) -> anyhow::Result<Result<Decision, Vec<Problem>>> {
+) -> anyhow::Result<Result<Again, Vec<Problem>>> {
     let snapshot = directory.snapshot();
     let company: &Arc<Company> = snapshot
         .company_by_id(detail.company)
@@ -97,7 +107,7 @@ pub async fn decide_again(
     };
     // A random key meets no twin.
     let lookup = person::lookup(&keys.identity, company, &job, &placed, clock::random_id());
-    let gathered = ledger.gather(&[lookup]).await?;
+    let gathered = ledger.gather(std::slice::from_ref(&lookup)).await?;
     let stands_out = gathered.standing_out.first().cloned().map(|stands_out| StandsOut {
         // What it reserved itself does not stand in its way.
         holders: stands_out.holders.iter().copied().filter(|(holder, _)| *holder != detail.id).collect(),
@@ -108,7 +118,24 @@ pub async fn decide_again(
         test: detail.test,
         ..decide::facts(&job.employee, stands_out.as_ref(), gathered.now)
     };
-    Ok(rules::decide(&Case { job: &job, company, placed: &placed, facts: &facts }))
+    let case = Case { job: &job, company, placed: &placed, facts: &facts };
+    let window_secs = decide::window_secs(&case);
+    Ok(rules::decide(&case).map(|decision| Again {
+        decision,
+        slots: if suppression::reserves(&case) { lookup.slots } else { Vec::new() },
+        window_secs,
+    }))
+}
+
+/// The rules' word alone.
+pub async fn decide_again(
+    ledger: &Ledger,
+    directory: &Directory,
+    keys: &SecretKeys,
+    detail: &RequestDetail,
+) -> anyhow::Result<Result<Decision, Vec<Problem>>> {
+    let again = ask_again(ledger, directory, keys, detail).await?;
+    Ok(again.map(|again| again.decision))
 }
 
 /// Why a paused message may not go on: a signal that ends it, or the problems of its job.
@@ -137,5 +164,5 @@ async fn hindrance(
 
 /// The job as it was planned: its medium is chosen, its delay is over.
 fn planned(detail: &RequestDetail) -> Job {
-    Job { medium: detail.medium.or(detail.job.medium), ..detail.job.clone() }
+    Job { medium: detail.medium.or(detail.job.medium), delay_secs: Some(0), ..detail.job.clone() }
 }

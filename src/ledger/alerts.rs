@@ -13,8 +13,8 @@ use crate::{
     rules::Decision,
 };
 
-/// As in the statements that leave alerts out.
-pub const ALERT_SOURCE: i16 = 3;
+/// As in the statements that leave alerts out; no door has it.
+pub const ALERT_SOURCE: i16 = 4;
 /// Most refused jobs whose problems are looked at.
 const JOBS_MAX: i64 = 20_000;
 const PROBLEMS_MAX: i64 = 10;

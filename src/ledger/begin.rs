@@ -42,6 +42,7 @@ impl Ledger {
                     paused: row.paused,
                     block_bits: row.block_bits,
                     answered: row.answered,
+                    superseded: row.superseded,
                     holds_reservations: row.holds_reservations,
                     expires_at: row.expires_at,
                     attempt: row.attempt,

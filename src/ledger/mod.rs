@@ -4,8 +4,8 @@
 //! and `conclude` for what is not sent, `sweep` for what a dead worker left, `looks` for what is sought at
 //! its provider, `suspects` and `quarantine` for what kills workers, `rejected` for jobs that never became
 //! requests, `companies` for what the rules read, `notices` and `customers` for what recipes hear, `responses`
-//! for what customers answered, `requests` for people who look, `counts` for sums over
-//! everything, `replay` for simulations.
+//! for what customers answered, `requests`, `list` and `retry` for people who look and act, `counts` for sums
+//! over everything, `replay` for simulations.
 //! Invariant: no function holds a transaction over anything but its own statements, and every future
 //! here may be dropped at any await (trap F1 is guarded in `bounded`).
 
@@ -22,6 +22,7 @@ pub mod customers;
 pub mod error;
 pub mod gather;
 pub mod keys;
+pub mod list;
 pub mod looks;
 pub mod notices;
 pub mod quarantine;
@@ -31,7 +32,9 @@ pub mod rejected;
 pub mod replay;
 pub mod requests;
 pub mod responses;
+pub mod retry;
 pub mod settle;
+mod show;
 pub mod suspects;
 pub mod sweep;
 

@@ -1,53 +1,18 @@
-//! Requests as people see them: list, show, why; and what a person may do to one.
+//! One request as people see it, with all its messages; and what a person may do to one.
 //!
-//! Pause and resume are compare-and-set statements of their own; cancel is a conclusion under the state
+//! For the list read `list`, for a person's retry `retry`. Pause and resume are compare-and-set statements of their own; cancel is a conclusion under the state
 //! and epoch that were read (`conclude`).
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, gather::stored_state, quarantine::LAPSES_SUSPECT, retrying};
+use super::{Ledger, LedgerError, gather::stored_state, quarantine::LAPSES_SUSPECT, retrying, show::Row};
 use crate::{
-    lifecycle::State,
-    message::{CompanyId, Customer, Employee, Job, Medium, MessageId},
+    lifecycle::{State, Status},
+    message::{CompanyId, Job, Medium, MessageId},
 };
 
-/// Which requests to list.
-#[derive(Debug, Clone, Default)]
-pub struct ListWish {
-    pub company: Option<CompanyId>,
-    /// Empty: all.
-    pub states: Vec<State>,
-    /// Go on before this id.
-    pub before: Option<Uuid>,
-    pub max: i64,
-}
-
-/// One line of the list.
-#[derive(Debug, Clone)]
-pub struct ListRow {
-    pub id: Uuid,
-    pub company: String,
-    pub customer: Customer,
-    pub employee: Employee,
-    pub medium: Option<Medium>,
-    pub state: State,
-    pub reason: Option<String>,
-    pub attempts: i16,
-    pub follow_ups: i64,
-    pub paused: bool,
-    /// Of the attempt that reached the provider.
-    pub sent_at: Option<DateTime<Utc>>,
-    pub delivered_at: Option<DateTime<Utc>>,
-    /// When the customer answered: the request is completed.
-    pub answered_at: Option<DateTime<Utc>>,
-    pub due_at: DateTime<Utc>,
-    pub brand: String,
-    pub channel: String,
-    pub created_at: DateTime<Utc>,
-}
-
-/// Everything about one request.
+/// Everything about one request. What is a message's is that of the message by which it stands.
 #[derive(Debug, Clone)]
 pub struct RequestDetail {
     pub id: Uuid,
@@ -57,14 +22,17 @@ pub struct RequestDetail {
     pub job: Job,
     pub brand: String,
     pub channel: String,
+    /// As stored: see `requests::line`.
+    pub source: i16,
     pub test: bool,
     pub root: Option<Uuid>,
     /// The stored decision (JSON).
     pub decision: String,
     pub created_at: DateTime<Utc>,
+    pub message: MessageId,
+    pub seq: i16,
     pub medium: Option<Medium>,
     pub account: Option<String>,
-    pub addr: Option<Uuid>,
     pub slots: Vec<Uuid>,
     pub state: State,
     pub epoch: i32,
@@ -87,13 +55,57 @@ pub struct RequestDetail {
     /// When it is next looked at, where it waits.
     pub due_at: Option<DateTime<Utc>>,
     pub now: DateTime<Utc>,
+    pub retry: Option<RetryNote>,
     pub past: Vec<PastAttempt>,
     pub receipts: Vec<ReceiptLine>,
+    /// Its other messages, in their order.
+    pub others: Vec<MessageDetail>,
+}
+
+/// One message of a request.
+#[derive(Debug, Clone)]
+pub struct MessageDetail {
+    pub id: MessageId,
+    pub seq: i16,
+    pub medium: Option<Medium>,
+    pub account: Option<String>,
+    pub state: State,
+    pub attempt: i16,
+    pub reached: bool,
+    pub first_due_at: DateTime<Utc>,
+    pub paused_at: Option<DateTime<Utc>>,
+    pub begun_at: Option<DateTime<Utc>>,
+    pub settled_at: Option<DateTime<Utc>>,
+    pub delivered_at: Option<DateTime<Utc>>,
+    pub ended_at: Option<DateTime<Utc>>,
+    pub outcome: Option<i16>,
+    pub code: Option<String>,
+    pub reason: Option<String>,
+    pub provider_id: Option<String>,
+    /// Where a person asked for it.
+    pub retry: Option<RetryNote>,
+    pub past: Vec<PastAttempt>,
+    pub receipts: Vec<ReceiptLine>,
+}
+
+/// Who asked for a retry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryNote {
+    /// The failed message before it.
+    pub of: MessageId,
+    pub at: DateTime<Utc>,
+    /// An API key's name, or `cli`.
+    pub door: String,
+    pub requested_by: String,
+    pub note: Option<String>,
+    /// They knew that the customer may get it twice.
+    pub acknowledged: bool,
 }
 
 /// An attempt before the current one.
 #[derive(Debug, Clone)]
 pub struct PastAttempt {
+    pub message: Uuid,
     pub attempt: i16,
     pub begun_at: Option<DateTime<Utc>>,
     pub settled_at: Option<DateTime<Utc>>,
@@ -101,9 +113,10 @@ pub struct PastAttempt {
     pub code: Option<String>,
 }
 
-/// One receipt of the request's message.
+/// One receipt of a message.
 #[derive(Debug, Clone)]
 pub struct ReceiptLine {
+    pub message: Uuid,
     pub at: DateTime<Utc>,
     pub kind: String,
     pub code: Option<String>,
@@ -112,128 +125,89 @@ pub struct ReceiptLine {
     pub looked_up: bool,
 }
 
+impl RequestDetail {
+    /// All its messages, in their order.
+    #[must_use]
+    pub fn messages(&self) -> Vec<MessageDetail> {
+        let mut messages = self.others.clone();
+        messages.push(MessageDetail {
+            id: self.message,
+            seq: self.seq,
+            medium: self.medium,
+            account: self.account.clone(),
+            state: self.state,
+            attempt: self.attempt,
+            reached: self.reached,
+            first_due_at: self.first_due_at,
+            paused_at: self.paused_at,
+            begun_at: self.begun_at,
+            settled_at: self.settled_at,
+            delivered_at: self.delivered_at,
+            ended_at: self.ended_at,
+            outcome: self.outcome,
+            code: self.code.clone(),
+            reason: self.reason.clone(),
+            provider_id: self.provider_id.clone(),
+            retry: self.retry.clone(),
+            past: self.past.clone(),
+            receipts: self.receipts.clone(),
+        });
+        messages.sort_by_key(|message| message.seq);
+        messages
+    }
+}
+
 impl Ledger {
-    pub async fn list(&self, wish: &ListWish) -> Result<Vec<ListRow>, LedgerError> {
-        let states: Vec<i16> = wish.states.iter().map(|state| state.code()).collect();
-        let company = wish.company.map(|company| company.0);
-        let rows = sqlx::query_file!(
-            "src/ledger/sql/requests_list.sql",
-            company as Option<i32>,
-            &states,
-            wish.before as Option<Uuid>,
-            wish.max
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        rows.into_iter()
-            .map(|row| {
-                let state = stored_state(row.state)?;
-                Ok(ListRow {
-                    id: row.id,
-                    company: row.slug,
-                    customer: Customer {
-                        custom_id: None,
-                        name: row.customer_name,
-                        email: row.customer_email,
-                        phone: row.customer_phone,
-                    },
-                    employee: Employee { email: row.employee_email, custom_id: row.employee_custom_id },
-                    medium: row.medium.and_then(Medium::from_code),
-                    state,
-                    reason: row.reason,
-                    attempts: row.attempt,
-                    follow_ups: row.follow_ups,
-                    paused: row.paused_at.is_some(),
-                    sent_at: row.begun_at.filter(|_| row.reached && state != State::Unknown),
-                    delivered_at: row.delivered_at,
-                    answered_at: row.answered_at,
-                    due_at: row.first_due_at,
-                    brand: row.brand,
-                    channel: row.channel,
-                    created_at: row.created_at,
-                })
-            })
-            .collect()
+    /// A request as it stands: by its furthest message.
+    pub async fn show(&self, id: Uuid) -> Result<Option<RequestDetail>, LedgerError> {
+        self.shown(id, |message| (message.state.status().rank(), message.seq)).await
     }
 
-    #[expect(clippy::too_many_lines, reason = "one field per column")]
-    pub async fn show(&self, id: Uuid) -> Result<Option<RequestDetail>, LedgerError> {
-        let Some(row) =
-            sqlx::query_file!("src/ledger/sql/request_show.sql", id).fetch_optional(&self.pool).await?
-        else {
-            return Ok(None);
+    /// A request for a person who acts on it: by its message that is still on its way, else as it stands.
+    pub async fn show_open(&self, id: Uuid) -> Result<Option<RequestDetail>, LedgerError> {
+        let rank = |message: &MessageDetail| {
+            let status = message.state.status();
+            if status == Status::Queued { u8::MAX } else { status.rank() }
         };
-        let past = sqlx::query_as!(
+        self.shown(id, |message| (rank(message), message.seq)).await
+    }
+
+    async fn shown(
+        &self,
+        id: Uuid,
+        rank: impl Fn(&MessageDetail) -> (u8, i16),
+    ) -> Result<Option<RequestDetail>, LedgerError> {
+        let rows =
+            sqlx::query_file_as!(Row, "src/ledger/sql/request_show.sql", id).fetch_all(&self.pool).await?;
+        let ids: Vec<Uuid> = rows.iter().map(|row| row.message).collect();
+        let mut past = sqlx::query_as!(
             PastAttempt,
-            "select attempt, begun_at, settled_at, outcome, code from attempt_past where message = $1 order by attempt",
-            id
+            "select message, attempt, begun_at, settled_at, outcome, code from attempt_past
+                where message = any($1) order by message, attempt",
+            &ids
         )
         .fetch_all(&self.pool)
         .await?;
-        let receipts = sqlx::query_as!(
+        let mut receipts = sqlx::query_as!(
             ReceiptLine,
-            "select at, kind, code, attempt, looked_up from receipt where message = $1 order by at",
-            id
+            r#"select message as "message!", at, kind, code, attempt, looked_up from receipt
+                where message = any($1) order by at"#,
+            &ids
         )
         .fetch_all(&self.pool)
         .await?;
-        let details = row.details.unwrap_or_default();
-        let job = Job {
-            customer: Some(Customer {
-                custom_id: row.customer_custom_id,
-                name: row.customer_name,
-                email: row.customer_email,
-                phone: row.customer_phone,
-            }),
-            employee: Employee { email: row.employee_email, custom_id: row.employee_custom_id },
-            channel: Some(row.channel.clone()),
-            ext_interaction_id: row.ext_interaction_id,
-            external_url: row.external_url,
-            tags: serde_json::from_value(details["tags"].clone()).unwrap_or_default(),
-            brand: Some(row.brand.clone()),
-            language: row.language,
-            country: row.country,
-            custom_properties: serde_json::from_value(details["custom_properties"].clone())
-                .unwrap_or_default(),
-            medium: row.asked_medium.and_then(Medium::from_code),
-            manual: serde_json::from_value(details["manual"].clone()).unwrap_or_default(),
-            ..Job::default()
-        };
-        Ok(Some(RequestDetail {
-            id: row.id,
-            company: CompanyId(row.company),
-            slug: row.slug,
-            job,
-            brand: row.brand,
-            channel: row.channel,
-            test: row.test,
-            root: row.root,
-            decision: row.decision,
-            created_at: row.created_at,
-            medium: row.medium.and_then(Medium::from_code),
-            account: row.account_name,
-            addr: row.addr,
-            slots: row.slots,
-            state: stored_state(row.state)?,
-            epoch: row.epoch,
-            attempt: row.attempt,
-            reached: row.reached,
-            first_due_at: row.first_due_at,
-            expires_at: row.expires_at,
-            paused_at: row.paused_at,
-            begun_at: row.begun_at,
-            settled_at: row.settled_at,
-            delivered_at: row.delivered_at,
-            ended_at: row.ended_at,
-            answered_at: row.answered_at,
-            outcome: row.outcome,
-            code: row.code,
-            reason: row.reason,
-            provider_id: row.provider_id,
-            due_at: row.due_at,
-            now: row.now,
-            past,
-            receipts,
+        let mut messages = Vec::with_capacity(rows.len());
+        for row in &rows {
+            messages.push(MessageDetail {
+                past: past.extract_if(.., |attempt| attempt.message == row.message).collect(),
+                receipts: receipts.extract_if(.., |receipt| receipt.message == row.message).collect(),
+                ..row.message()?
+            });
+        }
+        let furthest = (0..messages.len()).max_by_key(|place| rank(&messages[*place]));
+        Ok(furthest.and_then(|furthest| {
+            let message = messages.remove(furthest);
+            rows.into_iter().nth(furthest).map(|row| row.request(message, messages))
         }))
     }
 

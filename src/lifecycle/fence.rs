@@ -19,6 +19,8 @@ pub struct Standing {
     pub block_bits: i32,
     /// The customer answered the request already.
     pub answered: bool,
+    /// It is a person's retry, and the message before it turned out to have gone out.
+    pub superseded: bool,
     /// Every reservation is still held by the message's request.
     pub holds_reservations: bool,
     pub expires_at: DateTime<Utc>,
@@ -53,6 +55,9 @@ pub fn standstill(standing: &Standing) -> Standstill {
     }
     if standing.answered {
         return withheld(Reason::Answered);
+    }
+    if standing.superseded {
+        return withheld(Reason::AlreadySent);
     }
     if standing.expires_at <= standing.now {
         let (signal, reason) = expiry(standing.attempt, standing.reached);
@@ -93,6 +98,7 @@ mod tests {
             paused: false,
             block_bits: 0,
             answered: false,
+            superseded: false,
             holds_reservations: true,
             expires_at: now + chrono::Duration::hours(1),
             attempt: 0,
@@ -126,6 +132,12 @@ mod tests {
     fn who_answered_is_not_asked_again() {
         let answered = Standing { answered: true, holds_reservations: false, ..standing() };
         assert_eq!(standstill(&answered), Standstill::End(Signal::Withheld, Reason::Answered));
+    }
+
+    #[test]
+    fn a_retry_is_not_sent_once_the_message_before_it_is_proved_to_have_gone_out() {
+        let superseded = Standing { superseded: true, holds_reservations: false, ..standing() };
+        assert_eq!(standstill(&superseded), Standstill::End(Signal::Withheld, Reason::AlreadySent));
     }
 
     #[test]

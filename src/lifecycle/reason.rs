@@ -48,6 +48,8 @@ reasons! {
     Overtaken = "overtaken",
     /// The customer answered before it was sent.
     Answered = "answered",
+    /// A person's retry, and the message before it turned out to have gone out.
+    AlreadySent = "already_sent",
     /// Not sent within its time.
     Expired = "expired",
     /// A person took it back.

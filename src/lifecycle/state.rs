@@ -54,6 +54,12 @@ impl State {
         State::Canceled,
     ];
 
+    /// `Status::rank` of every stored state, by its number: the database compares messages by it.
+    #[must_use]
+    pub fn ranks() -> [u8; State::ALL.len()] {
+        State::ALL.map(|state| state.status().rank())
+    }
+
     /// The stored number.
     #[must_use]
     pub fn code(self) -> i16 {
@@ -112,6 +118,19 @@ impl Status {
         Status::Suppressed,
         Status::Canceled,
     ];
+
+    /// How far it is: a request stands as its furthest message does.
+    #[must_use]
+    pub fn rank(self) -> u8 {
+        match self {
+            Status::Delivered => 5,
+            Status::Sent => 4,
+            Status::Queued => 3,
+            Status::Failed => 2,
+            Status::Canceled => 1,
+            Status::Suppressed => 0,
+        }
+    }
 
     #[must_use]
     pub fn word(self) -> &'static str {

@@ -19,6 +19,7 @@ pub struct SecretKeys {
     /// For `providers::TokenKey`.
     pub token: [u8; 32],
     unsubscribe: Keyed,
+    confirmation: Keyed,
 }
 
 impl SecretKeys {
@@ -30,6 +31,7 @@ impl SecretKeys {
             identity: IdentityKey::new(derived("identity")),
             token: derived("token"),
             unsubscribe: keyed(&derived("unsubscribe")),
+            confirmation: keyed(&derived("confirmation")),
         }
     }
 
@@ -43,6 +45,20 @@ impl SecretKeys {
     #[must_use]
     pub fn verify_unsubscribe(&self, message: MessageId, tag: &[u8]) -> bool {
         self.unsubscribe(message).ct_eq(tag).into()
+    }
+}
+
+impl SecretKeys {
+    /// The tag of what a person is asked to confirm, part by part.
+    #[must_use]
+    pub fn confirmation(&self, parts: &[&[u8]]) -> [u8; 16] {
+        first_half(hash(&self.confirmation, "postrider/confirmation/v1", parts))
+    }
+
+    /// In constant time.
+    #[must_use]
+    pub fn verify_confirmation(&self, parts: &[&[u8]], tag: &[u8]) -> bool {
+        self.confirmation(parts).ct_eq(tag).into()
     }
 }
 

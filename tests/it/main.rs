@@ -28,6 +28,7 @@ mod races;
 mod receipts;
 mod recipes;
 mod reconcile;
+mod retries;
 mod seeds;
 mod sending;
 mod simulations;

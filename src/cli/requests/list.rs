@@ -6,7 +6,6 @@
 
 use chrono::{DateTime, Utc};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
@@ -14,13 +13,16 @@ use crate::{
     clock,
     ledger::{
         Ledger,
-        requests::{ListRow, ListWish},
+        list::{Filter, ListRow},
     },
-    lifecycle::{State, Status},
+    lifecycle::Status,
     message::Medium,
+    requests::{
+        find,
+        line::{Line, states},
+        standing::{Standing, address, quarantined, sent_by},
+    },
 };
-
-use super::standing::{Standing, address, quarantined, sent_by};
 
 /// List requests, newest first.
 #[derive(Debug, clap::Args)]
@@ -42,50 +44,30 @@ pub struct List {
     json: bool,
 }
 
-/// One request as programs read it.
-#[derive(Debug, Serialize)]
-struct Line {
-    request_id: Uuid,
-    company: String,
-    sent_to: Option<String>,
-    address: Option<String>,
-    medium: Option<Medium>,
-    sent_by: Option<String>,
-    date_sent: Option<DateTime<Utc>>,
-    status: Status,
-    /// Within `queued`: waiting, sending or unknown.
-    detail: Option<&'static str>,
-    paused: bool,
-    reason: Option<String>,
-    /// Follow-ups to the same customer.
-    retries: i64,
-    /// Calls to the provider.
-    attempts: i16,
-    first_due_at: DateTime<Utc>,
-    delivered_at: Option<DateTime<Utc>>,
-    /// When the customer answered.
-    answered_at: Option<DateTime<Utc>>,
-    brand: String,
-    channel: String,
-    created_at: DateTime<Utc>,
-}
-
 impl List {
     pub(super) async fn run(self, ledger: &Ledger) -> anyhow::Result<()> {
-        let wish = ListWish {
+        let filter = Filter {
             company: super::company_named(ledger, self.company.as_deref()).await?,
             states: states(&self.status),
-            before: self.before,
-            max: self.limit,
+            ..Filter::default()
         };
-        let rows = ledger.list(&wish).await?;
+        let (mut rows, mut next) = (Vec::new(), self.before);
+        // A page may be short; whoever waits at a terminal wants it full.
+        loop {
+            let page = find::page(ledger, &filter, next, self.limit - rows.len() as i64).await?;
+            rows.extend(page.rows);
+            next = page.next;
+            if next.is_none() || rows.len() as i64 >= self.limit {
+                break;
+            }
+        }
         if self.json {
             let lines: Vec<Line> = rows.into_iter().map(Line::from).collect();
             return output::json(&lines);
         }
         table(&rows, clock::wall()).print()?;
-        if let Some(last) = rows.last().filter(|_| rows.len() as i64 == self.limit) {
-            eprintln!("there may be more: --before {}", last.id);
+        if let Some(next) = next {
+            eprintln!("there may be more: --before {next}");
         }
         Ok(())
     }
@@ -94,14 +76,6 @@ impl List {
 fn status_parser() -> impl TypedValueParser<Value = Status> {
     PossibleValuesParser::new(Status::ALL.map(Status::word))
         .map(|word| Status::from_word(&word).expect("only the words of statuses are possible values"))
-}
-
-/// The stored states behind status words; none means all.
-fn states(wanted: &[Status]) -> Vec<State> {
-    if wanted.is_empty() {
-        return Vec::new();
-    }
-    State::ALL.into_iter().filter(|state| wanted.contains(&state.status())).collect()
 }
 
 fn table(rows: &[ListRow], now: DateTime<Utc>) -> Table<10> {
@@ -123,7 +97,7 @@ fn table(rows: &[ListRow], now: DateTime<Utc>) -> Table<10> {
             state: row.state,
             paused: row.paused,
             quarantined: quarantined(row.reason.as_deref()),
-            attempts: row.attempts,
+            attempts: i16::try_from(row.attempts).unwrap_or(i16::MAX),
             due_at: Some(row.due_at),
         };
         table.row([
@@ -150,36 +124,13 @@ fn completed(status: String, answered_at: Option<DateTime<Utc>>) -> String {
     }
 }
 
-impl From<ListRow> for Line {
-    fn from(row: ListRow) -> Line {
-        Line {
-            request_id: row.id,
-            company: row.company,
-            address: address(&row.customer, row.medium).map(str::to_owned),
-            sent_to: row.customer.name,
-            medium: row.medium,
-            sent_by: sent_by(&row.employee).map(str::to_owned),
-            date_sent: row.sent_at,
-            status: row.state.status(),
-            detail: row.state.detail(),
-            paused: row.paused && row.state.detail().is_some(),
-            reason: row.reason,
-            retries: row.follow_ups,
-            attempts: row.attempts,
-            first_due_at: row.due_at,
-            delivered_at: row.delivered_at,
-            answered_at: row.answered_at,
-            brand: row.brand,
-            channel: row.channel,
-            created_at: row.created_at,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{Customer, Employee};
+    use crate::{
+        lifecycle::State,
+        message::{Customer, Employee},
+    };
     use chrono::Duration;
     use clap::Parser;
 
@@ -213,6 +164,9 @@ mod tests {
             due_at: now - Duration::hours(1),
             brand: "gold".into(),
             channel: "phone".into(),
+            ext_interaction_id: None,
+            source: 0,
+            test: false,
             created_at: now,
         }
     }
@@ -250,6 +204,7 @@ mod tests {
                 "date_sent",
                 "delivered_at",
                 "detail",
+                "ext_interaction_id",
                 "first_due_at",
                 "medium",
                 "paused",
@@ -258,7 +213,9 @@ mod tests {
                 "retries",
                 "sent_by",
                 "sent_to",
+                "source",
                 "status",
+                "test",
             ]
         );
         assert_eq!((line["status"].as_str(), line["detail"].as_str()), (Some("queued"), Some("unknown")));

@@ -1,15 +1,12 @@
 //! `postrider requests`: what became of requests, why, and what a person may do to one.
 //!
 //! `list` shows the columns that people know, `show` one request with its timeline, `why` each rule's word
-//! and what happened since; `act` pauses, resumes and cancels. `standing` words a message's state for all
-//! of them. A command that found nothing to do ends with status 1 and says why.
+//! and what happened since; `act` pauses, resumes, cancels and retries. The words are `crate::requests`',
+//! which the API shares. A command that found nothing to do ends with status 1 and says why.
 
 mod act;
 mod list;
-mod reasons;
 mod show;
-mod since;
-mod standing;
 mod why;
 
 use anyhow::bail;
@@ -24,7 +21,7 @@ use crate::{
     startup,
 };
 
-/// Look at requests, and pause, resume or cancel one.
+/// Look at requests, and pause, resume, cancel or retry one.
 #[derive(Debug, clap::Subcommand)]
 pub enum Requests {
     /// List requests, newest first.
@@ -39,6 +36,8 @@ pub enum Requests {
     Resume(One),
     /// Take back a request that is not yet handed over.
     Cancel(One),
+    /// Send a failed request once more, as a new message, on record.
+    Retry(act::Retry),
     /// Note that the customer answered elsewhere: nothing more is sent for this request.
     Answered(One),
 }
@@ -71,6 +70,7 @@ impl Requests {
             Requests::Pause(one) => act::pause(&ledger, one.id).await,
             Requests::Resume(one) => act::resume(&config, &ledger, one.id).await,
             Requests::Cancel(one) => act::cancel(&ledger, one.id).await,
+            Requests::Retry(retry) => retry.run(&config, &ledger).await,
             Requests::Answered(one) => act::answered(&ledger, one.id).await,
         }
     }

@@ -1,71 +1,29 @@
 //! `postrider requests why`: what each rule found, what happened since, and when it could pass.
 //!
-//! The findings are the stored decision's, made when the request was accepted; they are never guessed
-//! anew. What happened since is the message's. Only of a request that lost its person to another one are
-//! the rules asked again, for the next time. The words for reasons are in `reasons`.
+//! The account is `requests::why`'s; here it becomes a table and sentences.
 
-use anyhow::Context;
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
     cli::output::{self, Table, fields, moment},
     config::Config,
     directory::Directory,
-    intake::resume,
-    ledger::{Ledger, requests::RequestDetail},
-    lifecycle::{Reason, Status},
-    rules::{Decision, Finding, Verdict},
+    ledger::Ledger,
+    requests::{
+        reasons::sentence,
+        standing::Standing,
+        why::{Rule, Why, explain},
+    },
     startup,
 };
 
-use super::{
-    reasons::sentence,
-    since::{Next, later, next, since},
-    standing::Standing,
-};
-
-/// The account of one request.
-#[derive(Debug, Serialize)]
-struct Why {
-    request_id: Uuid,
-    company: String,
-    status: Status,
-    detail: Option<&'static str>,
-    paused: bool,
-    reason: Option<String>,
-    verdict: &'static str,
-    verdict_reason: Option<Reason>,
-    decided_at: DateTime<Utc>,
-    policy_version: i32,
-    due_at: DateTime<Utc>,
-    expires_at: DateTime<Utc>,
-    rules: Vec<Rule>,
-    /// What happened after the decision, in words.
-    since: Option<String>,
-    next: Next,
-}
-
-/// One rule's finding.
-#[derive(Debug, Serialize)]
-struct Rule {
-    rule: String,
-    /// `pass` or `stop`.
-    finding: &'static str,
-    reason: Option<Reason>,
-    note: String,
-    could_pass_at: Option<DateTime<Utc>>,
-}
-
 pub(super) async fn run(config: &Config, ledger: &Ledger, id: Uuid, json: bool) -> anyhow::Result<()> {
     let detail = super::find(ledger, id).await?;
-    let decision: Decision = serde_json::from_str(&detail.decision).context("read the stored decision")?;
-    let again = match later(&detail, &decision) {
-        Some(Reason::SuppressionPeriod | Reason::Overtaken) => asked_again(config, ledger, &detail).await,
-        _ => None,
-    };
-    let why = account(&detail, decision, again);
+    // Without the installation's secret the rules are not asked again.
+    let directory = Directory::load(ledger.clone()).await.ok();
+    let keys = startup::keys(config).ok();
+    let why = explain(ledger, directory.as_ref().zip(keys.as_deref()), &detail).await?;
     if json {
         return output::json(&why);
     }
@@ -73,48 +31,6 @@ pub(super) async fn run(config: &Config, ledger: &Ledger, id: Uuid, json: bool) 
     output::put("\n")?;
     table(&why.rules, detail.now).print()?;
     output::put(&format!("\n{}", tail(&why)))
-}
-
-/// The rules' word now. Needs the installation's secret; without it, nobody is asked.
-async fn asked_again(config: &Config, ledger: &Ledger, detail: &RequestDetail) -> Option<Decision> {
-    let keys = startup::keys(config).ok()?;
-    let directory = Directory::load(ledger.clone()).await.ok()?;
-    resume::decide_again(ledger, &directory, &keys, detail).await.ok()?.ok()
-}
-
-fn account(detail: &RequestDetail, decision: Decision, again: Option<Decision>) -> Why {
-    Why {
-        request_id: detail.id,
-        company: detail.slug.clone(),
-        status: detail.state.status(),
-        detail: detail.state.detail(),
-        paused: Standing::of(detail).is_paused(),
-        reason: detail.reason.clone(),
-        verdict: match decision.verdict {
-            Verdict::Send => "send",
-            Verdict::Suppress(_) => "suppress",
-        },
-        verdict_reason: decision.reason(),
-        since: since(detail, &decision),
-        next: next(detail, &decision, again.as_ref()),
-        decided_at: decision.decided_at,
-        policy_version: decision.policy_version,
-        due_at: decision.due_at,
-        expires_at: decision.expires_at,
-        rules: decision.trail.into_iter().map(Rule::from).collect(),
-    }
-}
-
-impl From<Finding> for Rule {
-    fn from(finding: Finding) -> Rule {
-        Rule {
-            rule: finding.rule,
-            finding: if finding.stops.is_some() { "stop" } else { "pass" },
-            reason: finding.stops,
-            note: finding.note,
-            could_pass_at: finding.passes_at,
-        }
-    }
 }
 
 fn head(why: &Why, status: String, now: DateTime<Utc>) -> String {
@@ -151,9 +67,16 @@ fn tail(why: &Why) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::show::tests::{at, detail};
     use super::*;
-    use crate::lifecycle::State;
+    use crate::{
+        ledger::requests::RequestDetail,
+        lifecycle::{Reason, State},
+        requests::{
+            example::{at, detail},
+            why::account,
+        },
+        rules::{Decision, Finding, Verdict},
+    };
 
     fn decision(trail: Vec<Finding>) -> Decision {
         Decision {
@@ -310,9 +233,9 @@ mod tests {
         Since then  delivered at 1970-01-01T00:00:09Z, by attempt 2
         Next        it went out; nothing is left to pass
         Since then  failed at 1970-01-01T00:00:09Z, outcome_unknown: the provider's answer was lost and nothing told the truth in time (http_503)
-        Next        it ended; only a new job could ask this customer
+        Next        it ended; a person may have it sent once more, or a new job may ask this customer
         Since then  failed at 1970-01-01T00:00:09Z, a_reason_of_a_later_version (http_503)
-        Next        it ended; only a new job could ask this customer
+        Next        it ended; a person may have it sent once more, or a new job may ask this customer
         Since then  canceled at 1970-01-01T00:00:09Z, canceled_by_person: a person took it back
         Next        it ended; only a new job could ask this customer
         Since then  paused by a person at 1970-01-01T00:00:12Z

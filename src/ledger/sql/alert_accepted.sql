@@ -1,5 +1,5 @@
 -- Requests of the last hour, counted up to a limit: more change nothing.
 select count(*) as "count!" from (
     select 1 from request r
-    where r.company = $1 and r.id > $2 and not r.test and r.source <> 3 and r.created_at > now() - interval '1 hour'
+    where r.company = $1 and r.id > $2 and not r.test and r.source <> 4 and r.created_at > now() - interval '1 hour'
     limit $3) few

@@ -12,7 +12,7 @@ mail as (
 asked as (
     insert into request (id, company, idem, idem_made, content_hash, source, test, policy_version, customer_email,
         channel, brand, medium, details, decision)
-    select id, $1, idem, false, idem, 3, false, $8, email, 'alert', $9, 0, $10, $11 from mail
+    select id, $1, idem, false, idem, 4, false, $8, email, 'alert', $9, 0, $10, $11 from mail
 ),
 written as (
     insert into message (id, request, company, account, medium, addr, state, first_due_at, expires_at)

@@ -11,6 +11,13 @@ with mine as (
     where m.epoch = u.epoch and m.state = 0 and m.paused_at is null and m.expires_at > now()
         and coalesce((select b.kinds from block b where b.addr = m.addr), 0) = 0
         and (select a.request from answer a where a.request = m.request) is null
+        -- A person's retry, and no message before it turned out to have gone out. First messages never ask.
+        and (m.id = m.request or coalesce(
+            (select o.state from message o
+                where o.id = (select t.request from retry t where t.message = m.id) and o.state in (3, 4)),
+            (select max(o.state) from message o
+                where o.request = (select t.request from retry t where t.message = m.id) and o.seq > 0 and o.state in (3, 4)),
+            0) = 0)
         and not exists (
             select 1 from unnest(m.slots) s(slot)
             where (select c.request from contact c where c.slot = s.slot) is distinct from m.request)

@@ -22,5 +22,5 @@ leased as (
 select c.id, c.request, c.company, c.account as "account!", c.medium as "medium!", c.epoch, c.attempt, c.tries,
     c.first_due_at, c.at as "at!", now() as "now!",
     r.customer_name, r.customer_email, r.customer_phone, r.brand, r.language, r.test,
-    case when r.source = 3 then r.details end as letter
+    case when r.source = 4 then r.details end as letter
 from claimed c join request r on r.id = c.request

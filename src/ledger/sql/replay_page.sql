@@ -11,5 +11,5 @@ select r.id, r.created_at, r.test, r.root, r.policy_version, r.source, r.custome
     (select case when bool_and(f.ended_at is not null and not f.reached) then max(f.ended_at) end
         from message f where f.request = r.id and f.seq > 0) as "again_ended_at?"
 from request r join message m on m.id = r.id
-where r.company = $1 and r.id > $2 and r.id < $3 and r.source <> 3
+where r.company = $1 and r.id > $2 and r.id < $3 and r.source <> 4
 order by r.id limit $4

@@ -2,6 +2,12 @@
 select m.id, u.epoch as "asked_epoch!", m.request, m.state, (m.epoch = u.epoch) as "epoch_is_ours!", (m.paused_at is not null) as "paused!",
     coalesce((select b.kinds from block b where b.addr = m.addr), 0) as "block_bits!",
     (select a.request from answer a where a.request = m.request) is not null as "answered!",
+    (m.id <> m.request and coalesce(
+        (select o.state from message o
+            where o.id = (select t.request from retry t where t.message = m.id) and o.state in (3, 4)),
+        (select max(o.state) from message o
+            where o.request = (select t.request from retry t where t.message = m.id) and o.seq > 0 and o.state in (3, 4)),
+        0) > 0) as "superseded!",
     not exists (
         select 1 from unnest(m.slots) s(slot)
         where (select c.request from contact c where c.slot = s.slot) is distinct from m.request) as "holds_reservations!",

@@ -174,6 +174,7 @@ fn verdict(world: &World, epoch: u8, conditions: &Conditions) -> Verdict {
         paused: row.paused,
         block_bits: if facts.blocked { BlockKind::Stop.bit() } else { 0 },
         answered: facts.answered && !conditions.has(Flaw::StandingIgnoresAnswer),
+        superseded: false,
         holds_reservations: !facts.overtaken,
         expires_at: if facts.expired { now } else { now + Duration::hours(1) },
         attempt: i16::from(row.attempt),

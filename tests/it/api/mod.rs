@@ -3,11 +3,13 @@
 //! One file per area; `support::api` makes the calls.
 
 mod bad_input;
+mod bulk;
 mod description;
 mod foreign;
 mod hand_in;
 mod keys;
 mod manual;
+mod requests;
 mod responses;
 mod simulations;
 mod tests_by_key;

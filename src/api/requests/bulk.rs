@@ -1,0 +1,200 @@
+//! `POST /v1/requests/bulk`: one act on all requests that fit a filter, after a preview.
+//!
+//! Without `confirm` nothing is done: the answer counts, shows a sample and gives a confirmation. With it, and
+//! the same words, one batch is acted on; as long as the answer has a confirmation, the next call goes on.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
+
+use super::{acts::check_text, filter::Wanted};
+use crate::{
+    api::{Api, Caller, Problem, Scope, body, problem::FieldProblem},
+    intake::retry::{NOTE_MAX, REQUESTED_BY_MAX, Wish},
+    ledger::list::Filter,
+    requests::{
+        act::{Act, Hands},
+        bulk::{self, BulkError, Plan},
+        line::Line,
+    },
+};
+
+pub fn routes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new().routes(routes!(many))
+}
+
+/// One act on many requests.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bulk {
+    act: Act,
+    /// Which requests; only those that the act can change are counted and hit.
+    filter: Wanted,
+    /// Of a retry: the person who wants it.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    requested_by: Option<String>,
+    #[serde(default)]
+    #[schema(max_length = 2000)]
+    note: Option<String>,
+    /// Of a retry: also those of which an earlier attempt may have gone out.
+    #[serde(default)]
+    acknowledge_possible_duplicate: bool,
+    /// From the preview, or from the batch before; everything else must be said just as it was there.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    confirm: Option<String>,
+}
+
+/// What it would hit, or what was done.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BulkAnswer {
+    /// Requests that are still to be acted on.
+    left: usize,
+    /// Of a preview: the newest of them.
+    sample: Vec<Line>,
+    /// Of a batch: how many by result.
+    results: BTreeMap<&'static str, usize>,
+    /// Of a batch: each request and what came of it.
+    requests: Vec<BulkOne>,
+    /// To be sent back for the next batch; absent where nothing is left.
+    confirm: Option<String>,
+}
+
+/// What came of one request.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BulkOne {
+    request_id: Uuid,
+    result: &'static str,
+    detail: String,
+}
+
+/// What both the filter's company and the confirmation are bound to.
+#[derive(Serialize)]
+struct Said<'a> {
+    company: i32,
+    live: bool,
+    act: Act,
+    filter: &'a Wanted,
+    requested_by: Option<&'a str>,
+    note: Option<&'a str>,
+    acknowledge_possible_duplicate: bool,
+}
+
+/// Pauses, resumes, cancels or retries all requests that fit: a preview first, then by its confirmation.
+#[utoipa::path(post, path = "/v1/requests/bulk", tag = "requests", request_body = Bulk, responses(
+    (status = 200, description = "What it would hit, or what was done in this batch", body = BulkAnswer),
+    (status = 409, description = "The confirmation is not for these words, or has had its time")))]
+async fn many(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    body::Json(bulk): body::Json<Bulk>,
+) -> Result<Json<BulkAnswer>, Problem> {
+    caller.needs(Scope::Manage)?;
+    bulk.check()?;
+    let mut filter: Filter = bulk.filter.filter(caller.company)?;
+    if !caller.live {
+        // A test key reaches no customer: with live requests asked for, nothing fits.
+        filter.test =
+            if filter.test == Some(false) { return Ok(Json(BulkAnswer::none())) } else { Some(true) };
+    }
+    let said = bulk.said(&caller);
+    let plan = Plan { act: bulk.act, filter: &filter, wish: bulk.wish(&caller), said: &said };
+    let answer = match &bulk.confirm {
+        None => {
+            let preview = bulk::preview(&api.reads, &api.keys, plan).await.map_err(refused)?;
+            BulkAnswer {
+                left: preview.count,
+                sample: preview.sample.into_iter().map(Line::from).collect(),
+                confirm: preview.confirm,
+                ..BulkAnswer::none()
+            }
+        }
+        Some(confirm) => {
+            let hands = Hands { ledger: &api.reads, directory: &api.directory, keys: &api.keys };
+            let batch = bulk::confirmed(hands, plan, confirm).await.map_err(refused)?;
+            BulkAnswer {
+                left: batch.left,
+                results: batch.results,
+                requests: batch
+                    .outcomes
+                    .into_iter()
+                    .map(|(request_id, outcome)| BulkOne {
+                        request_id,
+                        result: outcome.result,
+                        detail: outcome.detail,
+                    })
+                    .collect(),
+                confirm: batch.confirm,
+                ..BulkAnswer::none()
+            }
+        }
+    };
+    Ok(Json(answer))
+}
+
+impl Bulk {
+    fn check(&self) -> Result<(), Problem> {
+        match (&self.requested_by, self.act) {
+            (None, Act::Retry) => {
+                let message = "a retry needs the name of the person who wants it";
+                return Err(Problem::unprocessable([FieldProblem::new("requested_by", "missing", message)]));
+            }
+            (Some(name), _) => check_text("requested_by", name, 1, REQUESTED_BY_MAX)?,
+            (None, _) => {}
+        }
+        self.note.as_ref().map_or(Ok(()), |note| check_text("note", note, 0, NOTE_MAX))
+    }
+
+    fn wish<'a>(&'a self, caller: &'a Caller) -> Wish<'a> {
+        Wish {
+            door: &caller.name,
+            requested_by: self.requested_by.as_deref().unwrap_or_default().trim(),
+            note: self.note.as_deref(),
+            acknowledged: self.acknowledge_possible_duplicate,
+            of: None,
+        }
+    }
+
+    fn said(&self, caller: &Caller) -> Vec<u8> {
+        let said = Said {
+            company: caller.company.0,
+            live: caller.live,
+            act: self.act,
+            filter: &self.filter,
+            requested_by: self.requested_by.as_deref(),
+            note: self.note.as_deref(),
+            acknowledge_possible_duplicate: self.acknowledge_possible_duplicate,
+        };
+        serde_json::to_vec(&said).expect("plain data")
+    }
+}
+
+impl BulkAnswer {
+    fn none() -> BulkAnswer {
+        BulkAnswer {
+            left: 0,
+            sample: Vec::new(),
+            results: BTreeMap::new(),
+            requests: Vec::new(),
+            confirm: None,
+        }
+    }
+}
+
+fn refused(error: BulkError) -> Problem {
+    match error {
+        BulkError::TooWide => {
+            Problem::unprocessable([FieldProblem::new("filter", "too_wide", error.to_string())])
+        }
+        BulkError::NotConfirmed => Problem::new(StatusCode::CONFLICT, "not_confirmed", error.to_string()),
+        BulkError::Failed(error) => {
+            tracing::warn!(error = %format!("{error:#}"), "an act on many requests was not done");
+            Problem::unavailable(2)
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Which requests: the same fields in a query string and in a body, read into the ledger's filter.
+//!
+//! Words separated by commas mean any of them. What is no such word is refused by its field.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    api::{Problem, problem::FieldProblem},
+    ledger::list::Filter,
+    lifecycle::{Reason, Status},
+    message::{CompanyId, Medium},
+    requests::{
+        find,
+        line::{SOURCES, states},
+    },
+};
+
+const WORDS_MAX: usize = 20;
+const TEXT_CHARS_MAX: usize = 255;
+
+/// Which requests; absent means all.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, ToSchema, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wanted {
+    /// Of `queued`, `sent`, `delivered`, `failed`, `suppressed` and `canceled`, separated by commas.
+    pub status: Option<String>,
+    /// Words of reasons, separated by commas.
+    pub reason: Option<String>,
+    /// `email`, `sms`.
+    pub medium: Option<String>,
+    /// Channels of the interaction, separated by commas.
+    pub channel: Option<String>,
+    /// Labels of brands, separated by commas.
+    pub brand: Option<String>,
+    /// A team member's email address or custom id.
+    pub employee: Option<String>,
+    /// One tag, exactly.
+    pub tag: Option<String>,
+    /// `amqp`, `http`, `operator`, `recipe`.
+    pub source: Option<String>,
+    /// Accepted at this time or later: RFC 3339, or a date in UTC.
+    pub from: Option<String>,
+    /// Accepted before this time: RFC 3339, or a date in UTC.
+    pub to: Option<String>,
+    /// Only test requests, or none of them.
+    #[param(value_type = Option<String>)]
+    #[schema(value_type = Option<String>)]
+    pub test: Option<Flag>,
+    /// Exactly the customer's email address, phone number or custom id, or the interaction's id; with `from`
+    /// also the beginning of the customer's name.
+    pub q: Option<String>,
+}
+
+/// `true` or `false`, as a query string says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Flag {
+    True,
+    False,
+}
+
+impl Wanted {
+    /// The ledger's filter for one company.
+    pub fn filter(&self, company: CompanyId) -> Result<Filter, Problem> {
+        let mut problems = Vec::new();
+        let mut reader = Reader { problems: &mut problems };
+        let statuses = reader.words("status", &self.status, Status::from_word);
+        let from = reader.time("from", &self.from);
+        let filter = Filter {
+            company: Some(company),
+            states: states(&statuses),
+            reasons: reader.words("reason", &self.reason, |word| {
+                Reason::from_word(word).map(|reason| reason.word().to_owned())
+            }),
+            mediums: reader.words("medium", &self.medium, |word| {
+                Medium::ALL.into_iter().find(|medium| medium.word() == word)
+            }),
+            channels: reader.words("channel", &self.channel, |word| Some(word.to_owned())),
+            brands: reader.words("brand", &self.brand, |word| Some(word.to_owned())),
+            employee: reader.text("employee", &self.employee),
+            tag: reader.text("tag", &self.tag),
+            sources: reader.words("source", &self.source, |word| {
+                SOURCES.iter().find(|(known, _)| *known == word).map(|(_, code)| *code)
+            }),
+            from,
+            to: reader.time("to", &self.to),
+            test: self.test.map(|test| test == Flag::True),
+            search: reader.text("q", &self.q).map(|text| find::search(&text, from.is_some())),
+            ..Filter::default()
+        };
+        match problems.is_empty() {
+            true => Ok(filter),
+            false => Err(Problem::unprocessable(problems)),
+        }
+    }
+}
+
+struct Reader<'a> {
+    problems: &'a mut Vec<FieldProblem>,
+}
+
+impl Reader<'_> {
+    fn words<T>(&mut self, field: &str, given: &Option<String>, read: impl Fn(&str) -> Option<T>) -> Vec<T> {
+        let Some(text) = self.text(field, given) else { return Vec::new() };
+        let words: Vec<&str> = text.split(',').map(str::trim).collect();
+        let read: Vec<T> = words.iter().filter_map(|word| read(word)).collect();
+        if read.len() != words.len() || words.len() > WORDS_MAX {
+            self.refuse(
+                field,
+                "unknown_word",
+                "one of these words is not known; see the description of this field",
+            );
+        }
+        read
+    }
+
+    fn text(&mut self, field: &str, given: &Option<String>) -> Option<String> {
+        let text = given.as_ref()?;
+        if text.trim().is_empty() || text.contains('\0') || text.chars().count() > TEXT_CHARS_MAX {
+            let message =
+                format!("1 to {TEXT_CHARS_MAX} characters are allowed; leave the field out to mean all");
+            self.refuse(field, "bad_length", message);
+            return None;
+        }
+        Some(text.clone())
+    }
+
+    fn time(&mut self, field: &str, given: &Option<String>) -> Option<DateTime<Utc>> {
+        let text = given.as_ref()?;
+        // A plus that a query string made a space.
+        let time = DateTime::parse_from_rfc3339(&text.trim().replace(' ', "+")).map(|at| at.to_utc()).ok();
+        let day = || {
+            let day: NaiveDate = text.trim().parse().ok()?;
+            Some(day.and_hms_opt(0, 0, 0)?.and_utc())
+        };
+        // What the ledger can hold.
+        let known = |at: &DateTime<Utc>| (0..=253_402_300_799).contains(&at.timestamp());
+        let read = time.or_else(day).filter(known);
+        if read.is_none() {
+            self.refuse(field, "bad_time", "write it as 2030-12-31 or as 2030-12-31T12:00:00Z");
+        }
+        read
+    }
+
+    fn refuse(&mut self, field: &str, code: &str, message: impl Into<String>) {
+        self.problems.push(FieldProblem::new(field, code, message));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::State;
+
+    #[test]
+    fn words_are_any_of_them_and_times_may_be_days() {
+        let wanted = Wanted {
+            status: Some("failed, sent".into()),
+            reason: Some("stop".into()),
+            source: Some("http".into()),
+            from: Some("2030-01-02".into()),
+            to: Some("2030-01-03T01:00:00 01:00".into()),
+            test: Some(Flag::False),
+            q: Some("Jane".into()),
+            ..Wanted::default()
+        };
+        let filter = wanted.filter(CompanyId(7)).expect("it is fine");
+        assert_eq!(filter.states, [State::Sent, State::Concluded, State::Failed]);
+        assert_eq!((filter.sources, filter.test), (vec![1], Some(false)));
+        assert_eq!((filter.to.expect("given") - filter.from.expect("given")).num_hours(), 24);
+        assert_eq!(filter.search.expect("given").name.as_deref(), Some("jane"));
+    }
+
+    #[test]
+    fn every_mistake_is_named_by_its_field() {
+        let wanted = Wanted {
+            status: Some("lost".into()),
+            reason: Some("because".into()),
+            medium: Some("fax".into()),
+            source: Some("".into()),
+            from: Some("yesterday".into()),
+            tag: Some("x".repeat(300)),
+            ..Wanted::default()
+        };
+        let problem = wanted.filter(CompanyId(7)).expect_err("it is not");
+        let fields: Vec<&str> = problem.problems.iter().map(|problem| problem.field.as_str()).collect();
+        assert_eq!(fields, ["status", "from", "reason", "medium", "tag", "source"]);
+    }
+}

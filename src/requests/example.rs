@@ -1,0 +1,60 @@
+//! A request for tests: just accepted, and it waits.
+//!
+//! Each test changes what it is about.
+
+use chrono::{DateTime, Duration, Utc};
+use uuid::Uuid;
+
+use crate::{
+    ledger::requests::RequestDetail,
+    lifecycle::State,
+    message::{CompanyId, Job, Medium, MessageId},
+};
+
+pub fn at(secs: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + Duration::seconds(secs)
+}
+
+/// A request that was just accepted and waits.
+pub fn detail() -> RequestDetail {
+    RequestDetail {
+        id: Uuid::from_u128(7),
+        company: CompanyId(1),
+        slug: "acme".into(),
+        job: Job::default(),
+        brand: "gold".into(),
+        channel: "phone".into(),
+        source: 0,
+        test: false,
+        root: None,
+        decision: String::new(),
+        created_at: at(0),
+        message: MessageId(Uuid::from_u128(7)),
+        seq: 0,
+        medium: Some(Medium::Email),
+        account: Some("acme-mail".into()),
+        slots: Vec::new(),
+        state: State::Waiting,
+        epoch: 1,
+        attempt: 0,
+        reached: false,
+        first_due_at: at(0),
+        expires_at: at(259_200),
+        paused_at: None,
+        begun_at: None,
+        settled_at: None,
+        delivered_at: None,
+        ended_at: None,
+        answered_at: None,
+        outcome: None,
+        code: None,
+        reason: None,
+        provider_id: None,
+        due_at: Some(at(60)),
+        now: at(30),
+        retry: None,
+        past: Vec::new(),
+        receipts: Vec::new(),
+        others: Vec::new(),
+    }
+}
