@@ -18,6 +18,7 @@ pub mod problem;
 pub mod quota;
 pub mod responses;
 pub mod router;
+mod settings;
 mod simulations;
 mod state;
 

@@ -27,6 +27,7 @@ fn v1() -> OpenApiRouter<Arc<Api>> {
         .merge(super::preview::routes())
         .merge(super::responses::routes())
         .merge(super::simulations::routes())
+        .merge(super::settings::routes())
 }
 
 /// The API as a whole, for the public port.

@@ -9,5 +9,6 @@ mod hand_in;
 mod keys;
 mod manual;
 mod responses;
+mod settings;
 mod simulations;
 mod tests_by_key;
