@@ -87,6 +87,12 @@
 //!   simulations leave that source out.
 //! * Refused jobs count for alerts from the start of an hour of their own, so that one counter a row is enough;
 //!   the count can be too low for a moment, never too high.
+//! * Over the API a company changes what is its own; what says where a secret is read or sent, and who speaks at
+//!   the broker, stays the operator's: whoever writes both reads every secret of the installation.
+//! * A block keeps the address only where a person blocked it; of what customers asked for the hash is enough.
+//! * Members change without a version of the policy (a count of their own): a nightly sync of thousands would
+//!   otherwise make every worker read every company thousands of times.
+//! * One replay of a refused job at a time, by a lock of its connection: who dies over it keeps nobody waiting.
 //! * `company` is a pure folder of its own: the company's file, its policy document and the change
 //!   between two of them are no part of one request's journey.
 

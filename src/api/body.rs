@@ -37,8 +37,18 @@ impl<T: DeserializeOwned> FromRequest<Arc<Api>> for Json<T> {
 
 /// A JSON body of at most `bytes_max`, unparsed.
 pub async fn read(request: Request, api: &Api, bytes_max: usize) -> Result<Vec<u8>, Problem> {
+    read_as(&["application/json"], request, api, bytes_max).await
+}
+
+/// A body of at most `bytes_max` that says it is one of these, in UTF-8.
+pub async fn read_as(
+    kinds: &[&str],
+    request: Request,
+    api: &Api,
+    bytes_max: usize,
+) -> Result<Vec<u8>, Problem> {
     let (parts, body) = request.into_parts();
-    check_type(&parts.headers)?;
+    check_type(kinds, &parts.headers)?;
     bytes(body, api, bytes_max).await
 }
 
@@ -54,11 +64,12 @@ async fn bytes(body: Body, api: &Api, bytes_max: usize) -> Result<Vec<u8>, Probl
     })
 }
 
-/// `application/json`, in UTF-8 where it names a charset.
-fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+/// One of these kinds, in UTF-8 where it names a charset.
+fn check_type(kinds: &[&str], headers: &HeaderMap) -> Result<(), Problem> {
     let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let mut parts = text.split(';').map(str::trim);
-    let json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
+    let known = |kind: &str| kinds.iter().any(|known| kind.eq_ignore_ascii_case(known));
+    let of_kind = parts.next().is_some_and(known);
     let utf8 = parts.all(|parameter| {
         let charset =
             parameter.split_once('=').filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
@@ -66,12 +77,12 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
             matches!(value.trim().trim_matches('"').to_ascii_lowercase().as_str(), "utf-8" | "utf8")
         })
     });
-    match json && utf8 {
+    match of_kind && utf8 {
         true => Ok(()),
         false => Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_type",
-            "send the body as content-type: application/json, in UTF-8",
+            format!("send the body as content-type: {}, in UTF-8", kinds.join(" or ")),
         )),
     }
 }

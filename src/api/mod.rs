@@ -19,6 +19,7 @@ pub mod quota;
 mod requests;
 pub mod responses;
 pub mod router;
+mod settings;
 mod simulations;
 mod state;
 

@@ -28,6 +28,7 @@ fn v1() -> OpenApiRouter<Arc<Api>> {
         .merge(super::responses::routes())
         .merge(super::simulations::routes())
         .merge(super::requests::routes())
+        .merge(super::settings::routes())
 }
 
 /// The API as a whole, for the public port.

@@ -13,7 +13,11 @@ use crate::{
         file::{self, CompanyFile},
     },
     config::Config,
-    ledger::Ledger,
+    ledger::{
+        Ledger,
+        audit::Actor,
+        companies::{Change, Changed, Expected},
+    },
     startup,
 };
 
@@ -111,9 +115,14 @@ async fn apply(
         println!("{slug}: dry run, nothing was changed");
         return Ok(());
     }
-    let version =
-        ledger.apply_company(&new.policy, &new.members, &keys.identity).await.context("apply the company")?;
-    println!("{slug}: version {version} is in force");
+    let actor = Actor::at_the_command_line();
+    let members = Some(new.members.as_slice());
+    let change = Change { policy: &new.policy, members, expected: Expected::Any, actor: &actor };
+    match ledger.change_company(&change, &keys.identity).await.context("apply the company")? {
+        Changed::InForce(version) | Changed::Overtaken(version) => {
+            println!("{slug}: version {} is in force", version.policy);
+        }
+    }
     Ok(())
 }
 

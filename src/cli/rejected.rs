@@ -16,18 +16,17 @@ use crate::{
     config::Config,
     directory::Directory,
     intake::{
-        Acceptor, Answer, Arrival, answered,
-        arrival::Door,
+        Acceptor, Answer, Arrival,
         hand_over::HandOver,
-        responses::Heard,
-        topology::{REQUESTS, RESPONSES},
+        replay::{self, NotReplayable, Replayed},
     },
     ledger::{
         Ledger,
+        audit::Actor,
         rejected::{RejectedJob, RejectedRow},
     },
     lifecycle::State,
-    message::{Problem, Source},
+    message::Problem,
     quiet::Quiet,
     startup,
 };
@@ -89,8 +88,10 @@ impl Rejected {
             Rejected::Show { id, json, body } => show(&find(&ledger, id).await?, json, body),
             Rejected::Replay { id, body, company } => {
                 let job = find(&ledger, id).await?;
-                let arrival = arrival(job, body.as_ref().map(read).transpose()?, company)?;
-                replay(&config, &ledger, id, arrival).await
+                let corrected = body.as_ref().map(read).transpose()?;
+                let is_corrected = corrected.is_some();
+                let arrival = arrival(&job, corrected, company)?;
+                replay(&config, &ledger, &job, arrival, is_corrected).await
             }
         }
     }
@@ -109,7 +110,7 @@ struct Shown<'a> {
 }
 
 async fn find(ledger: &Ledger, id: Uuid) -> anyhow::Result<RejectedJob> {
-    let job = ledger.rejected_show(id).await?;
+    let job = ledger.rejected_show(id, None).await?;
     job.with_context(|| format!("no rejected job has the id {id}; `postrider rejected list` shows them"))
 }
 
@@ -207,32 +208,13 @@ fn facts(job: &RejectedJob, now: DateTime<Utc>) -> String {
     text
 }
 
-/// The job as its operator hands it in.
-fn arrival(job: RejectedJob, corrected: Option<Vec<u8>>, company: Option<String>) -> anyhow::Result<Arrival> {
-    if let Some(request) = job.row.replayed_as {
-        bail!("it was replayed before, as request {request}");
-    }
-    let routing = &job.row.routing;
-    let of_key = routing.strip_prefix(REQUESTS).or_else(|| routing.strip_prefix(RESPONSES));
-    let of_key = of_key.filter(|slug| !slug.contains('.'));
-    let Some(company) = company.or_else(|| of_key.map(str::to_owned)).or(job.row.company) else {
-        bail!("its routing key {:?} names no company; say whose job it is with --company", job.row.routing);
-    };
-    let Some(body) = corrected.or(job.body) else {
-        bail!("its body was too large to keep; hand in a smaller one with --body");
-    };
-    Ok(Arrival {
-        body,
-        company: Some(company),
-        routing: job.row.routing,
-        door: Door::Operator,
-        key: job.message_key,
-        source: Source::Automatic,
-        suspect: None,
-    })
-}
-
-async fn replay(config: &Config, ledger: &Ledger, id: Uuid, arrival: Arrival) -> anyhow::Result<()> {
+async fn replay(
+    config: &Config,
+    ledger: &Ledger,
+    job: &RejectedJob,
+    arrival: Arrival,
+    corrected: bool,
+) -> anyhow::Result<()> {
     let acceptor = Acceptor {
         ledger: ledger.clone(),
         directory: Directory::load(ledger.clone()).await?,
@@ -241,31 +223,34 @@ async fn replay(config: &Config, ledger: &Ledger, id: Uuid, arrival: Arrival) ->
         trust_routing_key: config.amqp.trust_routing_key,
         quiet: Quiet::default(),
     };
-    if arrival.routing.starts_with(RESPONSES) {
-        return replay_response(&acceptor, id, arrival).await;
+    let actor = Actor::at_the_command_line();
+    match replay::replay(&acceptor, job, arrival, corrected, &actor).await? {
+        Replayed::Answered(answer) => output::put(&told(answer)?),
+        Replayed::Heard(requests) if requests.is_empty() => output::put("taken; it waits for its request\n"),
+        Replayed::Heard(requests) => {
+            output::put(&format!("taken; it completes {} requests\n", requests.len()))
+        }
+        Replayed::Refused(problems) => still_rejected(&problems),
+        Replayed::UnderWay => bail!("somebody else replays it just now, or has; look at it again"),
     }
-    let answers = acceptor.accept(&[arrival]).await?;
-    let answer = answers.into_iter().next().context("the job got no answer")?;
-    if let Answer::Accepted { id: request, .. } | Answer::Duplicate { id: request, .. } = &answer {
-        ledger.rejected_replayed(id, Some(*request)).await?;
-    }
-    output::put(&told(answer)?)
 }
 
-/// What was rejected is not always a job: customers' responses come by the same exchange.
-async fn replay_response(acceptor: &Acceptor, id: Uuid, arrival: Arrival) -> anyhow::Result<()> {
-    let heard = acceptor.hear(&[arrival]).await?.into_iter().next().context("the response got no answer")?;
-    match heard {
-        Heard::Kept(kept) => {
-            acceptor.ledger.rejected_replayed(id, None).await?;
-            match kept.requests.as_slice() {
-                [] => output::put("taken; it waits for its request\n"),
-                requests => output::put(&format!("taken; it completes {} requests\n", requests.len())),
-            }
+/// The job as its operator hands it in; what is missing is told by its option.
+fn arrival(
+    job: &RejectedJob,
+    corrected: Option<Vec<u8>>,
+    company: Option<String>,
+) -> anyhow::Result<Arrival> {
+    replay::arrival(job, corrected, company).map_err(|why| match why {
+        NotReplayable::Done(request) => anyhow::anyhow!("it was replayed before, as request {request}"),
+        NotReplayable::NoCompany => anyhow::anyhow!(
+            "its routing key {:?} names no company; say whose job it is with --company",
+            job.row.routing
+        ),
+        NotReplayable::NoBody => {
+            anyhow::anyhow!("its body was too large to keep; hand in a smaller one with --body")
         }
-        Heard::Conflict(_) => still_rejected(&[answered::conflict()]),
-        Heard::Refused(_, problems) => still_rejected(&problems),
-    }
+    })
 }
 
 fn still_rejected(problems: &[Problem]) -> anyhow::Result<()> {
@@ -292,6 +277,7 @@ fn told(answer: Answer) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::intake::arrival::Door;
 
     fn job(routing: &str) -> RejectedJob {
         let at = DateTime::UNIX_EPOCH;
@@ -310,6 +296,7 @@ mod tests {
             ],
             replayed_at: None,
             replayed_as: None,
+            test: false,
         };
         RejectedJob {
             row,
@@ -321,22 +308,25 @@ mod tests {
 
     #[test]
     fn a_replay_speaks_for_the_company_of_its_routing_key_under_the_same_key() {
-        let arrival = arrival(job("requests.acme"), None, None).expect("can be replayed");
+        let arrival = arrival(&job("requests.acme"), None, None).expect("can be replayed");
         assert_eq!((arrival.company.as_deref(), arrival.key.as_deref()), (Some("acme"), Some("m-1")));
-        assert_eq!((arrival.door, arrival.body.as_slice()), (Door::Operator, b"{}".as_slice()));
+        assert_eq!(
+            (arrival.door, arrival.body.as_slice()),
+            (Door::Operator { test: false }, b"{}".as_slice())
+        );
     }
 
     #[test]
     fn the_operator_may_name_the_company_and_correct_the_body() {
         let arrival =
-            arrival(job("reqests.acme"), Some(b"{ }".to_vec()), Some("other".into())).expect("replayable");
+            arrival(&job("reqests.acme"), Some(b"{ }".to_vec()), Some("other".into())).expect("replayable");
         assert_eq!((arrival.company.as_deref(), arrival.body.as_slice()), (Some("other"), b"{ }".as_slice()));
     }
 
     #[test]
     fn what_cannot_be_replayed_says_what_is_missing() {
-        let problem = |job, company: Option<&str>| {
-            arrival(job, None, company.map(str::to_owned)).expect_err("cannot be replayed").to_string()
+        let problem = |job: RejectedJob, company: Option<&str>| {
+            arrival(&job, None, company.map(str::to_owned)).expect_err("cannot be replayed").to_string()
         };
         assert!(problem(job("requests.a.b"), None).contains("--company"));
         assert!(problem(RejectedJob { body: None, ..job("requests.acme") }, None).contains("--body"));

@@ -69,19 +69,13 @@ pub fn taken_away(old: Option<&Policy>, new: &Policy) -> TakenAway {
 #[must_use]
 pub fn member_changes(old: &[Member], new: &[Member]) -> Vec<String> {
     let mut unmatched: BTreeSet<usize> = (0..old.len()).collect();
-    let by_email = index_by(old, |member| member.email.as_ref().map(|email| email.to_lowercase()));
-    let by_custom_id = index_by(old, |member| member.custom_id.clone());
     let mut lines = Vec::new();
-    for member in new {
-        let email = member.email.as_ref().map(|email| email.to_lowercase());
-        let same_email = email.and_then(|email| by_email.get(&email));
-        let same_id = member.custom_id.as_ref().and_then(|custom_id| by_custom_id.get(custom_id));
-        let known = same_email.or(same_id).filter(|index| unmatched.contains(index));
+    for (member, known) in new.iter().zip(followed(old, new)) {
         match known {
             None => lines.push(format!("member {} added", called(member))),
             Some(index) => {
-                unmatched.remove(index);
-                let changed = field_changes(&flat(&old[*index]), &flat(member));
+                unmatched.remove(&index);
+                let changed = field_changes(&flat(&old[index]), &flat(member));
                 lines.extend(changed.iter().map(|change| format!("member {}: {change}", called(member))));
             }
         }
@@ -90,11 +84,28 @@ pub fn member_changes(old: &[Member], new: &[Member]) -> Vec<String> {
     lines
 }
 
+/// Who each new team member was before: the one with the email address, else with the custom id.
+#[must_use]
+pub fn followed(old: &[Member], new: &[Member]) -> Vec<Option<usize>> {
+    let by_email = index_by(old, |member| member.email.as_ref().map(|email| email.to_lowercase()));
+    let by_custom_id = index_by(old, |member| member.custom_id.clone());
+    let mut taken = BTreeSet::new();
+    let follow = |member: &Member| {
+        let email = member.email.as_ref().map(|email| email.to_lowercase());
+        let same_email = email.and_then(|email| by_email.get(&email));
+        let same_id = member.custom_id.as_ref().and_then(|custom_id| by_custom_id.get(custom_id));
+        same_email.or(same_id).copied().filter(|index| taken.insert(*index))
+    };
+    new.iter().map(follow).collect()
+}
+
 fn index_by(members: &[Member], key: impl Fn(&Member) -> Option<String>) -> BTreeMap<String, usize> {
     members.iter().enumerate().filter_map(|(index, member)| Some((key(member)?, index))).collect()
 }
 
-fn called(member: &Member) -> &str {
+/// What people call a team member.
+#[must_use]
+pub fn called(member: &Member) -> &str {
     member.email.as_deref().or(member.custom_id.as_deref()).unwrap_or_default()
 }
 

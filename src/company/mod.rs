@@ -2,16 +2,19 @@
 //!
 //! PURE: no I/O. `file` parses and validates the TOML that people write (with `accounts`, `recipes` and `check`),
 //! `policy` is the document that the rules read and the ledger versions, `change` says what differs
-//! between two documents. The command that applies them is `cli::company`; the ledger stores them
-//! append-only.
+//! between two documents. `document` is the same in JSON, `merge` changes its parts, `operator` says what a
+//! key may not, `difference` what an audit keeps. The command that applies them is `cli::company`, the API
+//! `api::settings`; the ledger stores them append-only.
 
 mod accounts;
 pub mod alerts;
 pub mod change;
 mod check;
+pub mod difference;
 pub mod document;
 pub mod file;
 pub mod merge;
+pub mod operator;
 pub mod policy;
 mod recipes;
 

@@ -31,6 +31,7 @@ use crate::{
 
 use super::{
     Answer, Arrival, Told,
+    admit::Whose,
     decide::{self, Pending, Prepared},
     hand_over::{HandOver, Moment},
 };
@@ -67,7 +68,7 @@ impl Acceptor {
         for (place, arrival) in arrivals.iter().enumerate() {
             match self.admit(&snapshot, place, arrival) {
                 Ok(admitted) => pending.push(admitted),
-                Err((company, problems)) => answers.reject(&self.keys, place, company, problems),
+                Err((whose, problems)) => answers.reject(&self.keys, place, whose, problems),
             }
         }
         drop(together);
@@ -96,7 +97,7 @@ impl Acceptor {
             let ready = match decide::prepare(&self.keys.identity, &pending, root) {
                 Ok(ready) => ready,
                 Err(problems) => {
-                    answers.reject(&self.keys, pending.place, Some(pending.company.id), problems);
+                    answers.reject(&self.keys, pending.place, pending.whose(), problems);
                     continue;
                 }
             };
@@ -160,8 +161,8 @@ impl Acceptor {
                     rows.push(row);
                 }
                 Err(problems) => {
-                    let Pending { place, company, .. } = &prepared.pending;
-                    answers.reject(&self.keys, *place, Some(company.id), problems);
+                    let pending = &prepared.pending;
+                    answers.reject(&self.keys, pending.place, pending.whose(), problems);
                 }
             }
         }
@@ -187,7 +188,7 @@ impl Acceptor {
             if let Some((pending, _)) = places.remove(&id) {
                 let problem =
                     Problem::new("", "unstorable", "the database refuses this content; check its characters");
-                answers.reject(&self.keys, pending.place, Some(pending.company.id), vec![problem]);
+                answers.reject(&self.keys, pending.place, pending.whose(), vec![problem]);
             }
         }
         again.extend(places.into_values().map(|(pending, _)| pending));
@@ -267,7 +268,7 @@ impl Acceptor {
                     answers.answers[pending.place] = Some(Answer::Duplicate { id, state: twin.state, told });
                 }
                 Some(_) => {
-                    answers.reject(&self.keys, pending.place, Some(pending.company.id), vec![key_conflict()]);
+                    answers.reject(&self.keys, pending.place, pending.whose(), vec![key_conflict()]);
                 }
                 None => again.push(pending),
             }
@@ -293,14 +294,8 @@ impl Acceptor {
 }
 
 impl Answers<'_> {
-    fn reject(
-        &mut self,
-        keys: &SecretKeys,
-        place: usize,
-        company: Option<CompanyId>,
-        problems: Vec<Problem>,
-    ) {
-        let rejection = rejection(keys, &self.arrivals[place], company, problems);
+    fn reject(&mut self, keys: &SecretKeys, place: usize, whose: Whose, problems: Vec<Problem>) {
+        let rejection = rejection(keys, &self.arrivals[place], whose, problems);
         let answer = Answer::Rejected { id: rejection.id, problems: rejection.problems.clone() };
         self.answers[place] = Some(answer);
         self.rejections.push(rejection);
@@ -324,9 +319,10 @@ pub(super) fn key_conflict() -> Problem {
 pub(super) fn rejection(
     keys: &SecretKeys,
     arrival: &Arrival,
-    company: Option<CompanyId>,
+    whose: Whose,
     problems: Vec<Problem>,
 ) -> Rejection {
+    let company = whose.map(|(company, _)| company);
     let code = problems.first().map_or_else(|| "unknown".to_owned(), |problem| problem.code.clone());
     metrics::counter!(names::REJECTED, "code" => code).increment(1);
     // Where no company is known, the routing stands for it.
@@ -343,6 +339,7 @@ pub(super) fn rejection(
         message_key: arrival.key.as_deref().map(storable),
         body: arrival.body.clone(),
         problems,
+        test: whose.is_some_and(|(_, test)| test),
     }
 }
 

@@ -18,6 +18,9 @@ use crate::{
 
 use super::{Acceptor, Arrival, arrival::Door, decide::Pending, person, suspects};
 
+/// Whose job it is, where that is known, and whether it is a test.
+pub(super) type Whose = Option<(CompanyId, bool)>;
+
 impl Acceptor {
     /// Company, binding, parse, key; else whose mistake it is, and which.
     pub(super) fn admit(
@@ -25,11 +28,11 @@ impl Acceptor {
         snapshot: &Snapshot,
         place: usize,
         arrival: &Arrival,
-    ) -> Result<Pending, (Option<CompanyId>, Vec<Problem>)> {
+    ) -> Result<Pending, (Whose, Vec<Problem>)> {
         let (company, test) = self.company(snapshot, arrival).map_err(|problem| (None, vec![problem]))?;
         let job = read(arrival)
             .and_then(|job| authorised(job, &arrival.door))
-            .map_err(|problems| (Some(company.id), problems))?;
+            .map_err(|problems| (Some((company.id, test)), problems))?;
         let (idem, idem_made, content_hash) =
             person::idempotency(&self.keys.identity, &company, &job, arrival.key.as_deref());
         Ok(Pending {
@@ -64,8 +67,7 @@ impl Acceptor {
         };
         let trusting = self.trust_routing_key.unwrap_or(!snapshot.has_bindings());
         let test = match &arrival.door {
-            Door::Operator => Some(false),
-            Door::Http { test, .. } | Door::Recipe { test } => Some(*test),
+            Door::Operator { test } | Door::Http { test, .. } | Door::Recipe { test } => Some(*test),
             Door::Amqp { user: Some(user) } => snapshot
                 .may_speak(user, company.id)
                 .or((!snapshot.has_bindings() && trusting).then_some(false)),

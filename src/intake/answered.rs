@@ -117,7 +117,9 @@ pub(super) async fn take(acceptor: &Acceptor, arrivals: &[Arrival]) -> Result<()
             Heard::Conflict(company) => (Some(company), vec![conflict()]),
             Heard::Refused(company, problems) => (company, problems),
         };
-        rejections.push(rejection(&acceptor.keys, arrival, company, problems));
+        let known = acceptor.company(&acceptor.directory.snapshot(), arrival).ok();
+        let whose = company.and(known).map(|(company, test)| (company.id, test));
+        rejections.push(rejection(&acceptor.keys, arrival, whose, problems));
     }
     let mut seen = HashSet::new();
     rejections.retain(|rejection| seen.insert(rejection.same));

@@ -33,8 +33,8 @@ pub enum Door {
     Amqp { user: Option<String> },
     /// A call with a key, which names the company; a test key makes tests, a manager's may override.
     Http { test: bool, manager: bool },
-    /// A person at the command line, who speaks for any company.
-    Operator,
+    /// A person who hands a refused job in again, for any company; a test stays a test.
+    Operator { test: bool },
     /// A company's own recipe, of a notice whose signature was verified.
     Recipe { test: bool },
 }
@@ -45,7 +45,7 @@ impl Door {
         match self {
             Door::Amqp { .. } => "amqp",
             Door::Http { .. } => "http",
-            Door::Operator => "operator",
+            Door::Operator { .. } => "operator",
             Door::Recipe { .. } => "recipe",
         }
     }
@@ -56,7 +56,7 @@ impl Door {
         match self {
             Door::Amqp { .. } => 0,
             Door::Http { .. } => 1,
-            Door::Operator => 2,
+            Door::Operator { .. } => 2,
             Door::Recipe { .. } => 3,
         }
     }
@@ -66,7 +66,7 @@ impl Door {
     pub fn takes_manual(&self) -> bool {
         match self {
             Door::Amqp { .. } | Door::Recipe { .. } => false,
-            Door::Http { .. } | Door::Operator => true,
+            Door::Http { .. } | Door::Operator { .. } => true,
         }
     }
 
@@ -76,7 +76,7 @@ impl Door {
         match self {
             Door::Amqp { .. } | Door::Recipe { .. } => false,
             Door::Http { manager, .. } => *manager,
-            Door::Operator => true,
+            Door::Operator { .. } => true,
         }
     }
 

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use crate::{
-    ledger::{LedgerError, companies::ListedMember, gather::Gathered},
+    ledger::{LedgerError, gather::Gathered, members::ListedMember},
     message::About,
     rules::Requester,
 };

@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-use super::person;
+use super::{admit::Whose, person};
 
 /// A parsed job whose company is known, on its way through the rounds of one batch.
 #[derive(Debug, Clone)]
@@ -36,6 +36,13 @@ pub struct Pending {
     pub idem: Uuid,
     pub idem_made: bool,
     pub content_hash: Uuid,
+}
+
+impl Pending {
+    /// Whose job it is, and whether it is a test.
+    pub(super) fn whose(&self) -> Whose {
+        Some((self.company.id, self.test))
+    }
 }
 
 /// A pending job with everything that this round found out before the gather.

@@ -189,8 +189,12 @@ async fn one_by_one(acceptor: &Acceptor, arrivals: &[Arrival]) -> Vec<Option<Ans
 
 async fn quarantine(acceptor: &Acceptor, arrival: &Arrival) -> Option<Answer> {
     let company = acceptor.company(&acceptor.directory.snapshot(), arrival).ok();
-    let rejection =
-        rejection(&acceptor.keys, arrival, company.map(|(company, _)| company.id), vec![panicked()]);
+    let rejection = rejection(
+        &acceptor.keys,
+        arrival,
+        company.map(|(company, test)| (company.id, test)),
+        vec![panicked()],
+    );
     acceptor.ledger.reject(std::slice::from_ref(&rejection)).await.ok()?;
     metrics::counter!(names::QUARANTINED, "kind" => "job").increment(1);
     tracing::error!("a job that made Postrider panic is quarantined; see `postrider rejected list`");

@@ -6,9 +6,9 @@
 //! decide → apply, whatever door it came through, `admit` being its first step, `known` filling in addresses
 //! of customers who are only named, and `asides` finding what only few jobs need; `preview` stops before the
 //! last step; `answered` consumes what customers answered and `responses` takes it; `resume` and `retry` ask
-//! the rules again, `pause` and `cancel` take back; `producer` and `parked` publish and bring dead letters
-//! back; `recipes` makes jobs of other systems' notices. Nothing is
-//! acknowledged before its commit, and nothing is ever requeued for what it says.
+//! the rules again, `cancel` and `pause` take back, `replay` hands in again; `producer` and `parked` publish and
+//! bring dead letters back; `recipes` makes jobs of other systems' notices. Nothing is acknowledged before its
+//! commit, and nothing is ever requeued for what it says.
 
 pub mod accept;
 pub mod acks;
@@ -29,6 +29,7 @@ pub mod preflight;
 pub mod preview;
 pub mod producer;
 pub mod recipes;
+pub mod replay;
 pub mod responses;
 pub mod resume;
 pub mod retry;

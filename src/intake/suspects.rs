@@ -169,8 +169,8 @@ pub async fn look_again(acceptor: &Acceptor, suspect: &Suspect) -> Result<Trial,
 /// Keeps the job as rejected, and takes its note back only then.
 async fn quarantine(acceptor: &Acceptor, suspect: &Suspect, problem: Problem) -> Result<(), LedgerError> {
     let company = acceptor.company(&acceptor.directory.snapshot(), &suspect.arrival).ok();
-    let company = company.map(|(company, _)| company.id);
-    let rejection = rejection(&acceptor.keys, &suspect.arrival, company, vec![problem]);
+    let whose = company.map(|(company, test)| (company.id, test));
+    let rejection = rejection(&acceptor.keys, &suspect.arrival, whose, vec![problem]);
     acceptor.ledger.reject(&[rejection]).await?;
     acceptor.ledger.clear_job(suspect.key).await?;
     metrics::counter!(names::QUARANTINED, "kind" => "job").increment(1);

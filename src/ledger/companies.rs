@@ -1,17 +1,26 @@
 //! Companies: policies are append-only versioned documents, members and accounts are rows.
 //!
-//! `apply` is the one writer and the one place with a transaction of several statements: an operator
-//! waits for it, no customer does.
+//! `change_company` is the one writer, and one of the few places with a transaction of several statements:
+//! an editor waits for it, no customer does. Whoever changes anything of a company holds its row, so that
+//! two editors come one after the other, and the later hears that the earlier was there. Team members one
+//! by one are in `members`.
 
 use std::collections::{BTreeMap, HashMap};
 
-use sqlx::Connection;
-use uuid::Uuid;
+use serde_json::{Map, Value};
+use sqlx::{Connection, PgConnection};
 
-use super::{Ledger, LedgerError};
+use super::{
+    Ledger, LedgerError,
+    audit::{self, Actor},
+    members::{self, members_difference},
+};
 use crate::{
-    clock,
-    company::{Company, Member, Policy, Role},
+    company::{
+        Company, Member, Policy,
+        difference::{ENTRIES_MAX, difference},
+        document::document,
+    },
     message::{AccountId, CompanyId, keys::IdentityKey},
 };
 
@@ -22,12 +31,49 @@ pub struct QueuedUse {
     pub by_brand: BTreeMap<String, i64>,
 }
 
-/// A team member as a job names them.
-#[derive(Debug, Clone)]
-pub struct ListedMember {
-    pub email_key: Uuid,
-    pub custom_key: Option<Uuid>,
-    pub role: Role,
+/// What is in force of a company: its policy's version, and how often its team members changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Version {
+    pub policy: i32,
+    pub members: i32,
+}
+
+/// What an editor started from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// Whatever is in force.
+    Any,
+    /// This policy; team members may have changed.
+    Policy(i32),
+    Both(Version),
+}
+
+impl Expected {
+    fn holds(self, found: Version) -> bool {
+        match self {
+            Expected::Any => true,
+            Expected::Policy(version) => version == found.policy,
+            Expected::Both(version) => version == found,
+        }
+    }
+}
+
+/// A change of a company, checked and ready to be written.
+#[derive(Debug, Clone, Copy)]
+pub struct Change<'a> {
+    pub policy: &'a Policy,
+    /// `None`: they stay as they are.
+    pub members: Option<&'a [Member]>,
+    pub expected: Expected,
+    pub actor: &'a Actor,
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    InForce(Version),
+    /// Somebody else was there first; nothing was written.
+    Overtaken(Version),
 }
 
 impl Ledger {
@@ -36,18 +82,16 @@ impl Ledger {
         let rows = sqlx::query_file!("src/ledger/sql/companies.sql").fetch_all(&self.pool).await?;
         rows.into_iter()
             .map(|row| {
-                let policy: Policy = serde_json::from_value(row.document).map_err(|error| {
-                    LedgerError::Broken(format!("a policy document is unreadable: {error}"))
-                })?;
                 let numbers = row.account_ids.into_iter().map(AccountId);
                 let account_ids: HashMap<String, AccountId> =
                     row.account_names.into_iter().zip(numbers).collect();
+                let policy = stored_policy(row.document)?;
                 Ok(Company { id: CompanyId(row.id), version: row.version, policy, account_ids })
             })
             .collect()
     }
 
-    /// A number that changes whenever any company does; cheap to ask every few seconds.
+    /// A number that changes whenever any company's policy does; cheap to ask every few seconds.
     pub async fn companies_version(&self) -> Result<i64, LedgerError> {
         let sum = sqlx::query_scalar!(r#"select coalesce(sum(version), 0) as "sum!" from company"#)
             .fetch_one(&self.pool)
@@ -62,34 +106,18 @@ impl Ledger {
         Ok(id.map(CompanyId))
     }
 
-    pub async fn members(&self, company: CompanyId) -> Result<Vec<Member>, LedgerError> {
-        let rows = sqlx::query!(
-            "select email, custom_id, name, role, approved from member where company = $1 order by email, custom_id",
+    /// The policy in force, with the version of everything.
+    pub async fn settings(&self, company: CompanyId) -> Result<Option<(Version, Policy)>, LedgerError> {
+        let row = sqlx::query!(
+            "select c.version, c.members_version, p.document
+             from company c join policy p on p.company = c.id and p.version = c.version where c.id = $1",
             company.0
         )
-        .map(|row| Member {
-            email: row.email,
-            custom_id: row.custom_id,
-            name: row.name,
-            role: row.role.as_deref().and_then(Role::from_word).unwrap_or(Role::Member),
-            approved: row.approved,
-        })
-        .fetch_all(&self.pool)
+        .fetch_optional(&self.pool)
         .await?;
-        Ok(rows)
-    }
-
-    /// Team members by the keys of their email addresses.
-    pub async fn listed_members(&self, email_keys: &[Uuid]) -> Result<Vec<ListedMember>, LedgerError> {
-        let rows = sqlx::query_file!("src/ledger/sql/listed_members.sql", email_keys)
-            .map(|row| ListedMember {
-                email_key: row.email_key,
-                custom_key: row.custom_key,
-                role: row.role.as_deref().and_then(Role::from_word).unwrap_or(Role::Member),
-            })
-            .fetch_all(&self.pool)
-            .await?;
-        Ok(rows)
+        let settings =
+            |version, members, document| Ok((Version { policy: version, members }, stored_policy(document)?));
+        row.map(|row| settings(row.version, row.members_version, row.document)).transpose()
     }
 
     /// What queued messages of a company still need.
@@ -106,91 +134,141 @@ impl Ledger {
         Ok(queued)
     }
 
-    /// Writes a company's new version, accounts and members; gives the version.
+    /// Puts a company in force as a program of ours sets it up; gives the policy's version.
     pub async fn apply_company(
         &self,
         policy: &Policy,
         members: &[Member],
         keys: &IdentityKey,
     ) -> Result<i32, LedgerError> {
-        let document = serde_json::to_value(policy).expect("a policy is plain data");
+        let change =
+            Change { policy, members: Some(members), expected: Expected::Any, actor: &Actor::System };
+        match self.change_company(&change, keys).await? {
+            Changed::InForce(version) | Changed::Overtaken(version) => Ok(version.policy),
+        }
+    }
+
+    /// Writes what a change changes: a version of the policy with its accounts, members, and the audit.
+    pub async fn change_company(
+        &self,
+        change: &Change<'_>,
+        keys: &IdentityKey,
+    ) -> Result<Changed, LedgerError> {
         let mut connection = self.pool.alone().await?;
         let mut transaction = connection.begin().await?;
-        let company = sqlx::query!(
-            "insert into company as c (slug, version) values ($1, 1)
-             on conflict (slug) do update set version = c.version + 1 returning id, version",
-            policy.slug
-        )
-        .fetch_one(&mut *transaction)
-        .await?;
+        let slug = &change.policy.slug;
         sqlx::query!(
-            "insert into policy (company, version, document) values ($1, $2, $3)",
-            company.id,
-            company.version,
-            document
+            "insert into company (slug, version) values ($1, 1) on conflict (slug) do nothing",
+            slug
         )
         .execute(&mut *transaction)
         .await?;
-        let names: Vec<String> = policy.accounts.iter().map(|account| account.id.clone()).collect();
-        sqlx::query!(
-            "update account set retired = not (name = any($2)) where company = $1",
-            company.id,
-            &names
-        )
-        .execute(&mut *transaction)
-        .await?;
-        let foreign = sqlx::query_scalar!(
-            "select name from account where name = any($2) and company <> $1 limit 1",
-            company.id,
-            &names
-        )
-        .fetch_optional(&mut *transaction)
-        .await?;
-        if let Some(name) = foreign {
-            return Err(LedgerError::Taken(format!("account id {name} (another company has it)")));
+        let row =
+            sqlx::query!("select id, version, members_version from company where slug = $1 for update", slug)
+                .fetch_one(&mut *transaction)
+                .await?;
+        let company = CompanyId(row.id);
+        let found = Version { policy: row.version, members: row.members_version };
+        if !change.expected.holds(found) {
+            return Ok(Changed::Overtaken(found));
+        }
+        let mut version = found;
+        let mut changes = write_policy(&mut transaction, company, &mut version.policy, change.policy).await?;
+        if let Some(new) = change.members {
+            let old = members::locked(&mut transaction, company).await?;
+            let differs = members_difference(&old, new);
+            if !differs.is_empty() {
+                version.members += 1;
+                members::replace(&mut transaction, company, &old, new, keys).await?;
+                changes.extend(differs.into_iter().take((ENTRIES_MAX + 1).saturating_sub(changes.len())));
+            }
+        }
+        if changes.is_empty() {
+            return Ok(Changed::InForce(found));
         }
         sqlx::query!(
-            "insert into account (company, name) select $1, n from unnest($2::text[]) n on conflict (name) do nothing",
-            company.id,
-            &names
+            "update company set version = $2, members_version = $3 where id = $1",
+            company.0,
+            version.policy,
+            version.members
         )
         .execute(&mut *transaction)
         .await?;
-        super::recipes::claim(&mut transaction, CompanyId(company.id), policy).await?;
-        write_members(&mut transaction, CompanyId(company.id), members, keys).await?;
+        let (actor, action) = (change.actor, "company.change");
+        let entry = audit::Entry { company, actor, action, object: None, changes, reason: None };
+        audit::write(&mut transaction, entry).await?;
         transaction.commit().await?;
-        Ok(company.version)
+        Ok(Changed::InForce(version))
     }
 }
 
-async fn write_members(
-    transaction: &mut sqlx::PgConnection,
+/// Writes the policy as the next version where it differs; gives what does.
+async fn write_policy(
+    transaction: &mut PgConnection,
     company: CompanyId,
-    members: &[Member],
-    keys: &IdentityKey,
-) -> Result<(), sqlx::Error> {
-    fn column<T>(members: &[Member], pick: impl Fn(&Member) -> T) -> Vec<T> {
-        members.iter().map(pick).collect()
-    }
-    sqlx::query!("delete from member where company = $1", company.0).execute(&mut *transaction).await?;
-    sqlx::query!(
-        "insert into member (id, company, email, custom_id, name, role, approved, email_key, custom_key)
-         select id, $1, email, custom_id, name, role, approved, email_key, custom_key
-         from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bool[], $8::uuid[], $9::uuid[])
-         as t(id, email, custom_id, name, role, approved, email_key, custom_key)",
+    version: &mut i32,
+    policy: &Policy,
+) -> Result<Map<String, Value>, LedgerError> {
+    let old = sqlx::query_scalar!(
+        "select document from policy where company = $1 and version = $2",
         company.0,
-        &column(members, |_| clock::new_id()),
-        &column(members, |member| member.email.clone()) as &[Option<String>],
-        &column(members, |member| member.custom_id.clone()) as &[Option<String>],
-        &column(members, |member| member.name.clone()) as &[Option<String>],
-        &column(members, |member| member.role.word().to_owned()),
-        &column(members, |member| member.approved),
-        &column(members, |member| member.email.as_ref().map(|email| keys.member_email(company, email)))
-            as &[Option<Uuid>],
-        &column(members, |member| member.custom_id.as_ref().map(|id| keys.member_custom_id(company, id)))
-            as &[Option<Uuid>],
+        *version
+    )
+    .fetch_optional(&mut *transaction)
+    .await?;
+    let before = match &old {
+        Some(old) => document(&stored_policy(old.clone())?, None),
+        None => Value::Object(Map::new()),
+    };
+    let stored = serde_json::to_value(policy).expect("a policy is plain data");
+    let changes = difference(&before, &document(policy, None));
+    if changes.is_empty() {
+        return Ok(changes);
+    }
+    *version += i32::from(old.is_some());
+    sqlx::query!(
+        "insert into policy (company, version, document) values ($1, $2, $3)",
+        company.0,
+        *version,
+        stored
+    )
+    .execute(&mut *transaction)
+    .await?;
+    write_accounts(transaction, company, policy).await?;
+    super::recipes::claim(transaction, company, policy).await?;
+    Ok(changes)
+}
+
+async fn write_accounts(
+    transaction: &mut PgConnection,
+    company: CompanyId,
+    policy: &Policy,
+) -> Result<(), LedgerError> {
+    let names: Vec<String> = policy.accounts.iter().map(|account| account.id.clone()).collect();
+    sqlx::query!("update account set retired = not (name = any($2)) where company = $1", company.0, &names)
+        .execute(&mut *transaction)
+        .await?;
+    let foreign = sqlx::query_scalar!(
+        "select name from account where name = any($2) and company <> $1 limit 1",
+        company.0,
+        &names
+    )
+    .fetch_optional(&mut *transaction)
+    .await?;
+    if let Some(name) = foreign {
+        return Err(LedgerError::Taken(format!("account id {name} (another company has it)")));
+    }
+    sqlx::query!(
+        "insert into account (company, name) select $1, n from unnest($2::text[]) n on conflict (name) do nothing",
+        company.0,
+        &names
     )
     .execute(&mut *transaction)
     .await?;
     Ok(())
+}
+
+fn stored_policy(document: Value) -> Result<Policy, LedgerError> {
+    serde_json::from_value(document)
+        .map_err(|error| LedgerError::Broken(format!("a policy document is unreadable: {error}")))
 }

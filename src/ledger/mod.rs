@@ -3,16 +3,18 @@
 //! A request's way: `gather` → `accept` → (`claim`) → `begin` → `settle` → `receive`; beside it `fence`
 //! and `conclude` for what is not sent, `sweep` for what a dead worker left, `looks` for what is sought at
 //! its provider, `suspects` and `quarantine` for what kills workers, `rejected` for jobs that never became
-//! requests, `companies` for what the rules read, `notices` and `customers` for what recipes hear, `responses`
-//! for what customers answered, `requests`, `list` and `retry` for people who look and act, `counts` for sums
-//! over everything, `replay` for simulations.
+//! requests, `companies`, `members` and `blocks` for what the rules read and people set, `audit` for who did,
+//! `notices` and `customers` for what recipes hear, `responses` for what customers answered, `requests`, `list`
+//! and `retry` for people who look and act, `counts` for sums over everything, `replay` for simulations.
 //! Invariant: no function holds a transaction over anything but its own statements, and every future
 //! here may be dropped at any await (trap F1 is guarded in `bounded`).
 
 pub mod accept;
 pub mod alerts;
+pub mod audit;
 pub mod begin;
 pub mod blocks;
+pub mod blocks_by_hand;
 mod bounded;
 pub mod claim;
 pub mod companies;
@@ -24,6 +26,7 @@ pub mod gather;
 pub mod keys;
 pub mod list;
 pub mod looks;
+pub mod members;
 pub mod notices;
 pub mod quarantine;
 pub mod receive;

@@ -4,9 +4,14 @@
 
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
+use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, retrying};
+use super::{
+    Ledger, LedgerError,
+    audit::{self, Actor},
+    retrying,
+};
 use crate::message::{CompanyId, Problem, parse::BODY_BYTES_MAX};
 
 /// A job that was refused.
@@ -22,6 +27,34 @@ pub struct Rejection {
     pub message_key: Option<String>,
     pub body: Vec<u8>,
     pub problems: Vec<Problem>,
+    /// Its door was a test one: so is its replay.
+    pub test: bool,
+}
+
+/// Which of a company's rejected jobs to list.
+#[derive(Debug, Clone, Default)]
+pub struct RejectedWish {
+    /// A problem with this code, at this field path: the same problem where both are given.
+    pub code: Option<String>,
+    pub field: Option<String>,
+    /// Seen since then.
+    pub since: Option<DateTime<Utc>>,
+    /// Also those that were replayed.
+    pub replayed: bool,
+    /// Go on before this id.
+    pub before: Option<Uuid>,
+    pub max: i64,
+}
+
+impl RejectedWish {
+    /// What a job's problems must contain.
+    fn problem(&self) -> Option<serde_json::Value> {
+        let mut problem = serde_json::Map::new();
+        for (name, wanted) in [("code", &self.code), ("path", &self.field)] {
+            problem.extend(wanted.as_ref().map(|wanted| (name.to_owned(), wanted.as_str().into())));
+        }
+        (!problem.is_empty()).then(|| serde_json::json!([problem]))
+    }
 }
 
 /// A rejected job as listed.
@@ -38,6 +71,7 @@ pub struct RejectedRow {
     pub problems: Vec<Problem>,
     pub replayed_at: Option<DateTime<Utc>>,
     pub replayed_as: Option<Uuid>,
+    pub test: bool,
 }
 
 /// A rejected job with its bytes.
@@ -71,6 +105,7 @@ impl Ledger {
                 &column(batch, |row| row.body.len() as i64),
                 &column(batch, |row| Sha256::digest(&row.body).to_vec()),
                 &problems,
+                &column(batch, |row| row.test),
             )
             .execute(&self.pool)
             .await
@@ -101,16 +136,57 @@ impl Ledger {
                     problems: serde_json::from_value(row.problems).unwrap_or_default(),
                     replayed_at: row.replayed_at,
                     replayed_as: row.replayed_as,
+                    test: row.test,
                 })
                 .fetch_all(&self.pool)
                 .await?;
         Ok(rows)
     }
 
-    /// One rejected job with its bytes.
-    pub async fn rejected_show(&self, id: Uuid) -> Result<Option<RejectedJob>, LedgerError> {
-        let row =
-            sqlx::query_file!("src/ledger/sql/rejected_show.sql", id).fetch_optional(&self.pool).await?;
+    /// A page of a company's rejected jobs, by when each was first seen, the latest first.
+    pub async fn rejected_page(
+        &self,
+        company: CompanyId,
+        wish: &RejectedWish,
+    ) -> Result<Vec<RejectedRow>, LedgerError> {
+        let rows = sqlx::query_file!(
+            "src/ledger/sql/rejected_page.sql",
+            company.0,
+            wish.problem() as Option<serde_json::Value>,
+            wish.since as Option<DateTime<Utc>>,
+            wish.replayed,
+            wish.before as Option<Uuid>,
+            wish.max
+        )
+        .map(|row| RejectedRow {
+            id: row.id,
+            company: row.company,
+            routing: row.routing,
+            source: row.source,
+            received_at: row.received_at,
+            last_seen_at: row.last_seen_at,
+            times: row.times,
+            body_bytes: row.body_bytes,
+            problems: serde_json::from_value(row.problems).unwrap_or_default(),
+            replayed_at: row.replayed_at,
+            replayed_as: row.replayed_as,
+            test: row.test,
+        })
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows)
+    }
+
+    /// One rejected job with its bytes; of any company, or of that one.
+    pub async fn rejected_show(
+        &self,
+        id: Uuid,
+        company: Option<CompanyId>,
+    ) -> Result<Option<RejectedJob>, LedgerError> {
+        let company = company.map(|company| company.0);
+        let row = sqlx::query_file!("src/ledger/sql/rejected_show.sql", id, company as Option<i32>)
+            .fetch_optional(&self.pool)
+            .await?;
         Ok(row.map(|row| RejectedJob {
             row: RejectedRow {
                 id: row.id,
@@ -124,6 +200,7 @@ impl Ledger {
                 problems: serde_json::from_value(row.problems).unwrap_or_default(),
                 replayed_at: row.replayed_at,
                 replayed_as: row.replayed_as,
+                test: row.test,
             },
             message_key: row.message_key,
             body: row.body,
@@ -131,15 +208,59 @@ impl Ledger {
         }))
     }
 
-    /// Marks a rejected job as replayed, as this request where it was accepted.
-    pub async fn rejected_replayed(&self, id: Uuid, request: Option<Uuid>) -> Result<(), LedgerError> {
-        sqlx::query!(
-            "update rejected_job set replayed_at = now(), replayed_as = $2 where id = $1",
-            id,
-            request
+    /// Takes the turn to replay a job that was not taken yet; `None`: it was, or somebody else is at it. The
+    /// turn ends with its connection, so that nobody waits for a replay that died.
+    pub async fn replay_turn(&self, id: Uuid) -> Result<Option<ReplayTurn>, LedgerError> {
+        let mut connection = self.pool.alone().await?;
+        let taken = sqlx::query_scalar!(
+            r#"select pg_try_advisory_lock(hashtextextended($1::text, 0)) as "taken!""#,
+            format!("replay {id}")
         )
-        .execute(&self.pool)
+        .fetch_one(&mut connection)
         .await?;
+        if !taken {
+            return Ok(None);
+        }
+        let open = sqlx::query_scalar!(
+            r#"select replayed_at is null as "open!" from rejected_job where id = $1"#,
+            id
+        )
+        .fetch_optional(&mut connection)
+        .await?;
+        Ok(open.unwrap_or(false).then_some(ReplayTurn { connection, id }))
+    }
+}
+
+/// The right to replay one job.
+pub struct ReplayTurn {
+    connection: PgConnection,
+    id: Uuid,
+}
+
+impl ReplayTurn {
+    /// The job was taken, as this request where it is one: notes it, with its audit.
+    pub async fn done(
+        mut self,
+        request: Option<Uuid>,
+        corrected: bool,
+        company: CompanyId,
+        actor: &Actor,
+    ) -> Result<(), LedgerError> {
+        let mut transaction = self.connection.begin().await?;
+        sqlx::query_file!("src/ledger/sql/replay_end.sql", self.id, request as Option<Uuid>)
+            .execute(&mut *transaction)
+            .await?;
+        let after = serde_json::json!({ "after": { "request": request, "corrected": corrected } });
+        let entry = audit::Entry {
+            company,
+            actor,
+            action: "rejected.replay",
+            object: Some(format!("rejected {}", self.id)),
+            changes: serde_json::Map::from_iter([("replayed".to_owned(), after)]),
+            reason: None,
+        };
+        audit::write(&mut transaction, entry).await?;
+        transaction.commit().await?;
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::{
     clock, crash,
-    intake::{Acceptor, Answer, accept::rejection},
+    intake::{Acceptor, Answer, accept::rejection, arrival::Door},
     ledger::{Ledger, LedgerError, notices::Notice},
     shutdown::stopped,
     telemetry::names,
@@ -129,7 +129,8 @@ impl Inbox {
             }
             Prepared::Later(why) => Box::pin(self.settle(notice, Prepared::given_up(notice, &why))).await,
             Prepared::Refused(arrival, problems) => {
-                let rejection = rejection(&self.acceptor.keys, &arrival, Some(notice.company), problems);
+                let whose = Some((notice.company, matches!(arrival.door, Door::Recipe { test: true })));
+                let rejection = rejection(&self.acceptor.keys, &arrival, whose, problems);
                 let id = rejection.id;
                 self.ledger.reject(&[rejection]).await?;
                 count(notice, "rejected");

@@ -11,5 +11,6 @@ mod keys;
 mod manual;
 mod requests;
 mod responses;
+mod settings;
 mod simulations;
 mod tests_by_key;

@@ -1,0 +1,106 @@
+//! `GET /v1/audit`: who changed which setting, when, from what to what.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
+
+use super::{
+    access,
+    page::{Limit, Moment, Page, Word},
+};
+use crate::{
+    api::{Api, Caller, Problem, body::Query},
+    ledger::audit::{Audit, AuditWish},
+};
+
+pub fn routes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new().routes(routes!(list))
+}
+
+/// Which audits.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AuditQuery {
+    /// As in `company.change`, `member.add`, `block.lift`, `rejected.replay`.
+    #[param(value_type = Option<String>)]
+    action: Option<Word>,
+    /// As in `member 0190a0b0-…`.
+    #[param(value_type = Option<String>)]
+    object: Option<Word>,
+    /// RFC 3339.
+    #[param(value_type = Option<DateTime<Utc>>)]
+    since: Option<Moment>,
+    /// `next` of the page before.
+    cursor: Option<Uuid>,
+    #[serde(default)]
+    #[param(value_type = Option<u8>, minimum = 1, maximum = 200)]
+    limit: Limit,
+}
+
+/// One change.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AuditView {
+    id: Uuid,
+    at: DateTime<Utc>,
+    who: Who,
+    action: String,
+    /// Absent where the company is meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<String>,
+    /// What differs by path, each with `before` and `after`; one side is absent where there was nothing.
+    #[schema(value_type = Object)]
+    changes: serde_json::Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// Who changed it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Who {
+    /// `key`, `cli` or `system`.
+    through: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<Uuid>,
+    /// Of the key, or of the command line's user.
+    name: String,
+}
+
+impl From<Audit> for AuditView {
+    fn from(audit: Audit) -> AuditView {
+        AuditView {
+            id: audit.id,
+            at: audit.at,
+            who: Who { through: audit.actor, key: audit.actor_id, name: audit.actor_name },
+            action: audit.action,
+            object: audit.object,
+            changes: audit.changes,
+            reason: audit.reason,
+        }
+    }
+}
+
+/// Who changed which setting, the newest first.
+#[utoipa::path(get, path = "/v1/audit", tag = "settings", params(AuditQuery),
+    responses((status = 200, description = "A page of changes", body = Page<AuditView>)))]
+async fn list(
+    caller: Caller,
+    State(api): State<Arc<Api>>,
+    Query(query): Query<AuditQuery>,
+) -> Result<Json<Page<AuditView>>, Problem> {
+    access::look(&caller)?;
+    let wish = AuditWish {
+        action: query.action.map(|word| word.0),
+        object: query.object.map(|word| word.0),
+        since: query.since.map(|moment| moment.0),
+        before: query.cursor,
+        max: query.limit.to_ask(),
+    };
+    let rows = api.reads.audits(caller.company, &wish).await?;
+    Ok(Json(Page::of(rows, query.limit, |row| row.id.to_string(), AuditView::from)))
+}

@@ -1,0 +1,309 @@
+//! `/v1/blocks`: addresses that may not be written to; looked up, added and lifted by hand.
+//!
+//! A block's id is the keyed hash of its address: whoever knows the address finds it, nobody reads an
+//! address out of it. Addresses stand here only where a person wrote them. What a customer asked for
+//! (STOP, unsubscribe, complaint) is lifted only by who says that they know it. In bulk: `blocks_csv`.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
+
+use super::{
+    access,
+    page::{Limit, Page, Word},
+};
+use crate::{
+    api::{
+        Api, Caller, Problem,
+        body::{self, Path, Query},
+    },
+    ledger::blocks_by_hand::{BlockRow, BlockWish, HandBlock, Lift, Lifted, opt_outs, words},
+    message::{
+        self, BlockKind, CompanyId, Medium,
+        address::{normalise_email, normalise_phone},
+        keys::IdentityKey,
+    },
+};
+
+/// Longest reason, in characters.
+pub(super) const REASON_CHARS_MAX: usize = 500;
+
+/// What the database can compare with.
+const YEAR_9999_MICROS: i64 = 253_402_300_799_999_999;
+
+pub fn routes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new().routes(routes!(list, add)).routes(routes!(show, lift))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct BlockQuery {
+    /// Exactly this email address or phone number (`+` and country code).
+    #[param(value_type = Option<String>)]
+    address: Option<Word>,
+    #[param(value_type = Option<String>)]
+    medium: Option<Medium>,
+    /// `stop`, `unsubscribed`, `complained`, `hard_bounced` or `blocked_by_hand`.
+    #[param(value_type = Option<String>)]
+    kind: Option<Word>,
+    /// `next` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Word>,
+    #[serde(default)]
+    #[param(value_type = Option<u8>, minimum = 1, maximum = 200)]
+    limit: Limit,
+}
+
+/// A blocked address.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BlockView {
+    id: Uuid,
+    /// `email` or `sms`.
+    medium: &'static str,
+    /// Why, the strongest first.
+    kinds: Vec<&'static str>,
+    /// Whether the customer asked for it.
+    opt_out: bool,
+    blocked_at: DateTime<Utc>,
+    changed_at: DateTime<Utc>,
+    /// Through what it was changed last.
+    source: String,
+    /// Only of what was blocked by hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// An address to block.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BlockBody {
+    /// An email address, or a phone number with `+` and country code.
+    address: String,
+    /// `email` or `sms`; left out: as the address says.
+    medium: Option<String>,
+    /// Why; kept with the block and on record.
+    reason: String,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct LiftQuery {
+    /// Why; kept on record.
+    #[param(value_type = String)]
+    reason: Word,
+    /// Which kinds, with commas between; left out: all of them.
+    #[param(value_type = Option<String>)]
+    kinds: Option<Word>,
+    /// The customer asked for the block, and you know that they want it lifted.
+    #[serde(default)]
+    acknowledge_opt_out: bool,
+}
+
+/// What was lifted.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LiftedView {
+    lifted: Vec<&'static str>,
+    /// What still blocks the address; empty: nothing does.
+    left: Vec<&'static str>,
+}
+
+impl From<BlockRow> for BlockView {
+    fn from(row: BlockRow) -> BlockView {
+        BlockView {
+            id: row.id,
+            medium: Medium::from_code(row.medium).map_or("unknown", Medium::word),
+            kinds: words(row.kinds),
+            opt_out: opt_outs(row.kinds) != 0,
+            blocked_at: row.since,
+            changed_at: row.changed_at,
+            source: row.source,
+            address: row.address,
+            reason: row.note,
+        }
+    }
+}
+
+/// Blocked addresses, the latest first; by `address` whether that one is blocked.
+#[utoipa::path(get, path = "/v1/blocks", tag = "settings", params(BlockQuery),
+    responses((status = 200, description = "A page of blocks", body = Page<BlockView>)))]
+async fn list(
+    caller: Caller,
+    State(api): State<Arc<Api>>,
+    Query(query): Query<BlockQuery>,
+) -> Result<Json<Page<BlockView>>, Problem> {
+    access::look(&caller)?;
+    let id = match &query.address {
+        Some(Word(text)) => {
+            // A `+` in a query string is a blank, and nobody means one.
+            let text = text.strip_prefix(' ').map_or_else(|| text.clone(), |digits| format!("+{digits}"));
+            let (medium, address) = read_address(&text, query.medium)
+                .map_err(|problem| Problem::bad_request(format!("address: {}", problem.message)))?;
+            Some(api.keys.identity.address(caller.company, medium, &address))
+        }
+        None => None,
+    };
+    let kinds = match &query.kind {
+        Some(Word(word)) => kinds_of(word).map_err(Problem::bad_request)?,
+        None => 0,
+    };
+    let before = match &query.cursor {
+        Some(Word(cursor)) => Some(
+            read_cursor(cursor).ok_or_else(|| Problem::bad_request("cursor: send `next` as it was given"))?,
+        ),
+        None => None,
+    };
+    let wish = BlockWish { id, medium: query.medium, kinds, before, max: query.limit.to_ask() };
+    let rows = api.reads.blocks_page(caller.company, &wish).await?;
+    Ok(Json(Page::of(rows, query.limit, cursor_of, BlockView::from)))
+}
+
+/// Blocks an address by hand.
+#[utoipa::path(post, path = "/v1/blocks", tag = "settings", request_body = BlockBody, responses(
+    (status = 200, description = "It was blocked by hand before; the reason is the new one", body = BlockView),
+    (status = 201, description = "It is blocked", body = BlockView)))]
+async fn add(
+    caller: Caller,
+    State(api): State<Arc<Api>>,
+    body::Json(body): body::Json<BlockBody>,
+) -> Result<Response, Problem> {
+    let actor = access::change(&caller)?;
+    let wanted = Wanted { address: &body.address, medium: body.medium.as_deref(), reason: &body.reason };
+    let block = wanted.read(&api.keys.identity, caller.company).map_err(Problem::unprocessable)?;
+    let id = block.id;
+    let added = api.reads.block_by_hand(caller.company, &[block], "api", &actor).await?;
+    let status = if added > 0 { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(BlockView::from(found(&api, &caller, id).await?))).into_response())
+}
+
+/// One block.
+#[utoipa::path(get, path = "/v1/blocks/{id}", tag = "settings", params(("id" = Uuid, Path)), responses(
+    (status = 200, description = "The block", body = BlockView),
+    (status = 404, description = "No such block")))]
+async fn show(
+    caller: Caller,
+    State(api): State<Arc<Api>>,
+    Path(id): Path<Uuid>,
+) -> Result<Json<BlockView>, Problem> {
+    access::look(&caller)?;
+    Ok(Json(BlockView::from(found(&api, &caller, id).await?)))
+}
+
+/// Lifts a block. A provider may block the address for itself (Twilio after STOP): that is not lifted here.
+#[utoipa::path(delete, path = "/v1/blocks/{id}", tag = "settings", params(("id" = Uuid, Path), LiftQuery), responses(
+    (status = 200, description = "What was lifted, and what still holds", body = LiftedView),
+    (status = 404, description = "No such block, or none of these kinds"),
+    (status = 409, description = "The customer asked for it; see acknowledge_opt_out")))]
+async fn lift(
+    caller: Caller,
+    State(api): State<Arc<Api>>,
+    Path(id): Path<Uuid>,
+    Query(query): Query<LiftQuery>,
+) -> Result<Json<LiftedView>, Problem> {
+    let actor = access::change(&caller)?;
+    let kinds = match &query.kinds {
+        Some(Word(words)) => kinds_of(words).map_err(Problem::bad_request)?,
+        None => i32::MAX,
+    };
+    let acknowledged = query.acknowledge_opt_out;
+    let lift = Lift { id, kinds, reason: &query.reason.0, acknowledged };
+    match api.reads.lift_by_hand(caller.company, &lift, &actor).await? {
+        Lifted::Done { lifted, left } => Ok(Json(LiftedView { lifted: words(lifted), left: words(left) })),
+        Lifted::Unknown => Err(Problem::not_found()),
+        Lifted::Unacknowledged { opt_outs } => Err(Problem::conflict(format!(
+            "the customer asked for it ({}); nothing was lifted; send acknowledge_opt_out=true if you know that \
+             they want messages again, or name the other kinds",
+            words(opt_outs).join(", ")
+        ))),
+    }
+}
+
+async fn found(api: &Api, caller: &Caller, id: Uuid) -> Result<BlockRow, Problem> {
+    let wish = BlockWish { id: Some(id), max: 1, ..BlockWish::default() };
+    let rows = api.reads.blocks_page(caller.company, &wish).await?;
+    rows.into_iter().next().ok_or_else(Problem::not_found)
+}
+
+/// A block as a person writes it, here or in a row of CSV.
+pub(super) struct Wanted<'a> {
+    pub address: &'a str,
+    pub medium: Option<&'a str>,
+    pub reason: &'a str,
+}
+
+impl Wanted<'_> {
+    /// With every problem, by field.
+    pub fn read(&self, keys: &IdentityKey, company: CompanyId) -> Result<HandBlock, Vec<message::Problem>> {
+        let mut problems = Vec::new();
+        let medium = self.medium.map(|word| Medium::ALL.into_iter().find(|medium| medium.word() == word));
+        if medium == Some(None) {
+            problems.push(message::Problem::new("medium", "bad_choice", "give email or sms"));
+        }
+        let address = read_address(self.address, medium.flatten());
+        let reason = self.reason.trim();
+        if reason.is_empty() {
+            problems.push(message::Problem::new("reason", "missing", "say why the address is blocked"));
+        } else if reason.chars().count() > REASON_CHARS_MAX || reason.chars().any(char::is_control) {
+            let message = format!("give one line of at most {REASON_CHARS_MAX} characters");
+            problems.push(message::Problem::new("reason", "too_long", message));
+        }
+        match address {
+            Err(problem) => problems.push(problem),
+            Ok((medium, address)) if problems.is_empty() => {
+                let id = keys.address(company, medium, &address);
+                return Ok(HandBlock { id, medium, address, reason: reason.to_owned() });
+            }
+            Ok(_) => {}
+        }
+        Err(problems)
+    }
+}
+
+/// An address in its normal form, as jobs have it; its medium is the one given, else as it looks.
+fn read_address(text: &str, medium: Option<Medium>) -> Result<(Medium, String), message::Problem> {
+    let looks = if text.contains('@') { Medium::Email } else { Medium::Sms };
+    let medium = medium.unwrap_or(looks);
+    let address = match medium {
+        Medium::Email => normalise_email(text),
+        Medium::Sms => normalise_phone(text, None),
+    };
+    match address {
+        Ok(address) => Ok((medium, address)),
+        Err(problem) => Err(message::Problem::new("address", "bad_address", problem.to_string())),
+    }
+}
+
+/// The bits of words with commas between.
+fn kinds_of(words: &str) -> Result<i32, String> {
+    let bit = |word: &str| {
+        let kind = BlockKind::ALL.into_iter().find(|kind| kind.word() == word.trim());
+        kind.map(BlockKind::bit).ok_or_else(|| {
+            let known: Vec<&str> = BlockKind::ALL.into_iter().map(BlockKind::word).collect();
+            format!("a kind is one of {}", known.join(", "))
+        })
+    };
+    words.split(',').try_fold(0, |bits, word| Ok(bits | bit(word)?))
+}
+
+fn cursor_of(row: &BlockRow) -> String {
+    format!("{}.{}", row.since.timestamp_micros(), row.id.simple())
+}
+
+fn read_cursor(text: &str) -> Option<(DateTime<Utc>, Uuid)> {
+    let (micros, id) = text.split_once('.')?;
+    let micros: i64 = micros.parse().ok().filter(|micros| (0..=YEAR_9999_MICROS).contains(micros))?;
+    Some((DateTime::from_timestamp_micros(micros)?, Uuid::try_parse(id).ok()?))
+}

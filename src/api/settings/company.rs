@@ -1,0 +1,312 @@
+//! `/v1/company`: the company's file in JSON, whole (GET, PUT) or in parts (PATCH).
+//!
+//! Checked as one, by the rules of `postrider company apply`, and put in force as it puts it. Team members
+//! are in it where they are asked for or sent; a document without them leaves them alone. What reaches
+//! beyond one company stays the operator's (`company::operator`). No secret is ever in an answer: only the
+//! names of the variables, and whether this worker has them.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Request, State},
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    access,
+    if_match::{etag, expected, overtaken},
+};
+use crate::{
+    api::{
+        Api, Caller, Problem,
+        body::{self, Query},
+    },
+    company::{
+        CompanyFile, Policy,
+        change::taken_away,
+        document::{document, names_members, read_patched},
+        file::{self, FILE_BYTES_MAX},
+        operator,
+    },
+    ledger::{
+        audit::Actor,
+        companies::{Change, Changed, Expected, QueuedUse, Version},
+    },
+    message::node::Node,
+};
+
+const PATCH_KINDS: [&str; 2] = ["application/merge-patch+json", "application/json"];
+/// A patch of whatever is there starts over when somebody was faster, so often.
+const TRIES_MAX: usize = 5;
+
+pub fn routes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new().routes(routes!(show, replace, patch)).routes(routes!(secrets))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ShowQuery {
+    /// With all team members, up to 50,000.
+    #[serde(default)]
+    members: bool,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ChangeQuery {
+    /// Take away accounts and brands even while queued messages need them.
+    #[serde(default)]
+    force: bool,
+}
+
+/// The company, by the keys of its file (`deploy/example-company.toml` shows every one).
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "the description of what company::document writes and file::read reads")]
+pub struct CompanyDocument {
+    slug: String,
+    name: String,
+    default_brand: Option<String>,
+    suppression_days: Option<u32>,
+    /// `company` or `brand`.
+    suppression_scope: Option<String>,
+    /// Of `email` and `sms`.
+    medium_preference: Option<Vec<String>>,
+    delay_secs: Option<u32>,
+    expires_after_secs: Option<u32>,
+    require_approved: Option<bool>,
+    resend_if_absent: Option<bool>,
+    test_email: Option<String>,
+    test_phone: Option<String>,
+    #[schema(value_type = Vec<Object>)]
+    brands: Vec<serde_json::Value>,
+    #[schema(value_type = Option<Vec<Object>>)]
+    channels: Option<Vec<serde_json::Value>>,
+    /// Tuned or taken away by a key; made and pointed elsewhere only by an operator.
+    #[schema(value_type = Option<Vec<Object>>)]
+    accounts: Option<Vec<serde_json::Value>>,
+    /// The operator's.
+    #[schema(value_type = Option<Vec<Object>>)]
+    bindings: Option<Vec<serde_json::Value>>,
+    /// Left out: they stay as they are.
+    #[schema(value_type = Option<Vec<Object>>)]
+    members: Option<Vec<serde_json::Value>>,
+}
+
+/// Variables of the workers that hold the company's secrets.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Secrets {
+    items: Vec<SecretView>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SecretView {
+    /// As in `accounts[mail].api_key_env`.
+    field: String,
+    variable: String,
+    /// Whether the worker that answers has it.
+    set: bool,
+}
+
+/// The company's settings in force.
+#[utoipa::path(get, path = "/v1/company", tag = "settings", params(ShowQuery), responses(
+    (status = 200, description = "The company; the header etag names its version", body = CompanyDocument,
+        headers(("etag" = String, description = "Send it as if-match with a change")))))]
+async fn show(
+    caller: Caller,
+    State(api): State<Arc<Api>>,
+    Query(query): Query<ShowQuery>,
+) -> Result<Response, Problem> {
+    access::look(&caller)?;
+    given_out(&api, &caller, query.members).await
+}
+
+/// Puts the whole company in force; what is left out gets its default, members stay.
+#[utoipa::path(put, path = "/v1/company", tag = "settings", request_body = CompanyDocument,
+    params(ChangeQuery, ("if-match" = Option<String>, Header, description = "The etag that you started from, or *")),
+    responses(
+        (status = 200, description = "The company as it is in force now", body = CompanyDocument,
+            headers(("etag" = String, description = "Send it as if-match with a change"))),
+        (status = 409, description = "It takes away what queued messages need; see force"),
+        (status = 412, description = "Somebody changed it meanwhile; nothing was written"),
+        (status = 428, description = "The header if-match is missing")))]
+async fn replace(
+    caller: Caller,
+    State(api): State<Arc<Api>>,
+    Query(query): Query<ChangeQuery>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Problem> {
+    let actor = access::change(&caller)?;
+    let expected = expected(&headers)?;
+    let node: Node = body::parse(&body::read(request, &api, FILE_BYTES_MAX).await?)?;
+    let file = file::read(&node).map_err(Problem::unprocessable)?;
+    let with_members = names_members(&node);
+    let (version, policy) = in_force(&api, &caller).await?;
+    check_start(expected, version, with_members)?;
+    let expected = match expected {
+        Expected::Both(started) if !with_members => Expected::Policy(started.policy),
+        other => other,
+    };
+    let editor = Editor { api: &api, caller: &caller, actor: &actor, force: query.force };
+    match editor.put(&policy, &file, with_members, expected).await? {
+        Changed::InForce(_) => given_out(&api, &caller, with_members).await,
+        Changed::Overtaken(found) => Err(overtaken(found)),
+    }
+}
+
+/// Changes parts of the company, by JSON merge patch (RFC 7396): null takes away, lists are replaced whole.
+#[utoipa::path(patch, path = "/v1/company", tag = "settings",
+    request_body(content((Object = "application/merge-patch+json"), (Object = "application/json")),
+        description = "What changes, by the keys of the company"),
+    params(ChangeQuery, ("if-match" = Option<String>, Header, description = "The etag that you started from, or *")),
+    responses(
+        (status = 200, description = "The company as it is in force now", body = CompanyDocument,
+            headers(("etag" = String, description = "Send it as if-match with a change"))),
+        (status = 409, description = "It takes away what queued messages need; see force"),
+        (status = 412, description = "Somebody changed it meanwhile; nothing was written"),
+        (status = 428, description = "The header if-match is missing")))]
+async fn patch(
+    caller: Caller,
+    State(api): State<Arc<Api>>,
+    Query(query): Query<ChangeQuery>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Problem> {
+    let actor = access::change(&caller)?;
+    let wanted = expected(&headers)?;
+    let patch: Node = body::parse(&body::read_as(&PATCH_KINDS, request, &api, FILE_BYTES_MAX).await?)?;
+    let with_members = names_members(&patch);
+    let editor = Editor { api: &api, caller: &caller, actor: &actor, force: query.force };
+    let mut tries = 0;
+    loop {
+        let (version, policy) = in_force(&api, &caller).await?;
+        check_start(wanted, version, with_members)?;
+        let members = match with_members {
+            true => Some(api.reads.members(caller.company).await?),
+            false => None,
+        };
+        let file = read_patched(&policy, members.as_deref(), &patch).map_err(Problem::unprocessable)?;
+        // What was merged into must still be there when it is written.
+        let merged_into = match with_members {
+            true => Expected::Both(version),
+            false => Expected::Policy(version.policy),
+        };
+        tries += 1;
+        match editor.put(&policy, &file, with_members, merged_into).await? {
+            Changed::InForce(_) => return given_out(&api, &caller, with_members).await,
+            Changed::Overtaken(_) if wanted == Expected::Any && tries < TRIES_MAX => {}
+            Changed::Overtaken(found) => return Err(overtaken(found)),
+        }
+    }
+}
+
+/// Which variables of the workers hold the company's secrets, and whether they are set; never their values.
+#[utoipa::path(get, path = "/v1/company/secrets", tag = "settings",
+    responses((status = 200, description = "The variables", body = Secrets)))]
+async fn secrets(caller: Caller, State(api): State<Arc<Api>>) -> Result<Json<Secrets>, Problem> {
+    access::look(&caller)?;
+    let (_, policy) = in_force(&api, &caller).await?;
+    let set = |variable: &str| std::env::var_os(variable).is_some_and(|value| !value.is_empty());
+    let items = operator::secrets(&policy).into_iter().map(|secret| SecretView {
+        set: set(&secret.variable),
+        field: secret.field,
+        variable: secret.variable,
+    });
+    Ok(Json(Secrets { items: items.collect() }))
+}
+
+/// Who puts what in force.
+struct Editor<'a> {
+    api: &'a Api,
+    caller: &'a Caller,
+    actor: &'a Actor,
+    force: bool,
+}
+
+impl Editor<'_> {
+    /// Everything that `postrider company apply` checks, and what only an operator may do; then writes.
+    async fn put(
+        &self,
+        old: &Policy,
+        new: &CompanyFile,
+        with_members: bool,
+        expected: Expected,
+    ) -> Result<Changed, Problem> {
+        let reserved = operator::reserved(old, &new.policy);
+        if !reserved.is_empty() {
+            return Err(Problem::unprocessable(reserved));
+        }
+        if !self.force {
+            let queued = self.api.reads.queued_use(self.caller.company).await?;
+            check_needs(old, &new.policy, &queued)?;
+        }
+        let members = with_members.then_some(new.members.as_slice());
+        let change = Change { policy: &new.policy, members, expected, actor: self.actor };
+        let changed = self.api.reads.change_company(&change, &self.api.keys.identity).await?;
+        if let Err(error) = self.api.directory.refresh().await {
+            tracing::warn!(%error, "companies cannot be read; this worker follows later");
+        }
+        Ok(changed)
+    }
+}
+
+async fn in_force(api: &Api, caller: &Caller) -> Result<(Version, Policy), Problem> {
+    api.reads.settings(caller.company).await?.ok_or_else(Problem::not_found)
+}
+
+async fn given_out(api: &Api, caller: &Caller, with_members: bool) -> Result<Response, Problem> {
+    let (version, policy) = in_force(api, caller).await?;
+    // Read after the version: members that changed in between make the tag too old, never too new.
+    let members = match with_members {
+        true => Some(api.reads.members(caller.company).await?),
+        false => None,
+    };
+    let tag = etag(version, with_members);
+    Ok(([(header::ETAG, tag)], Json(document(&policy, members.as_deref()))).into_response())
+}
+
+/// 412 where the editor started from something else; members are replaced only by who saw them.
+fn check_start(wanted: Expected, found: Version, with_members: bool) -> Result<(), Problem> {
+    let holds = match wanted {
+        Expected::Any => true,
+        Expected::Policy(version) => version == found.policy && !with_members,
+        Expected::Both(version) => version.policy == found.policy && (!with_members || version == found),
+    };
+    match (holds, wanted) {
+        (true, _) => Ok(()),
+        (false, Expected::Policy(version)) if version == found.policy => {
+            let mut problem = overtaken(found);
+            problem.detail =
+                "to replace team members, start from GET /v1/company?members=true and send its etag"
+                    .to_owned();
+            Err(problem)
+        }
+        (false, _) => Err(overtaken(found)),
+    }
+}
+
+/// 409 where the change takes away what queued messages need.
+fn check_needs(old: &Policy, new: &Policy, queued: &QueuedUse) -> Result<(), Problem> {
+    let lost = taken_away(Some(old), new);
+    let accounts =
+        lost.accounts.iter().filter_map(|name| Some(("account", name, queued.by_account.get(name)?)));
+    let brands = lost.brands.iter().filter_map(|name| Some(("brand", name, queued.by_brand.get(name)?)));
+    let needs: Vec<String> = accounts
+        .chain(brands)
+        .map(|(kind, name, count)| format!("{kind} {name}: {count} queued messages need it"))
+        .collect();
+    match needs.is_empty() {
+        true => Ok(()),
+        false => Err(Problem::conflict(format!(
+            "nothing was changed, because this takes away what is needed ({}); wait for them, or send ?force=true",
+            needs.join(", ")
+        ))),
+    }
+}

@@ -1,0 +1,110 @@
+//! Pages of lists: how many, and where to go on.
+//!
+//! A cursor is the place of the last row that was given out, in an order that never changes: rows that
+//! arrive meanwhile are on the first page, none is told twice and none left out.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use utoipa::ToSchema;
+
+const LIMIT_DEFAULT: i64 = 50;
+const LIMIT_MAX: i64 = 200;
+/// Longest text in a query string, in characters.
+const WORD_CHARS_MAX: usize = 320;
+
+/// One page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// Send it as `cursor` for the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// Of rows that were asked for with one more than the limit.
+    pub fn of<R>(
+        mut rows: Vec<R>,
+        limit: Limit,
+        cursor: impl Fn(&R) -> String,
+        view: impl Fn(R) -> T,
+    ) -> Page<T> {
+        let limit = usize::try_from(limit.0).unwrap_or(usize::MAX);
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(cursor);
+        Page { items: rows.into_iter().map(view).collect(), next }
+    }
+}
+
+/// How many rows of a page, 1 to 200.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit(i64);
+
+impl Default for Limit {
+    fn default() -> Limit {
+        Limit(LIMIT_DEFAULT)
+    }
+}
+
+impl Limit {
+    /// One more than is shown: whether there is a next page.
+    pub fn to_ask(self) -> i64 {
+        self.0 + 1
+    }
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Limit, D::Error> {
+        let limit = i64::deserialize(deserializer)?;
+        match (1..=LIMIT_MAX).contains(&limit) {
+            true => Ok(Limit(limit)),
+            false => Err(D::Error::custom(format!("the limit must be from 1 to {LIMIT_MAX}"))),
+        }
+    }
+}
+
+/// A text of a query string that may go to the database: bounded, without control characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word(pub String);
+
+impl<'de> Deserialize<'de> for Word {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Word, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.trim().is_empty() {
+            return Err(D::Error::custom("a text is empty, leave it out instead"));
+        }
+        if text.chars().count() > WORD_CHARS_MAX || text.chars().any(char::is_control) {
+            return Err(D::Error::custom("a text is too long or holds a control character"));
+        }
+        Ok(Word(text))
+    }
+}
+
+/// A time in a query string: RFC 3339, of a year that everybody can store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment(pub DateTime<Utc>);
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Moment, D::Error> {
+        // A `+` in a query string is a blank, and no time holds one.
+        let text = String::deserialize(deserializer)?.replace(' ', "+");
+        let time = DateTime::parse_from_rfc3339(&text).map_err(|_| {
+            D::Error::custom("a time must be RFC 3339 with its offset, as in 2026-03-01T09:00:00Z")
+        })?;
+        Ok(Moment(time.to_utc()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_full_page_says_where_to_go_on() {
+        let page = |rows: Vec<i32>| Page::of(rows, Limit(2), ToString::to_string, |row| row * 10);
+        let (full, last) = (page(vec![3, 2, 1]), page(vec![1]));
+        assert_eq!((full.items, full.next.as_deref()), (vec![30, 20], Some("2")));
+        assert_eq!((last.items, last.next), (vec![10], None));
+    }
+}

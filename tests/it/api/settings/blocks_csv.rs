@@ -1,0 +1,72 @@
+//! Blocks as CSV: in, all rows or none; out, and in again.
+
+use reqwest::Method;
+use serde_json::json;
+
+use super::{audit, count, world};
+use crate::support::api::{Answer, Client};
+
+const IMPORT: &str = "/v1/blocks/import";
+const EXPORT: &str = "/v1/blocks/export";
+
+async fn import(client: &Client, query: &str, text: &str) -> Answer {
+    let path = format!("{IMPORT}{query}");
+    client.raw(Method::POST, &path, &[("content-type", "text/csv")], text.as_bytes().to_vec()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_out_comes_in_again() {
+    let (bed, worker, client) = world().await;
+    let text = "address,reason\njane@example.com,\"asked, twice\"\n+14155552671,=1+1\n";
+    let seen = import(&client, "?preview=true", text).await;
+    assert_eq!(seen.json, json!({ "preview": true, "rows": 2 }), "{}", seen.text);
+    assert_eq!(count(&bed, "block").await, 0, "a preview writes nothing");
+    let done = import(&client, "", text).await;
+    assert_eq!(done.json, json!({ "preview": false, "rows": 2, "added": 2 }), "{}", done.text);
+    assert_eq!(audit(&client).await["changes"], json!({ "rows": 2, "added": 2 }));
+    let out = client.get(EXPORT).await;
+    assert_eq!((out.status, out.header("content-type")), (200, "text/csv; charset=utf-8"));
+    assert!(
+        out.text.contains(",email,jane@example.com,blocked_by_hand,\"asked, twice\",import,"),
+        "{}",
+        out.text
+    );
+    assert!(out.text.contains("'=1+1"), "no formula goes out: {}", out.text);
+    let again = import(&client, "", &out.text).await;
+    assert_eq!((again.status, &again.json["added"]), (200, &json!(0)), "{}", again.text);
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_bad_row_keeps_all_of_them_out_and_is_named_by_its_line() {
+    let (bed, worker, client) = world().await;
+    let answer =
+        import(&client, "?reason=old", "address,medium\na@b.example,\nnobody,sms\nc@d.example,fax\n").await;
+    assert_eq!((answer.status, answer.fields()), (422, vec!["line 3.address", "line 4.medium"]));
+    assert!(!answer.text.contains("nobody"), "{}", answer.text);
+    let silent = import(&client, "", "address\na@b.example\n").await;
+    assert_eq!(silent.fields(), ["line 2.reason"], "{}", silent.text);
+    let many: String = (0..10_001).map(|number| format!("a{number}@example.com\n")).collect();
+    assert_eq!(import(&client, "?reason=old", &format!("address\n{many}")).await.status, 422);
+    for text in ["", "\u{0}", "name\nx\n", "address\n\"a\n"] {
+        assert_eq!(import(&client, "?reason=old", text).await.status, 422, "{text:?}");
+    }
+    let json = client.post(IMPORT, &json!({})).await;
+    assert_eq!(json.status, 415, "{}", json.text);
+    assert_eq!((count(&bed, "block").await, count(&bed, "audit").await), (0, 1));
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_rows_come_in_at_once_and_go_out_page_by_page() {
+    let (bed, worker, client) = world().await;
+    let rows: String = (0..10_000).map(|number| format!("a{number}@example.com\n")).collect();
+    let done = import(&client, "?reason=old", &format!("address\n{rows}")).await;
+    assert_eq!(done.json["added"], 10_000, "{}", done.text);
+    let out = client.get(EXPORT).await.text;
+    let mut addresses: Vec<&str> = out.lines().skip(1).filter_map(|line| line.split(',').nth(2)).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    assert_eq!(addresses.len(), 10_000);
+    bed.nothing_left(worker).await;
+}

@@ -1,0 +1,62 @@
+//! Settings over the API: what is changed, by whom, and what is on record of it.
+//!
+//! One file per area. Jobs that show what a setting does are handed to the worker's acceptor.
+
+mod access;
+mod audits;
+mod blocks;
+mod blocks_csv;
+mod company;
+mod members;
+mod rejected;
+
+use postrider::{intake::Answer, shutdown::Worker};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{
+    Bed,
+    api::{Answer as Called, Client},
+    arrival,
+};
+
+/// A world with one company, its worker and a key that may everything.
+async fn world() -> (Bed, Worker, Client) {
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    let worker = bed.worker().await;
+    let client = bed.client("blanca").await;
+    (bed, worker, client)
+}
+
+fn job(email: &str) -> Value {
+    json!({
+        "customer": { "email": email },
+        "employee": { "email": "paulagent@blancapeak.com" },
+        "channel": "phone",
+    })
+}
+
+/// Hands a job of the company in.
+async fn hand_in(worker: &Worker, body: &Value) -> Answer {
+    let acceptor = worker.acceptor.as_ref().expect("this worker takes jobs");
+    let arrivals = [arrival("blanca", body.to_string().as_bytes())];
+    acceptor.accept(&arrivals).await.expect("the database answers").remove(0)
+}
+
+/// With the etag that an editor started from.
+async fn send(client: &Client, method: Method, tag: &str, body: &Value) -> Called {
+    let headers = [("content-type", "application/json"), ("if-match", tag)];
+    client.raw(method, "/v1/company", &headers, body.to_string().into_bytes()).await
+}
+
+/// The latest audit.
+async fn audit(client: &Client) -> Value {
+    client.get("/v1/audit?limit=1").await.json["items"][0].clone()
+}
+
+async fn count(bed: &Bed, table: &str) -> i64 {
+    let query = sqlx::AssertSqlSafe(format!("select count(*) from {table}"));
+    let (count,): (i64,) = sqlx::query_as(query).fetch_one(&bed.pool).await.expect("the ledger answers");
+    count
+}
