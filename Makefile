@@ -3,7 +3,7 @@
 # DATABASE_URL and AMQP_URL, when set, are used instead of a private Postgres or RabbitMQ.
 
 .DEFAULT_GOAL := help
-.PHONY: help check-toolchain build test faults torture torture-small torture-mutants bench bench-large bench-pure demo fmt lint sqlx sqlx-check deny clean-dev
+.PHONY: help check-toolchain build test faults torture torture-small torture-mutants bench bench-large bench-pure demo api-check fmt lint sqlx sqlx-check deny clean-dev
 # One build at a time: cargo uses all cores by itself, and two would wait for one another's lock.
 .NOTPARALLEL:
 
@@ -73,6 +73,12 @@ bench-large: check-toolchain ## the growing ledger with up to 10,000,000 request
 demo: check-toolchain ## Postrider at work with simulated providers, in the terminal
 	@echo 'starting the demo; $(FIRST_BUILD)'
 	@$(STACK) run cargo run --locked -- demo
+
+# Options of schemathesis: make api-check API_CHECK='--include-path /v1/requests --max-examples 500'.
+API_CHECK ?=
+
+api-check: check-toolchain ## schemathesis against a live server: no 5xx, no undocumented answer; needs python3
+	@$(STACK) run deploy/dev/api-check $(API_CHECK)
 
 fmt: ## format the code
 	cargo fmt

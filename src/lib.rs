@@ -49,7 +49,7 @@
 //!   overtaker that commits in that instant would otherwise ask as well. The direct path pays nothing.
 //! * A lane claims only what it can begin within a quarter of a lease; what it gives back keeps its due
 //!   time, and so its place in the line.
-//! * A test request goes to the company's test address, or nowhere.
+//! * A test request goes to the company's test address, or to `dispatch::simulated`: no provider hears of it then.
 //! * Receipts are missed by batch, not by message: settle writes one `watch` row for what it accepted
 //!   through one account, because nearly all of it is delivered before anybody looks.
 //! * Both of Mailgun's look-ups must come back empty before a message counts as absent; what hinders either

@@ -186,6 +186,16 @@ impl Account {
     }
 }
 
+/// The recipient of a test's message where the company names none: it is nobody's, and the built-in
+/// simulator takes it.
+#[must_use]
+pub fn simulated_address(medium: Medium) -> &'static str {
+    match medium {
+        Medium::Email => "simulated@postrider.invalid",
+        Medium::Sms => "+15005550000",
+    }
+}
+
 impl Policy {
     #[must_use]
     pub fn brand(&self, label: &str) -> Option<&Brand> {

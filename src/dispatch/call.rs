@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use crate::{
     clock, crash,
     lifecycle::{Reason, Signal, TransitionMap},
-    providers::{Outcome, Refusal, RefusalKind},
+    providers::{Outcome, Outgoing, Provider, Refusal, RefusalKind},
     telemetry::names,
 };
 
@@ -25,6 +25,7 @@ use super::{
     lane::{Lane, Ready, call_deadline},
     outcome::{Terms, settlement, sign, word},
     settle::Done,
+    simulated,
 };
 
 /// Beyond the provider's own timeout, in case it does not keep it.
@@ -37,6 +38,7 @@ pub fn start(shared: Arc<Shared>, item: Ready, attempt: i16, before: Instant, do
     drop(alone);
     tokio::spawn(async move {
         lane.call_started();
+        let simulated = simulated::takes(&lane, &claim);
         let settled = match (&outgoing, &lane.provider) {
             (Err(code), _) => {
                 let mut settled = not_called(&claim);
@@ -52,17 +54,10 @@ pub fn start(shared: Arc<Shared>, item: Ready, attempt: i16, before: Instant, do
                 not_called(&claim)
             }
             (Ok(outgoing), Some(provider)) if attempt == claim.attempt + 1 => {
-                let limit = provider.call_timeout() + GRACE;
                 crash::point("during_call");
-                let call =
-                    AssertUnwindSafe(tokio::time::timeout(limit, provider.send(outgoing))).catch_unwind();
-                let outcome = match call.await {
-                    Ok(Ok(outcome)) => outcome,
-                    Ok(Err(_)) => Outcome::Unknown { code: "timeout".to_owned() },
-                    Err(_) => {
-                        metrics::counter!(names::PANICS, "place" => "call").increment(1);
-                        Outcome::Unknown { code: "panic".to_owned() }
-                    }
+                let outcome = match simulated {
+                    true => simulated::accepted(claim.message),
+                    false => send(provider.as_ref(), outgoing).await,
                 };
                 crash::point("after_answer");
                 concluded(&shared, &lane, &claim, (attempt, before), outcome)
@@ -72,12 +67,32 @@ pub fn start(shared: Arc<Shared>, item: Ready, attempt: i16, before: Instant, do
         lane.call_ended();
         drop(slot);
         let lease = Arc::clone(&claim.lease);
-        let sent_after = (settled.proof).then(|| claim.database_now(clock::monotonic()) - claim.due_at);
+        // Tests are no part of the statistics.
+        let timed = settled.proof && !claim.test;
+        let sent_after = timed.then(|| claim.database_now(clock::monotonic()) - claim.due_at);
+        let report = (simulated && settled.proof)
+            .then(|| simulated::report(Arc::clone(&shared), lane.account, claim.message, attempt));
         let done_item = Done { settlement: settled, lease, lane, sent_after, suspect: claim.suspect };
         if done.send(done_item).await.is_err() {
             tracing::error!("an outcome came after the end of settling; its lease will lapse");
         }
+        if let Some(report) = report {
+            report.await;
+        }
     });
+}
+
+/// One call, ending in an outcome whatever happens.
+async fn send(provider: &dyn Provider, outgoing: &Outgoing) -> Outcome {
+    let limit = provider.call_timeout() + GRACE;
+    match AssertUnwindSafe(tokio::time::timeout(limit, provider.send(outgoing))).catch_unwind().await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Outcome::Unknown { code: "timeout".to_owned() },
+        Err(_) => {
+            metrics::counter!(names::PANICS, "place" => "call").increment(1);
+            Outcome::Unknown { code: "panic".to_owned() }
+        }
+    }
 }
 
 /// Takes a begun attempt back without a call: its customer stopped it in the meantime.
@@ -99,9 +114,13 @@ fn concluded(
     (attempt, begun): (i16, Instant),
     outcome: Outcome,
 ) -> crate::ledger::settle::Settlement {
-    lane.note(sign(&outcome));
-    metrics::counter!(names::ATTEMPTS, "lane" => lane.settings.id.clone(), "outcome" => word(&outcome))
-        .increment(1);
+    if !simulated::takes(lane, claim) {
+        lane.note(sign(&outcome));
+    }
+    if !claim.test {
+        metrics::counter!(names::ATTEMPTS, "lane" => lane.settings.id.clone(), "outcome" => word(&outcome))
+            .increment(1);
+    }
     if let Outcome::Refused(Refusal { kind: RefusalKind::Account, code, .. }) = &outcome {
         tracing::error!(lane = %lane.settings.id, code, "the provider refuses this account");
     }

@@ -19,6 +19,7 @@ pub mod lanes;
 pub mod outcome;
 pub mod reconcile;
 pub mod settle;
+pub mod simulated;
 pub mod suspects;
 pub mod sweeper;
 

@@ -35,8 +35,6 @@ reasons! {
     DoNotSend = "do_not_send",
     /// No address that an allowed medium can use.
     NoMedium = "no_medium",
-    /// A test request, and the company named no address for tests.
-    NoTestAddress = "no_test_address",
     Stop = "stop",
     Unsubscribed = "unsubscribed",
     Complained = "complained",

@@ -9,7 +9,6 @@ use crate::lifecycle::Reason;
 pub fn sentence(reason: Reason) -> &'static str {
     match reason {
         Reason::DoNotSend => "the job asked for it not to be sent",
-        Reason::NoTestAddress => "it is a test, and the company names no address for tests",
         Reason::NoMedium => "no address that an allowed medium can use",
         Reason::Stop => "the customer answered STOP",
         Reason::Unsubscribed => "the customer unsubscribed",

@@ -382,11 +382,13 @@ fn a_rejection_names_every_problem_at_once() {
 }
 
 #[test]
-fn a_test_request_goes_to_the_companys_own_address_or_nowhere() {
+fn a_test_request_goes_to_the_companys_own_address_or_to_the_simulator() {
     let mut company = company();
     let test = Facts { test: true, ..facts() };
     let decision = sends(&job(), &company, &test);
     assert_eq!(decision.candidate.expect("an address").address, "tests@blanca.example");
     company.policy.test_email = None;
-    assert_eq!(suppresses(&job(), &company, &test).0, Reason::NoTestAddress);
+    let decision = sends(&job(), &company, &test);
+    assert!(decision.trail.iter().any(|finding| finding.note.contains("simulator")), "{:?}", decision.trail);
+    assert_eq!(decision.candidate.expect("an address").address, "simulated@postrider.invalid");
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::{IDEMPOTENCY_KEY, job::JobBody, told::AcceptedView};
+use super::{IDEMPOTENCY_KEY, told::AcceptedView};
 use crate::{
     api::{Api, Caller, Problem, Scope, body, problem::FieldProblem},
     intake::Arrival,
@@ -27,7 +27,8 @@ const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct JobsBody {
-    #[schema(value_type = Vec<JobBody>, min_items = 1, max_items = 1000)]
+    /// Each as the body of `POST /v1/requests`; what is wrong with one is told in its answer.
+    #[schema(value_type = Vec<serde_json::Value>, min_items = 1, max_items = 1000)]
     requests: Vec<Box<RawValue>>,
 }
 

@@ -44,3 +44,27 @@ async fn a_test_keys_requests_reach_the_companys_test_address_and_reserve_nobody
     assert_eq!(to, ["jane@example.com", HOUSE, HOUSE]);
     bed.nothing_left(worker).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_test_address_the_built_in_simulator_takes_it_and_no_provider_hears_of_it() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    let worker = bed.worker().await;
+    let tester = bed.client_with("blanca", false, &[Scope::Send]).await;
+    let mut texted = job("joe@example.com");
+    texted["customer"] = json!({ "phone": "+14155550101" });
+    texted["medium"] = "sms".into();
+    for body in [job("jane@example.com"), texted] {
+        let answer = tester.post(PATH, &body).await;
+        assert_eq!((answer.status, &answer.json["status"]), (202, &json!("queued")), "{}", answer.text);
+    }
+    bed.all_are(2, "delivered").await;
+    let (told,): (i64,) =
+        sqlx::query_as("select count(*) from receipt where kind = 'delivered' and code = 'simulated'")
+            .fetch_one(&bed.pool)
+            .await
+            .expect("asked");
+    assert_eq!(told, 2, "its receipts are on record");
+    assert!(bed.simulator.accepted().is_empty(), "nothing was called");
+    bed.nothing_left(worker).await;
+}
