@@ -117,7 +117,7 @@ mod tests {
         let doors = [
             Door::Amqp { user: None },
             Door::Http { test: false, manager: false },
-            Door::Operator,
+            Door::Operator { test: false },
             Door::Recipe { test: false },
         ];
         let mut codes: Vec<i16> = doors.iter().map(Door::code).chain([ALERT_SOURCE]).collect();

@@ -3,6 +3,6 @@
 select j.company as "company!", now() as "now!",
     sum(case when j.hour_at > now() - interval '1 hour' then j.hour_times else 1 end) as "rejected!"
 from rejected_job j
-where j.last_seen_at > now() - interval '1 hour' and j.company = any($1::int[])
+where j.last_seen_at > now() - interval '1 hour' and j.company = any($1::int[]) and not j.test
     and not exists (select 1 from alert a where a.company = j.company and a.last_at > now() - interval '1 hour')
 group by j.company
