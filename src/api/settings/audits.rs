@@ -1,4 +1,6 @@
 //! `GET /v1/audit`: who changed which setting, when, from what to what.
+//!
+//! Read-only: audits are written by the ledger with the change that they are about (`ledger::audit`).
 
 use std::sync::Arc;
 

@@ -1,4 +1,6 @@
 //! Who may look at settings, who may change them, and that nobody does either for another company.
+//!
+//! Every call of the area is tried with every kind of key; `api::foreign` walks the description besides.
 
 use postrider::api::Scope;
 use reqwest::Method;

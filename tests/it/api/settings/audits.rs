@@ -1,4 +1,6 @@
 //! Audits: whoever changes a setting, through whatever, is on record, and only with the change.
+//!
+//! What an audit says of each kind of change is asserted beside the change itself.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,4 +1,6 @@
 //! Blocked addresses over the API: what is blocked by hand, what customers asked for, and what lifts it.
+//!
+//! What STOP, unsubscribe and bounces do by themselves is in `receipts`; bulk is in `blocks_csv`.
 
 use postrider::message::{BlockKind, Medium};
 use reqwest::Method;

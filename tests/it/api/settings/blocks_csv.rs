@@ -1,4 +1,6 @@
 //! Blocks as CSV: in, all rows or none; out, and in again.
+//!
+//! How single rows are read is tested beside the reader.
 
 use reqwest::Method;
 use serde_json::json;

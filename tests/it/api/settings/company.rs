@@ -1,4 +1,6 @@
 //! The company over the API: whole, in parts, by two editors, and within its own bounds.
+//!
+//! What each field of the company means is tested beside `company::file`.
 
 use reqwest::Method;
 use serde_json::{Value, json};

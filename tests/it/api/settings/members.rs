@@ -1,4 +1,6 @@
 //! Team members over the API: one by one, with ids that last.
+//!
+//! That a job needs a known, approved member is in `jobs`; here members change.
 
 use reqwest::Method;
 use serde_json::{Value, json};

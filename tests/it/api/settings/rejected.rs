@@ -1,4 +1,6 @@
 //! Refused jobs over the API: found by what is wrong, mended, and taken once.
+//!
+//! Which jobs are refused, and why, is in `jobs`.
 
 use serde_json::{Value, json};
 
