@@ -54,7 +54,7 @@ torture-mutants: check-toolchain ## take the guards out one by one: the torture 
 # make bench BENCH='--parts growth'. `BENCH=--help` names everything.
 BENCH ?=
 
-bench: check-toolchain ## compare Postrider with what this machine allows and with other workers, in some 35 minutes; writes benches/RESULTS.md
+bench: check-toolchain ## compare Postrider with what this machine allows and with other workers, in some 40 minutes; writes benches/RESULTS.md
 	@echo 'benching, with an optimised build; $(FIRST_BUILD)'
 	cargo build --locked --release --example limit
 	cargo bench --locked --bench bench -- $(BENCH)

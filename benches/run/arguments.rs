@@ -16,7 +16,7 @@ const EVERYBODY: &str = "limit,postrider,node,celery-prefork,celery-threads";
 ///
 /// A run replaces the parts that it measured in results.json (rates by medium, latency, each part of growth) and
 /// writes RESULTS.md anew from all that stands there; other parts keep their last figures, commit and date.
-/// On 2 cores the rates take some 20 minutes, latency 15, growth 20.
+/// On 2 cores the rates take some 20 minutes, latency 20, growth 20.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "bench", version)]
 pub struct Arguments {

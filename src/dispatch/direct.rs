@@ -3,7 +3,10 @@
 //! The same steps as `lane` and `begin` take, without their queues: compose before the statement, call
 //! after it. Read `intake::hand_over` for who gets a slot.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -67,6 +70,6 @@ async fn take_back(shared: &Shared, claims: &[Claim]) {
             Ok(_) => return count_off(&shared.ledger, claims).await,
             Err(error) => tracing::warn!(%error, "attempts that were not made cannot be taken back yet"),
         }
-        tokio::time::sleep(std::time::Duration::from_secs_f64(0.5 + clock::jitter())).await;
+        tokio::time::sleep(Duration::from_secs_f64(0.5 + clock::jitter())).await;
     }
 }

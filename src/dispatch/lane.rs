@@ -324,7 +324,7 @@ impl Lane {
 
     /// Gives unbegun claims back, at their old places in the line. Where the database is away the lease
     /// lapses and says the same later.
-    pub(super) async fn give_back(&self, shared: &Shared, claims: Vec<Claim>) {
+    async fn give_back(&self, shared: &Shared, claims: Vec<Claim>) {
         if claims.is_empty() {
             return;
         }

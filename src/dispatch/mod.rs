@@ -2,7 +2,8 @@
 //!
 //! `lane` is the unit of fairness: a bounded queue, a rate, call slots and a breaker per account. Claims
 //! come into a lane by hand-over from intake (a permit of its queue in hand; with a call slot in hand they
-//! are begun already, `direct`) or from `claimer`. `compose` renders, `begin` writes attempts down in batches, `call` makes them, `settle` writes outcomes down.
+//! are begun already, `direct`) or from `claimer`. `compose` renders, `begin` writes attempts down in
+//! batches, `call` makes them, `settle` writes outcomes down.
 //! `sweeper` finds what dead workers left, `suspects` are tried one at a time, `reconcile` asks providers
 //! for what they never told. Nothing here holds a connection across a provider call.
 

@@ -209,7 +209,9 @@ impl Acceptor {
             match self.ledger.accept(&portion.rows, portion.terms).await {
                 Ok(states) => {
                     for row in &portion.rows {
-                        let _ = states.get(&row.id).map(|state| count(row, *state));
+                        if let Some(state) = states.get(&row.id) {
+                            count(row, *state);
+                        }
                     }
                     self.hand_over.complete(portion, &states).await;
                     written.extend(states);

@@ -1,8 +1,8 @@
 //! A TCP server that follows a script: what the clients' tests speak to.
 //!
 //! Only for the tests of `providers`. It serves one connection, or several in turn, plays the steps in
-//! order and gives back what it heard. It knows no protocol beyond where a command line, an HTTP call or an email's
-//! content ends, so that a script can break any of them at any point.
+//! order and gives back what it heard. It knows no protocol beyond where a command line, an HTTP call or
+//! an email's content ends, so that a script can break any of them at any point.
 
 use std::{net::SocketAddr, time::Duration};
 

@@ -25,14 +25,7 @@ async fn a_transaction_that_was_cut_leaves_no_connection_behind() {
         // At another place each time: the answer to BEGIN, to one of the statements, to COMMIT.
         let applied = ledger.apply_company(&policy, &members, &bed.keys.identity);
         drop(tokio::time::timeout(Duration::from_micros(300 * times), applied).await);
-        let request = postrider::clock::random_id();
-        ledger.answer(request, "a test").await.expect("written");
-        let (seen,): (i64,) = sqlx::query_as("select count(*) from answer where request = $1")
-            .bind(request)
-            .fetch_one(&bed.pool)
-            .await
-            .expect("asked");
-        assert_eq!(seen, 1, "what was written is there for everybody");
+        bed.writes_for_everybody(&ledger).await;
     }
     ledger.close().await;
 }

@@ -229,14 +229,7 @@ async fn whoever_comes_after_a_begin_that_was_given_up_writes_for_everybody() {
         let given_up = tokio::time::timeout(Duration::from_millis(20), applied).await.is_err();
         assert!(given_up, "the answer comes later");
         line.set(Way::Down, Fault::Pass);
-        let request = postrider::clock::random_id();
-        ledger.answer(request, "a test").await.expect("written");
-        let (seen,): (i64,) = sqlx::query_as("select count(*) from answer where request = $1")
-            .bind(request)
-            .fetch_one(&bed.pool)
-            .await
-            .expect("asked");
-        assert_eq!(seen, 1, "what was written is there for everybody");
+        bed.writes_for_everybody(&ledger).await;
     }
     let (open,): (i64,) = sqlx::query_as(
         "select count(*) from pg_stat_activity where datname = current_database() and state = 'idle in transaction'",

@@ -3,6 +3,8 @@
 //! A message that is to move must be found by somebody: by a claim (due row), by the sweeper (lease, or a
 //! row whose end is to be checked), or by a person (paused). They hold at every moment, also under load.
 
+use postrider::ledger::Ledger;
+
 use super::{Bed, wait};
 
 /// What must never be, and the query that finds it.
@@ -58,6 +60,18 @@ pub const BREACHES: &[(&str, &str)] = &[
 ];
 
 impl Bed {
+    /// What a ledger writes must be there for others, and not in a transaction that somebody left open.
+    pub async fn writes_for_everybody(&self, ledger: &Ledger) {
+        let request = postrider::clock::random_id();
+        ledger.answer(request, "a test").await.expect("written");
+        let (seen,): (i64,) = sqlx::query_as("select count(*) from answer where request = $1")
+            .bind(request)
+            .fetch_one(&self.pool)
+            .await
+            .expect("asked");
+        assert_eq!(seen, 1, "what was written is there for everybody");
+    }
+
     /// Waits until no message that has left the queue has a due row. A receipt that meets a settle in the
     /// same instant leaves one behind; whoever finds it drops it.
     pub async fn nothing_due(&self) {
