@@ -6,13 +6,29 @@ create table retry (
     request uuid not null,
     of uuid not null,
     at timestamptz not null default now(),
-    -- Through what it was asked for (an API key's name, `cli`), by whom, and why.
+    -- Through what it was asked for (an API key's name, `cli`), with which key, by whom, and why.
     door text not null,
+    key uuid,
     requested_by text not null,
     note text,
     -- The person knew that the customer may get it twice.
     acknowledged boolean not null
 );
+
+-- What else people did to requests: written by the statement that does it, and only where it did something.
+create table act (
+    request uuid not null,
+    -- To which of its messages.
+    message uuid not null,
+    at timestamptz not null default now(),
+    act text not null check (act in ('paused', 'resumed', 'canceled', 'answered')),
+    -- As in retry; a person only where one was named.
+    door text not null,
+    key uuid,
+    requested_by text,
+    note text
+);
+create index act_request on act (request, at);
 
 -- As before, but for requests of which some other message went out or may have: the person counts as
 -- asked, whatever becomes of a retry.

@@ -92,6 +92,8 @@
 //! * A block keeps the address only where a person blocked it; of what customers asked for the hash is enough.
 //! * Members change without a version of the policy (a count of their own): a nightly sync of thousands would
 //!   otherwise make every worker read every company thousands of times.
+//! * Whom a person's request names is written down after the acceptance and is no part of it: a customer's row
+//!   that cannot be written refuses nobody, and the next request names them again.
 //! * One replay of a refused job at a time, by a lock of its connection: who dies over it keeps nobody waiting.
 //! * `company` is a pure folder of its own: the company's file, its policy document and the change
 //!   between two of them are no part of one request's journey.
@@ -115,11 +117,13 @@ pub mod simulation;
 
 pub mod alerts;
 pub mod api;
+pub mod blocks;
 pub mod dispatch;
 pub mod intake;
 pub mod ledger;
 pub mod providers;
 pub mod requests;
+pub mod sheet;
 pub mod webhooks;
 
 pub mod cli;

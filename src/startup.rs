@@ -218,7 +218,7 @@ pub async fn start(mut config: Config, own_process: bool) -> anyhow::Result<Work
     web::listen(&config, private, http::router(Arc::clone(&health)), &mut worker);
     if let Some((public, address)) = public {
         worker.public_addr = Some(address);
-        web::start(&config, public, &ledgers, &acceptor, bell, &mut worker);
+        web::start(&config, public, &ledgers, &acceptor, bell, &mut worker)?;
     }
     worker.lanes = lanes;
     worker.acceptor = Some(acceptor);

@@ -10,9 +10,9 @@ mod report;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use report::{
-    Bloat, Claims, Delays, Drain, Figures, Goal, Latency, Load, Machine, Medium, Origin, Part, Parts,
-    Percentiles, Rate, Sheet, Size, Spread, Tried, Waiting, kept_up, page, picture, plain, steady_rate,
-    target_sheet,
+    Bloat, Claims, Delays, Drain, Entrance, Figures, Goal, Latency, Load, Machine, Medium, Origin, Part,
+    Parts, Percentiles, Rate, Sheet, Size, Spread, Tried, Waiting, Way, kept_up, page, picture, plain,
+    steady_rate, target_sheet,
 };
 
 const OLD: &str = "0000000old00";
@@ -89,6 +89,10 @@ fn drain(peak_rss_mib: f64) -> Drain {
     Drain { due: 1_000_000, figures: Figures { peak_rss_mib, ..figures(9_000.0) } }
 }
 
+fn entrance(way: Way, per_sec: f64, answers: Option<Percentiles>) -> Entrance {
+    Entrance { round: 1, way, requests: 1_000, figures: figures(per_sec), answers }
+}
+
 /// Everything that is measured, some of it at an older commit.
 fn everything() -> Parts {
     let size = Size { table: "due".to_owned(), mib: 3.0, dead: 7, updates: 4, hot: 1, vacuums: 2 };
@@ -116,6 +120,13 @@ fn everything() -> Parts {
         sms: part(NEW, rates(Medium::Sms, &[("limit", 10_000.0), ("postrider", 9_000.0), ("node", 1_000.0)])),
         email,
         latency: part(NEW, vec![latency("postrider", Some(12.0)), latency("node", None)]),
+        entrance: part(
+            NEW,
+            vec![
+                entrance(Way::Amqp, 8_000.0, None),
+                entrance(Way::Http, 2_000.0, Percentiles::of(vec![0.007])),
+            ],
+        ),
         waiting: part(OLD, vec![waiting(0, 8_000.0), waiting(1_000_000, 7_000.0)]),
         claims: part(OLD, vec![claims]),
         drain: part(OLD, vec![drain(120.0)]),
@@ -200,6 +211,14 @@ fn who_does_not_keep_up_has_no_latency_to_be_compared_with() {
     assert_eq!(target(&parts, AGAINST_PEERS), ["did not keep up", "did not keep up", "**missed**", NEW]);
     parts.latency = None;
     assert_eq!(target(&parts, AGAINST_PEERS), ["–", "–", "not measured", "–"]);
+}
+
+#[test]
+fn the_http_entrance_stands_beside_amqp_with_what_a_call_waited() {
+    let page = page(&everything(), "");
+    let line = page.lines().find(|line| line.starts_with("| HTTP, 64 calls at once")).expect("it is shown");
+    assert!(line.contains("| 2000 | 0.25 |"), "{line}");
+    assert!(line.ends_with("| 7.00 | 7.00 |"), "{line}");
 }
 
 #[test]

@@ -14,14 +14,14 @@ const EVERYBODY: &str = "limit,postrider,node,celery-prefork,celery-threads";
 
 /// Compare what Postrider does with what the machine allows, and with others.
 ///
-/// A run replaces the parts that it measured in results.json (rates by medium, latency, each part of growth) and
+/// A run replaces the parts that it measured in results.json (rates by medium, latency, entrances, each part of growth) and
 /// writes RESULTS.md anew from all that stands there; other parts keep their last figures, commit and date.
 /// On 2 cores the rates take some 20 minutes, latency 20, growth 20.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "bench", version)]
 pub struct Arguments {
     /// What to measure.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "throughput,latency")]
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "throughput,latency,entrance")]
     pub parts: Vec<What>,
     /// Contestants by name: limit, postrider, and those of --external.
     #[arg(long, value_delimiter = ',', default_value = EVERYBODY)]
@@ -88,6 +88,8 @@ pub struct Arguments {
 pub enum What {
     Throughput,
     Latency,
+    /// Jobs by AMQP and by HTTP, of Postrider alone.
+    Entrance,
     /// Of Postrider alone: others keep no later dates.
     Growth,
 }

@@ -6,6 +6,7 @@ use anyhow::Context;
 
 use crate::{
     arguments::{Arguments, Share, What},
+    entrance,
     growth::{self, Grower},
     kept::Kept,
     machine,
@@ -22,7 +23,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         return kept.write();
     }
     let rows = rows::chosen(&arguments)?;
-    let growing = growing(&arguments, &rows)?;
+    let growing = ours(&arguments, &rows, What::Growth)?;
+    let entered = ours(&arguments, &rows, What::Entrance)?;
     let servers = Servers::start(&arguments).await?;
     // Growth has no use for the peers.
     let all = arguments.does(What::Throughput) || arguments.does(What::Latency);
@@ -35,6 +37,10 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         kept.keep(Parts { sweep: Some(sweep), ..Parts::default() })?;
     }
     compared.measure(&sweep.contestants, &mut kept).await?;
+    if let Some(row) = entered {
+        let runs = entrance::measure(&arguments, &servers, &row).await?;
+        kept.keep(Parts { entrance: Some(compared.part(runs)), ..Parts::default() })?;
+    }
     if let Some(row) = growing {
         grow(&Grower { arguments: &arguments, servers: &servers, row: &row }, &origin, &mut kept).await?;
     }
@@ -42,13 +48,13 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The row that growth is about; `None` where it was not asked for.
-fn growing(arguments: &Arguments, rows: &[Row]) -> anyhow::Result<Option<Row>> {
-    if !arguments.does(What::Growth) {
+/// Our own row, for a part that is about it alone; `None` where that was not asked for.
+fn ours(arguments: &Arguments, rows: &[Row], part: What) -> anyhow::Result<Option<Row>> {
+    if !arguments.does(part) {
         return Ok(None);
     }
     let row = rows.iter().find(|row| row.name == POSTRIDER).cloned();
-    row.map(Some).with_context(|| format!("growth is about the row {POSTRIDER}, which was not named"))
+    row.map(Some).with_context(|| format!("{part:?} is about the row {POSTRIDER}, which was not named"))
 }
 
 /// What all rows are measured by.

@@ -73,7 +73,15 @@ impl Watch {
         }
         for rejections in self.ledger.alert_rejections(&watched).await? {
             let Some(company) = snapshot.company_by_id(rejections.company) else { continue };
-            if self.tell(company, rejections).await? {
+            let telling = match self.tell(company, rejections).await {
+                // What cannot be told of one company keeps nothing from the others.
+                Err(error @ (LedgerError::Data(_) | LedgerError::Broken(_))) => {
+                    tracing::error!(company = company.policy.slug, %error, "a digest cannot be written");
+                    continue;
+                }
+                told => told?,
+            };
+            if telling {
                 metrics::counter!(names::ALERTS).increment(1);
                 tracing::warn!(
                     company = company.policy.slug,

@@ -1,26 +1,31 @@
 //! What was sent, read strictly: JSON bodies, path ids and query strings.
 //!
 //! Bodies are bounded in size and time. `application/json` in UTF-8 and nothing else; a key twice, a NUL,
-//! half a surrogate pair, an unknown field or a wrong type is refused by its path. An id that is none is
-//! answered like one that is nobody's.
+//! a carriage return, half a surrogate pair, an unknown field or a wrong type is refused by its path. An id
+//! that is none is answered like one that is nobody's.
 
-use std::sync::Arc;
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use axum::{
     body::Body,
     extract::{FromRequest, FromRequestParts, Request},
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
-use serde::de::DeserializeOwned;
+use http_body_util::BodyExt;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
 use super::{Api, Problem, problem::FieldProblem};
-use crate::{
-    message::{node::Node, strict},
-    webhooks::serve::read_body,
-};
+use crate::message::{fields::expected, node::Node, strict, text::shown_name};
 
 /// Longest body of a call that says nothing else, in bytes.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
+/// So much of a body that is too large is read all the same.
+const FORGOTTEN_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Longest message of a reader that is not ours, in characters.
+const MESSAGE_CHARS_MAX: usize = 200;
 
 /// A JSON body as `T`; `T` should deny unknown fields.
 #[derive(Debug, Clone)]
@@ -53,15 +58,37 @@ pub async fn read_as(
 }
 
 async fn bytes(body: Body, api: &Api, bytes_max: usize) -> Result<Vec<u8>, Problem> {
-    read_body(body, bytes_max, api.body_within).await.map_err(|status| match status {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Problem::new(status, "too_large", format!("the body has more than {bytes_max} bytes; send less"))
+    match tokio::time::timeout(api.body_within, read_whole(body, bytes_max)).await {
+        Ok(Ok(Some(bytes))) => Ok(bytes),
+        Ok(Ok(None)) => {
+            let detail = format!("the body has more than {bytes_max} bytes; send less");
+            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail))
         }
-        StatusCode::REQUEST_TIMEOUT => {
-            Problem::new(status, "too_slow", "the body did not come in time; send it again")
+        Ok(Err(_)) => Err(Problem::bad_request("the body ended before its time; send it again")),
+        Err(_) => {
+            let detail = "the body did not come in time; send it again";
+            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", detail))
         }
-        _ => Problem::bad_request("the body ended before its time; send it again"),
-    })
+    }
+}
+
+/// A body of at most `bytes_max`; `None`: it is larger. What is too much is read on and forgotten, up to a
+/// bound: whoever is cut off while sending sees a broken connection, and never the answer that says why.
+async fn read_whole(mut body: Body, bytes_max: usize) -> Result<Option<Vec<u8>>, axum::Error> {
+    let (mut bytes, mut seen) = (Vec::new(), 0_usize);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        seen = seen.saturating_add(data.len());
+        if seen <= bytes_max {
+            bytes.extend_from_slice(&data);
+        } else {
+            bytes = Vec::new();
+            if seen > bytes_max.saturating_add(FORGOTTEN_BYTES_MAX) {
+                break;
+            }
+        }
+    }
+    Ok((seen <= bytes_max).then_some(bytes))
 }
 
 /// One of these kinds, in UTF-8 where it names a charset.
@@ -87,18 +114,31 @@ fn check_type(kinds: &[&str], headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-/// Reads a document strictly.
+/// Reads a document strictly: an object, as every one is that the API takes.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let node: Node = serde_json::from_slice(bytes).map_err(|error| not_json(bytes, &error))?;
     let problems = strict::check(&node);
     if !problems.is_empty() {
         return Err(Problem::unprocessable(problems));
     }
-    parse_plain(bytes)
+    match node {
+        Node::Object(_) => parse_plain(bytes),
+        other => Err(no_object(&other)),
+    }
+}
+
+/// Serde would read a list as the fields of an object in their order.
+fn no_object(node: &Node) -> Problem {
+    Problem::unprocessable([FieldProblem::new("", "wrong_type", expected("an object", node))])
 }
 
 /// Reads a document whose parts are judged by somebody else.
 pub fn parse_plain<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        let read = serde_json::from_slice::<IgnoredAny>(bytes);
+        return Err(read
+            .map_or_else(|error| not_json(bytes, &error), |IgnoredAny| no_object(&Node::List(Vec::new()))));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let read: Result<T, _> = serde_path_to_error::deserialize(&mut reader);
     let value = read.map_err(|error| {
@@ -107,13 +147,39 @@ pub fn parse_plain<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         }
         let path = match error.path().to_string() {
             path if path == "." => String::new(),
-            path => path,
+            path => shown_name(&path),
         };
-        // Kind and position, never the text around it.
-        Problem::unprocessable([FieldProblem::new(path, "bad_value", error.into_inner().to_string())])
+        let message = without_what_was_sent(&error.into_inner().to_string());
+        Problem::unprocessable([FieldProblem::new(path, "bad_value", message)])
     })?;
     reader.end().map_err(|error| not_json(bytes, &error))?;
     Ok(value)
+}
+
+/// A part that must be an object: serde would take a list, and an empty one for no fields at all.
+pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(reader: D) -> Result<T, D::Error> {
+    struct AnObject<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for AnObject<T> {
+        type Value = T;
+
+        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            out.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+    reader.deserialize_map(AnObject(PhantomData))
+}
+
+/// What was expected and where, of serde's "invalid type: string \"…\", expected a map": what was found may
+/// be personal, and as long as the body.
+fn without_what_was_sent(message: &str) -> String {
+    match message.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("expected {expected}"),
+        None => message.chars().take(MESSAGE_CHARS_MAX).collect(),
+    }
 }
 
 fn not_json(bytes: &[u8], error: &serde_json::Error) -> Problem {
@@ -146,6 +212,103 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Query<T>, Problem> {
         let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
-        query.map(|query| Query(query.0)).map_err(|error| Problem::bad_request(error.body_text()))
+        query.map(|query| Query(query.0)).map_err(|error| {
+            let text = error.body_text();
+            let message = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
+            let message = without_what_was_sent(message);
+            Problem::bad_request(format!("the query string is not understood: {message}; see /docs"))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::{StreamExt, stream};
+
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Wish {
+        days: u32,
+        words: Vec<String>,
+    }
+
+    impl Default for Wish {
+        fn default() -> Wish {
+            Wish { days: 1, words: Vec::new() }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_is_bounded_and_one_that_is_too_large_is_read_to_its_end() {
+        let read = async |bytes: usize, bytes_max: usize| {
+            let body = Body::from(vec![b' '; bytes]);
+            read_whole(body, bytes_max).await.expect("it is there").map(|body| body.len())
+        };
+        assert_eq!(read(0, 8).await, Some(0));
+        assert_eq!(read(8, 8).await, Some(8));
+        assert_eq!(read(9, 8).await, None);
+        let taken = async |parts: usize| {
+            let taken = Arc::new(AtomicUsize::new(0));
+            let counted = Arc::clone(&taken);
+            let parts = stream::iter(0..parts).map(move |_| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                Ok::<_, std::io::Error>(vec![b' '; 64 * 1024])
+            });
+            assert_eq!(read_whole(Body::from_stream(parts), 100_000).await.expect("it is there"), None);
+            taken.load(Ordering::Relaxed)
+        };
+        assert_eq!(taken(64).await, 64, "its sender gets rid of all of it");
+        assert!(taken(1_000).await < 100, "there is a bound");
+    }
+
+    fn refused(body: &str) -> (u16, Vec<FieldProblem>) {
+        let problem = parse::<Wish>(body.as_bytes()).expect_err(body);
+        assert_eq!(parse_plain::<Wish>(body.as_bytes()).expect_err(body).status, problem.status, "{body}");
+        (problem.status, problem.problems)
+    }
+
+    #[test]
+    fn an_object_is_read_and_nothing_passes_for_one() {
+        let wish = parse::<Wish>(b" {\"days\": 7, \"words\": [\"a\"]}").expect("is fine");
+        assert_eq!((wish.days, wish.words), (7, vec!["a".to_owned()]));
+        for body in ["[]", " [7, [\"a\"]]", "null", "7", "\"days\""] {
+            assert_eq!(refused(body).0, 422, "{body}");
+        }
+        for body in ["", "[", "[]]", "{", "{} {}", "\"\\ud800\""] {
+            assert_eq!(refused(body).0, 400, "{body}");
+        }
+    }
+
+    #[test]
+    fn no_problem_repeats_what_was_sent() {
+        let long = "x".repeat(10_000);
+        for body in [
+            format!("{{\"days\": \"Jane, expected {long}\"}}"),
+            format!("{{\"words\": \"Jane {long}\"}}"),
+            format!("{{\"words\": {{\"Jane {long}\": 1}}}}"),
+            format!("{{\"{long}\": \"Jane\"}}"),
+        ] {
+            let (status, problems) = refused(&body);
+            let told = format!("{problems:?}");
+            assert!(status == 422 && told.contains("expected"), "{told}");
+            assert!(!told.contains("Jane") && told.len() < 500, "{told}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_no_object_within_a_body_either() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Call {
+            #[serde(deserialize_with = "object")]
+            wish: Wish,
+        }
+        let call: Call = parse(br#"{"wish": {}}"#).expect("an object");
+        assert_eq!(call.wish.days, 1);
+        let problem = parse::<Call>(br#"{"wish": []}"#).expect_err("a list");
+        assert_eq!(problem.problems[0].field, "wish");
     }
 }

@@ -1,7 +1,8 @@
 //! Who holds which key: looked up by prefix, remembered for a moment.
 //!
 //! A busy key costs one look-up in `FRESH_FOR`, so a revoked one ends within that. What cannot be a key
-//! is never looked for, and look-ups wait for one another: guessing cannot crowd out the ledger.
+//! is never looked for, and look-ups wait for one another: guessing cannot crowd out the ledger, nor those
+//! who were known before, who wait apart.
 
 use std::{
     collections::HashMap,
@@ -52,13 +53,16 @@ pub(super) struct Callers {
     ledger: Ledger,
     share: Share,
     known: Mutex<HashMap<String, Known>>,
+    /// Of prefixes that were somebody's.
     look_ups: Semaphore,
+    /// Of all others.
+    guesses: Semaphore,
 }
 
 impl Callers {
     pub fn new(ledger: Ledger, share: Share) -> Callers {
-        let look_ups = Semaphore::new(LOOK_UPS_AT_ONCE);
-        Callers { ledger, share, known: Mutex::default(), look_ups }
+        let [look_ups, guesses] = [(); 2].map(|()| Semaphore::new(LOOK_UPS_AT_ONCE));
+        Callers { ledger, share, known: Mutex::default(), look_ups, guesses }
     }
 
     /// The holder of a key.
@@ -86,7 +90,8 @@ impl Callers {
     }
 
     async fn look_up(&self, prefix: &str, text: &str) -> Result<Option<Arc<Holder>>, Problem> {
-        let _turn = self.look_ups.acquire().await.expect("never closed");
+        let turns = if self.was_somebodys(prefix) { &self.look_ups } else { &self.guesses };
+        let _turn = turns.acquire().await.expect("never closed");
         // Whoever had the turn before may have brought the answer.
         if let Some(found) = self.remembered(prefix) {
             return Ok(found);
@@ -96,10 +101,17 @@ impl Callers {
             && !found.noted
             && !found.revoked
             && key::is(text, &found.hash)
+            && let Err(error) = self.ledger.note_key_use(found.id).await
         {
-            self.ledger.note_key_use(found.id).await?;
+            // A database that takes no writes can still be read.
+            tracing::warn!(%error, key = %found.id, "the use of a key was not noted");
         }
         Ok(self.remember(prefix, found))
+    }
+
+    fn was_somebodys(&self, prefix: &str) -> bool {
+        let known = self.known.lock().expect("nobody panics here");
+        known.get(prefix).is_some_and(|known| known.holder.is_some())
     }
 
     fn remember(&self, prefix: &str, found: Option<FoundKey>) -> Option<Arc<Holder>> {

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::{Api, Caller, Problem, Scope, body, problem::FieldProblem};
 use crate::{
     intake::{Acceptor, Arrival, answered, arrival::Door, responses::Heard},
-    message::{self, Source, parse::BODY_BYTES_MAX},
+    message::{self, Source, parse::BODY_BYTES_MAX, response::parse_response_call},
 };
 
 const PATH: &str = "/v1/responses";
@@ -84,6 +84,7 @@ async fn respond(
 ) -> Result<Json<ResponseView>, Problem> {
     caller.needs(Scope::Send)?;
     let body = body::read(request, &api, BODY_BYTES_MAX).await?;
+    parse_response_call(&body).map_err(refusal)?;
     super::hand_in::know_company(&api, &caller).await?;
     let arrival = Arrival {
         body,

@@ -1,7 +1,7 @@
 //! `postrider company`: apply a company's file, and show what is in force.
 //!
-//! Apply is idempotent, validates everything before it writes anything, says what changed, and refuses
-//! to take away what queued messages need unless forced. Workers follow within seconds.
+//! Apply is idempotent, validates everything before it writes anything, says what changed, writes only what
+//! it said, and refuses to take away what queued messages need unless forced. Workers follow within seconds.
 
 use std::path::PathBuf;
 
@@ -78,33 +78,30 @@ async fn apply(
 ) -> anyhow::Result<()> {
     let new = read(path)?;
     let keys = startup::keys(config)?;
-    let old = ledger.companies().await?.into_iter().find(|company| company.policy.slug == new.policy.slug);
-    let mut said = changes(old.as_ref().map(|company| &company.policy), &new.policy);
-    let members = match &old {
-        Some(company) => ledger.members(company.id).await?,
+    let slug = &new.policy.slug;
+    let id = ledger.company_id(slug).await?;
+    let old = match id {
+        Some(id) => ledger.settings(id).await?,
+        None => None,
+    };
+    let mut said = changes(old.as_ref().map(|(_, policy)| policy), &new.policy);
+    // Read after the version: whoever changes them in between is noticed when this is written.
+    let members = match id {
+        Some(id) => ledger.members(id).await?,
         None => Vec::new(),
     };
     said.extend(member_changes(&members, &new.members));
-    let slug = &new.policy.slug;
-    if let Some(company) = old.as_ref().filter(|_| said.is_empty()) {
-        println!("{slug}: nothing changed; version {} stays in force", company.version);
+    if let Some((version, _)) = old.as_ref().filter(|_| said.is_empty()) {
+        println!("{slug}: nothing changed; version {} stays in force", version.policy);
         return Ok(());
     }
-    if let Some(company) = &old {
-        let lost = taken_away(Some(&company.policy), &new.policy);
-        let queued = ledger.queued_use(company.id).await?;
-        let needed = |names: &[String], counts: &std::collections::BTreeMap<String, i64>, kind: &str| {
-            let line = |name: &String| {
-                Some(format!("  {kind} {name}: {} queued messages need it", counts.get(name)?))
-            };
-            names.iter().filter_map(line).collect::<Vec<_>>()
-        };
-        let mut needs = needed(&lost.accounts, &queued.by_account, "account");
-        needs.extend(needed(&lost.brands, &queued.by_brand, "brand"));
-        if !needs.is_empty() && !force {
+    if let (Some(id), Some((_, policy)), false) = (id, &old, force) {
+        let needs = ledger.queued_use(id).await?.needs(&taken_away(Some(policy), &new.policy));
+        if !needs.is_empty() {
             bail!(
-                "{slug}: nothing was changed, because this takes away what is needed:\n{}\nwait for them, or pass --force",
-                needs.join("\n")
+                "{slug}: nothing was changed, because this takes away what is needed:\n  {}\n\
+                 wait for them, or pass --force",
+                needs.join("\n  ")
             );
         }
     }
@@ -117,11 +114,14 @@ async fn apply(
     }
     let actor = Actor::at_the_command_line();
     let members = Some(new.members.as_slice());
-    let change = Change { policy: &new.policy, members, expected: Expected::Any, actor: &actor };
+    let expected = old.map_or(Expected::Any, |(version, _)| Expected::Both(version));
+    let change = Change { policy: &new.policy, members, expected, actor: &actor };
     match ledger.change_company(&change, &keys.identity).await.context("apply the company")? {
-        Changed::InForce(version) | Changed::Overtaken(version) => {
-            println!("{slug}: version {} is in force", version.policy);
-        }
+        Changed::InForce(version) => println!("{slug}: version {} is in force", version.policy),
+        Changed::Overtaken(_) => bail!(
+            "{slug}: somebody else changed it at the same time, and nothing of this was; apply it again to \
+             see what differs now"
+        ),
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `postrider key`: make, list and revoke the keys of the HTTP entrance.
 //!
 //! A key is shown once, when it is made: only its hash is kept. A revoked key is refused by every worker
-//! within seconds.
+//! within seconds. Who made or revoked it is on record, as with every other setting.
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
@@ -11,7 +11,7 @@ use crate::{
     api::key::{self, Scope},
     clock,
     config::Config,
-    ledger::{Ledger, keys::NewKey},
+    ledger::{Ledger, audit::Actor, keys::NewKey},
     startup,
 };
 
@@ -83,7 +83,7 @@ impl Create {
             live: !self.test,
             scopes,
         };
-        ledger.add_key(&key).await.context("keep the key")?;
+        ledger.add_key(&key, &Actor::at_the_command_line()).await.context("keep the key")?;
         if self.json {
             return output::json(&serde_json::json!({
                 "key": made.shown(), "id": key.id, "company": self.company, "name": key.name,
@@ -128,7 +128,7 @@ async fn list(ledger: &Ledger, company: Option<&str>, json: bool) -> anyhow::Res
 async fn revoke(ledger: &Ledger, prefix: &str) -> anyhow::Result<()> {
     // Somebody may paste the key itself.
     let prefix = key::prefix(prefix).unwrap_or(prefix);
-    if !ledger.revoke_key(prefix).await? {
+    if !ledger.revoke_key(prefix, &Actor::at_the_command_line()).await? {
         bail!("no key with this prefix is good; `postrider key list` shows all");
     }
     output::put(&format!("{prefix} is revoked; every worker refuses it within seconds\n"))

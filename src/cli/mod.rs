@@ -4,7 +4,9 @@
 //! or told to stop. Nothing here decides anything about a request. Results go to standard output, for
 //! people or, with `--json`, for programs; everything else goes to standard error.
 
+pub mod blocks;
 pub mod company;
+pub mod customers;
 pub mod demo;
 pub mod key;
 pub mod migrate;
@@ -59,7 +61,13 @@ enum Command {
     /// Look at messages that killed their workers, and replay one.
     #[command(subcommand)]
     Quarantine(quarantine::Quarantine),
-    /// Publish a job to the broker.
+    /// Look at blocked addresses, block one, and lift a block.
+    #[command(subcommand)]
+    Blocks(blocks::Blocks),
+    /// Bring in customers whom a company knows from elsewhere.
+    #[command(subcommand)]
+    Customers(customers::Customers),
+    /// Publish a job, or a customer's response, to the broker.
     Publish(publish::Publish),
     /// Run simulated providers: Mailgun, Twilio and an SMTP relay.
     SimulateProviders(Box<simulate_providers::SimulateProviders>),
@@ -106,6 +114,8 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Rejected(rejected) => rejected.run(config()?).await?,
         Command::Parked(parked) => parked.run(config()?).await?,
         Command::Quarantine(quarantine) => quarantine.run(config()?).await?,
+        Command::Blocks(blocks) => blocks.run(config()?).await?,
+        Command::Customers(customers) => customers.run(config()?).await?,
         Command::Publish(publish) => publish.run(config()?).await?,
         Command::SimulateProviders(simulate) => simulate.run().await?,
         Command::SimulateRules(simulate) => simulate.run(config()?).await?,

@@ -1,6 +1,6 @@
-//! `postrider publish`: hands jobs to the broker as an upstream system would.
+//! `postrider publish`: hands jobs, or customers' responses, to the broker as an upstream system would.
 //!
-//! For trying out, for a backlog in a file, and for the demo. The job is not looked at here: what is wrong
+//! For trying out, for a backlog in a file, and for the demo. Nothing is looked at here: what is wrong
 //! with it is intake's to say, in `postrider rejected list`. Prints the message ids that the broker has.
 
 use std::{io::Read, path::PathBuf};
@@ -14,7 +14,7 @@ use crate::{
     intake::{
         producer::{Fate, Outgoing, Producer, Published},
         supervisor,
-        topology::Topology,
+        topology::{REQUESTS, RESPONSES, Topology},
     },
 };
 
@@ -22,10 +22,10 @@ const INPUT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 const SLUG_BYTES_MAX: usize = 63;
 const PROBLEMS_SHOWN: usize = 10;
 
-/// Publish a job to the broker.
+/// Publish a job, or a customer's response, to the broker.
 #[derive(Debug, clap::Args)]
 pub struct Publish {
-    /// The company whose job it is.
+    /// The company whose it is.
     #[arg(long, value_name = "SLUG")]
     company: String,
     /// Message id, and with it the idempotency key; random where none is given.
@@ -34,19 +34,23 @@ pub struct Publish {
     /// How often to publish it: each with an id of its own, or all with the one given.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     count: u32,
-    /// One job on each line.
+    /// One job, or response, on each line.
     #[arg(long)]
     lines: bool,
+    /// What customers answered, instead of jobs.
+    #[arg(long)]
+    responses: bool,
     /// Broker user to name as the publisher; the broker lets only that user do so.
     #[arg(long, value_name = "USER")]
     user_id: Option<String>,
-    /// File with the job (JSON), or `-` for standard input.
+    /// File with the job or the response (JSON), or `-` for standard input.
     file: PathBuf,
 }
 
 impl Publish {
     pub async fn run(self, config: Config) -> anyhow::Result<()> {
-        let routing = routing_key(&self.company)?;
+        let (keys, what) = if self.responses { (RESPONSES, "responses") } else { (REQUESTS, "jobs") };
+        let routing = routing_key(keys, &self.company)?;
         let bodies = bodies(read(&self.file)?, self.lines)?;
         let jobs = (0..self.count).flat_map(|_| &bodies).map(|body| Outgoing {
             message_id: self.message_id.clone().unwrap_or_else(|| clock::random_id().to_string()),
@@ -63,17 +67,17 @@ impl Publish {
         supervisor::close(&connection).await;
         let published = published?;
         output::put(&confirmed(&published))?;
-        complaint(published, wanted)
+        complaint(published, wanted, what)
     }
 }
 
-fn routing_key(slug: &str) -> anyhow::Result<String> {
+fn routing_key(keys: &str, slug: &str) -> anyhow::Result<String> {
     let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     ensure!(
         (1..=SLUG_BYTES_MAX).contains(&slug.len()) && slug.bytes().all(letters),
         "{slug:?} is no company's slug; slugs are 1 to {SLUG_BYTES_MAX} of a-z, 0-9 and -"
     );
-    Ok(format!("requests.{slug}"))
+    Ok(format!("{keys}{slug}"))
 }
 
 /// A file, or standard input.
@@ -94,14 +98,14 @@ pub(super) fn read(file: &PathBuf) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The jobs of an input; blank lines are none.
+/// What an input holds; blank lines are none.
 fn bodies(input: Vec<u8>, lines: bool) -> anyhow::Result<Vec<Vec<u8>>> {
     let bodies: Vec<Vec<u8>> = match lines {
         true => input.split(|byte| *byte == b'\n').map(|line| line.trim_ascii().to_vec()).collect(),
         false => vec![input],
     };
     let bodies: Vec<Vec<u8>> = bodies.into_iter().filter(|body| !body.trim_ascii().is_empty()).collect();
-    ensure!(!bodies.is_empty(), "the input is empty; it should be a job in JSON");
+    ensure!(!bodies.is_empty(), "the input is empty; it should be a job, or a response, in JSON");
     Ok(bodies)
 }
 
@@ -110,8 +114,8 @@ fn confirmed(published: &Published) -> String {
     ids.map(|(message_id, _)| format!("{}\n", output::clean(message_id))).collect()
 }
 
-/// An error that tells which jobs the broker does not have, if any.
-fn complaint(published: Published, wanted: u64) -> anyhow::Result<()> {
+/// An error that tells which of them the broker does not have, if any.
+fn complaint(published: Published, wanted: u64, what: &str) -> anyhow::Result<()> {
     let failed: Vec<_> = published.fates.iter().filter(|(_, fate)| *fate != Fate::Confirmed).collect();
     for (message_id, fate) in failed.iter().take(PROBLEMS_SHOWN) {
         eprintln!("{}: {}", output::clean(message_id), fate.word());
@@ -120,7 +124,7 @@ fn complaint(published: Published, wanted: u64) -> anyhow::Result<()> {
         eprintln!("and {} more", failed.len() - PROBLEMS_SHOWN);
     }
     let good = published.fates.len() - failed.len();
-    let told = format!("the broker has {good} of {wanted} jobs");
+    let told = format!("the broker has {good} of {wanted} {what}");
     match published.broken {
         Some(error) => Err(error.context(told)),
         None if failed.is_empty() => Ok(()),
@@ -134,9 +138,10 @@ mod tests {
 
     #[test]
     fn only_a_slug_becomes_a_routing_key() {
-        assert_eq!(routing_key("acme-2").expect("a slug"), "requests.acme-2");
+        assert_eq!(routing_key(REQUESTS, "acme-2").expect("a slug"), "requests.acme-2");
+        assert_eq!(routing_key(RESPONSES, "acme-2").expect("a slug"), "responses.acme-2");
         for wrong in ["", "Acme", "a.b", "#", &"a".repeat(64)] {
-            assert!(routing_key(wrong).is_err(), "{wrong:?}");
+            assert!(routing_key(REQUESTS, wrong).is_err(), "{wrong:?}");
         }
     }
 
@@ -154,15 +159,15 @@ mod tests {
         let fates = |fate| vec![("m-1".to_owned(), Fate::Confirmed), ("m-2".to_owned(), fate)];
         let published = |fate| Published { fates: fates(fate), broken: None };
         assert_eq!(confirmed(&published(Fate::Unroutable)), "m-1\n");
-        assert!(complaint(published(Fate::Confirmed), 2).is_ok());
+        assert!(complaint(published(Fate::Confirmed), 2, "jobs").is_ok());
         for fate in [Fate::Refused, Fate::Unroutable, Fate::Unconfirmed] {
-            let error = complaint(published(fate), 2).expect_err("one is missing");
+            let error = complaint(published(fate), 2, "jobs").expect_err("one is missing");
             assert_eq!(error.to_string(), "the broker has 1 of 2 jobs");
         }
         let broken = Published { fates: Vec::new(), broken: Some(anyhow::anyhow!("gone")) };
         assert_eq!(
-            format!("{:#}", complaint(broken, 9).expect_err("none")),
-            "the broker has 0 of 9 jobs: gone"
+            format!("{:#}", complaint(broken, 9, "responses").expect_err("none")),
+            "the broker has 0 of 9 responses: gone"
         );
     }
 }

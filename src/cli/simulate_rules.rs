@@ -8,8 +8,9 @@ use anyhow::{Context, bail};
 
 use crate::{
     clock,
-    company::Policy,
+    company::{Policy, document},
     config::Config,
+    message::{node::Node, strict},
     simulate::{Bounds, DAYS_MAX, Question, SimulateError, simulate},
     simulation::{
         Report,
@@ -30,10 +31,13 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 pub struct SimulateRules {
     /// The company's slug.
     company: String,
-    /// The company's whole file as it would be; its team members are not looked at. Without it the policy in
-    /// force is replayed.
-    #[arg(long, value_name = "FILE")]
+    /// The company's whole file as it would be; its team members are not looked at. With neither this nor
+    /// changes the policy in force is replayed.
+    #[arg(long, value_name = "FILE", conflicts_with = "changes")]
     file: Option<PathBuf>,
+    /// Changes of the policy in force, as a merge patch (RFC 7396): '{"suppression_days": 60}'.
+    #[arg(long, value_name = "JSON")]
+    changes: Option<String>,
     /// How many days to go back.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=i64::from(DAYS_MAX)))]
     days: u32,
@@ -74,13 +78,28 @@ impl SimulateRules {
     }
 
     fn changed(&self, current: &Policy) -> anyhow::Result<Policy> {
-        let Some(file) = &self.file else { return Ok(current.clone()) };
-        let changed = company::read(file)?.policy;
+        let changed = match (&self.file, &self.changes) {
+            (Some(file), _) => company::read(file)?.policy,
+            (None, Some(patch)) => patched(current, patch)?,
+            (None, None) => return Ok(current.clone()),
+        };
         if changed.slug != current.slug {
-            bail!("{} is the file of {}, not of {}", file.display(), changed.slug, current.slug);
+            bail!("these are the settings of {}; a simulation is of {} itself", changed.slug, current.slug);
         }
         Ok(changed)
     }
+}
+
+/// The policy that a merge patch makes of the one in force; the error lists every problem by its path.
+fn patched(current: &Policy, patch: &str) -> anyhow::Result<Policy> {
+    let patch: Node = serde_json::from_str(patch).context("read --changes as JSON")?;
+    let twice = strict::check(&patch);
+    let read = if twice.is_empty() { document::read_patched(current, None, &patch) } else { Err(twice) };
+    read.map(|file| file.policy).map_err(|problems| {
+        let lines: Vec<String> =
+            problems.iter().map(|problem| format!("  {}: {}", problem.path, problem.message)).collect();
+        anyhow::anyhow!("--changes make no valid settings:\n{}", lines.join("\n"))
+    })
 }
 
 fn say(line: &str) {
@@ -172,4 +191,26 @@ fn word(outcome: &Outcome) -> String {
     };
     let due = outcome.due_at.map(|at| format!(" at {}", output::time(at))).unwrap_or_default();
     format!("{standing}{detail}{due}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_merge_patch_changes_its_part_or_every_problem_is_named() {
+        let example = include_str!("../../deploy/example-company.toml");
+        let current = crate::company::file::parse(example).expect("the example is valid").policy;
+        let changed = patched(&current, r#"{"suppression_days": 60}"#).expect("is valid");
+        assert_eq!(changed, Policy { suppression_days: 60, ..current.clone() });
+        for (patch, named) in [
+            ("{", "read --changes as JSON"),
+            ("[]", "expected an object"),
+            (r#"{"delay_secs": 60, "delay_secs": 1}"#, "delay_secs: the field is given twice"),
+            (r#"{"suppression_days": -1, "color": "red"}"#, "color: "),
+        ] {
+            let error = format!("{:#}", patched(&current, patch).expect_err("is refused"));
+            assert!(error.contains(named), "{patch}: {error}");
+        }
+    }
 }

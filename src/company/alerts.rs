@@ -22,13 +22,13 @@ pub struct Alerts {
     pub emails: Vec<String>,
     /// More than this share of an hour's jobs.
     pub rejected_share_percent: u32,
-    /// And at least so many.
+    /// And at least so many: one where the company does not say.
     pub rejected_min: u32,
 }
 
 impl Default for Alerts {
     fn default() -> Alerts {
-        Alerts { emails: Vec::new(), rejected_share_percent: 5, rejected_min: 5 }
+        Alerts { emails: Vec::new(), rejected_share_percent: 5, rejected_min: 1 }
     }
 }
 
@@ -80,8 +80,11 @@ mod tests {
         let usual = Alerts::default();
         for (rejected, accepted, due) in [
             (0, 0, false),
-            (4, 0, false),
-            (5, 0, true),
+            (0, 100, false),
+            // The only one of an hour: all of its jobs.
+            (1, 0, true),
+            (1, 18, true),
+            (1, 19, false),
             (5, 94, true),
             // Five of a hundred are not more than five percent.
             (5, 95, false),
@@ -90,6 +93,8 @@ mod tests {
         ] {
             assert_eq!(usual.is_due(rejected, accepted), due, "{rejected} rejected, {accepted} accepted");
         }
+        let patient = Alerts { rejected_min: 5, ..usual.clone() };
+        assert!(!patient.is_due(4, 0) && patient.is_due(5, 0));
         let all = Alerts { rejected_share_percent: 100, ..usual };
         assert!(!all.is_due(1_000, 0), "more than all of them there never are");
     }

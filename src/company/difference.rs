@@ -1,13 +1,15 @@
 //! What differs between two documents, by path: for audits, which people read and programs filter.
 //!
 //! PURE. `{"brands[gold].delay_secs": {"before": 0, "after": 60}}`: objects are walked, the items of a list
-//! are known by their own name, everything else is compared whole. Bounded: past `ENTRIES_MAX` the rest
-//! is only counted. Read `change` for the lines that an operator sees.
+//! are known by their own name, everything else is compared whole. Bounded: past `ENTRIES_MAX` or
+//! `BYTES_MAX` the rest is only counted. Read `change` for the lines that an operator sees.
 
 use serde_json::{Map, Value, json};
 
 /// Most entries of one audit.
 pub const ENTRIES_MAX: usize = 200;
+/// And most of what they say, in bytes: a page of audits is held in memory.
+const BYTES_MAX: usize = 64 * 1024;
 /// Under what the entries that are left out are counted.
 pub const MORE: &str = "more";
 /// What an item of a list is known by, in this order: brands, accounts, bindings, channels.
@@ -33,10 +35,24 @@ pub fn named_difference<'v>(
     found.settle()
 }
 
+/// Two differences as one, within the same bounds.
+#[must_use]
+pub fn joined(first: Map<String, Value>, second: Map<String, Value>) -> Map<String, Value> {
+    let mut found = Found::default();
+    for (path, entry) in first.into_iter().chain(second) {
+        match entry.as_u64().filter(|_| path == MORE) {
+            Some(more) => found.left_out = found.left_out.saturating_add(more),
+            None => found.keep(path, entry),
+        }
+    }
+    found.settle()
+}
+
 #[derive(Default)]
 struct Found {
     entries: Map<String, Value>,
-    left_out: usize,
+    bytes: usize,
+    left_out: u64,
 }
 
 impl Found {
@@ -79,17 +95,27 @@ impl Found {
         if before == after {
             return;
         }
-        if self.entries.len() >= ENTRIES_MAX {
-            self.left_out += 1;
-            return;
-        }
         let mut entry = Map::new();
         for (side, value) in [("before", before), ("after", after)] {
             if !value.is_null() {
                 entry.insert(side.to_owned(), value.clone());
             }
         }
-        self.entries.insert(path.to_owned(), Value::Object(entry));
+        self.keep(path.to_owned(), Value::Object(entry));
+    }
+
+    fn keep(&mut self, path: String, entry: Value) {
+        if self.entries.len() >= ENTRIES_MAX {
+            self.left_out += 1;
+            return;
+        }
+        let bytes = self.bytes + path.len() + entry.to_string().len();
+        if bytes > BYTES_MAX {
+            self.left_out += 1;
+            return;
+        }
+        self.bytes = bytes;
+        self.entries.insert(path, entry);
     }
 
     fn settle(mut self) -> Map<String, Value> {
@@ -153,5 +179,25 @@ mod tests {
         let found = named_difference((0..500).map(|number| (format!("m{number:03}"), None, Some(&value))));
         assert_eq!(found.len(), ENTRIES_MAX + 1);
         assert_eq!(found[MORE], json!(300));
+    }
+
+    #[test]
+    fn what_is_too_much_to_keep_is_counted_and_the_rest_is_kept() {
+        let before = json!({"a": "short", "b": "x".repeat(BYTES_MAX), "c": 1});
+        let found = difference(&before, &json!({"a": "other", "b": "", "c": 2}));
+        assert_eq!(found["a"], json!({"before": "short", "after": "other"}));
+        assert_eq!((found.contains_key("b"), &found[MORE]), (false, &json!(1)));
+        assert!(found.contains_key("c"));
+    }
+
+    #[test]
+    fn two_differences_are_one_within_the_same_bounds() {
+        let value = json!(1);
+        let flood = |letter: &str, count: usize| {
+            named_difference((0..count).map(|number| (format!("{letter}{number:03}"), None, Some(&value))))
+        };
+        let both = joined(flood("a", 201), flood("b", 150));
+        assert_eq!((both.len(), &both[MORE]), (ENTRIES_MAX + 1, &json!(151)));
+        assert_eq!(joined(flood("a", 2), flood("b", 3)).len(), 5);
     }
 }

@@ -53,10 +53,17 @@ pub fn read_patched_member(member: &Member, patch: &Node) -> Result<Member, Vec<
     file::read_one_member(&patched(member_document(member), patch)?)
 }
 
-/// Whether a document or a patch says anything about team members.
+/// Whether a patch says anything about team members: `null` takes them away.
 #[must_use]
-pub fn names_members(document: &Node) -> bool {
-    matches!(document, Node::Object(fields) if fields.iter().any(|(name, _)| name == "members"))
+pub fn names_members(patch: &Node) -> bool {
+    matches!(patch, Node::Object(fields) if fields.iter().any(|(name, _)| name == "members"))
+}
+
+/// Whether a whole document has team members: there `null` is absent, as everywhere.
+#[must_use]
+pub fn gives_members(document: &Node) -> bool {
+    let given = |(name, node): &(String, Node)| name == "members" && *node != Node::Null;
+    matches!(document, Node::Object(fields) if fields.iter().any(given))
 }
 
 fn patched(document: Value, patch: &Node) -> Result<Node, Vec<Problem>> {
@@ -107,6 +114,9 @@ mod tests {
         let without = document(&file.policy, None).to_string();
         assert_eq!(file::read(&node(&without)).expect("is valid").policy, file.policy);
         assert!(!names_members(&node(&without)) && names_members(&node(&written)));
+        assert!(!gives_members(&node(&without)) && gives_members(&node(&written)));
+        let null = node(r#"{"members": null}"#);
+        assert!(names_members(&null) && !gives_members(&null));
     }
 
     #[test]

@@ -77,7 +77,8 @@ impl Role {
     }
 }
 
-const COMPANY_FIELDS: &[&str] = &[
+/// Every key of the file.
+pub const COMPANY_FIELDS: &[&str] = &[
     "slug",
     "name",
     "default_brand",

@@ -15,10 +15,16 @@ pub fn merge(target: Node, patch: &Node) -> Node {
         Node::Object(fields) => fields,
         _ => Vec::new(),
     };
+    // The patch's names are distinct, so only what stood here before can have one of them: a patch of very
+    // many names costs its length, not its square.
+    let mut known = merged.len();
     for (name, change) in changes {
-        let at = merged.iter().position(|(known, _)| known == name);
+        let at = merged[..known].iter().position(|(known, _)| known == name);
         match (at, change) {
-            (Some(at), Node::Null) => drop(merged.remove(at)),
+            (Some(at), Node::Null) => {
+                drop(merged.remove(at));
+                known -= 1;
+            }
             (None, Node::Null) => {}
             (Some(at), _) => {
                 let old = std::mem::replace(&mut merged[at].1, Node::Null);
@@ -48,6 +54,18 @@ mod tests {
             }
             other => other,
         }
+    }
+
+    #[test]
+    fn a_flood_of_names_is_merged_in_no_time() {
+        let names = (0..200_000).map(|number| (format!("n{number}"), Node::Flag(true)));
+        let mut flood: Vec<(String, Node)> = names.collect();
+        flood.insert(7, ("old".to_owned(), Node::Null));
+        flood.push(("kept".to_owned(), Node::Null));
+        let target = node(&json!({"kept": 1, "old": 2, "untouched": 3}));
+        let Node::Object(merged) = merge(target, &Node::Object(flood)) else { panic!("an object stays one") };
+        assert_eq!(merged.len(), 200_001);
+        assert_eq!(merged[0].0, "untouched");
     }
 
     #[test]

@@ -14,8 +14,8 @@ use super::{Policy, document::document};
 
 /// Lists whose items name secrets; each item is known by its `id`.
 const LISTS: [&str; 2] = ["accounts", "recipes"];
-/// What says, beside the variables' names, where a secret goes.
-const PLACES: [&str; 6] = ["provider", "recipe", "base_url", "host", "port", "tls"];
+/// What says, beside the variables' names, where a secret goes, and whom the workers ask.
+const PLACES: [&str; 7] = ["provider", "recipe", "base_url", "keys_url", "host", "port", "tls"];
 
 const REMEDY: &str = "only an operator may change it, by postrider company apply";
 
@@ -77,7 +77,7 @@ fn compare(path: &str, old: &Value, new: &Value, problems: &mut Problems) {
     fields.dedup();
     let reserved = |name: &String| name.ends_with("_env") || PLACES.contains(&name.as_str());
     for name in fields.iter().filter(|name| reserved(name) && old.get(*name) != new.get(*name)) {
-        let message = format!("it says where a secret is or goes: {REMEDY}");
+        let message = format!("it says where a secret is, or where a worker's calls go: {REMEDY}");
         problems.add(format!("{path}.{name}"), "operators_only", message);
     }
 }
@@ -89,7 +89,7 @@ fn items<'d>(document: &'d Value, list: &str) -> &'d [Value] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::company::{Account, ProviderSettings, file};
+    use crate::company::{Account, ProviderSettings, RecipeSettings, file};
 
     fn example() -> Policy {
         file::parse(include_str!("../../deploy/example-company.toml")).expect("the example is valid").policy
@@ -125,6 +125,10 @@ mod tests {
         *api_key_env = "POSTRIDER_SECRET".to_owned();
         *signing_key_env = "DATABASE_URL".to_owned();
         new.accounts[2].settings = old.accounts[1].settings.clone();
+        let RecipeSettings::EightByEight(settings) = &mut new.recipes[1].settings else {
+            panic!("the second recipe of the example is 8x8's")
+        };
+        settings.keys_url = Some("http://10.0.0.1/{kid}".to_owned());
         let found = paths(&old, &new);
         for path in [
             "slug",
@@ -135,6 +139,7 @@ mod tests {
             "accounts[2].provider",
             "accounts[2].host",
             "accounts[3]",
+            "recipes[1].keys_url",
         ] {
             assert!(found.contains(&path.to_owned()), "{path} is not in {found:?}");
         }

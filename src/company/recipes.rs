@@ -1,8 +1,9 @@
 //! The recipes of a company's file: systems whose notices make requests by themselves.
 //!
 //! PURE. A recipe's id is part of its webhook's path and selects the key to verify with. Secrets stay in
-//! the environment; the public keys that 8x8 signs with are no secrets and stand here. What a recipe does
-//! with a notice is `intake::recipes`; `docs/recipes.md` tells how one is added.
+//! the environment; the public keys that notices of 8x8 are signed with are no secrets and stand here, or
+//! where 8x8 publishes them. What a recipe does with a notice is `intake::recipes`; `docs/recipes.md` tells
+//! how one is added.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,7 @@ use crate::message::{
 use super::{
     Policy,
     accounts::{read_base_url, read_env},
+    check::base_url_problem,
     file::{open_or_empty, read_choice, read_slug},
 };
 
@@ -64,6 +66,8 @@ pub struct Kustomer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EightByEight {
+    /// The only tenant whose notices count: 8x8 signs the notices of all its tenants alike.
+    pub tenant_id: String,
     /// Which of the company's channels its requests name.
     pub channel: String,
     /// The Chat Gateway's channels that count as social, compared without case.
@@ -76,6 +80,8 @@ pub struct EightByEight {
     pub transaction_codes: BTreeMap<String, String>,
     /// RSA keys that notices are signed with.
     pub keys: Vec<PublicKey>,
+    /// Where other keys are asked for; `{kid}` is replaced by the key's id.
+    pub keys_url: Option<String>,
 }
 
 /// An RSA key as a JWK writes it.
@@ -102,8 +108,16 @@ impl Recipe {
 const COMMON_FIELDS: &[&str] = &["id", "recipe", "brand", "test"];
 const KUSTOMER_FIELDS: &[&str] =
     &["base_url", "api_key_env", "webhook_token_env", "conversation_url", "do_not_send_attribute"];
-const EIGHT_BY_EIGHT_FIELDS: &[&str] =
-    &["channel", "social_channels", "case_url", "settle_secs", "transaction_codes", "keys"];
+const EIGHT_BY_EIGHT_FIELDS: &[&str] = &[
+    "tenant_id",
+    "channel",
+    "social_channels",
+    "case_url",
+    "settle_secs",
+    "transaction_codes",
+    "keys",
+    "keys_url",
+];
 const KEY_FIELDS: &[&str] = &["kid", "n", "e"];
 
 #[cfg(test)]
@@ -182,12 +196,10 @@ fn read_eight_by_eight(fields: &Fields, problems: &mut Problems) -> EightByEight
         .iter()
         .map(|(path, item)| read_key(path, item, problems))
         .collect();
-    if keys.is_empty() {
-        problems.add(
-            fields.at("keys"),
-            "missing",
-            "give at least one [[recipes.keys]] to verify notices with",
-        );
+    let keys_url = read_keys_url(fields, problems);
+    if keys.is_empty() && fields.get("keys_url").is_none() {
+        let message = "give keys_url or at least one [[recipes.keys]] to verify notices with";
+        problems.add(fields.at("keys"), "missing", message);
     }
     let named = fields.list("social_channels", CHANNELS_MAX, problems);
     let social_channels = match fields.get("social_channels") {
@@ -197,6 +209,7 @@ fn read_eight_by_eight(fields: &Fields, problems: &mut Problems) -> EightByEight
         }
     };
     EightByEight {
+        tenant_id: fields.required_text("tenant_id", LABEL_CHARS_MAX, problems).unwrap_or_default(),
         channel: fields.text("channel", LABEL_CHARS_MAX, problems).unwrap_or_else(|| "social".to_owned()),
         social_channels,
         case_url: read_page_url(fields, "case_url", &["{case}"], problems),
@@ -205,7 +218,19 @@ fn read_eight_by_eight(fields: &Fields, problems: &mut Problems) -> EightByEight
             .unwrap_or(SETTLE_SECS_DEFAULT),
         transaction_codes: read_codes(fields, problems),
         keys,
+        keys_url,
     }
+}
+
+/// Where 8x8 publishes its keys; workers ask there, so it is as safe as a provider's address.
+fn read_keys_url(fields: &Fields, problems: &mut Problems) -> Option<String> {
+    let url = fields.text("keys_url", URL_CHARS_MAX, problems)?;
+    let filled = url.replace("{kid}", "0");
+    let braces = filled.contains(['{', '}', ' ']).then_some("only {kid} may stand in braces");
+    if let Some(problem) = braces.or_else(|| base_url_problem(&filled)) {
+        problems.add(fields.at("keys_url"), "bad_url", problem);
+    }
+    Some(url)
 }
 
 fn read_key(path: &str, item: &Node, problems: &mut Problems) -> PublicKey {
@@ -277,82 +302,5 @@ pub(super) fn check(policy: &Policy, problems: &mut Problems) {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::company::{RecipeSettings, file};
-
-    const COMPANY: &str = r#"
-        slug = "acme"
-        name = "Acme"
-        [[brands]]
-        label = "acme"
-        name = "Acme"
-        survey_url = "https://survey.acme.example"
-        [[channels]]
-        name = "social"
-    "#;
-
-    fn problems(recipe: &str) -> Vec<String> {
-        let refused = file::parse(&format!("{COMPANY}{recipe}")).expect_err("the file should be refused");
-        refused.iter().map(|problem| format!("{} {}", problem.path, problem.code)).collect()
-    }
-
-    #[test]
-    fn a_small_recipe_gets_the_documented_defaults() {
-        let file = file::parse(&format!(
-            "{COMPANY}
-            [[recipes]]
-            id = \"acme-kustomer\"
-            recipe = \"kustomer\"
-            api_key_env = \"KEY\"
-            webhook_token_env = \"TOKEN\"
-            [[recipes]]
-            id = \"acme-8x8\"
-            recipe = \"8x8\"
-            [[recipes.keys]]
-            kid = \"k\"
-            n = \"AQAB\"
-            e = \"AQAB\""
-        ))
-        .unwrap_or_else(|problems| panic!("{problems:#?}"));
-        let [kustomer, eight] = file.policy.recipes.as_slice() else { panic!("two recipes") };
-        let RecipeSettings::Kustomer(settings) = &kustomer.settings else { panic!("Kustomer's") };
-        assert_eq!(settings.base_url, "https://api.kustomerapp.com");
-        assert_eq!(settings.do_not_send_attribute, "doNotSendStellaConnectRequestBool");
-        let RecipeSettings::EightByEight(settings) = &eight.settings else { panic!("8x8's") };
-        assert_eq!((settings.channel.as_str(), settings.settle_secs), ("social", 30));
-        assert!(settings.social_channels.contains(&"Facebook".to_owned()));
-        let stored = serde_json::to_value(&file.policy).expect("plain data");
-        assert_eq!(serde_json::from_value::<crate::company::Policy>(stored).expect("readable"), file.policy);
-    }
-
-    #[test]
-    fn every_mistake_of_a_recipe_is_named_at_its_place() {
-        assert_eq!(
-            problems("[[recipes]]\nid = \"a\"\nrecipe = \"zendesk\""),
-            ["recipes[0].recipe bad_choice"]
-        );
-        assert_eq!(
-            problems(
-                "[[recipes]]\nid = \"A\"\nrecipe = \"kustomer\"\napi_key_env = \"key\"\nbrand = \"other\""
-            ),
-            [
-                "recipes[0].api_key_env bad_env",
-                "recipes[0].webhook_token_env missing",
-                "recipes[0].id bad_slug",
-                "recipes[0].brand not_found",
-            ]
-        );
-        assert_eq!(
-            problems(
-                "[[recipes]]\nid = \"a\"\nrecipe = \"8x8\"\nchannel = \"chat\"\ncase_url = \"crm/{id}\"\nkeys = []
-                transaction_codes = { sale = \"Sale\" }"
-            ),
-            [
-                "recipes[0].keys missing",
-                "recipes[0].case_url bad_url",
-                "recipes[0].transaction_codes.sale bad_id",
-                "recipes[0].channel not_found",
-            ]
-        );
-    }
-}
+#[path = "recipes_tests.rs"]
+mod tests;

@@ -19,6 +19,7 @@ use crate::{
     ledger::{
         Ledger, LedgerError,
         accept::NewRequest,
+        customers::Named,
         gather::{Gathered, Twin},
         rejected::Rejection,
     },
@@ -34,6 +35,7 @@ use super::{
     admit::Whose,
     decide::{self, Pending, Prepared},
     hand_over::{HandOver, Moment},
+    known,
 };
 
 /// More rounds than any honest batch needs; past it the batch starts over.
@@ -56,13 +58,16 @@ struct Answers<'a> {
     arrivals: &'a [Arrival],
     answers: Vec<Option<Answer>>,
     rejections: Vec<Rejection>,
+    /// Whom people named.
+    named: Vec<(CompanyId, Named)>,
 }
 
 impl Acceptor {
     /// Takes a batch; one answer for each arrival, in order.
     pub async fn accept(&self, arrivals: &[Arrival]) -> Result<Vec<Answer>, LedgerError> {
         let snapshot = self.directory.snapshot();
-        let mut answers = Answers { arrivals, answers: vec![None; arrivals.len()], rejections: Vec::new() };
+        let blank = vec![None; arrivals.len()];
+        let mut answers = Answers { arrivals, answers: blank, rejections: Vec::new(), named: Vec::new() };
         let mut pending = Vec::with_capacity(arrivals.len());
         let together = self.quiet.together().await;
         for (place, arrival) in arrivals.iter().enumerate() {
@@ -76,6 +81,7 @@ impl Acceptor {
         for _ in 0..ROUNDS_MAX {
             if pending.is_empty() {
                 self.keep_rejections(&answers.rejections).await?;
+                self.remember(std::mem::take(&mut answers.named)).await;
                 return Ok(answers.complete());
             }
             pending = self.round(pending, &mut answers).await?;
@@ -124,7 +130,8 @@ impl Acceptor {
         let mut named: HashMap<CompanyId, Vec<(usize, Uuid, Uuid)>> = HashMap::new();
         for pending in pending {
             if let Some(id) = pending.job.initial_feedback_request_id {
-                let former = self.keys.identity.former(pending.company.id, id);
+                let keys = &self.keys.identity;
+                let former = keys.apart(pending.test, keys.former(pending.company.id, id));
                 named.entry(pending.company.id).or_default().push((pending.place, id, former));
             }
         }
@@ -177,6 +184,7 @@ impl Acceptor {
         self.complete(&awaited).await;
         for (id, state) in written {
             if let Some((pending, decision)) = places.remove(&id) {
+                answers.named.extend(known::named(&pending));
                 let told = decision.map(|decision| {
                     let reason = suppressed(decision.verdict, state).map(|reason| reason.word().to_owned());
                     Box::new(Told { reason, decision })
@@ -264,7 +272,9 @@ impl Acceptor {
                     again.push(pending);
                 }
                 Some(twin) if twin.content_hash == pending.content_hash => {
-                    metrics::counter!(names::DUPLICATES).increment(1);
+                    if !pending.test {
+                        metrics::counter!(names::DUPLICATES).increment(1);
+                    }
                     let heard = answers.arrivals[pending.place].door.hears();
                     let told = heard.then(|| first_told(twin)).flatten();
                     answers.answers[pending.place] = Some(Answer::Duplicate { id, state: twin.state, told });
@@ -281,7 +291,7 @@ impl Acceptor {
         Ok(again)
     }
 
-    async fn keep_rejections(&self, rejections: &[Rejection]) -> Result<(), LedgerError> {
+    pub(super) async fn keep_rejections(&self, rejections: &[Rejection]) -> Result<(), LedgerError> {
         let mut rest: Vec<Rejection> = rejections.to_vec();
         // The same mistake twice in one batch counts twice, in two statements.
         while !rest.is_empty() {
@@ -317,7 +327,7 @@ pub(super) fn key_conflict() -> Problem {
     Problem::new("idempotency_key", "conflict", message)
 }
 
-/// A job as it is kept with its problems; counts it.
+/// A job as it is kept with its problems; counts it, unless it is a test.
 pub(super) fn rejection(
     keys: &SecretKeys,
     arrival: &Arrival,
@@ -325,8 +335,11 @@ pub(super) fn rejection(
     problems: Vec<Problem>,
 ) -> Rejection {
     let company = whose.map(|(company, _)| company);
-    let code = problems.first().map_or_else(|| "unknown".to_owned(), |problem| problem.code.clone());
-    metrics::counter!(names::REJECTED, "code" => code).increment(1);
+    let test = whose.is_some_and(|(_, test)| test);
+    if !test {
+        let code = problems.first().map_or_else(|| "unknown".to_owned(), |problem| problem.code.clone());
+        metrics::counter!(names::REJECTED, "code" => code).increment(1);
+    }
     // Where no company is known, the routing stands for it.
     let key = match company {
         Some(_) => arrival.key.clone(),
@@ -334,14 +347,14 @@ pub(super) fn rejection(
     };
     Rejection {
         id: clock::new_id(),
-        same: keys.identity.rejected(company, key.as_deref(), &arrival.body),
+        same: keys.identity.apart(test, keys.identity.rejected(company, key.as_deref(), &arrival.body)),
         company,
         routing: storable(&arrival.routing),
         source: arrival.door.word(),
         message_key: arrival.key.as_deref().map(storable),
         body: arrival.body.clone(),
         problems,
-        test: whose.is_some_and(|(_, test)| test),
+        test,
     }
 }
 

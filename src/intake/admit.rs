@@ -35,6 +35,7 @@ impl Acceptor {
             .map_err(|problems| (Some((company.id, test)), problems))?;
         let (idem, idem_made, content_hash) =
             person::idempotency(&self.keys.identity, &company, &job, arrival.key.as_deref());
+        let idem = self.keys.identity.apart(test, idem);
         Ok(Pending {
             place,
             company,
@@ -97,9 +98,10 @@ fn read(arrival: &Arrival) -> Result<Job, Vec<Problem>> {
     let body = &arrival.body;
     let parsed = catch_unwind(AssertUnwindSafe(|| {
         crash::on_word("intake", std::str::from_utf8(body).ok());
-        match arrival.door.takes_manual() {
-            true => parse::parse_manual(body),
-            false => parse::parse(body),
+        match arrival.door {
+            Door::Http { .. } => parse::parse_call(body),
+            Door::Operator { .. } => parse::parse_manual(body),
+            Door::Amqp { .. } | Door::Recipe { .. } => parse::parse(body),
         }
     }));
     parsed.unwrap_or_else(|_| {

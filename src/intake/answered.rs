@@ -5,7 +5,7 @@
 //! rejected job; what kills its worker again and again is parked by the queue's delivery limit. On a
 //! connection of its own: trouble with responses is none of the requests'.
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
 use lapin::{
@@ -121,9 +121,7 @@ pub(super) async fn take(acceptor: &Acceptor, arrivals: &[Arrival]) -> Result<()
         let whose = company.and(known).map(|(company, test)| (company.id, test));
         rejections.push(rejection(&acceptor.keys, arrival, whose, problems));
     }
-    let mut seen = HashSet::new();
-    rejections.retain(|rejection| seen.insert(rejection.same));
-    acceptor.ledger.reject(&rejections).await
+    acceptor.keep_rejections(&rejections).await
 }
 
 /// The problem of a response whose id was used for another one.

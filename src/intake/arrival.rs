@@ -61,15 +61,6 @@ impl Door {
         }
     }
 
-    /// Whoever stands there answers for a person's name.
-    #[must_use]
-    pub fn takes_manual(&self) -> bool {
-        match self {
-            Door::Amqp { .. } | Door::Recipe { .. } => false,
-            Door::Http { .. } | Door::Operator { .. } => true,
-        }
-    }
-
     /// Whoever stands there may pass over the suppression period, with a reason.
     #[must_use]
     pub fn may_override(&self) -> bool {

@@ -1,12 +1,17 @@
 //! Cancel: a person takes a request back, if it is still theirs.
 //!
 //! Compare-and-set under the state and epoch that were read: whoever begins it first has it. What may
-//! have gone out already, and only waits to be sent once more, is handed over too.
+//! have gone out already, and only waits to be sent once more, is handed over too. Who canceled it is on
+//! record.
 
 use uuid::Uuid;
 
 use crate::{
-    ledger::{Ledger, requests::RequestDetail, sweep::Conclusion},
+    ledger::{
+        Ledger,
+        requests::{By, Deed, RequestDetail},
+        sweep::Conclusion,
+    },
     lifecycle::{Reason, Signal, State, transition},
 };
 
@@ -25,8 +30,13 @@ pub enum Canceled {
     Unknown,
 }
 
-/// Cancels a request that was not begun.
+/// Cancels a request that was not begun, by a program of ours.
 pub async fn cancel(ledger: &Ledger, id: Uuid) -> anyhow::Result<Canceled> {
+    cancel_by(ledger, id, By::PROGRAM).await
+}
+
+/// Cancels a request that was not begun.
+pub async fn cancel_by(ledger: &Ledger, id: Uuid, by: By<'_>) -> anyhow::Result<Canceled> {
     for _ in 0..TRIES_MAX {
         let Some(detail) = ledger.show_open(id).await? else { return Ok(Canceled::Unknown) };
         if detail.state == State::Canceled {
@@ -43,7 +53,7 @@ pub async fn cancel(ledger: &Ledger, id: Uuid) -> anyhow::Result<Canceled> {
             next,
             reason: Reason::CanceledByPerson,
         };
-        if !ledger.conclude(&[end]).await?.is_empty() {
+        if ledger.end_by(end, Deed::Canceled, by).await? {
             return Ok(Canceled::Done);
         }
     }

@@ -67,7 +67,8 @@ pub fn prepare(keys: &IdentityKey, pending: &Pending, root: Option<Root>) -> Res
         None => Arc::clone(&pending.job),
     };
     let placed = rules::place(&job, &pending.company.policy, pending.source)?;
-    let lookup = person::lookup(keys, &pending.company, &job, &placed, pending.idem);
+    let mut lookup = person::lookup(keys, &pending.company, &job, &placed, pending.idem);
+    lookup.former = lookup.former.map(|former| keys.apart(pending.test, former));
     let pending = pending.clone();
     Ok(Prepared { pending, job, root, placed, lookup, awaited: Vec::new(), requester: None })
 }

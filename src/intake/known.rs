@@ -1,16 +1,33 @@
-//! Jobs that name a customer whom we know, and no address: theirs are filled in.
+//! Customers whom we know: filled in where a job names one without an address, and written where a person
+//! asks.
 //!
 //! A job that brings an address is left as it is and costs nothing here: its addresses are what its
 //! producer wants. What was sent stays the job's content, so a repeat is the same job even after the
-//! customer's address changed.
+//! customer's address changed. A system's jobs write no customers, and neither do tests.
 
 use std::{collections::HashMap, sync::Arc};
 
+use futures_util::{StreamExt, stream};
 use uuid::Uuid;
 
-use crate::ledger::LedgerError;
+use crate::{
+    ledger::{LedgerError, customers::Named},
+    message::{CompanyId, Customer},
+};
 
 use super::{Acceptor, decide::Pending};
+
+/// Customers who are written side by side; a batch may hold hundreds.
+const AT_ONCE: usize = 4;
+
+/// Whom a person's request names.
+pub(super) fn named(pending: &Pending) -> Option<(CompanyId, Named)> {
+    if pending.job.manual.is_none() || pending.test {
+        return None;
+    }
+    let Customer { custom_id, name, email, phone } = pending.job.customer.clone()?;
+    Some((pending.company.id, Named { custom_id, social_id: None, name, email, phone }))
+}
 
 impl Acceptor {
     /// Fills in the addresses of customers who are only named; asks nothing where none is.
@@ -35,6 +52,18 @@ impl Acceptor {
             }
         }
         Ok(())
+    }
+
+    /// Writes down whom people's requests named, once those are accepted. They are no part of the acceptance:
+    /// who cannot be written now is named again by the next request.
+    pub(super) async fn remember(&self, named: Vec<(CompanyId, Named)>) {
+        stream::iter(named)
+            .for_each_concurrent(AT_ONCE, |(company, named)| async move {
+                if let Err(error) = self.ledger.recognise(company, &named, &self.keys.identity).await {
+                    tracing::warn!(%error, "a customer whom a person named could not be written down");
+                }
+            })
+            .await;
     }
 
     /// The identity of a customer whom the job names without any address.

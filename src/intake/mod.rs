@@ -1,14 +1,14 @@
 //! Intake: jobs come in, are decided, written down, and only then acknowledged.
 //!
-//! `supervisor` owns the connection to the broker, one generation after another; `topology` declares what
-//! we need there; `consumer` takes deliveries into batches and acknowledges up to the low-water mark, and
-//! tries `suspects` alone; `jobs` does the same for calls over HTTP; `accept` takes a batch through gather →
-//! decide → apply, whatever door it came through, `admit` being its first step, `known` filling in addresses
-//! of customers who are only named, and `asides` finding what only few jobs need; `preview` stops before the
-//! last step; `answered` consumes what customers answered and `responses` takes it; `resume` and `retry` ask
-//! the rules again, `cancel` and `pause` take back, `replay` hands in again; `producer` and `parked` publish and
-//! bring dead letters back; `recipes` makes jobs of other systems' notices. Nothing is acknowledged before its
-//! commit, and nothing is ever requeued for what it says.
+//! `supervisor` owns the connection to the broker, one generation after another; `topology` declares what we
+//! need there; `consumer` takes deliveries into batches and acknowledges up to the low-water mark, and tries
+//! `suspects` alone; `jobs` does the same for calls over HTTP; `accept` takes a batch through gather → decide
+//! → apply, whatever door it came through, `admit` being its first step, `known` filling in addresses of
+//! customers who are only named and keeping those whom people name, and `asides` finding what only few jobs
+//! need; `preview` stops before the last step; `answered` consumes what customers answered and `responses`
+//! takes it; `resume` and `retry` ask the rules again, `cancel` and `pause` take back, `replay` hands in
+//! again; `producer` and `parked` publish and bring dead letters back; `recipes` makes jobs of other systems'
+//! notices. Nothing is acknowledged before its commit, and nothing is ever requeued for what it says.
 
 pub mod accept;
 pub mod acks;

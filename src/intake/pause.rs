@@ -1,12 +1,15 @@
 //! Pause: a person stops what is still on its way, until they resume it.
 //!
 //! A message that is not begun is theirs; of one that is, the attempt under way decides, and the next one
-//! is stopped.
+//! is stopped. Who paused it is on record.
 
 use uuid::Uuid;
 
 use crate::{
-    ledger::{Ledger, requests::RequestDetail},
+    ledger::{
+        Ledger,
+        requests::{By, RequestDetail},
+    },
     lifecycle::{State, Status},
 };
 
@@ -26,7 +29,7 @@ pub enum Paused {
 }
 
 /// Pauses a request.
-pub async fn pause(ledger: &Ledger, id: Uuid) -> anyhow::Result<Paused> {
+pub async fn pause_by(ledger: &Ledger, id: Uuid, by: By<'_>) -> anyhow::Result<Paused> {
     for _ in 0..TRIES_MAX {
         let Some(detail) = ledger.show_open(id).await? else { return Ok(Paused::Unknown) };
         match (detail.state.status(), detail.paused_at) {
@@ -34,7 +37,7 @@ pub async fn pause(ledger: &Ledger, id: Uuid) -> anyhow::Result<Paused> {
             (Status::Queued, None) => {}
             _ => return Ok(Paused::Over(Box::new(detail))),
         }
-        if let Some(state) = ledger.pause(detail.message).await? {
+        if let Some(state) = ledger.pause_by(detail.message, by).await? {
             return Ok(Paused::Done(state));
         }
     }

@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use crate::{
     company::Company,
-    ledger::gather::Lookup,
+    ledger::{gather::Lookup, members::ListedMember},
     message::{Job, Medium, keys::IdentityKey},
-    rules::{Placed, suppression},
+    rules::{Placed, Requester, suppression},
 };
 
 /// What to look up for a placed job.
@@ -26,6 +26,16 @@ pub fn lookup(keys: &IdentityKey, company: &Company, job: &Job, placed: &Placed,
         slots: suppression::slots(keys, company, job.customer.as_ref(), placed),
         member_email: job.employee.email.as_ref().map(|email| keys.member_email(company.id, email)),
         member_custom_id: job.employee.custom_id.as_ref().map(|id| keys.member_custom_id(company.id, id)),
+    }
+}
+
+/// A team member who asks by hand, beside the one whom the job names.
+#[must_use]
+pub fn requester(member: &ListedMember, lookup: &Lookup) -> Requester {
+    Requester {
+        role: member.role,
+        is_employee: lookup.member_email == Some(member.email_key)
+            || (member.custom_key.is_some() && lookup.member_custom_id == member.custom_key),
     }
 }
 

@@ -128,13 +128,13 @@ impl Acceptor {
         let said = serde_json::to_value(&response.said).expect("a response is plain data");
         Ok(NewResponse {
             id: clock::new_id(),
-            key: keys.response(company.id, &response.response_id),
+            key: keys.apart(test, keys.response(company.id, &response.response_id)),
             content_hash: keys.response_content(company.id, &response.content_bytes()),
             company: company.id,
             test,
             source: arrival.door.word(),
             request,
-            former: request.map(|id| keys.former(company.id, id)),
+            former: request.map(|id| keys.apart(test, keys.former(company.id, id))),
             ext_interaction_id,
             answered_at: response.answered_at,
             details: said.as_object().filter(|said| !said.is_empty()).map(|_| said.to_string()),

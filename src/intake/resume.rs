@@ -3,7 +3,8 @@
 //! The rules are asked again with today's policy and facts, of the message as it was planned: its own
 //! medium, its own address. What they keep back now ends as suppressed; what they would reject (a brand
 //! that is gone, a team member no longer approved) stays paused, because the company's file can be mended.
-//! A begun attempt is no business of the rules: there only the pause is lifted.
+//! A begun attempt is no business of the rules: there only the pause is lifted. Who resumed it is on record,
+//! also where the rules then ended it.
 
 use std::sync::Arc;
 
@@ -14,14 +15,19 @@ use crate::{
     clock,
     company::Company,
     directory::Directory,
-    ledger::{Ledger, gather::StandsOut, requests::RequestDetail, sweep::Conclusion},
+    ledger::{
+        Ledger,
+        gather::{Lookup, StandsOut},
+        requests::{By, Deed, RequestDetail},
+        sweep::Conclusion,
+    },
     lifecycle::{
         Reason, Signal, State,
         fence::{expiry, withheld},
         transition,
     },
     message::{Job, Problem, Source, keys::SecretKeys},
-    rules::{self, Case, Decision, Facts, Verdict, suppression},
+    rules::{self, Case, Decision, Facts, Requester, Verdict, suppression},
 };
 
 use super::{decide, person};
@@ -44,12 +50,23 @@ pub enum Resumed {
     Unknown,
 }
 
-/// Resumes a paused request.
+/// Resumes a paused request, by a program of ours.
 pub async fn resume(
     ledger: &Ledger,
     directory: &Directory,
     keys: &SecretKeys,
     id: Uuid,
+) -> anyhow::Result<Resumed> {
+    resume_by(ledger, directory, keys, id, By::PROGRAM).await
+}
+
+/// Resumes a paused request.
+pub async fn resume_by(
+    ledger: &Ledger,
+    directory: &Directory,
+    keys: &SecretKeys,
+    id: Uuid,
+    by: By<'_>,
 ) -> anyhow::Result<Resumed> {
     for _ in 0..TRIES_MAX {
         let Some(detail) = ledger.show_open(id).await? else { return Ok(Resumed::Unknown) };
@@ -59,14 +76,14 @@ pub async fn resume(
         }
         match hindrance(ledger, directory, keys, &detail).await? {
             Ok(None) => {
-                if let Some(state) = ledger.resume(message).await? {
+                if let Some(state) = ledger.resume_by(message, by).await? {
                     return Ok(Resumed::Going(state));
                 }
             }
             Ok(Some((signal, reason))) => {
                 let next = transition(detail.state, signal);
                 let end = Conclusion { message, epoch: detail.epoch, was: detail.state, next, reason };
-                if !ledger.conclude(&[end]).await?.is_empty() {
+                if ledger.end_by(end, Deed::Resumed, by).await? {
                     return Ok(Resumed::Ended(next, reason));
                 }
             }
@@ -107,6 +124,7 @@ pub async fn ask_again(
     };
     // A random key meets no twin.
     let lookup = person::lookup(&keys.identity, company, &job, &placed, clock::random_id());
+    let requester = requester(ledger, keys, &job, company, &lookup).await?;
     let gathered = ledger.gather(std::slice::from_ref(&lookup)).await?;
     let stands_out = gathered.standing_out.first().cloned().map(|stands_out| StandsOut {
         // What it reserved itself does not stand in its way.
@@ -116,6 +134,7 @@ pub async fn ask_again(
     let facts = Facts {
         recovery: detail.root.is_some(),
         test: detail.test,
+        requester,
         ..decide::facts(&job.employee, stands_out.as_ref(), gathered.now)
     };
     let case = Case { job: &job, company, placed: &placed, facts: &facts };
@@ -125,6 +144,21 @@ pub async fn ask_again(
         slots: if suppression::reserves(&case) { lookup.slots } else { Vec::new() },
         window_secs,
     }))
+}
+
+/// The team member who asked by hand, where that person is one: what they may do depends on it, as it did
+/// when they asked.
+async fn requester(
+    ledger: &Ledger,
+    keys: &SecretKeys,
+    job: &Job,
+    company: &Company,
+    lookup: &Lookup,
+) -> anyhow::Result<Option<Requester>> {
+    let Some(manual) = &job.manual else { return Ok(None) };
+    let key = keys.identity.member_email(company.id, &manual.requested_by);
+    let listed = ledger.listed_members(&[key]).await?;
+    Ok(listed.first().map(|member| person::requester(member, lookup)))
 }
 
 /// The rules' word alone.

@@ -13,7 +13,7 @@ use crate::{
     directory::Directory,
     ledger::{
         Ledger,
-        requests::{MessageDetail, RequestDetail},
+        requests::{By, MessageDetail, RequestDetail},
         retry::{NewRetry, Written},
     },
     lifecycle::{Reason, State, Status},
@@ -31,17 +31,33 @@ pub const MESSAGES_MAX: usize = 10;
 pub const REQUESTED_BY_MAX: usize = 200;
 pub const NOTE_MAX: usize = 2_000;
 
-/// Who wants a request sent once more, and what they know.
+/// Who wants something done to a request; of a retry also what they know.
 #[derive(Debug, Clone, Copy)]
 pub struct Wish<'a> {
     /// An API key's name, or `cli`.
     pub door: &'a str,
+    /// The API key.
+    pub key: Option<Uuid>,
+    /// Empty where no person is named; a retry names one.
     pub requested_by: &'a str,
     pub note: Option<&'a str>,
     /// They know that the customer may get it twice.
     pub acknowledged: bool,
     /// Only of this message: so a repeated call makes no second retry.
     pub of: Option<MessageId>,
+}
+
+impl<'a> Wish<'a> {
+    /// For the record of any other act.
+    #[must_use]
+    pub fn by(self) -> By<'a> {
+        By {
+            door: self.door,
+            key: self.key,
+            person: Some(self.requested_by).filter(|person| !person.is_empty()),
+            note: self.note,
+        }
+    }
 }
 
 /// What became of the wish.
@@ -152,6 +168,7 @@ fn planned<'a>(
         window_secs,
         expires_after_secs: (decision.expires_at - decision.due_at).as_seconds_f64(),
         door: wish.door,
+        key: wish.key,
         requested_by: wish.requested_by,
         note: wish.note,
         acknowledged: wish.acknowledged,

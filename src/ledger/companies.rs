@@ -18,7 +18,8 @@ use super::{
 use crate::{
     company::{
         Company, Member, Policy,
-        difference::{ENTRIES_MAX, difference},
+        change::TakenAway,
+        difference::{difference, joined},
         document::document,
     },
     message::{AccountId, CompanyId, keys::IdentityKey},
@@ -29,6 +30,20 @@ use crate::{
 pub struct QueuedUse {
     pub by_account: BTreeMap<String, i64>,
     pub by_brand: BTreeMap<String, i64>,
+}
+
+impl QueuedUse {
+    /// What of the things that are taken away is needed, a line for each.
+    #[must_use]
+    pub fn needs(&self, lost: &TakenAway) -> Vec<String> {
+        let accounts =
+            lost.accounts.iter().filter_map(|name| Some(("account", name, self.by_account.get(name)?)));
+        let brands = lost.brands.iter().filter_map(|name| Some(("brand", name, self.by_brand.get(name)?)));
+        accounts
+            .chain(brands)
+            .map(|(kind, name, count)| format!("{kind} {name}: {count} queued messages need it"))
+            .collect()
+    }
 }
 
 /// What is in force of a company: its policy's version, and how often its team members changed.
@@ -157,16 +172,22 @@ impl Ledger {
         let mut connection = self.pool.alone().await?;
         let mut transaction = connection.begin().await?;
         let slug = &change.policy.slug;
+        // Asked first: every insert that finds its company there would use up one of their numbers.
         sqlx::query!(
-            "insert into company (slug, version) values ($1, 1) on conflict (slug) do nothing",
+            "insert into company (slug, version)
+             select $1::text, 1 where not exists (select 1 from company where slug = $1::text)
+             on conflict (slug) do nothing",
             slug
         )
         .execute(&mut *transaction)
         .await?;
-        let row =
-            sqlx::query!("select id, version, members_version from company where slug = $1 for update", slug)
-                .fetch_one(&mut *transaction)
-                .await?;
+        // Other editors wait; who writes down a customer of the company does not.
+        let row = sqlx::query!(
+            "select id, version, members_version from company where slug = $1 for no key update",
+            slug
+        )
+        .fetch_one(&mut *transaction)
+        .await?;
         let company = CompanyId(row.id);
         let found = Version { policy: row.version, members: row.members_version };
         if !change.expected.holds(found) {
@@ -180,7 +201,7 @@ impl Ledger {
             if !differs.is_empty() {
                 version.members += 1;
                 members::replace(&mut transaction, company, &old, new, keys).await?;
-                changes.extend(differs.into_iter().take((ENTRIES_MAX + 1).saturating_sub(changes.len())));
+                changes = joined(changes, differs);
             }
         }
         if changes.is_empty() {

@@ -1,12 +1,17 @@
 //! Customers whom a company knows by more than an address: written by recipes, people and imports.
 //!
-//! Jobs that bring an address neither read nor write any of this. Identities are keyed hashes; a customer's
-//! addresses are personal data. Two identities that turn out to belong to two known customers stay two: the
-//! stronger one decides, and nobody is merged.
+//! A system's jobs that bring an address neither read nor write any of this. Identities are keyed hashes; a
+//! customer's addresses are personal data. Two identities that turn out to belong to two known customers stay
+//! two: the stronger one decides, and nobody is merged.
 
+use serde_json::{Map, json};
+use sqlx::{Connection, Executor, Postgres};
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError};
+use super::{
+    Ledger, LedgerError,
+    audit::{self, Actor},
+};
 use crate::{
     clock,
     message::{CompanyId, keys::IdentityKey},
@@ -91,32 +96,60 @@ impl Ledger {
         named: &Named,
         keys: &IdentityKey,
     ) -> Result<Option<Known>, LedgerError> {
-        let (identities, kinds): (Vec<Uuid>, Vec<i16>) = named.identities(company, keys).into_iter().unzip();
+        let identities = named.identities(company, keys);
         if identities.is_empty() {
             return Ok(None);
         }
         for _ in 0..TRIES_MAX {
-            let known = sqlx::query_file_as!(
-                Known,
-                "src/ledger/sql/recognise.sql",
-                clock::new_id(),
-                company.0,
-                &identities,
-                &kinds,
-                named.custom_id,
-                named.name,
-                named.email,
-                named.phone
-            )
-            .fetch_one(&self.pool)
-            .await
-            .map_err(LedgerError::from);
-            match known {
+            let known = recognised(&self.pool, clock::new_id(), company, named, &identities).await;
+            match known.map_err(LedgerError::from) {
                 Err(LedgerError::Taken(_) | LedgerError::Contended(_)) => {}
                 known => return known.map(Some),
             }
         }
         Err(LedgerError::Contended("a customer was taken up by others each time".to_owned()))
+    }
+
+    /// Customers of a file in its order, all or none, with the audit; gives how many were not known before.
+    /// Each must have an identity.
+    pub async fn import_customers(
+        &self,
+        company: CompanyId,
+        named: &[Named],
+        keys: &IdentityKey,
+        actor: &Actor,
+    ) -> Result<usize, LedgerError> {
+        for _ in 0..TRIES_MAX {
+            match self.import_once(company, named, keys, actor).await.map_err(LedgerError::from) {
+                Err(LedgerError::Taken(_) | LedgerError::Contended(_)) => {}
+                done => return done,
+            }
+        }
+        Err(LedgerError::Contended("customers were taken up by others each time".to_owned()))
+    }
+
+    async fn import_once(
+        &self,
+        company: CompanyId,
+        named: &[Named],
+        keys: &IdentityKey,
+        actor: &Actor,
+    ) -> Result<usize, sqlx::Error> {
+        let mut connection = self.pool.alone().await?;
+        let mut transaction = connection.begin().await?;
+        let mut added = 0;
+        for named in named {
+            let (id, identities) = (clock::new_id(), named.identities(company, keys));
+            let known = recognised(&mut *transaction, id, company, named, &identities).await?;
+            added += usize::from(known.id == id);
+        }
+        let changes =
+            Map::from_iter([("rows".to_owned(), json!(named.len())), ("added".to_owned(), json!(added))]);
+        let action = "customers.import";
+        let entry = audit::Entry { company, actor, action, object: None, changes, reason: None };
+        audit::write(&mut transaction, entry).await?;
+        transaction.commit().await?;
+        Ok(added)
     }
 
     /// The known customers who have these identities, each with the key asked for.
@@ -127,4 +160,29 @@ impl Ledger {
             .await?;
         Ok(known)
     }
+}
+
+/// The customer with one of these identities, made under this id if there is none.
+async fn recognised<'c>(
+    executor: impl Executor<'c, Database = Postgres>,
+    id: Uuid,
+    company: CompanyId,
+    named: &Named,
+    identities: &[(Uuid, i16)],
+) -> Result<Known, sqlx::Error> {
+    let (keys, kinds): (Vec<Uuid>, Vec<i16>) = identities.iter().copied().unzip();
+    sqlx::query_file_as!(
+        Known,
+        "src/ledger/sql/recognise.sql",
+        id,
+        company.0,
+        &keys,
+        &kinds,
+        named.custom_id,
+        named.name,
+        named.email,
+        named.phone
+    )
+    .fetch_one(executor)
+    .await
 }

@@ -1,13 +1,19 @@
 //! Keys of the HTTP entrance: found by prefix, kept as hashes, revoked and never deleted.
 //!
-//! The key itself never comes here (`api::key` makes and compares it). Its last use is noted to the
-//! minute: a busy key costs one small write a minute, not one a call.
+//! The key itself never comes here (`api::key` makes and compares it). Who makes or revokes one is on
+//! record (`audit`) with the change, or there is no change. Its last use is noted to the minute: a busy key
+//! costs one small write a minute, not one a call.
 
 use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use sqlx::Connection;
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError};
-use crate::message::CompanyId;
+use super::{
+    Ledger, LedgerError,
+    audit::{self, Actor, Entry},
+};
+use crate::{company::difference::named_difference, message::CompanyId};
 
 /// A key to be kept.
 #[derive(Debug, Clone)]
@@ -51,7 +57,10 @@ pub struct KeyRow {
 }
 
 impl Ledger {
-    pub async fn add_key(&self, key: &NewKey) -> Result<(), LedgerError> {
+    /// Keeps a key, with its audit.
+    pub async fn add_key(&self, key: &NewKey, actor: &Actor) -> Result<(), LedgerError> {
+        let mut connection = self.pool.alone().await?;
+        let mut transaction = connection.begin().await?;
         sqlx::query!(
             "insert into api_key (id, company, name, prefix, hash, live, scopes) values ($1, $2, $3, $4, $5, $6, $7)",
             key.id,
@@ -62,8 +71,12 @@ impl Ledger {
             key.live,
             &key.scopes,
         )
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?;
+        let told = told(&key.name, &key.prefix, key.live, &key.scopes);
+        let entry = entry(key.company, actor, "key.create", key.id, (None, Some(&told)));
+        audit::write(&mut transaction, entry).await?;
+        transaction.commit().await?;
         Ok(())
     }
 
@@ -103,14 +116,38 @@ impl Ledger {
         Ok(rows)
     }
 
-    /// Ends a key for good; gives whether it was still good.
-    pub async fn revoke_key(&self, prefix: &str) -> Result<bool, LedgerError> {
-        let done = sqlx::query!(
-            "update api_key set revoked_at = now() where prefix = $1 and revoked_at is null",
+    /// Ends a key for good, with its audit; gives whether it was still good.
+    pub async fn revoke_key(&self, prefix: &str, actor: &Actor) -> Result<bool, LedgerError> {
+        let mut connection = self.pool.alone().await?;
+        let mut transaction = connection.begin().await?;
+        let revoked = sqlx::query!(
+            "update api_key set revoked_at = now() where prefix = $1 and revoked_at is null
+             returning id, company, name, live, scopes",
             prefix
         )
-        .execute(&self.pool)
+        .fetch_optional(&mut *transaction)
         .await?;
-        Ok(done.rows_affected() > 0)
+        let Some(key) = revoked else { return Ok(false) };
+        let told = told(&key.name, prefix, key.live, &key.scopes);
+        let entry = entry(CompanyId(key.company), actor, "key.revoke", key.id, (Some(&told), None));
+        audit::write(&mut transaction, entry).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
+}
+
+/// What an audit tells of a key: enough to know it by, and nothing that opens a door.
+fn told(name: &str, prefix: &str, live: bool, scopes: &[String]) -> Value {
+    json!({ "name": name, "prefix": prefix, "live": live, "scopes": scopes })
+}
+
+fn entry<'a>(
+    company: CompanyId,
+    actor: &'a Actor,
+    action: &'static str,
+    key: Uuid,
+    (before, after): (Option<&Value>, Option<&Value>),
+) -> Entry<'a> {
+    let changes = named_difference([("key".to_owned(), before, after)].into_iter());
+    Entry { company, actor, action, object: Some(format!("key {key}")), changes, reason: None }
 }

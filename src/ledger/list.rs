@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{Ledger, LedgerError, gather::stored_state};
 use crate::{
     lifecycle::State,
-    message::{CompanyId, Customer, Employee, Medium},
+    message::{CompanyId, Customer, Employee, Medium, MessageId},
 };
 
 /// Which requests fit; empty and absent mean all.
@@ -40,13 +40,13 @@ pub struct Filter {
 /// What one text in the search box may mean; each alone is enough.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Search {
-    /// In lower case.
+    /// Without case.
     pub email: String,
     pub phone: Option<String>,
     /// Custom id of the customer, or of the interaction.
     pub id: String,
-    /// The beginning of the customer's name, in lower case.
-    pub name: Option<String>,
+    /// The beginning of the customer's name in the spellings that it may have; none: names are not sought.
+    pub names: Vec<String>,
 }
 
 /// One step: where it begins, where the list ends, how many are looked at and given at most.
@@ -75,6 +75,8 @@ pub struct Stepped {
 #[derive(Debug, Clone)]
 pub struct ListRow {
     pub id: Uuid,
+    /// The message by which it stands.
+    pub message: MessageId,
     pub company: String,
     pub customer: Customer,
     pub employee: Employee,
@@ -123,7 +125,7 @@ impl Ledger {
             search.map(|search| search.email.as_str()) as Option<&str>,
             search.and_then(|search| search.phone.as_deref()) as Option<&str>,
             search.map(|search| search.id.as_str()) as Option<&str>,
-            search.and_then(|search| search.name.as_deref()) as Option<&str>,
+            search.map_or(&[][..], |search| &search.names[..]),
             &State::ranks()[..],
             &states,
             &filter.reasons,
@@ -143,6 +145,7 @@ impl Ledger {
             let reached = row.reached.unwrap_or_default() && state != State::Unknown;
             stepped.rows.push(ListRow {
                 id,
+                message: MessageId(row.message.ok_or_else(missing)?),
                 company: row.slug.ok_or_else(missing)?,
                 customer: Customer {
                     custom_id: None,

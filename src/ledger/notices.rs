@@ -110,16 +110,18 @@ impl Ledger {
         Ok(notices)
     }
 
-    /// Keeps the job of a notice; gives the one that is kept, which may be an earlier one.
-    pub async fn keep_job(&self, key: Uuid, job: &[u8]) -> Result<Vec<u8>, LedgerError> {
+    /// Keeps the job of a notice; gives the one that is kept, which may be an earlier one. `None`: whoever
+    /// took the notice up after us has finished it.
+    pub async fn keep_job(&self, key: Uuid, job: &[u8]) -> Result<Option<Vec<u8>>, LedgerError> {
         let kept = sqlx::query_scalar!(
-            r#"update notice set job = coalesce(job, $2) where key = $1 returning coalesce(job, $2) as "job!""#,
+            r#"update notice set job = coalesce(job, $2) where key = $1 and done_at is null
+               returning coalesce(job, $2) as "job!""#,
             key,
             job
         )
         .fetch_optional(&self.pool)
         .await?;
-        Ok(kept.unwrap_or_else(|| job.to_vec()))
+        Ok(kept)
     }
 
     /// Works a notice off later.

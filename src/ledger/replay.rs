@@ -55,7 +55,6 @@ impl Ledger {
                     test: row.test,
                     root: row.root,
                     policy_version: row.policy_version,
-                    source: row.source,
                     customer: Customer {
                         custom_id: row.customer_custom_id,
                         name: None,
@@ -100,7 +99,7 @@ impl Ledger {
         Ok(versions.iter().map(|version| (*version, read.remove(version))).collect())
     }
 
-    /// Jobs of a company that were refused between two ids' times.
+    /// Jobs of a company that were refused between two ids' times; tests and customers' responses are none.
     pub async fn rejected_between(
         &self,
         company: CompanyId,
@@ -108,7 +107,8 @@ impl Ledger {
         before: Uuid,
     ) -> Result<u64, LedgerError> {
         let count = sqlx::query_scalar!(
-            r#"select count(*) as "count!" from rejected_job where company = $1 and id > $2 and id < $3"#,
+            r#"select count(*) as "count!" from rejected_job
+            where company = $1 and id > $2 and id < $3 and not test and routing not like 'responses.%'"#,
             company.0,
             after,
             before

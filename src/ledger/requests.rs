@@ -1,12 +1,18 @@
 //! One request as people see it, with all its messages; and what a person may do to one.
 //!
-//! For the list read `list`, for a person's retry `retry`. Pause and resume are compare-and-set statements of their own; cancel is a conclusion under the state
-//! and epoch that were read (`conclude`).
+//! Reading is here and in `show`, doing in `acts`. For the list read `list`, for a person's retry `retry`.
+//! Invariant: nothing here tells whose request it is; who shows it to a stranger asks first.
+
+mod acts;
+
+use std::{collections::BTreeMap, fmt};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, gather::stored_state, quarantine::LAPSES_SUSPECT, retrying, show::Row};
+pub use acts::{ActNote, By, Deed};
+
+use super::{Ledger, LedgerError, show::Row};
 use crate::{
     lifecycle::{State, Status},
     message::{CompanyId, Job, Medium, MessageId},
@@ -48,6 +54,7 @@ pub struct RequestDetail {
     pub ended_at: Option<DateTime<Utc>>,
     /// When the customer answered.
     pub answered_at: Option<DateTime<Utc>>,
+    pub answer: Option<AnswerNote>,
     pub outcome: Option<i16>,
     pub code: Option<String>,
     pub reason: Option<String>,
@@ -60,6 +67,27 @@ pub struct RequestDetail {
     pub receipts: Vec<ReceiptLine>,
     /// Its other messages, in their order.
     pub others: Vec<MessageDetail>,
+    /// What people did to it but for retries, oldest first.
+    pub acts: Vec<ActNote>,
+}
+
+/// What is known of a customer's answer: their own words, for nobody's log.
+#[derive(Clone, Default, PartialEq)]
+pub struct AnswerNote {
+    /// The door through which it came; `cli`: a person knew of it.
+    pub source: String,
+    /// Of the response that said so, where one did.
+    pub response_id: Option<String>,
+    pub received_at: Option<DateTime<Utc>>,
+    pub score: Option<u32>,
+    pub comment: Option<String>,
+    pub custom_properties: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for AnswerNote {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("AnswerNote").field("source", &self.source).finish_non_exhaustive()
+    }
 }
 
 /// One message of a request.
@@ -96,6 +124,8 @@ pub struct RetryNote {
     pub at: DateTime<Utc>,
     /// An API key's name, or `cli`.
     pub door: String,
+    /// The API key.
+    pub key: Option<Uuid>,
     pub requested_by: String,
     pub note: Option<String>,
     /// They knew that the customer may get it twice.
@@ -177,7 +207,7 @@ impl Ledger {
         id: Uuid,
         rank: impl Fn(&MessageDetail) -> (u8, i16),
     ) -> Result<Option<RequestDetail>, LedgerError> {
-        let rows =
+        let mut rows =
             sqlx::query_file_as!(Row, "src/ledger/sql/request_show.sql", id).fetch_all(&self.pool).await?;
         let ids: Vec<Uuid> = rows.iter().map(|row| row.message).collect();
         let mut past = sqlx::query_as!(
@@ -205,34 +235,36 @@ impl Ledger {
             });
         }
         let furthest = (0..messages.len()).max_by_key(|place| rank(&messages[*place]));
-        Ok(furthest.and_then(|furthest| {
-            let message = messages.remove(furthest);
-            rows.into_iter().nth(furthest).map(|row| row.request(message, messages))
+        let Some(furthest) = furthest else { return Ok(None) };
+        let message = messages.remove(furthest);
+        let mut detail = rows.swap_remove(furthest).request(message, messages);
+        detail.acts = self.acts(id).await?;
+        if detail.answered_at.is_some() {
+            detail.answer = self.answer_of(id).await?;
+        }
+        Ok(Some(detail))
+    }
+
+    async fn answer_of(&self, request: Uuid) -> Result<Option<AnswerNote>, LedgerError> {
+        let row = sqlx::query!(
+            r#"select a.source, r.response_id as "response_id?", r.received_at as "received_at?",
+                    r.details as "details?"
+                from answer a left join response r on r.id = a.response where a.request = $1"#,
+            request
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| {
+            let said = row.details.unwrap_or_default();
+            AnswerNote {
+                source: row.source,
+                response_id: row.response_id,
+                received_at: row.received_at,
+                score: said["score"].as_u64().and_then(|score| u32::try_from(score).ok()),
+                comment: said["comment"].as_str().map(str::to_owned),
+                custom_properties: serde_json::from_value(said["custom_properties"].clone())
+                    .unwrap_or_default(),
+            }
         }))
-    }
-
-    /// Pauses a message; gives the state that it was paused in, `None` where it was not to be paused.
-    pub async fn pause(&self, message: MessageId) -> Result<Option<State>, LedgerError> {
-        let state = retrying(|| async {
-            sqlx::query_file!("src/ledger/sql/pause.sql", message.0)
-                .map(|row| row.state)
-                .fetch_optional(&self.pool)
-                .await
-        })
-        .await?;
-        state.map(stored_state).transpose()
-    }
-
-    /// Resumes a paused message, a quarantined one as a suspect; gives its state, `None` where it was not
-    /// paused.
-    pub async fn resume(&self, message: MessageId) -> Result<Option<State>, LedgerError> {
-        let state = retrying(|| async {
-            sqlx::query_file!("src/ledger/sql/resume.sql", message.0, LAPSES_SUSPECT)
-                .map(|row| row.state)
-                .fetch_optional(&self.pool)
-                .await
-        })
-        .await?;
-        state.map(stored_state).transpose()
     }
 }

@@ -30,6 +30,8 @@ pub struct NewRetry<'a> {
     pub window_secs: Option<i32>,
     pub expires_after_secs: f64,
     pub door: &'a str,
+    /// The API key.
+    pub key: Option<Uuid>,
     pub requested_by: &'a str,
     pub note: Option<&'a str>,
     pub acknowledged: bool,
@@ -69,6 +71,7 @@ impl Ledger {
                 retry.requested_by,
                 retry.note as Option<&str>,
                 retry.acknowledged,
+                retry.key as Option<Uuid>,
             )
             .fetch_one(&self.pool)
             .await

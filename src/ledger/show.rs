@@ -59,6 +59,7 @@ pub(super) struct Row {
     pub(super) retry_of: Option<Uuid>,
     pub(super) retried_at: Option<DateTime<Utc>>,
     pub(super) retry_door: Option<String>,
+    pub(super) retry_key: Option<Uuid>,
     pub(super) retry_by: Option<String>,
     pub(super) retry_note: Option<String>,
     pub(super) retry_acknowledged: Option<bool>,
@@ -94,6 +95,7 @@ impl Row {
                 of: MessageId(of),
                 at,
                 door,
+                key: self.retry_key,
                 requested_by,
                 note: self.retry_note.clone(),
                 acknowledged: self.retry_acknowledged.unwrap_or_default(),
@@ -103,7 +105,7 @@ impl Row {
         })
     }
 
-    /// The request that stands by `message`, which was made of this row.
+    /// The request that stands by `message`, which was made of this row; without its acts and its answer.
     pub(super) fn request(self, message: MessageDetail, others: Vec<MessageDetail>) -> RequestDetail {
         let details = self.details.unwrap_or_default();
         let job = Job {
@@ -156,6 +158,7 @@ impl Row {
             delivered_at: message.delivered_at,
             ended_at: message.ended_at,
             answered_at: self.answered_at,
+            answer: None,
             outcome: message.outcome,
             code: message.code,
             reason: message.reason,
@@ -166,6 +169,7 @@ impl Row {
             past: message.past,
             receipts: message.receipts,
             others,
+            acts: Vec::new(),
         }
     }
 }

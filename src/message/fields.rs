@@ -38,6 +38,17 @@ impl Problems {
         }
     }
 
+    /// Whether something is wrong with just this field.
+    #[must_use]
+    pub fn names(&self, path: &str) -> bool {
+        self.found.iter().any(|problem| problem.path == path)
+    }
+
+    /// Whether more are only counted.
+    fn is_full(&self) -> bool {
+        self.found.len() >= PROBLEMS_MAX
+    }
+
     /// `value` if nothing was wrong, else the list.
     pub fn settle<T>(mut self, value: Option<T>) -> Result<T, Vec<Problem>> {
         if self.left_out > 0 {
@@ -72,7 +83,10 @@ impl<'n> Fields<'n> {
         let fields = Fields::open_any(path, node, problems)?;
         for (name, _) in &fields.entries {
             if !known.contains(name) {
-                problems.add(fields.at(name), "unknown_field", unknown_field_remedy(name, known));
+                // Finding the name that was meant is the dearest part, and a flood of them is only counted.
+                let full = problems.is_full();
+                let remedy = if full { String::new() } else { unknown_field_remedy(name, known) };
+                problems.add(fields.at(name), "unknown_field", remedy);
             }
         }
         Some(fields)

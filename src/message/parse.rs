@@ -18,6 +18,7 @@ use super::{
     fields::{Fields, Lines, Problems, expected, is_short_enough, read_any_text, read_text},
     manual::read_manual,
     node::Node,
+    strict,
     text::one_line,
 };
 
@@ -80,17 +81,31 @@ pub fn parse_manual(body: &[u8]) -> Result<Job, Vec<Problem>> {
     parse_of(body, Hands::Anyone)
 }
 
+/// Reads a job from whoever waits for the answer: nothing is mended silently that they can mend.
+///
+/// # Errors
+/// As `parse`, and for every NUL and carriage return.
+pub fn parse_call(body: &[u8]) -> Result<Job, Vec<Problem>> {
+    parse_of(body, Hands::Caller)
+}
+
 /// From whose hands a job comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hands {
     /// A system's: no person stands behind it.
     Automatic,
     Anyone,
+    /// Anyone's, who hears at once what is wrong with it.
+    Caller,
 }
 
 fn parse_of(body: &[u8], hands: Hands) -> Result<Job, Vec<Problem>> {
     let mut problems = Problems::default();
-    let job = read_json(body, &mut problems).and_then(|document| read_job(&document, hands, &mut problems));
+    let document = read_json(body, &mut problems);
+    let job = document.as_ref().and_then(|document| read_job(document, hands, &mut problems));
+    if let (Some(document), Hands::Caller) = (&document, hands) {
+        strict::check_characters(document, &mut problems);
+    }
     problems.settle(job)
 }
 

@@ -13,7 +13,9 @@ use uuid::Uuid;
 use super::{
     Problem,
     fields::{Fields, Lines, Problems, read_any_text},
+    node::Node,
     parse::{LABEL_CHARS_MAX, read_id, read_json, read_properties, read_time, read_with},
+    strict,
 };
 
 const RESPONSE_FIELDS: &[&str] = &[
@@ -63,11 +65,28 @@ pub struct Said {
 /// Every problem of the body, by field path.
 pub fn parse_response(body: &[u8]) -> Result<Response, Vec<Problem>> {
     let mut problems = Problems::default();
-    let response = read_json(body, &mut problems).and_then(|document| {
-        let fields = Fields::open("", &document, RESPONSE_FIELDS, &mut problems)?;
-        read_response(&fields, &mut problems)
-    });
+    let document = read_json(body, &mut problems);
+    let response = document.as_ref().and_then(|document| read_document(document, &mut problems));
     problems.settle(response)
+}
+
+/// Reads a response from whoever waits for the answer: nothing is mended silently that they can mend.
+///
+/// # Errors
+/// As `parse_response`, and for every NUL and carriage return.
+pub fn parse_response_call(body: &[u8]) -> Result<Response, Vec<Problem>> {
+    let mut problems = Problems::default();
+    let document = read_json(body, &mut problems);
+    let response = document.as_ref().and_then(|document| read_document(document, &mut problems));
+    if let Some(document) = &document {
+        strict::check_characters(document, &mut problems);
+    }
+    problems.settle(response)
+}
+
+fn read_document(document: &Node, problems: &mut Problems) -> Option<Response> {
+    let fields = Fields::open("", document, RESPONSE_FIELDS, problems)?;
+    read_response(&fields, problems)
 }
 
 fn read_response(fields: &Fields, problems: &mut Problems) -> Option<Response> {

@@ -15,7 +15,10 @@ use crate::{
         resume::{self, Resumed},
         retry::{self, MESSAGES_MAX, Retried, Wish},
     },
-    ledger::{Ledger, requests::RequestDetail},
+    ledger::{
+        Ledger,
+        requests::{By, RequestDetail},
+    },
     lifecycle::{Reason, State, Status},
     message::{MessageId, Problem, keys::SecretKeys},
 };
@@ -70,27 +73,33 @@ impl Act {
     pub async fn apply(self, hands: Hands<'_>, id: Uuid, wish: Wish<'_>) -> anyhow::Result<Outcome> {
         let Hands { ledger, directory, keys } = hands;
         Ok(match self {
-            Act::Pause => pause(ledger, id).await?,
-            Act::Resume => resumed(resume::resume(ledger, directory, keys, id).await?),
-            Act::Cancel => cancel(ledger, id).await?,
+            Act::Pause => pause(ledger, id, wish.by()).await?,
+            Act::Resume => resumed(resume::resume_by(ledger, directory, keys, id, wish.by()).await?),
+            Act::Cancel => cancel(ledger, id, wish.by()).await?,
             Act::Retry => retried(retry::retry(ledger, directory, keys, id, wish).await?),
         })
     }
 }
 
 /// Pauses; needs nothing but the ledger.
-pub async fn pause(ledger: &Ledger, id: Uuid) -> anyhow::Result<Outcome> {
-    Ok(paused(&pause::pause(ledger, id).await?))
+pub async fn pause(ledger: &Ledger, id: Uuid, by: By<'_>) -> anyhow::Result<Outcome> {
+    Ok(paused(&pause::pause_by(ledger, id, by).await?))
 }
 
 /// Cancels; needs nothing but the ledger.
-pub async fn cancel(ledger: &Ledger, id: Uuid) -> anyhow::Result<Outcome> {
-    Ok(canceled(&cancel::cancel(ledger, id).await?))
+pub async fn cancel(ledger: &Ledger, id: Uuid, by: By<'_>) -> anyhow::Result<Outcome> {
+    Ok(canceled(&cancel::cancel_by(ledger, id, by).await?))
 }
 
 impl Outcome {
     fn new(did: Did, result: &'static str, detail: impl Into<String>) -> Outcome {
         Outcome { did, result, detail: detail.into(), message: None, problems: Vec::new() }
+    }
+
+    /// Of one among many, whose trouble is its own.
+    pub(super) fn not_done() -> Outcome {
+        let text = "it could not be done; the worker's log says why, and it may be asked for again by itself";
+        Outcome::new(Did::Refused, "not_done", text)
     }
 
     fn unknown() -> Outcome {

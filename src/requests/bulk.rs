@@ -13,11 +13,11 @@ use crate::{
     clock,
     intake::retry::Wish,
     ledger::{
-        Ledger,
+        Ledger, LedgerError,
         list::{Filter, ListRow},
     },
     lifecycle::{State, Status},
-    message::keys::SecretKeys,
+    message::{MessageId, keys::SecretKeys},
 };
 
 use super::{
@@ -130,7 +130,7 @@ pub async fn confirmed(hands: Hands<'_>, plan: Plan<'_>, confirm: &str) -> Resul
     if page.now.is_none_or(|now| (now - confirmation.previewed).num_seconds() > HOLDS_SECS) {
         return Err(BulkError::NotConfirmed);
     }
-    let acts: Vec<_> = page.rows.iter().map(|row| row.id).map(|id| one(hands, plan, id)).collect();
+    let acts: Vec<_> = page.rows.iter().map(|row| one(hands, plan, row.id, row.message)).collect();
     let acted: Vec<_> = stream::iter(acts).buffered(SIDE_BY_SIDE).collect().await;
     let mut batch = Batch { left: confirmation.left as usize - page.rows.len(), ..Batch::default() };
     for outcome in acted {
@@ -152,8 +152,30 @@ pub async fn confirmed(hands: Hands<'_>, plan: Plan<'_>, confirm: &str) -> Resul
     Ok(batch)
 }
 
-async fn one(hands: Hands<'_>, plan: Plan<'_>, id: Uuid) -> anyhow::Result<(Uuid, Outcome)> {
-    plan.act.apply(hands, id, plan.wish).await.map(|outcome| (id, outcome))
+/// One of a batch. An error is the database's, and the batch is asked for again; what one request alone
+/// cannot have done holds up nobody else.
+async fn one(
+    hands: Hands<'_>,
+    plan: Plan<'_>,
+    id: Uuid,
+    message: MessageId,
+) -> anyhow::Result<(Uuid, Outcome)> {
+    // Of the message that was seen: a batch that comes twice retries it once, however soon that fails again.
+    let wish = Wish { of: Some(message), ..plan.wish };
+    match plan.act.apply(hands, id, wish).await {
+        Ok(outcome) => Ok((id, outcome)),
+        Err(error) if is_the_databases(&error) => Err(error),
+        Err(error) => {
+            let why = format!("{error:#}");
+            tracing::warn!(request = %id, error = %why, "an act on one of many was not done");
+            Ok((id, Outcome::not_done()))
+        }
+    }
+}
+
+fn is_the_databases(error: &anyhow::Error) -> bool {
+    let ledgers = error.downcast_ref::<LedgerError>();
+    matches!(ledgers, Some(LedgerError::Unavailable(_) | LedgerError::Contended(_)))
 }
 
 /// The filter with what the act can hit at all; `None`: nothing.
@@ -222,6 +244,13 @@ mod tests {
         for text in ["", "zz", &text[..60], "é"] {
             assert_eq!(Confirmation::read(&keys, b"cancel all", text), None);
         }
+    }
+
+    #[test]
+    fn only_the_databases_trouble_holds_up_a_batch() {
+        assert!(is_the_databases(&LedgerError::Unavailable("away".into()).into()));
+        assert!(!is_the_databases(&LedgerError::Broken("one row".into()).into()));
+        assert!(!is_the_databases(&anyhow::anyhow!("request 7 kept moving meanwhile")));
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub fn detail() -> RequestDetail {
         delivered_at: None,
         ended_at: None,
         answered_at: None,
+        answer: None,
         outcome: None,
         code: None,
         reason: None,
@@ -56,5 +57,6 @@ pub fn detail() -> RequestDetail {
         past: Vec::new(),
         receipts: Vec::new(),
         others: Vec::new(),
+        acts: Vec::new(),
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! A page is found by steps backwards along the key of company and id. It ends when it is full, when nothing
 //! is left, or when its patience ends: then it may be short, even empty, and its cursor goes on where it
-//! stopped. A cursor is an id, so requests that arrive meanwhile are newer than every page to come: none is
-//! shown twice or skipped.
+//! stopped. A cursor is an id: whatever arrives meanwhile, what was there at the first page is shown, and
+//! nothing twice. What is committed late, with an id before the cursor, is on a page to come; with a later one
+//! it shows to whoever begins anew, as all that is newer.
 
 use std::time::Duration;
 
@@ -82,11 +83,25 @@ pub fn search(text: &str, bounded: bool) -> Search {
     };
     let text = text.trim();
     Search {
-        email: normalise_email(text).unwrap_or_else(|_| text.to_owned()).to_lowercase(),
+        email: normalise_email(text).unwrap_or_else(|_| text.to_owned()),
         phone: normalise_phone(&dialled, None).ok(),
         id: text.to_owned(),
-        name: bounded.then(|| text.to_lowercase()),
+        names: if bounded { spellings(text) } else { Vec::new() },
     }
+}
+
+/// A name as it may be spelt: the database may tell the case of ASCII letters only.
+fn spellings(text: &str) -> Vec<String> {
+    let capital = |word: &str| {
+        let mut letters = word.chars();
+        let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+        first + &letters.as_str().to_lowercase()
+    };
+    let words: Vec<String> = text.split(' ').map(capital).collect();
+    let mut spellings = vec![text.to_owned(), text.to_lowercase(), text.to_uppercase(), words.join(" ")];
+    spellings.sort_unstable();
+    spellings.dedup();
+    spellings
 }
 
 #[cfg(test)]
@@ -96,11 +111,13 @@ mod tests {
     #[test]
     fn a_searched_text_is_read_as_an_address_an_id_and_within_a_time_a_name() {
         let email = search(" Jane@Example.COM", false);
-        assert_eq!((email.email.as_str(), email.phone, email.name), ("jane@example.com", None, None));
+        assert_eq!((email.email.as_str(), email.phone), ("Jane@example.com", None));
+        assert!(email.names.is_empty(), "many have a name");
         for text in ["+1 (415) 555-2671", " 14155552671"] {
             assert_eq!(search(text, false).phone.as_deref(), Some("+14155552671"), "{text}");
         }
-        let name = search("Jane D", true);
-        assert_eq!((name.id.as_str(), name.name.as_deref()), ("Jane D", Some("jane d")));
+        let name = search("émile Z", true);
+        assert_eq!(name.id, "émile Z");
+        assert_eq!(name.names, ["ÉMILE Z", "Émile Z", "émile Z", "émile z"]);
     }
 }

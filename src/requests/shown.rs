@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    ledger::requests::{MessageDetail, RequestDetail},
+    ledger::requests::{AnswerNote, MessageDetail, RequestDetail},
     lifecycle::Status,
     message::{Customer, Employee, Medium, RequesterRole},
 };
@@ -70,8 +70,31 @@ pub struct Shown {
     pub delivered_at: Option<DateTime<Utc>>,
     /// When the customer answered: the request is completed.
     pub answered_at: Option<DateTime<Utc>>,
+    /// What the customer answered, as far as we were told.
+    pub answer: Option<Answer>,
     pub ended_at: Option<DateTime<Utc>>,
     pub timeline: Vec<Event>,
+}
+
+/// What a customer answered, in their own words.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RequestAnswer)]
+pub struct Answer {
+    /// `amqp` or `http`; `cli`: a person knew of it.
+    pub source: String,
+    /// The response that said so.
+    pub response_id: Option<String>,
+    pub received_at: Option<DateTime<Utc>>,
+    pub score: Option<u32>,
+    pub comment: Option<String>,
+    pub custom_properties: BTreeMap<String, String>,
+}
+
+impl From<AnswerNote> for Answer {
+    fn from(answer: AnswerNote) -> Answer {
+        let AnswerNote { source, response_id, received_at, score, comment, custom_properties } = answer;
+        Answer { source, response_id, received_at, score, comment, custom_properties }
+    }
 }
 
 /// One message of it: the first ask, or a person's retry.
@@ -179,6 +202,7 @@ pub fn shown(detail: RequestDetail) -> Shown {
         paused_at: detail.paused_at,
         delivered_at: detail.delivered_at,
         answered_at: detail.answered_at,
+        answer: detail.answer.map(Answer::from),
         ended_at: detail.ended_at,
         timeline,
     }

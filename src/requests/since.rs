@@ -67,8 +67,12 @@ pub fn since(detail: &RequestDetail, decision: &Decision) -> Option<String> {
         true => format!("quarantined at {}: {}", time(at), sentence(Reason::Quarantined)),
         false => format!("paused by a person at {}", time(at)),
     });
+    // The score, and not the customer's words: those are shown with the request itself.
+    let score = detail.answer.as_ref().and_then(|answer| answer.score);
+    let score = score.map(|score| format!(", score {score}")).unwrap_or_default();
+    let answered = detail.answered_at.map(|at| format!("the customer answered at {}{score}", time(at)));
     let told: Vec<String> =
-        [paused, Some(text).filter(|text| !text.is_empty())].into_iter().flatten().collect();
+        [paused, Some(text).filter(|text| !text.is_empty()), answered].into_iter().flatten().collect();
     (!told.is_empty()).then(|| told.join("; "))
 }
 

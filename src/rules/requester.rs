@@ -12,6 +12,9 @@ use crate::{
 
 use super::{Case, Finding};
 
+const RULE: &str = "requester";
+const OF_OWN: &str = ", about their own interaction";
+
 pub(super) fn problems(case: &Case) -> Vec<Problem> {
     let Some(manual) = &case.job.manual else { return Vec::new() };
     let known = case.facts.requester;
@@ -40,8 +43,14 @@ pub(super) fn finding(case: &Case) -> Option<Finding> {
     let manual = case.job.manual.as_ref()?;
     let role = manual.role.map_or_else(String::new, |role| format!(" as {}", role.word()));
     let whose = match case.facts.requester {
-        Some(requester) if requester.is_employee => ", about their own interaction",
+        Some(requester) if requester.is_employee => OF_OWN,
         Some(_) | None => "",
     };
-    Some(Finding::pass("requester", format!("asked for by a person{role}{whose}")))
+    Some(Finding::pass(RULE, format!("asked for by a person{role}{whose}")))
+}
+
+/// Whether a stored finding says that a person asked about their own interaction.
+#[must_use]
+pub fn is_of_own(finding: &Finding) -> bool {
+    finding.rule == RULE && finding.note.ends_with(OF_OWN)
 }

@@ -24,6 +24,8 @@ struct Reservation {
 #[derive(Debug, Default)]
 pub struct Contacts {
     by_slot: HashMap<Uuid, Reservation>,
+    /// Who gave a slot back last, and when.
+    given_back: HashMap<Uuid, (Holder, DateTime<Utc>)>,
 }
 
 impl Contacts {
@@ -31,6 +33,13 @@ impl Contacts {
     pub fn holders(&self, slots: &[Uuid]) -> Vec<Holder> {
         let held = slots.iter().filter_map(|slot| self.by_slot.get(slot));
         held.map(|one| Holder { request: one.request, asked_at: one.asked_at }).collect()
+    }
+
+    /// Who gave these back since then, as they had held them.
+    #[must_use]
+    pub fn given_back_since(&self, slots: &[Uuid], since: DateTime<Utc>) -> Vec<Holder> {
+        let given = slots.iter().filter_map(|slot| self.given_back.get(slot));
+        given.filter(|(_, at)| *at >= since).map(|(holder, _)| *holder).collect()
     }
 
     /// Whether somebody asked one of these less than the window ago; a recovery has no window.
@@ -48,6 +57,16 @@ impl Contacts {
         }
     }
 
+    /// Is to be sent once more: what it still holds counts from now, and the rest it takes.
+    pub fn reserve_again(&mut self, slots: &[Uuid], request: Uuid, asked_at: DateTime<Utc>) {
+        for slot in slots {
+            match self.by_slot.get_mut(slot).filter(|one| one.request == request) {
+                Some(one) => one.asked_at = asked_at,
+                None => self.reserve(&[*slot], request, asked_at),
+            }
+        }
+    }
+
     /// Somebody was there before this history begins: only where nobody else is known.
     pub fn learn(&mut self, slots: &[Uuid], holder: Holder) {
         let Holder { request, asked_at } = holder;
@@ -60,12 +79,6 @@ impl Contacts {
     #[must_use]
     pub fn holds(&self, slots: &[Uuid], request: Uuid) -> bool {
         slots.iter().filter_map(|slot| self.by_slot.get(slot)).all(|one| one.request == request)
-    }
-
-    /// Whether every one of these is there and `request`'s.
-    #[must_use]
-    pub fn holds_all(&self, slots: &[Uuid], request: Uuid) -> bool {
-        slots.iter().all(|slot| self.by_slot.get(slot).is_some_and(|one| one.request == request))
     }
 
     /// A begin later than planned counts from now.
@@ -81,7 +94,7 @@ impl Contacts {
     }
 
     /// Ended without having asked: whoever asked before comes back, and it never does.
-    pub fn give_back(&mut self, slots: &[Uuid], request: Uuid) {
+    pub fn give_back(&mut self, slots: &[Uuid], request: Uuid, at: DateTime<Utc>) {
         for slot in slots {
             let Some(one) = self.by_slot.get_mut(slot) else { continue };
             if one.prior.is_some_and(|prior| prior.request == request) {
@@ -90,6 +103,7 @@ impl Contacts {
             if one.request != request {
                 continue;
             }
+            self.given_back.insert(*slot, (Holder { request, asked_at: one.asked_at }, at));
             match one.prior.take() {
                 Some(prior) => (one.request, one.asked_at) = (prior.request, prior.asked_at),
                 None => drop(self.by_slot.remove(slot)),
@@ -100,6 +114,7 @@ impl Contacts {
     /// Forgets who asked before `since`, which no window reaches any more.
     pub fn forget_before(&mut self, since: DateTime<Utc>) {
         self.by_slot.retain(|_, one| one.asked_at >= since);
+        self.given_back.retain(|_, (_, at)| *at >= since);
     }
 
     #[must_use]
@@ -127,13 +142,27 @@ mod tests {
         let mut contacts = Contacts::default();
         contacts.reserve(&slot, first, at(1));
         contacts.reserve(&slot, second, at(2));
-        contacts.give_back(&slot, second);
+        contacts.give_back(&slot, second, at(2));
         assert_eq!(contacts.holders(&slot), [Holder { request: first, asked_at: at(1) }]);
         contacts.reserve(&slot, third, at(3));
-        contacts.give_back(&slot, first);
+        contacts.give_back(&slot, first, at(3));
         assert!(contacts.holds(&slot, third), "it is held by somebody else");
-        contacts.give_back(&slot, third);
+        contacts.give_back(&slot, third, at(4));
         assert!(contacts.is_empty(), "the first one gave up meanwhile");
+        assert_eq!(contacts.given_back_since(&slot, at(4)), [Holder { request: third, asked_at: at(3) }]);
+        assert!(contacts.given_back_since(&slot, at(5)).is_empty());
+    }
+
+    #[test]
+    fn who_is_sent_once_more_counts_from_then_and_keeps_who_asked_before() {
+        let (slots, [first, second]) = ([8, 9].map(Uuid::from_u128), [1, 2].map(Uuid::from_u128));
+        let mut contacts = Contacts::default();
+        contacts.reserve(&slots, first, at(1));
+        contacts.reserve(&slots[..1], second, at(2));
+        contacts.reserve_again(&slots, second, at(50));
+        assert_eq!(contacts.holders(&slots), [Holder { request: second, asked_at: at(50) }; 2]);
+        contacts.give_back(&slots, second, at(51));
+        assert_eq!(contacts.holders(&slots), [Holder { request: first, asked_at: at(1) }; 2]);
     }
 
     #[test]

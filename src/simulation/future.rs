@@ -16,7 +16,7 @@ use crate::{
 
 use super::{
     Stored, life,
-    past::{take_as_recorded, window},
+    past::{Found, take_as_recorded, window},
     report::{Outcome, Why},
     stored::first_code,
     world::{Entry, World},
@@ -38,24 +38,23 @@ impl Future {
         Future { keys, company, until, world: World::default(), unsent: HashSet::new(), done: Vec::new() }
     }
 
-    /// Takes what was written down as it is.
-    pub fn take(&mut self, stored: &Stored) {
+    /// Takes what was written down as it is; `was` is the policy of its time.
+    pub fn take(&mut self, stored: &Stored, was: Option<&Company>) {
         self.advance(stored.accepted_at);
-        take_as_recorded(&mut self.world, &self.keys, &self.company, stored);
+        take_as_recorded(&mut self.world, &self.keys, (&self.company, was), stored);
     }
 
-    /// Decides a request anew; `was` is the policy of its time, `earlier` who held its person back from before
-    /// all that was read.
+    /// Decides a request anew; `was` is the policy of its time, `found` what it found then.
     pub fn decide(
         &mut self,
         stored: &Stored,
         old: &Decision,
         was: &Company,
-        earlier: Option<Holder>,
+        found: Found,
     ) -> Result<(), Why> {
         let job = stored.job(old);
-        let default = |company: &Company| company.policy.default_brand.clone();
-        if default(was).as_deref() == Some(stored.brand.as_str()) && default(was) != default(&self.company) {
+        let usual = unnamed_brand(was);
+        if usual == Some(stored.brand.as_str()) && usual != unnamed_brand(&self.company) {
             return Err(Why::BrandUnnamed);
         }
         if stored.root.is_some_and(|root| self.unsent.contains(&root)) {
@@ -71,10 +70,11 @@ impl Future {
         };
         let slots = suppression::slots(&self.keys, &self.company, Some(&stored.customer), &placed);
         self.advance(old.decided_at);
-        if let Some(holder) = earlier {
+        if let Some(holder) = found.earlier {
             self.world.contacts.learn(&slots, holder);
         }
-        match self.ask(stored, old, &placed, &slots) {
+        let holders = self.world.holders(&slots, stored, old.decided_at, found.in_an_instant);
+        match self.ask(stored, old, &placed, holders) {
             Err(code) => self.settle(entry(stored, String::new()), Outcome::rejected(code)),
             Ok(new) => self.apply(stored, old, &new, slots)?,
         }
@@ -86,10 +86,10 @@ impl Future {
         stored: &Stored,
         old: &Decision,
         placed: &Placed,
-        slots: &[Uuid],
+        holders: Vec<Holder>,
     ) -> Result<Decision, String> {
         let job = stored.job(old);
-        let facts = stored.facts(old, self.world.contacts.holders(slots));
+        let facts = stored.facts(old, holders);
         let case = Case { job: &job, company: &self.company, placed, facts: &facts };
         rules::decide(&case).map_err(|problems| first_code(&problems))
     }
@@ -139,6 +139,15 @@ impl Future {
     /// What came to rest since the last call.
     pub fn settled(&mut self) -> Vec<(Entry, Outcome)> {
         std::mem::take(&mut self.done)
+    }
+}
+
+/// Whose a job is that names no brand, as `rules::place` has it.
+fn unnamed_brand(company: &Company) -> Option<&str> {
+    match (&company.policy.default_brand, company.policy.brands.as_slice()) {
+        (Some(label), _) => Some(label),
+        (None, [only]) => Some(&only.label),
+        (None, _) => None,
     }
 }
 

@@ -36,7 +36,9 @@ pub fn recorded(stored: &Stored) -> Vec<(DateTime<Utc>, Happening)> {
     let mut events = events(&stored.begins, end);
     if let Some(again) = stored.again {
         events.push((again.at, Happening::Again));
-        events.extend(again.ended_at.map(|at| (at, Happening::End(String::new()))));
+        // Whose first message went out counts as asked, whatever becomes of the second.
+        let ended_at = again.ended_at.filter(|_| !stored.reached);
+        events.extend(ended_at.map(|at| (at, Happening::End(String::new()))));
     }
     events
 }

@@ -9,6 +9,8 @@
 //!
 //! What is assumed: blocks, team members and people's acts are as they were; who is asked at another time
 //! is asked as long after its due time as before; who would be asked now and was not, is asked when due.
+//! What is written has the time at which its writing began and is seen when it is done: who looked in
+//! between is believed about what it saw.
 
 pub mod contacts;
 mod future;
@@ -19,6 +21,8 @@ pub mod report;
 pub mod run;
 pub mod stored;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod world;
 
 pub use report::Report;

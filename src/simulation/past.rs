@@ -16,6 +16,15 @@ use crate::{
 
 use super::{Stored, life, report::Why, world::World};
 
+/// What a request found that its own policy gives again.
+#[derive(Debug, Clone, Copy)]
+pub struct Found {
+    /// Who held its person back, where that one was accepted before all that was read.
+    pub earlier: Option<Holder>,
+    /// It looked while somebody gave back: only its own record says what it saw of that.
+    pub in_an_instant: bool,
+}
+
 pub struct Past {
     keys: IdentityKey,
     /// By version; `None`: it cannot be read.
@@ -45,9 +54,8 @@ impl Past {
         self.policies.get(&version)?.as_ref()
     }
 
-    /// Whether its own policy gives the recorded outcome again. Gives who held its person back, where that one
-    /// was accepted before all that was read.
-    pub fn check(&mut self, stored: &Stored) -> Result<Option<Holder>, Why> {
+    /// Whether its own policy gives the recorded outcome again.
+    pub fn check(&mut self, stored: &Stored) -> Result<Found, Why> {
         let recorded = stored.decision.as_ref().ok_or(Why::DecisionUnreadable)?;
         if stored.again.is_some() {
             return Err(Why::SentAgain);
@@ -63,11 +71,15 @@ impl Past {
         if let Some(holder) = earlier {
             self.world.contacts.learn(&slots, holder);
         }
-        let facts = stored.facts(recorded, self.world.contacts.holders(&slots));
+        let window = window(company, stored);
+        let asked = |holder: &Holder| window.is_some_and(|days| holder.asked_at + days > recorded.decided_at);
+        let in_an_instant = self.world.contacts.holders(&slots).iter().any(asked) != stored.was_held();
+        let holders = self.world.holders(&slots, stored, recorded.decided_at, in_an_instant);
+        let facts = stored.facts(recorded, holders);
         let case = Case { job: &job, company, placed: &placed, facts: &facts };
         let again = rules::decide(&case).map_err(|_| Why::HistoryDiffers)?;
         self.world.advance(stored.accepted_at);
-        let taken = self.world.contacts.is_taken(&slots, window(company, stored), stored.accepted_at);
+        let taken = self.world.contacts.is_taken(&slots, window, stored.accepted_at);
         let held = Verdict::Suppress(Reason::SuppressionPeriod);
         let lost = |verdict, lost| if verdict == Verdict::Send && lost { held } else { verdict };
         let (now, then) = (lost(again.verdict, taken), lost(recorded.verdict, stored.lost_its_race()));
@@ -78,13 +90,13 @@ impl Past {
         let same = medium == stored.medium
             && again.due_at == recorded.due_at
             && again.expires_at == recorded.expires_at;
-        if same { Ok(earlier) } else { Err(Why::HistoryDiffers) }
+        if same { Ok(Found { earlier, in_an_instant }) } else { Err(Why::HistoryDiffers) }
     }
 
     /// Takes what was written down as it is.
     pub fn take(&mut self, stored: &Stored) {
         if let Some(company) = self.policies.get(&stored.policy_version).and_then(Option::as_ref) {
-            take_as_recorded(&mut self.world, &self.keys, company, stored);
+            take_as_recorded(&mut self.world, &self.keys, (company, None), stored);
         }
     }
 }
@@ -96,11 +108,18 @@ pub fn window(company: &Company, stored: &Stored) -> Option<Duration> {
     (stored.root.is_none() && !overrides).then(|| Duration::days(i64::from(company.policy.suppression_days)))
 }
 
-/// A request that was accepted to be sent reserves its person, and happens as it did.
-pub fn take_as_recorded(world: &mut World, keys: &IdentityKey, company: &Company, stored: &Stored) {
+/// A request that was accepted to be sent reserves its person, and happens as it did. Its place may be only
+/// in the policy of its time, the second.
+pub fn take_as_recorded(
+    world: &mut World,
+    keys: &IdentityKey,
+    (company, was): (&Company, Option<&Company>),
+    stored: &Stored,
+) {
     let Some(decision) = stored.decision.as_ref().filter(|_| stored.was_planned()) else { return };
     let job = stored.job(decision);
-    let Ok(placed) = stored.place(&job, company) else { return };
+    let placed = stored.place(&job, company).ok().or_else(|| stored.place(&job, was?).ok());
+    let Some(placed) = placed else { return };
     let slots: Vec<Uuid> = suppression::slots(keys, company, Some(&stored.customer), &placed);
     world.advance(stored.accepted_at);
     world.contacts.reserve(&slots, stored.id, decision.due_at.max(stored.accepted_at));

@@ -212,7 +212,7 @@ impl Why {
             }
             Why::SentAgain => "a person had it sent once more, which no rule decides",
             Why::BrandUnnamed => {
-                "it is not stored whether the job named its brand, and the default brand changes"
+                "it is not stored whether the job named its brand, and whose a job without one is changes"
             }
         }
     }

@@ -16,7 +16,9 @@ const FORGET_EVERY: u64 = 20_000;
 
 const ASSUMPTIONS: &[&str] = &[
     "blocks, team members and what people did to requests are as they were",
+    "who asks by hand for somebody else has the role that the request states",
     "a request planned for another time is begun as long after its due time as it was",
+    "a request sent by another medium fares as it did by its own",
     "a request that was kept back is begun when due, and goes out",
     "answers, complaints and service recoveries that newly sent requests would have caused are not imagined",
 ];
@@ -115,8 +117,8 @@ impl Simulation {
         self.reached = stored.accepted_at;
         if stored.accepted_at < self.span.from {
             self.read_before += 1;
+            self.future.take(stored, self.past.policy(stored.policy_version));
             self.past.take(stored);
-            self.future.take(stored);
         } else {
             self.requests += 1;
             self.judge(stored);
@@ -132,13 +134,13 @@ impl Simulation {
         let checked = self.past.check(stored);
         let was = self.past.policy(stored.policy_version);
         let judged = match (checked, &stored.decision, was) {
-            (Ok(earlier), Some(old), Some(was)) => self.future.decide(stored, old, was, earlier),
+            (Ok(found), Some(old), Some(was)) => self.future.decide(stored, old, was, found),
             (Err(why), ..) => Err(why),
             (Ok(_), ..) => Ok(()),
         };
         if let Err(why) = judged {
             self.tally.leave_out(why, stored.id);
-            self.future.take(stored);
+            self.future.take(stored, was);
         }
         self.past.take(stored);
         for (entry, outcome) in self.future.settled() {
@@ -180,7 +182,7 @@ impl Simulation {
 
 /// A version of a company with a number for each account, which the rules ask for: the ledger's own do
 /// not matter here, and a new account has none.
-fn numbered(company: &Company, version: i32, policy: Policy) -> Company {
+pub(super) fn numbered(company: &Company, version: i32, policy: Policy) -> Company {
     let names = policy.accounts.iter().map(|account| account.id.clone());
     let account_ids = names.zip((1..).map(AccountId)).collect();
     Company { id: company.id, version, policy, account_ids }

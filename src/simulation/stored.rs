@@ -6,10 +6,12 @@ use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
 
 use crate::{
-    company::Company,
+    company::{Company, Role},
     lifecycle::{Reason, State},
     message::{Customer, Job, Manual, Medium, Source},
-    rules::{self, Decision, Facts, Holder, MemberFact, Placed, Verdict, decision::Inputs},
+    rules::{
+        self, Decision, Facts, Holder, MemberFact, Placed, Requester, Verdict, decision::Inputs, requester,
+    },
 };
 
 use super::report::{Outcome, Standing};
@@ -24,8 +26,6 @@ pub struct Stored {
     /// The root, of a service recovery.
     pub root: Option<Uuid>,
     pub policy_version: i32,
-    /// The door's number, as stored.
-    pub source: i16,
     pub customer: Customer,
     pub brand: String,
     pub channel: String,
@@ -92,6 +92,14 @@ impl Stored {
             && !self.lost_its_race()
     }
 
+    /// Somebody who had asked kept it back, whatever else did.
+    #[must_use]
+    pub fn was_held(&self) -> bool {
+        let held = Some(Reason::SuppressionPeriod);
+        self.lost_its_race()
+            || self.decision.as_ref().is_some_and(|old| old.trail.iter().any(|finding| finding.stops == held))
+    }
+
     /// Its end, where it ended without having gone out.
     #[must_use]
     pub fn end(&self) -> Option<(DateTime<Utc>, &str)> {
@@ -125,20 +133,9 @@ impl Stored {
 
     /// Its place under a policy, or the code of the problem for which it would be refused.
     pub fn place(&self, job: &Job, company: &Company) -> Result<Placed, String> {
-        let kinds: &[Source] = match (self.source, &self.manual) {
-            (_, Some(_)) => &[Source::Manual],
-            (0 | 1, None) => &[Source::Automatic],
-            // A person at the command line replays jobs of systems as well.
-            (_, None) => &[Source::Automatic, Source::Manual],
-        };
-        let mut code = String::new();
-        for kind in kinds {
-            match rules::place(job, &company.policy, *kind) {
-                Ok(placed) => return Ok(placed),
-                Err(problems) => code = first_code(&problems),
-            }
-        }
-        Err(code)
+        // As `admit` has it, whatever the door.
+        let kind = if self.manual.is_some() { Source::Manual } else { Source::Automatic };
+        rules::place(job, &company.policy, kind).map_err(|problems| first_code(&problems))
     }
 
     /// Who held its person back, and when that one asked or planned to.
@@ -153,6 +150,7 @@ impl Stored {
     /// The facts of that time, with the holders that a simulation knows.
     #[must_use]
     pub fn facts(&self, decision: &Decision, holders: Vec<Holder>) -> Facts {
+        let asks_of_own = decision.trail.iter().any(requester::is_of_own);
         Facts {
             now: decision.decided_at,
             member: MemberFact::Found { approved: !decision.inputs.unapproved },
@@ -161,8 +159,8 @@ impl Stored {
             recovery: self.root.is_some(),
             test: false,
             answered: decision.trail.iter().any(|finding| finding.stops == Some(Reason::Answered)),
-            // It passed; under which role is not stored.
-            requester: None,
+            // Else it passed, and under which role of the team's list is not stored.
+            requester: asks_of_own.then_some(Requester { role: Role::Member, is_employee: true }),
         }
     }
 }

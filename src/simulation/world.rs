@@ -7,12 +7,16 @@ use std::{
     collections::{BinaryHeap, HashMap},
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
 
-use crate::lifecycle::Reason;
+use crate::{lifecycle::Reason, rules::Holder};
 
-use super::{contacts::Contacts, life::Happening, report::Outcome};
+use super::{Stored, contacts::Contacts, life::Happening, report::Outcome};
+
+/// What is written has the time at which its writing began, and is seen when it is done: this much later at
+/// most, as far as we trust the database.
+const INSTANT_SECS: i64 = 5;
 
 /// A request that is judged, as the counts need it.
 #[derive(Debug, Clone)]
@@ -30,6 +34,8 @@ struct Live {
     slots: Vec<Uuid>,
     left: usize,
     reached: bool,
+    /// When it ends, where it does.
+    ends_at: Option<DateTime<Utc>>,
     /// Absent: what is recorded happens, whoever holds its person.
     judged: Option<(Entry, Outcome)>,
 }
@@ -59,12 +65,46 @@ impl World {
         if events.is_empty() {
             return judged;
         }
-        self.live.insert(request, Live { slots, left: events.len(), reached: false, judged });
+        let last = events.last().filter(|(_, last)| matches!(last, Happening::End(_)));
+        let ends_at = last.map(|(at, _)| *at);
+        self.live.insert(request, Live { slots, left: events.len(), reached: false, ends_at, judged });
         for (at, happening) in events {
             self.planned += 1;
             self.events.push(Reverse((at, self.planned, request, happening)));
         }
         None
+    }
+
+    /// Who holds these, as `stored` found it when it looked. `in_an_instant`: somebody gave back while it
+    /// did, and its own record says whether it saw that.
+    pub fn holders(
+        &mut self,
+        slots: &[Uuid],
+        stored: &Stored,
+        looked_at: DateTime<Utc>,
+        in_an_instant: bool,
+    ) -> Vec<Holder> {
+        let instant = Duration::seconds(INSTANT_SECS);
+        if in_an_instant && !stored.was_held() {
+            self.end_by(slots, stored.accepted_at + instant);
+        }
+        let mut holders = self.contacts.holders(slots);
+        if in_an_instant && stored.was_held() {
+            holders.extend(self.contacts.given_back_since(slots, looked_at - instant));
+        }
+        holders
+    }
+
+    /// Who holds one of these and only has to end, within this time, gives back now.
+    fn end_by(&mut self, slots: &[Uuid], by: DateTime<Utc>) {
+        for Holder { request, .. } in self.contacts.holders(slots) {
+            let ending = self.live.get(&request).filter(|live| live.left == 1);
+            if let Some((live, at)) = ending.and_then(|live| Some((live, live.ends_at?)))
+                && at <= by
+            {
+                self.contacts.give_back(&live.slots, request, at);
+            }
+        }
     }
 
     /// Lets everything happen up to this moment; gives what became of those that came to rest.
@@ -92,14 +132,12 @@ impl World {
             }
             Happening::End(reason) => Some(reason),
             Happening::Again => {
-                if !self.contacts.holds_all(&live.slots, request) {
-                    self.contacts.reserve(&live.slots, request, at);
-                }
+                self.contacts.reserve_again(&live.slots, request, at);
                 None
             }
         };
         if stopped.is_some() {
-            self.contacts.give_back(&live.slots, request);
+            self.contacts.give_back(&live.slots, request, at);
         }
         // Of one that is judged nothing more is to come once it is stopped.
         if live.left > 0 && (stopped.is_none() || live.judged.is_none()) {

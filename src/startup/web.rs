@@ -14,7 +14,7 @@ use super::Ledgers;
 use crate::{
     api::{self, Api, quota::Share},
     config::Config,
-    intake::{Acceptor, hand_over::HandOver, jobs::Jobs},
+    intake::{Acceptor, hand_over::HandOver, jobs::Jobs, recipes::eight_by_eight::client::PublicKeys},
     providers::TokenKey,
     shutdown::{Stage, Worker},
     webhooks::{
@@ -33,7 +33,7 @@ pub(super) fn start(
     acceptor: &Acceptor,
     bell: Arc<Notify>,
     worker: &mut Worker,
-) {
+) -> anyhow::Result<()> {
     let (receipts, task) = Receipts::start(ledgers.web.clone());
     let door = Arc::new(Door {
         ledger: ledgers.web.clone(),
@@ -45,10 +45,12 @@ pub(super) fn start(
         body_within: Duration::from_secs_f64(config.web.body_timeout_secs),
         receipt_looks: config.receipts.plan(),
     });
+    let within = Duration::from_secs_f64(config.recipes.look_up_timeout_secs);
     let recipes = Arc::new(RecipeDoor {
         ledger: ledgers.web.clone(),
         directory: acceptor.directory.clone(),
         keys: Arc::clone(&acceptor.keys),
+        public_keys: PublicKeys::new(within).context("set up questions to other systems")?,
         bell,
         body_within: Duration::from_secs_f64(config.web.body_timeout_secs),
     });
@@ -57,6 +59,7 @@ pub(super) fn start(
     listen(config, listener, router, worker);
     // After the listener: it ends with the last call that could hand it a receipt.
     worker.add(Stage::Web, task);
+    Ok(())
 }
 
 fn api(config: &Config, ledgers: &Ledgers, acceptor: &Acceptor, worker: &mut Worker) -> Arc<Api> {

@@ -2,9 +2,9 @@
 //!
 //! Raw body → verify → written down → 200. A notice that matters is in the ledger before its sender is
 //! answered; what it makes is `intake::recipes`' business. A bad signature: 403, also for an id that nobody
-//! has; too large 413, too slow 408, no database 503, which senders repeat.
+//! has; too large 413, too slow 408, no database or no public key by now 503, which senders repeat.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -18,10 +18,11 @@ use tokio::sync::Notify;
 
 use crate::{
     clock,
-    company::{Company, EightByEight, Recipe, RecipeSettings},
+    company::{Company, EightByEight, PublicKey, Recipe, RecipeSettings},
     directory::Directory,
     intake::recipes::{
         eight_by_eight::{
+            client::{NotNow, PublicKeys},
             interaction::{Interaction, Standing},
             jws::{self, Disbelief, Headers},
             wire as eight_by_eight,
@@ -49,6 +50,7 @@ pub struct RecipeDoor {
     pub ledger: Ledger,
     pub directory: Directory,
     pub keys: Arc<SecretKeys>,
+    pub public_keys: PublicKeys,
     /// Tells the inbox of this process.
     pub bell: Arc<Notify>,
     pub body_within: Duration,
@@ -120,13 +122,16 @@ async fn from_eight_by_eight(
             RecipeSettings::EightByEight(settings) => Some((company, recipe, settings)),
             RecipeSettings::Kustomer(_) => None,
         });
-        let signed = signed_headers(&headers);
-        let keys = found.map(|(.., settings)| settings.keys.as_slice()).unwrap_or_default();
-        jws::verify(keys, &signed, &body, clock::wall())
-            .map_err(|disbelief| disbelieved("8x8", disbelief))?;
         let Some((company, recipe, settings)) = found else {
             return Err(disbelieved("8x8", Disbelief::BadSignature));
         };
+        let signed = signed_headers(&headers);
+        if signed.tenant_id != Some(settings.tenant_id.as_str()) {
+            return Err(disbelieved("8x8", Disbelief::OtherTenant));
+        }
+        let keys = door.public_keys(settings, &signed).await?;
+        jws::verify(&keys, &signed, &body, clock::wall())
+            .map_err(|disbelief| disbelieved("8x8", disbelief))?;
         match eight_by_eight::parse(&body) {
             Ok(None) => Ok(()),
             Ok(Some(told)) => door.learn(company, recipe, settings, told).await,
@@ -140,6 +145,27 @@ async fn from_eight_by_eight(
 }
 
 impl RecipeDoor {
+    /// The keys that a delivery may be signed with: the recipe's own or, where it has none of that id, the
+    /// one that 8x8 publishes under it.
+    async fn public_keys<'s>(
+        &self,
+        settings: &'s EightByEight,
+        signed: &Headers<'_>,
+    ) -> Result<Cow<'s, [PublicKey]>, Refused> {
+        let own = Cow::Borrowed(settings.keys.as_slice());
+        let (Some(keys_url), Some(kid)) = (&settings.keys_url, jws::kid(signed)) else { return Ok(own) };
+        if own.iter().any(|key| key.kid == kid) {
+            return Ok(own);
+        }
+        match self.public_keys.find(keys_url, &kid).await {
+            Ok(found) => Ok(Cow::Owned(found.into_iter().collect())),
+            Err(NotNow) => {
+                refused("8x8", "no_public_key");
+                Err(StatusCode::SERVICE_UNAVAILABLE)
+            }
+        }
+    }
+
     /// Adds what was told to what is known, and notes the interaction once it is complete.
     async fn learn(
         &self,
@@ -202,6 +228,7 @@ fn disbelieved(recipe: &'static str, disbelief: Disbelief) -> Refused {
         recipe,
         match disbelief {
             Disbelief::BadSignature => "bad_signature",
+            Disbelief::OtherTenant => "other_tenant",
             Disbelief::OutOfTime => "out_of_time",
         },
     );

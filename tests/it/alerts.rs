@@ -82,7 +82,7 @@ async fn one_digest(bed: &Bed) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_digest_tells_of_the_top_problems_without_what_the_jobs_said() {
     let bed = Bed::new().await;
-    alerting(&bed, to_ops()).await;
+    alerting(&bed, Alerts { rejected_min: 5, ..to_ops() }).await;
     let worker = bed.worker().await;
     let watch = watch(&bed, &worker);
     let mut jobs: Vec<Value> = (0..4).map(bad).collect();
@@ -137,11 +137,12 @@ async fn a_small_share_is_no_alert_and_the_company_says_what_small_is() {
 async fn at_most_one_an_hour_over_the_whole_fleet() {
     let bed = Bed::new().await;
     alerting(&bed, to_ops()).await;
-    let worker = bed.worker().await;
+    let (worker, second) = (bed.worker().await, bed.worker_with("roles.web = false").await);
     let bad: Vec<Value> = (0..10).map(bad).collect();
     hand_in(&worker, &bad).await;
-    let one = watch(&bed, &worker);
-    let looks = futures_util::future::join_all((0..16).map(|_| one.look())).await;
+    let (one, other) = (watch(&bed, &worker), watch(&bed, &second));
+    let looks = (0..16).map(|place| if place % 2 == 0 { one.look() } else { other.look() });
+    let looks = futures_util::future::join_all(looks).await;
     let told: usize = looks.into_iter().map(|told| told.expect("looked").len()).sum();
     assert_eq!(told, 1, "sixteen at once, and one wins");
     one_digest(&bed).await;
@@ -162,6 +163,7 @@ async fn at_most_one_an_hour_over_the_whole_fleet() {
     assert_eq!(times, 10, "the hour began anew");
     wait::until("both digests are out", || async { digests(&bed).len() == 2 }).await;
     bed.all_ended(2, wait::PATIENCE).await;
+    assert!(second.stop().await);
     bed.nothing_left(worker).await;
 }
 
@@ -206,5 +208,54 @@ async fn who_asks_for_no_alerts_gets_none_and_a_person_who_is_a_customer_too_is_
     assert_eq!(watch.look().await.expect("looked").len(), 1);
     bed.all_are(2, "delivered").await;
     assert_eq!(digests(&bed).len(), 2, "the ask and the digest");
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_responses_and_tests_are_no_jobs_and_the_only_job_of_an_hour_is_all_of_them() {
+    let bed = Bed::new().await;
+    alerting(&bed, to_ops()).await;
+    let worker = bed.worker().await;
+    let watch = watch(&bed, &worker);
+    for n in 0..6 {
+        let response = json!({ "response_id": format!("r-{n}"), "stars": 5 }).to_string();
+        bed.publish_to("responses.blanca", None, response.as_bytes()).await;
+    }
+    bed.rejected(6).await;
+    // As if it had come by a test's door.
+    hand_in(&worker, &[json!({ "employee": {}, "channel": "carrier pigeon" })]).await;
+    let tests = sqlx::query("update rejected_job set test = true where routing = 'requests.blanca'");
+    assert_eq!(tests.execute(&bed.pool).await.expect("changed").rows_affected(), 1);
+    assert_eq!(watch.look().await.expect("looked"), [], "no job was refused");
+    hand_in(&worker, &[bad(1)]).await;
+    assert_eq!(watch.look().await.expect("looked").len(), 1);
+    let text = one_digest(&bed).await;
+    assert!(text.contains("1 of 1 jobs") && text.contains("customer.email"), "{text}");
+    assert!(!text.contains("stars") && !text.contains("employee"), "{text}");
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_digest_that_cannot_be_written_keeps_nothing_from_other_companies() {
+    let bed = Bed::new().await;
+    let first = bed.company("blanca", |policy| policy.alerts = to_ops()).await;
+    let other = bed.company("other", |policy| policy.alerts = to_ops()).await;
+    turns(&bed, "infinity").await;
+    let worker = bed.worker().await;
+    let acceptor = worker.acceptor.as_ref().expect("this worker takes jobs");
+    for slug in ["blanca", "other"] {
+        let body = bad(1).to_string();
+        acceptor.accept(&[arrival(slug, body.as_bytes())]).await.expect("the ledger answers");
+    }
+    let broken = format!(
+        "create function broken() returns trigger language plpgsql as $$
+            begin raise exception 'as if its rows were damaged' using errcode = 'XX001'; end $$;
+         create trigger broken before insert on request for each row
+            when (new.company = {}) execute function broken()",
+        first.0
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(broken)).execute(&bed.pool).await.expect("made");
+    assert_eq!(watch(&bed, &worker).look().await.expect("looked"), [other]);
+    wait::until("the other's digest is out", || async { digests(&bed).len() == 1 }).await;
     bed.nothing_left(worker).await;
 }

@@ -245,6 +245,8 @@ async fn a_response_that_cannot_be_taken_is_kept_as_rejected_and_stops_nobody() 
     let other = response("r-1", json!({ "request_id": id, "score": 1 })).to_string();
     for (key, body) in [
         ("responses.blanca", "{"),
+        // The same mistake again only counts, also within one batch.
+        ("responses.blanca", "{"),
         ("responses.blanca", nothing.as_str()),
         ("responses.nobody", good.as_str()),
         ("responses.blanca", good.as_str()),
@@ -255,6 +257,12 @@ async fn a_response_that_cannot_be_taken_is_kept_as_rejected_and_stops_nobody() 
     let codes: BTreeSet<String> = bed.rejected(4).await.into_iter().collect();
     let wanted = ["conflict", "not_json", "unknown_company", "unknown_field"].map(str::to_owned);
     assert_eq!(codes, BTreeSet::from(wanted));
+    wait::until("each refusal is counted", || async {
+        let (times,): (i64,) =
+            sqlx::query_as("select sum(times) from rejected_job").fetch_one(&bed.pool).await.expect("asked");
+        times == 5
+    })
+    .await;
     assert_eq!(bed.all_are(1, "suppressed").await[0].reason.as_deref(), Some("answered"));
     assert_eq!(bed.ready("parked").await, 0);
     bed.nothing_left(worker).await;

@@ -82,6 +82,14 @@ async fn begin_waits(bed: &Bed) -> bool {
     waiting == 1
 }
 
+async fn answered(bed: &Bed, request: Uuid) -> bool {
+    sqlx::query_scalar("select exists (select 1 from answer where request = $1)")
+        .bind(request)
+        .fetch_one(&bed.pool)
+        .await
+        .expect("the ledger answers")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_while_a_begin_waits_for_its_row_leads_to_no_call() {
     stopped_while_its_begin_waits("stop", async |bed, company, _| {
@@ -100,10 +108,16 @@ async fn a_stop_while_a_begin_waits_for_its_row_leads_to_no_call() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_while_a_begin_waits_for_its_row_leads_to_no_call() {
+    let mut answering = None;
     stopped_while_its_begin_waits("answered", async |bed, _, id| {
-        assert!(bed.ledger.answer(id, "test").await.expect("written"));
+        // What waits is ended with the answer, so this waits for the row as well: behind the begin.
+        let ledger = bed.ledger.clone();
+        answering = Some(tokio::spawn(async move { ledger.answer(id, "test").await }));
+        wait::until("the answer is written", || answered(bed, id)).await;
     })
     .await;
+    let answered = answering.expect("asked").await.expect("it ends");
+    assert!(answered.expect("written"), "it was news");
 }
 
 #[tokio::test(flavor = "multi_thread")]

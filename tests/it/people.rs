@@ -3,16 +3,19 @@
 //! Through the same functions as the command line.
 
 use postrider::{
+    company::{Member, Role},
     intake::{
         cancel::{self, Canceled},
         resume::{Resumed, resume},
     },
+    ledger::requests::By,
     lifecycle::State,
     message::MessageId,
+    requests::timeline::timeline,
 };
 use serde_json::{Value, json};
 
-use crate::support::{Bed, wait};
+use crate::support::{Bed, company, wait};
 
 fn job() -> Value {
     json!({
@@ -25,6 +28,16 @@ fn job() -> Value {
 
 async fn cancel(bed: &Bed, id: uuid::Uuid) -> bool {
     matches!(cancel::cancel(&bed.ledger, id).await.expect("asked"), Canceled::Done)
+}
+
+/// The words of the timeline, with who did what people do.
+async fn told(bed: &Bed, id: uuid::Uuid) -> Vec<String> {
+    let detail = bed.ledger.show(id).await.expect("asked").expect("there");
+    let told = timeline(&detail).into_iter().map(|event| match (event.event, event.what) {
+        ("paused" | "resumed" | "canceled" | "answered", Some(who)) => format!("{} {who}", event.event),
+        (word, _) => word.to_owned(),
+    });
+    told.collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,6 +76,8 @@ async fn resuming_runs_the_rules_again() {
     resume(&bed.ledger, &directory, &bed.keys, id).await.expect("asked");
     let standings = bed.all_are(1, "suppressed").await;
     assert_eq!(standings[0].reason.as_deref(), Some("blocked_by_hand"));
+    let expected = ["accepted", "paused through system", "resumed through system", "ended"];
+    assert_eq!(told(&bed, id).await, expected);
     drop(directory);
     bed.nothing_left(worker).await;
 }
@@ -108,5 +123,46 @@ async fn pausing_an_attempt_under_way_stops_the_next_one() {
     let calls = bed.simulator.calls().len();
     wait::let_pass(std::time::Duration::from_secs(2)).await;
     assert_eq!(bed.simulator.calls().len(), calls, "no further attempt while it is paused");
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_a_person_notes_is_on_record_once() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    let worker = bed.worker_with("roles.dispatch = false").await;
+    bed.publish(&job()).await;
+    let id = bed.all_are(1, "queued").await[0].id;
+    let by = |person| By { door: "cli", key: None, person: Some(person), note: None };
+    assert!(bed.ledger.answer_by(id, by("ann")).await.expect("noted"));
+    assert!(!bed.ledger.answer_by(id, by("eve")).await.expect("asked"), "it was news once");
+    let standings = bed.all_are(1, "suppressed").await;
+    assert_eq!(standings[0].reason.as_deref(), Some("answered"));
+    assert_eq!(told(&bed, id).await, ["accepted", "answered by ann through cli", "ended"]);
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrators_own_request_is_resumed_and_retried_as_their_own() {
+    let bed = Bed::new().await;
+    let policy = company::standard("blanca", bed.providers());
+    assert!(!policy.admin_may_request_on_behalf);
+    bed.apply(&policy, &[Member { role: Role::Admin, ..company::paul() }]).await;
+    let worker = bed.worker_with("roles.dispatch = false").await;
+    let client = bed.client("blanca").await;
+    let mut by_hand = job();
+    by_hand["requested_by"] = json!("PaulAgent@blancapeak.com");
+    by_hand["requested_by_role"] = json!("company_admin");
+    let made = client.post("/v1/requests", &by_hand).await;
+    assert_eq!(made.status, 202, "{}", made.text);
+    let path = format!("/v1/requests/{}", bed.standings().await[0].id);
+    assert_eq!(client.post(&format!("{path}/pause"), &json!({})).await.status, 200);
+    let resumed = client.post(&format!("{path}/resume"), &json!({})).await;
+    assert_eq!((resumed.status, &resumed.json["result"]), (200, &json!("resumed")), "{}", resumed.text);
+    let failed = "update message set state = 5, reason = 'retries_exhausted', attempt = 1, begun_at = now(),
+        outcome = 1, ended_at = now(); select give_back(array[id], slots) from message; delete from due";
+    sqlx::raw_sql(failed).execute(&bed.pool).await.expect("the ledger answers");
+    let retried = client.post(&format!("{path}/retry"), &json!({ "requested_by": "Paul" })).await;
+    assert_eq!((retried.status, &retried.json["result"]), (202, &json!("retried")), "{}", retried.text);
     bed.nothing_left(worker).await;
 }

@@ -29,7 +29,14 @@ fn job() -> Value {
 }
 
 fn wish() -> Wish<'static> {
-    Wish { door: "test", requested_by: "Ann", note: Some("she called"), acknowledged: false, of: None }
+    Wish {
+        door: "test",
+        key: None,
+        requested_by: "Ann",
+        note: Some("she called"),
+        acknowledged: false,
+        of: None,
+    }
 }
 
 fn knowing() -> Wish<'static> {

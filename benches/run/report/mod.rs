@@ -6,6 +6,7 @@
 mod bloat;
 mod claims;
 mod delays;
+mod entrance;
 mod figures;
 mod goal;
 mod latency;
@@ -23,6 +24,7 @@ mod waiting;
 pub use bloat::{Bloat, Size};
 pub use claims::Claims;
 pub use delays::{Delays, Percentiles, kept_up};
+pub use entrance::{Entrance, Way};
 pub use figures::{Figures, Spread};
 pub use goal::{Goal, Medium};
 pub use latency::{Latency, Load};

@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Bloat, Claims, Drain, Latency, Origin, Part, Rate, Sheet, Tried, Waiting, bloat, claims, latency,
-    picture::Bars, rates, sweep, waiting,
+    Bloat, Claims, Drain, Entrance, Latency, Origin, Part, Rate, Sheet, Tried, Waiting, bloat, claims,
+    entrance, latency, picture::Bars, rates, sweep, waiting,
 };
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -19,6 +19,8 @@ pub struct Parts {
     pub email: Option<Part<Vec<Rate>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency: Option<Part<Vec<Latency>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entrance: Option<Part<Vec<Entrance>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Part<Vec<Waiting>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,10 +47,11 @@ pub struct Shown {
 impl Parts {
     /// Whatever the other has replaces what is here.
     pub fn take(&mut self, other: Parts) {
-        let Parts { sms, email, latency, waiting, claims, drain, bloat, sweep } = other;
+        let Parts { sms, email, latency, entrance, waiting, claims, drain, bloat, sweep } = other;
         replace(&mut self.sms, sms);
         replace(&mut self.email, email);
         replace(&mut self.latency, latency);
+        replace(&mut self.entrance, entrance);
         replace(&mut self.waiting, waiting);
         replace(&mut self.claims, claims);
         replace(&mut self.drain, drain);
@@ -63,6 +66,7 @@ impl Parts {
             shown(&self.sms, |runs| rates::tables(runs).into_iter().unzip()),
             shown(&self.email, |runs| rates::tables(runs).into_iter().unzip()),
             shown(&self.latency, |runs| latency::tables(runs).into_iter().unzip()),
+            shown(&self.entrance, |runs| plain(vec![entrance::sheet(runs)])),
             shown(&self.waiting, |runs| plain(waiting::sheets(runs))),
             shown(&self.claims, |runs| plain(vec![claims::sheet(runs)])),
             shown(&self.drain, |runs| plain(vec![waiting::drained(runs)])),

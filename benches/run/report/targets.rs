@@ -119,6 +119,9 @@ fn memory(parts: &Parts) -> Target {
         let ours = part.runs.iter().filter(|rate| rate.row == POSTRIDER);
         all.extend(ours.map(|rate| (rate.figures.peak_rss_mib, part.origin.commit.as_str())));
     }
+    if let Some(Part { origin, runs, .. }) = &parts.entrance {
+        all.extend(runs.iter().map(|run| (run.figures.peak_rss_mib, origin.commit.as_str())));
+    }
     if let Some(Part { origin, runs, .. }) = &parts.waiting {
         all.extend(runs.iter().map(|run| (run.figures.peak_rss_mib, origin.commit.as_str())));
     }

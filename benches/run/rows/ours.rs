@@ -59,6 +59,9 @@ pub fn programs(site: &Site) -> Vec<(String, Command)> {
         .env("POSTRIDER_SECRET", SECRET)
         .env("POSTRIDER__AMQP__NAME", &site.name)
         .env("POSTRIDER__WEB__LISTEN", format!("127.0.0.1:{}", site.port))
+        // One producer has all of it; only the entrances are about this.
+        .env("POSTRIDER__API__CALLS_PER_SEC", RATE_PER_SEC_MAX.to_string())
+        .env("POSTRIDER__API__CALLS_BURST", RATE_PER_SEC_MAX.to_string())
         .env("POSTRIDER__WEB__PRIVATE_LISTEN", format!("127.0.0.1:{}", site.private_port))
         .env("POSTRIDER__WEB__PUBLIC_BASE_URL", site.public_url())
         .env("POSTRIDER_SIMULATED_TWILIO", TWILIO_TOKEN)

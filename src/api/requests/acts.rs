@@ -117,7 +117,14 @@ async fn simple(
     Path(id): Path<Uuid>,
 ) -> Result<Json<Acted>, Problem> {
     caller.needs(Scope::Manage)?;
-    let wish = Wish { door: &caller.name, requested_by: "", note: None, acknowledged: false, of: None };
+    let wish = Wish {
+        door: &caller.name,
+        key: Some(caller.key),
+        requested_by: "",
+        note: None,
+        acknowledged: false,
+        of: None,
+    };
     apply(&api, &caller, act, id, wish).await.map(Json)
 }
 
@@ -130,6 +137,7 @@ impl RetryWish {
     fn wish<'a>(&'a self, caller: &'a Caller) -> Wish<'a> {
         Wish {
             door: &caller.name,
+            key: Some(caller.key),
             requested_by: self.requested_by.trim(),
             note: self.note.as_deref(),
             acknowledged: self.acknowledge_possible_duplicate,

@@ -33,8 +33,9 @@ pub fn routes() -> OpenApiRouter<Arc<Api>> {
 pub struct Bulk {
     act: Act,
     /// Which requests; only those that the act can change are counted and hit.
+    #[serde(deserialize_with = "body::object")]
     filter: Wanted,
-    /// Of a retry: the person who wants it.
+    /// The person who wants it, kept and shown; a retry needs one.
     #[serde(default)]
     #[schema(max_length = 200)]
     requested_by: Option<String>,
@@ -153,6 +154,7 @@ impl Bulk {
     fn wish<'a>(&'a self, caller: &'a Caller) -> Wish<'a> {
         Wish {
             door: &caller.name,
+            key: Some(caller.key),
             requested_by: self.requested_by.as_deref().unwrap_or_default().trim(),
             note: self.note.as_deref(),
             acknowledged: self.acknowledge_possible_duplicate,

@@ -78,8 +78,8 @@ impl Wanted {
             mediums: reader.words("medium", &self.medium, |word| {
                 Medium::ALL.into_iter().find(|medium| medium.word() == word)
             }),
-            channels: reader.words("channel", &self.channel, |word| Some(word.to_owned())),
-            brands: reader.words("brand", &self.brand, |word| Some(word.to_owned())),
+            channels: reader.labels("channel", &self.channel),
+            brands: reader.labels("brand", &self.brand),
             employee: reader.text("employee", &self.employee),
             tag: reader.text("tag", &self.tag),
             sources: reader.words("source", &self.source, |word| {
@@ -106,8 +106,12 @@ impl Reader<'_> {
     fn words<T>(&mut self, field: &str, given: &Option<String>, read: impl Fn(&str) -> Option<T>) -> Vec<T> {
         let Some(text) = self.text(field, given) else { return Vec::new() };
         let words: Vec<&str> = text.split(',').map(str::trim).collect();
+        if words.len() > WORDS_MAX {
+            self.refuse(field, "too_many", format!("at most {WORDS_MAX} words are allowed; ask for fewer"));
+            return Vec::new();
+        }
         let read: Vec<T> = words.iter().filter_map(|word| read(word)).collect();
-        if read.len() != words.len() || words.len() > WORDS_MAX {
+        if read.len() != words.len() {
             self.refuse(
                 field,
                 "unknown_word",
@@ -115,6 +119,13 @@ impl Reader<'_> {
             );
         }
         read
+    }
+
+    /// Words of the company's own, which may hold commas themselves.
+    fn labels(&mut self, field: &str, given: &Option<String>) -> Vec<String> {
+        let mut labels = self.words(field, given, |word| Some(word.to_owned()));
+        labels.extend(given.as_deref().map(str::trim).filter(|text| text.contains(',')).map(str::to_owned));
+        labels
     }
 
     fn text(&mut self, field: &str, given: &Option<String>) -> Option<String> {
@@ -171,7 +182,7 @@ mod tests {
         assert_eq!(filter.states, [State::Sent, State::Concluded, State::Failed]);
         assert_eq!((filter.sources, filter.test), (vec![1], Some(false)));
         assert_eq!((filter.to.expect("given") - filter.from.expect("given")).num_hours(), 24);
-        assert_eq!(filter.search.expect("given").name.as_deref(), Some("jane"));
+        assert_eq!(filter.search.expect("given").names, ["JANE", "Jane", "jane"]);
     }
 
     #[test]
@@ -188,5 +199,15 @@ mod tests {
         let problem = wanted.filter(CompanyId(7)).expect_err("it is not");
         let fields: Vec<&str> = problem.problems.iter().map(|problem| problem.field.as_str()).collect();
         assert_eq!(fields, ["status", "from", "reason", "medium", "tag", "source"]);
+    }
+
+    #[test]
+    fn a_label_with_a_comma_is_found_and_too_many_words_are_called_so() {
+        let wanted = Wanted { brand: Some("Blanca, Inc".into()), ..Wanted::default() };
+        let brands = wanted.filter(CompanyId(7)).expect("it is fine").brands;
+        assert_eq!(brands, ["Blanca", "Inc", "Blanca, Inc"]);
+        let many = Wanted { brand: Some("x,".repeat(20)), ..Wanted::default() };
+        let problem = many.filter(CompanyId(7)).expect_err("it is not");
+        assert_eq!(problem.problems[0].code, "too_many");
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A block's id is the keyed hash of its address: whoever knows the address finds it, nobody reads an
 //! address out of it. Addresses stand here only where a person wrote them. What a customer asked for
-//! (STOP, unsubscribe, complaint) is lifted only by who says that they know it. In bulk: `blocks_csv`.
+//! (STOP, unsubscribe, complaint) is lifted only by who says that they know it. How a block is written and
+//! shown is `crate::blocks`, which the command line shares; in bulk: `blocks_csv`.
 
 use std::sync::Arc;
 
@@ -27,16 +28,13 @@ use crate::{
         Api, Caller, Problem,
         body::{self, Path, Query},
     },
-    ledger::blocks_by_hand::{BlockRow, BlockWish, HandBlock, Lift, Lifted, opt_outs, words},
-    message::{
-        self, BlockKind, CompanyId, Medium,
-        address::{normalise_email, normalise_phone},
-        keys::IdentityKey,
+    blocks::{
+        view::BlockView,
+        wanted::{Wanted, kinds_of, read_address},
     },
+    ledger::blocks_by_hand::{BlockRow, BlockWish, Lift, Lifted, words},
+    message::Medium,
 };
-
-/// Longest reason, in characters.
-pub(super) const REASON_CHARS_MAX: usize = 500;
 
 /// What the database can compare with.
 const YEAR_9999_MICROS: i64 = 253_402_300_799_999_999;
@@ -63,27 +61,6 @@ pub struct BlockQuery {
     #[serde(default)]
     #[param(value_type = Option<u8>, minimum = 1, maximum = 200)]
     limit: Limit,
-}
-
-/// A blocked address.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct BlockView {
-    id: Uuid,
-    /// `email` or `sms`.
-    medium: &'static str,
-    /// Why, the strongest first.
-    kinds: Vec<&'static str>,
-    /// Whether the customer asked for it.
-    opt_out: bool,
-    blocked_at: DateTime<Utc>,
-    changed_at: DateTime<Utc>,
-    /// Through what it was changed last.
-    source: String,
-    /// Only of what was blocked by hand.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    address: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
 }
 
 /// An address to block.
@@ -119,22 +96,6 @@ pub struct LiftedView {
     lifted: Vec<&'static str>,
     /// What still blocks the address; empty: nothing does.
     left: Vec<&'static str>,
-}
-
-impl From<BlockRow> for BlockView {
-    fn from(row: BlockRow) -> BlockView {
-        BlockView {
-            id: row.id,
-            medium: Medium::from_code(row.medium).map_or("unknown", Medium::word),
-            kinds: words(row.kinds),
-            opt_out: opt_outs(row.kinds) != 0,
-            blocked_at: row.since,
-            changed_at: row.changed_at,
-            source: row.source,
-            address: row.address,
-            reason: row.note,
-        }
-    }
 }
 
 /// Blocked addresses, the latest first; by `address` whether that one is blocked.
@@ -235,67 +196,6 @@ async fn found(api: &Api, caller: &Caller, id: Uuid) -> Result<BlockRow, Problem
     let wish = BlockWish { id: Some(id), max: 1, ..BlockWish::default() };
     let rows = api.reads.blocks_page(caller.company, &wish).await?;
     rows.into_iter().next().ok_or_else(Problem::not_found)
-}
-
-/// A block as a person writes it, here or in a row of CSV.
-pub(super) struct Wanted<'a> {
-    pub address: &'a str,
-    pub medium: Option<&'a str>,
-    pub reason: &'a str,
-}
-
-impl Wanted<'_> {
-    /// With every problem, by field.
-    pub fn read(&self, keys: &IdentityKey, company: CompanyId) -> Result<HandBlock, Vec<message::Problem>> {
-        let mut problems = Vec::new();
-        let medium = self.medium.map(|word| Medium::ALL.into_iter().find(|medium| medium.word() == word));
-        if medium == Some(None) {
-            problems.push(message::Problem::new("medium", "bad_choice", "give email or sms"));
-        }
-        let address = read_address(self.address, medium.flatten());
-        let reason = self.reason.trim();
-        if reason.is_empty() {
-            problems.push(message::Problem::new("reason", "missing", "say why the address is blocked"));
-        } else if reason.chars().count() > REASON_CHARS_MAX || reason.chars().any(char::is_control) {
-            let message = format!("give one line of at most {REASON_CHARS_MAX} characters");
-            problems.push(message::Problem::new("reason", "too_long", message));
-        }
-        match address {
-            Err(problem) => problems.push(problem),
-            Ok((medium, address)) if problems.is_empty() => {
-                let id = keys.address(company, medium, &address);
-                return Ok(HandBlock { id, medium, address, reason: reason.to_owned() });
-            }
-            Ok(_) => {}
-        }
-        Err(problems)
-    }
-}
-
-/// An address in its normal form, as jobs have it; its medium is the one given, else as it looks.
-fn read_address(text: &str, medium: Option<Medium>) -> Result<(Medium, String), message::Problem> {
-    let looks = if text.contains('@') { Medium::Email } else { Medium::Sms };
-    let medium = medium.unwrap_or(looks);
-    let address = match medium {
-        Medium::Email => normalise_email(text),
-        Medium::Sms => normalise_phone(text, None),
-    };
-    match address {
-        Ok(address) => Ok((medium, address)),
-        Err(problem) => Err(message::Problem::new("address", "bad_address", problem.to_string())),
-    }
-}
-
-/// The bits of words with commas between.
-fn kinds_of(words: &str) -> Result<i32, String> {
-    let bit = |word: &str| {
-        let kind = BlockKind::ALL.into_iter().find(|kind| kind.word() == word.trim());
-        kind.map(BlockKind::bit).ok_or_else(|| {
-            let known: Vec<&str> = BlockKind::ALL.into_iter().map(BlockKind::word).collect();
-            format!("a kind is one of {}", known.join(", "))
-        })
-    };
-    words.split(',').try_fold(0, |bits, word| Ok(bits | bit(word)?))
 }
 
 fn cursor_of(row: &BlockRow) -> String {

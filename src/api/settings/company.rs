@@ -29,7 +29,7 @@ use crate::{
     company::{
         CompanyFile, Policy,
         change::taken_away,
-        document::{document, names_members, read_patched},
+        document::{document, gives_members, names_members, read_patched},
         file::{self, FILE_BYTES_MAX},
         operator,
     },
@@ -41,7 +41,7 @@ use crate::{
 };
 
 const PATCH_KINDS: [&str; 2] = ["application/merge-patch+json", "application/json"];
-/// A patch of whatever is there starts over when somebody was faster, so often.
+/// A change of whatever is there starts over when somebody was faster, so often.
 const TRIES_MAX: usize = 5;
 
 pub fn routes() -> OpenApiRouter<Arc<Api>> {
@@ -81,9 +81,12 @@ pub struct CompanyDocument {
     delay_secs: Option<u32>,
     expires_after_secs: Option<u32>,
     require_approved: Option<bool>,
+    admin_may_request_on_behalf: Option<bool>,
     resend_if_absent: Option<bool>,
     test_email: Option<String>,
     test_phone: Option<String>,
+    #[schema(value_type = Option<Object>)]
+    alerts: Option<serde_json::Value>,
     #[schema(value_type = Vec<Object>)]
     brands: Vec<serde_json::Value>,
     #[schema(value_type = Option<Vec<Object>>)]
@@ -94,6 +97,9 @@ pub struct CompanyDocument {
     /// The operator's.
     #[schema(value_type = Option<Vec<Object>>)]
     bindings: Option<Vec<serde_json::Value>>,
+    /// As accounts.
+    #[schema(value_type = Option<Vec<Object>>)]
+    recipes: Option<Vec<serde_json::Value>>,
     /// Left out: they stay as they are.
     #[schema(value_type = Option<Vec<Object>>)]
     members: Option<Vec<serde_json::Value>>,
@@ -144,20 +150,26 @@ async fn replace(
     request: Request,
 ) -> Result<Response, Problem> {
     let actor = access::change(&caller)?;
-    let expected = expected(&headers)?;
+    let wanted = expected(&headers)?;
     let node: Node = body::parse(&body::read(request, &api, FILE_BYTES_MAX).await?)?;
     let file = file::read(&node).map_err(Problem::unprocessable)?;
-    let with_members = names_members(&node);
-    let (version, policy) = in_force(&api, &caller).await?;
-    check_start(expected, version, with_members)?;
-    let expected = match expected {
-        Expected::Both(started) if !with_members => Expected::Policy(started.policy),
-        other => other,
-    };
+    let with_members = gives_members(&node);
     let editor = Editor { api: &api, caller: &caller, actor: &actor, force: query.force };
-    match editor.put(&policy, &file, with_members, expected).await? {
-        Changed::InForce(_) => given_out(&api, &caller, with_members).await,
-        Changed::Overtaken(found) => Err(overtaken(found)),
+    let mut tries = 0;
+    loop {
+        let (version, policy) = in_force(&api, &caller).await?;
+        check_start(wanted, version, with_members)?;
+        // What it was checked against must still be there: an operator's change is not put back unseen.
+        let checked = match wanted {
+            Expected::Both(_) if with_members => wanted,
+            _ => Expected::Policy(version.policy),
+        };
+        tries += 1;
+        match editor.put(&policy, &file, with_members, checked).await? {
+            Changed::InForce(_) => return given_out(&api, &caller, with_members).await,
+            Changed::Overtaken(_) if wanted == Expected::Any && tries < TRIES_MAX => {}
+            Changed::Overtaken(found) => return Err(overtaken(found)),
+        }
     }
 }
 
@@ -294,19 +306,30 @@ fn check_start(wanted: Expected, found: Version, with_members: bool) -> Result<(
 
 /// 409 where the change takes away what queued messages need.
 fn check_needs(old: &Policy, new: &Policy, queued: &QueuedUse) -> Result<(), Problem> {
-    let lost = taken_away(Some(old), new);
-    let accounts =
-        lost.accounts.iter().filter_map(|name| Some(("account", name, queued.by_account.get(name)?)));
-    let brands = lost.brands.iter().filter_map(|name| Some(("brand", name, queued.by_brand.get(name)?)));
-    let needs: Vec<String> = accounts
-        .chain(brands)
-        .map(|(kind, name, count)| format!("{kind} {name}: {count} queued messages need it"))
-        .collect();
+    let needs = queued.needs(&taken_away(Some(old), new));
     match needs.is_empty() {
         true => Ok(()),
         false => Err(Problem::conflict(format!(
             "nothing was changed, because this takes away what is needed ({}); wait for them, or send ?force=true",
             needs.join(", ")
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use utoipa::PartialSchema;
+
+    use super::*;
+
+    #[test]
+    fn the_description_names_every_key_of_the_companys_file() {
+        let schema = serde_json::to_value(CompanyDocument::schema()).expect("a schema is plain data");
+        let described = schema["properties"].as_object().expect("an object");
+        let mut described: Vec<&str> = described.keys().map(String::as_str).collect();
+        described.sort_unstable();
+        let mut known = file::COMPANY_FIELDS.to_vec();
+        known.sort_unstable();
+        assert_eq!(described, known);
     }
 }

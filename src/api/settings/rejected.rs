@@ -22,6 +22,7 @@ use crate::{
     api::{
         Api, Caller, Problem,
         body::{self, Path, Query},
+        hand_in,
         problem::FieldProblem,
     },
     intake::{
@@ -32,6 +33,9 @@ use crate::{
     ledger::rejected::{RejectedJob, RejectedRow, RejectedWish},
     rules::Decision,
 };
+
+/// After a replay that ended without an answer.
+const AGAIN_SECS: u64 = 2;
 
 pub fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(replay_job))
@@ -216,6 +220,7 @@ async fn replay_job(
     body::Json(wish): body::Json<ReplayBody>,
 ) -> Result<Json<ReplayView>, Problem> {
     let actor = access::change(&caller)?;
+    hand_in::know_company(&api, &caller).await?;
     let job = found(&api, &caller, id).await?;
     let corrected = wish.body.map(|body| serde_json::Value::Object(body).to_string().into_bytes());
     let is_corrected = corrected.is_some();
@@ -235,7 +240,11 @@ async fn replay_job(
         let preview = api.acceptor.preview(&arrival, &api.public_base_url).await?;
         return Ok(Json(previewed(preview)));
     }
-    match replay::replay(&api.acceptor, &job, arrival, is_corrected, &actor).await? {
+    // A task of its own: a caller that hangs up once the job is in does not keep that from being noted.
+    let acceptor = api.acceptor.clone();
+    let task =
+        tokio::spawn(async move { replay::replay(&acceptor, &job, arrival, is_corrected, &actor).await });
+    match task.await.map_err(|_| Problem::unavailable(AGAIN_SECS))?? {
         Replayed::Answered(answer) => answered(answer).map(Json),
         Replayed::Heard(requests) => {
             Ok(Json(ReplayView { request: requests.first().copied(), ..view("heard", false) }))

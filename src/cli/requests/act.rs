@@ -10,8 +10,8 @@ use crate::{
     cli::output,
     config::Config,
     directory::Directory,
-    intake::retry::Wish,
-    ledger::Ledger,
+    intake::retry::{NOTE_MAX, REQUESTED_BY_MAX, Wish},
+    ledger::{Ledger, audit::Actor},
     requests::{
         act::{self, Act, Did, Hands, Outcome},
         standing::Standing,
@@ -37,29 +37,35 @@ pub struct Retry {
 
 impl Retry {
     pub(super) async fn run(self, config: &Config, ledger: &Ledger) -> anyhow::Result<()> {
+        let length = |text: &str| text.trim().chars().count();
+        if length(&self.by) == 0 || length(&self.by) > REQUESTED_BY_MAX {
+            bail!("name who wants it with --by, in {REQUESTED_BY_MAX} characters at most");
+        }
+        if self.note.as_deref().is_some_and(|note| length(note) > NOTE_MAX) {
+            bail!("write at most {NOTE_MAX} characters as --note");
+        }
         let wish = Wish {
-            door: "cli",
-            requested_by: &self.by,
+            requested_by: self.by.trim(),
             note: self.note.as_deref(),
             acknowledged: self.acknowledge_possible_duplicate,
-            of: None,
+            ..of_user("")
         };
         apply(Act::Retry, config, ledger, self.id, wish).await
     }
 }
 
 pub(super) async fn pause(ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
-    tell(act::pause(ledger, id).await?, id)
+    tell(act::pause(ledger, id, of_user(&user()).by()).await?, id)
 }
 
 pub(super) async fn cancel(ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
-    tell(act::cancel(ledger, id).await?, id)
+    tell(act::cancel(ledger, id, of_user(&user()).by()).await?, id)
 }
 
 /// Also the replay of a quarantined one.
 pub(in crate::cli) async fn resume(config: &Config, ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
     let held = ledger.show_open(id).await?.is_some_and(|detail| Standing::of(&detail).is_quarantined());
-    apply(Act::Resume, config, ledger, id, NOBODY).await?;
+    apply(Act::Resume, config, ledger, id, of_user(&user())).await?;
     if held {
         output::put("it is tried alone, and one more death of its worker quarantines it again\n")?;
     }
@@ -68,15 +74,23 @@ pub(in crate::cli) async fn resume(config: &Config, ledger: &Ledger, id: Uuid) -
 
 pub(super) async fn answered(ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
     super::find(ledger, id).await?;
-    match ledger.answer(id, "cli").await? {
+    match ledger.answer_by(id, of_user(&user()).by()).await? {
         true => output::put("answered; nothing more is sent for this request\n"),
         false => output::put("it was answered before\n"),
     }
 }
 
-/// Of an act that asks for no name.
-const NOBODY: Wish<'static> =
-    Wish { door: "cli", requested_by: "", note: None, acknowledged: false, of: None };
+/// Who sits at the terminal, where an act asks for no name.
+fn user() -> String {
+    match Actor::at_the_command_line() {
+        Actor::Cli { user } | Actor::Key { name: user, .. } => user,
+        Actor::System => String::new(),
+    }
+}
+
+fn of_user(user: &str) -> Wish<'_> {
+    Wish { door: "cli", key: None, requested_by: user, note: None, acknowledged: false, of: None }
+}
 
 async fn apply(act: Act, config: &Config, ledger: &Ledger, id: Uuid, wish: Wish<'_>) -> anyhow::Result<()> {
     let keys = startup::keys(config)?;

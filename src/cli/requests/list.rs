@@ -129,7 +129,7 @@ mod tests {
     use super::*;
     use crate::{
         lifecycle::State,
-        message::{Customer, Employee},
+        message::{Customer, Employee, MessageId},
     };
     use chrono::Duration;
     use clap::Parser;
@@ -144,6 +144,7 @@ mod tests {
         let now = DateTime::UNIX_EPOCH;
         ListRow {
             id: Uuid::from_u128(7),
+            message: MessageId(Uuid::from_u128(7)),
             company: "acme".into(),
             customer: Customer {
                 name: Some("Jane Doe".into()),

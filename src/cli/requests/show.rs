@@ -3,6 +3,8 @@
 //! What there is to show is `requests::shown`'s and `requests::timeline`'s. For the rules' account read
 //! `why`.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -31,7 +33,7 @@ fn facts(detail: &RequestDetail) -> String {
     let (job, now) = (&detail.job, detail.now);
     let customer = job.customer.clone().unwrap_or_default();
     let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
-    let properties = job.custom_properties.iter().map(|(key, value)| format!("{key}={value}"));
+    let answer = detail.answer.clone().unwrap_or_default();
     fields(&[
         ("Request", detail.id.to_string()),
         ("Company", detail.slug.clone()),
@@ -52,7 +54,7 @@ fn facts(detail: &RequestDetail) -> String {
         ("Interaction", text(job.ext_interaction_id.as_deref())),
         ("Link", text(job.external_url.as_deref())),
         ("Tags", job.tags.join(", ")),
-        ("Properties", properties.collect::<Vec<_>>().join(", ")),
+        ("Properties", pairs(&job.custom_properties)),
         ("Requested by", text(job.manual.as_ref().map(|manual| manual.requested_by.as_str()))),
         ("Override", text(job.override_reason())),
         ("Recovery of", detail.root.map(|root| root.to_string()).unwrap_or_default()),
@@ -63,8 +65,16 @@ fn facts(detail: &RequestDetail) -> String {
         ("Next due", detail.due_at.map(|at| moment(at, now)).unwrap_or_default()),
         ("Expires", moment(detail.expires_at, now)),
         ("Answered", detail.answered_at.map(|at| moment(at, now)).unwrap_or_default()),
+        ("Score", answer.score.map(|score| score.to_string()).unwrap_or_default()),
+        ("Comment", answer.comment.unwrap_or_default().lines().collect::<Vec<_>>().join(" / ")),
+        ("Said", pairs(&answer.custom_properties)),
         ("Paused", detail.paused_at.map(|at| moment(at, now)).unwrap_or_default()),
     ])
+}
+
+fn pairs(properties: &BTreeMap<String, String>) -> String {
+    let pairs: Vec<String> = properties.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    pairs.join(", ")
 }
 
 fn table(events: &[Event], now: DateTime<Utc>) -> Table<5> {
@@ -91,7 +101,7 @@ fn number(message: i16, attempt: i16) -> String {
 mod tests {
     use super::*;
     use crate::{
-        ledger::requests::{PastAttempt, ReceiptLine},
+        ledger::requests::{AnswerNote, PastAttempt, ReceiptLine},
         lifecycle::State,
         requests::example::{at, detail},
     };
@@ -154,6 +164,18 @@ mod tests {
         let settled =
             timeline(&detail).into_iter().find(|event| event.event == "attempt_settled").expect("settled");
         assert_eq!((settled.what.as_deref(), settled.why), (Some("accepted"), None));
+    }
+
+    #[test]
+    fn what_the_customer_answered_is_shown_on_one_line_each() {
+        let (score, comment) = (Some(4), Some("Good,\nthanks".to_owned()));
+        let answer = AnswerNote { score, comment, ..AnswerNote::default() };
+        let text = facts(&RequestDetail { answered_at: Some(at(20)), answer: Some(answer), ..detail() });
+        let shown: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("Answered")).collect();
+        assert_eq!(
+            shown,
+            ["Answered   1970-01-01T00:00:20Z (10 s ago)", "Score      4", "Comment    Good, / thanks"]
+        );
     }
 
     #[test]

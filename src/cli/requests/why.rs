@@ -69,7 +69,7 @@ fn tail(why: &Why) -> String {
 mod tests {
     use super::*;
     use crate::{
-        ledger::requests::RequestDetail,
+        ledger::requests::{AnswerNote, RequestDetail},
         lifecycle::{Reason, State},
         requests::{
             example::{at, detail},
@@ -242,6 +242,18 @@ mod tests {
         Next        when it is resumed: the rules are then asked again
         Since then  quarantined at 1970-01-01T00:00:12Z: its workers died over it before any call was made, the last one while it tried nothing else; attempt 2 at 1970-01-01T00:00:05Z did not go out (http_503)
         Next        when it is replayed by `postrider quarantine replay`: the rules are then asked again, and it is tried alone
+        "#);
+    }
+
+    #[test]
+    fn an_answer_is_told_with_its_score_and_without_its_words() {
+        let (score, comment) = (Some(4), Some("Good, thanks".to_owned()));
+        let answer = AnswerNote { score, comment, ..AnswerNote::default() };
+        let (answered_at, answer) = (Some(at(9)), Some(answer));
+        let answered = RequestDetail { state: State::Sent, attempt: 1, answered_at, answer, ..detail() };
+        insta::assert_snapshot!(tail(&account(&answered, passed(), None)), @r#"
+        Since then  attempt 1 was handed over; the customer answered at 1970-01-01T00:00:09Z, score 4
+        Next        it went out; nothing is left to pass
         "#);
     }
 

@@ -8,11 +8,13 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::join_all};
 use tokio::sync::{Notify, watch};
+use uuid::Uuid;
 
 use crate::{
     clock, crash,
-    intake::{Acceptor, Answer, accept::rejection, arrival::Door},
+    intake::{Acceptor, Answer, Arrival, accept::rejection, arrival::Door, suspects::panicked},
     ledger::{Ledger, LedgerError, notices::Notice},
+    message::Problem,
     shutdown::stopped,
     telemetry::names,
 };
@@ -89,8 +91,7 @@ impl Inbox {
                 Err(error) => tracing::warn!(%error, recipe = notice.recipe, "a notice cannot be prepared"),
             }
         }
-        handed_in.iter().for_each(|notice| crash::on_word("notice_accept", Some(&notice.name)));
-        let answers = self.acceptor.accept(&arrivals).await?;
+        let answers = self.accepted(&handed_in, &arrivals).await?;
         for (notice, answer) in handed_in.into_iter().zip(answers) {
             let (outcome, made) = match answer {
                 Answer::Accepted { id, .. } => ("accepted", id),
@@ -102,6 +103,56 @@ impl Inbox {
             self.ledger.finish_notice(notice.key, outcome, Some(made)).await?;
         }
         Ok(notices.len())
+    }
+
+    /// Hands jobs in. Where one of them makes us panic, one by one: that one is kept until it is mended.
+    async fn accepted(&self, notices: &[&Notice], arrivals: &[Arrival]) -> Result<Vec<Answer>, LedgerError> {
+        if let Some(answers) = self.accept(notices, arrivals).await {
+            return answers;
+        }
+        let mut answers = Vec::with_capacity(arrivals.len());
+        for (notice, arrival) in notices.iter().zip(arrivals) {
+            match self.accept(&[*notice], std::slice::from_ref(arrival)).await {
+                Some(answer) => answers.extend(answer?),
+                None => {
+                    metrics::counter!(names::QUARANTINED, "kind" => "job").increment(1);
+                    let id = self.refuse(notice, arrival, vec![panicked()]).await?;
+                    answers.push(Answer::Rejected { id, problems: Vec::new() });
+                }
+            }
+        }
+        Ok(answers)
+    }
+
+    /// `None`: over one of these we panicked.
+    async fn accept(
+        &self,
+        notices: &[&Notice],
+        arrivals: &[Arrival],
+    ) -> Option<Result<Vec<Answer>, LedgerError>> {
+        let answers = AssertUnwindSafe(async {
+            notices.iter().for_each(|notice| crash::on_word("notice_accept", Some(&notice.name)));
+            self.acceptor.accept(arrivals).await
+        });
+        let answers = answers.catch_unwind().await.ok();
+        if answers.is_none() {
+            metrics::counter!(names::PANICS, "place" => "notice").increment(1);
+        }
+        answers
+    }
+
+    /// Keeps a job with the rejected ones; gives its id there.
+    async fn refuse(
+        &self,
+        notice: &Notice,
+        arrival: &Arrival,
+        problems: Vec<Problem>,
+    ) -> Result<Uuid, LedgerError> {
+        let whose = Some((notice.company, matches!(arrival.door, Door::Recipe { test: true })));
+        let rejection = rejection(&self.acceptor.keys, arrival, whose, problems);
+        let id = rejection.id;
+        self.ledger.reject(&[rejection]).await?;
+        Ok(id)
     }
 
     /// Prepares a notice; one over which we panic costs nobody else anything, and is kept until it is mended.
@@ -117,7 +168,7 @@ impl Inbox {
     /// What needs no acceptance.
     async fn settle(&self, notice: &Notice, prepared: Prepared) -> Result<(), LedgerError> {
         match prepared {
-            Prepared::Job(_) => Ok(()),
+            Prepared::Job(_) | Prepared::Over => Ok(()),
             Prepared::Nothing(why) => {
                 count(notice, why);
                 self.ledger.finish_notice(notice.key, why, None).await
@@ -129,10 +180,7 @@ impl Inbox {
             }
             Prepared::Later(why) => Box::pin(self.settle(notice, Prepared::given_up(notice, &why))).await,
             Prepared::Refused(arrival, problems) => {
-                let whose = Some((notice.company, matches!(arrival.door, Door::Recipe { test: true })));
-                let rejection = rejection(&self.acceptor.keys, &arrival, whose, problems);
-                let id = rejection.id;
-                self.ledger.reject(&[rejection]).await?;
+                let id = self.refuse(notice, &arrival, problems).await?;
                 count(notice, "rejected");
                 self.ledger.finish_notice(notice.key, "rejected", Some(id)).await
             }

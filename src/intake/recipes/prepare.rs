@@ -34,6 +34,8 @@ pub(super) enum Prepared {
     Nothing(&'static str),
     /// To be kept with the rejected jobs.
     Refused(Arrival, Vec<Problem>),
+    /// We took so long that somebody else took the notice up, and finished it.
+    Over,
 }
 
 /// A notice's recipe, as its company has it now.
@@ -114,7 +116,7 @@ impl Inbox {
     /// Keeps the job before it is handed in: whoever takes the notice up again hands in the same.
     async fn job(&self, of: &Of<'_>, job: &[u8]) -> Result<Prepared, LedgerError> {
         let kept = self.ledger.keep_job(of.notice.key, job).await?;
-        Ok(Prepared::Job(of.arrival(kept)))
+        Ok(kept.map_or(Prepared::Over, |kept| Prepared::Job(of.arrival(kept))))
     }
 }
 

@@ -1,4 +1,5 @@
--- What was wrong with the refused jobs of the last hour, most frequent first, each with its latest example.
+-- What was wrong with the refused jobs of the last hour, most frequent first, each with its latest example: of
+-- the jobs that `alert_rejections` counts.
 select p.path as "path!", p.code as "code!", p.message as "message!", p.times as "times!", p.example as "example!"
 from (
     select x.path, x.code, (array_agg(x.message order by x.last_seen_at desc))[1] as message,
@@ -8,7 +9,8 @@ from (
             case when j.hour_at > now() - interval '1 hour' then j.hour_times else 1 end as times
         from (
             select * from rejected_job
-            where last_seen_at > now() - interval '1 hour' and company = $1
+            where last_seen_at > now() - interval '1 hour' and company = $1 and not test
+                and routing not like 'responses.%'
             order by last_seen_at desc limit $2) j
         cross join lateral jsonb_array_elements(j.problems) one
     ) x

@@ -8,8 +8,9 @@ known as (
 written as (
     insert into block as b (addr, company, medium, kinds, source, note, address)
     select addr, $1, medium, $2, $3, note, address from wanted
+    -- What was lifted whole by its customer (START) and is blocked again stands with the latest.
     on conflict (addr) do update set kinds = b.kinds | excluded.kinds, at = now(), source = excluded.source,
-        note = excluded.note, address = excluded.address
+        note = excluded.note, address = excluded.address, since = case when b.kinds = 0 then now() else b.since end
     returning 1
 )
 select (select count(*) from written) - (select count from known) as "added!"

@@ -1,6 +1,6 @@
--- A page of a company's requests in the order of their ids, with what became of each. Alerts (source 3) are
+-- A page of a company's requests in the order of their ids, with what became of each. Alerts (source 4) are
 -- no requests.
-select r.id, r.created_at, r.test, r.root, r.policy_version, r.source, r.customer_custom_id, r.customer_email,
+select r.id, r.created_at, r.test, r.root, r.policy_version, r.customer_custom_id, r.customer_email,
     r.customer_phone, r.brand, r.channel, r.country, r.medium as asked_medium, r.decision,
     r.details -> 'manual' as "manual?",
     m.medium, m.state, m.reason, m.reached, m.begun_at, m.ended_at,

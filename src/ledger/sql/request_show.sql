@@ -8,7 +8,7 @@ select r.id, r.company, c.slug, r.source, r.test, r.customer_custom_id, r.custom
     m.settled_at as "settled_at?", m.delivered_at as "delivered_at?", m.ended_at as "ended_at?", m.outcome as "outcome?",
     m.code as "code?", m.reason as "reason?", m.provider_id as "provider_id?",
     t.of as "retry_of?", t.at as "retried_at?", t.door as "retry_door?", t.requested_by as "retry_by?", t.note as "retry_note?",
-    t.acknowledged as "retry_acknowledged?",
+    t.acknowledged as "retry_acknowledged?", t.key as "retry_key?",
     (select d.at from due d where d.message = m.id) as "due_at?",
     (select n.at from answer n where n.request = r.id) as "answered_at?",
     now() as "now!"

@@ -24,11 +24,14 @@ fit as (
         and ($10::timestamptz is null or s.created_at >= $10)
         and ($11::timestamptz is null or s.created_at < $11)
         and ($12::bool is null or s.test = $12)
-        and ($13::text is null or lower(s.customer_email) = $13 or s.customer_phone = $14 or s.customer_custom_id = $15
-            or s.ext_interaction_id = $15 or starts_with(lower(s.customer_name), $16))
+        -- A database of the locale C knows the case of ASCII letters only: both sides meet in its own lower case,
+        -- and of names $16 has the usual spellings.
+        and ($13::text is null or lower(s.customer_email) = lower($13) or s.customer_phone = $14
+            or s.customer_custom_id = $15 or s.ext_interaction_id = $15
+            or exists (select 1 from unnest($16::text[]) n(name) where starts_with(lower(s.customer_name), lower(n.name))))
 ),
 line as (
-    select s.*, m.medium, m.state, m.reason, m.paused_at, m.begun_at, m.delivered_at, m.ended_at, m.first_due_at, m.reached,
+    select s.*, m.id as message, m.medium, m.state, m.reason, m.paused_at, m.begun_at, m.delivered_at, m.ended_at, m.first_due_at, m.reached,
         n.attempts, n.follow_ups
     from fit s
     cross join lateral (
@@ -55,7 +58,7 @@ select now() as "now!", k.scanned as "scanned!", k.last as "last?", line.id as "
     line.customer_email as "customer_email?", line.customer_phone as "customer_phone?",
     line.employee_email as "employee_email?", line.employee_custom_id as "employee_custom_id?", line.channel as "channel?",
     line.brand as "brand?", line.ext_interaction_id as "ext_interaction_id?", line.source as "source?", line.test as "test?",
-    line.created_at as "created_at?", line.medium as "medium?", line.state as "state?", line.reason as "reason?",
+    line.created_at as "created_at?", line.message as "message?", line.medium as "medium?", line.state as "state?", line.reason as "reason?",
     line.paused_at as "paused_at?", line.begun_at as "begun_at?", line.delivered_at as "delivered_at?",
     line.first_due_at as "first_due_at?", line.reached as "reached?", (select a.at from answer a where a.request = line.id) as "answered_at?", line.attempts as "attempts?", line.follow_ups as "follow_ups?"
 from (select count(*) as scanned, (select id from seen order by id limit 1) as last from seen) k

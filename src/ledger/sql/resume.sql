@@ -1,12 +1,12 @@
 -- Resume: the retry and give-up clocks stood still meanwhile; due now, or when it was first planned. What
--- was quarantined goes back as a suspect, to be tried alone.
+-- was quarantined goes back as a suspect, to be tried alone. Who resumed it is on record.
 with resumed as (
     update message set paused_at = null, epoch = epoch + (state = 0)::int,
         lapses = least(lapses, $2::int2),
         reason = case when reason is distinct from 'quarantined' then reason end,
         first_due_at = case when first_due_at > now() then first_due_at else first_due_at + (now() - paused_at) end
     where id = $1 and state in (0, 1, 2) and paused_at is not null
-    returning id, state, account, first_due_at, expires_at, attempt, lapses
+    returning id, request, state, account, first_due_at, expires_at, attempt, lapses
 ),
 released as (
     update quarantine set released_at = now()
@@ -18,5 +18,9 @@ waiting as (
         case when attempt = 0 then greatest(now(), first_due_at) else now() end, expires_at
     from resumed where state = 0
     on conflict (message) do update set kind = excluded.kind, at = excluded.at
+),
+noted as (
+    insert into act (request, message, act, door, key, requested_by, note)
+    select request, id, 'resumed', $3::text, $4::uuid, $5::text, $6::text from resumed
 )
 select state from resumed

@@ -40,8 +40,8 @@ written as (
     returning id, request, account, first_due_at, expires_at
 ),
 noted as (
-    insert into retry (message, request, of, door, requested_by, note, acknowledged)
-    select id, request, $3, $14::text, $15::text, $16::text, $17::bool from written
+    insert into retry (message, request, of, door, key, requested_by, note, acknowledged)
+    select id, request, $3, $14::text, $18::uuid, $15::text, $16::text, $17::bool from written
 ),
 waiting as (
     insert into due (message, kind, lane, at, expires_at)

@@ -122,3 +122,18 @@ async fn failed_ones_are_retried_once_each_and_the_unclear_ones_only_with_the_wo
     assert_eq!(messages, 5);
     house.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_had_it_done_to_many_is_on_record_with_each() {
+    let house = House::new().await;
+    let ids = house.accept(&[json!({}), json!({})]).await;
+    let body = json!({ "act": "pause", "filter": {}, "requested_by": "Ann", "note": "wrong survey" });
+    assert_eq!(confirm(&house, body).await, BTreeMap::from([("paused".to_owned(), 2)]));
+    for id in ids {
+        let shown = house.client.get(&format!("/v1/requests/{id}")).await.json;
+        let told = shown["timeline"].as_array().and_then(|events| events.last()).expect("an event");
+        assert_eq!(told["event"], "paused", "{shown}");
+        assert_eq!((&told["what"], &told["why"]), (&json!("by Ann through a test"), &json!("wrong survey")));
+    }
+    house.end().await;
+}

@@ -1,23 +1,33 @@
 //! Nothing of one company is visible or changeable with another's key: every documented route is walked.
 //!
 //! Whatever ids a company has in the ledger are put into every path, query and body of the description, and
-//! called with another company's key. New routes are walked without a line here.
+//! called with another company's key. New routes are walked without a line here; one that takes none of the
+//! bodies made here fails until it has one in `bodies`, and one that is not described fails too. Nobody sends
+//! while the walk goes on: what changes then is the walk's doing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
-use postrider::api::router;
+use postrider::api::{openapi, router};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use super::hand_in::job;
-use crate::support::{Bed, api::Client};
+use crate::support::{Bed, api::Client, wait};
 
 /// In names, tags and notes of the owner, and in nothing that the walk sends.
 const SECRET: &str = "Zebedee";
 const EMAIL: &str = "walk@owner.example";
 
-/// Tables whose rows come and go by themselves.
-const RESTLESS: [&str; 6] = ["alert_tick", "lease", "watch", "suspect", "api_key", "_sqlx_migrations"];
+const OTHERS_EMAIL: &str = "walk@other.example";
+/// Keys note their use.
+const RESTLESS: [&str; 2] = ["api_key", "_sqlx_migrations"];
+/// What is answered before anybody looks for what is named: the walk has to come further.
+const AT_THE_DOOR: [u16; 9] = [400, 401, 403, 405, 408, 413, 415, 422, 428];
 
 /// Every row of every other table, by table.
 async fn rows(bed: &Bed) -> BTreeMap<String, BTreeSet<String>> {
@@ -41,7 +51,7 @@ fn ids(rows: &BTreeMap<String, BTreeSet<String>>, stranger: i32) -> Vec<String> 
     let mut ids: BTreeSet<String> =
         ["owner", EMAIL, "owner-mailgun", "paulagent@blancapeak.com"].map(str::to_owned).into();
     for row in rows.values().flatten() {
-        let row: Map<String, Value> = serde_json::from_str(row).expect("JSON");
+        let row = fields(row);
         if row.get("company") == Some(&json!(stranger)) {
             continue;
         }
@@ -52,6 +62,11 @@ fn ids(rows: &BTreeMap<String, BTreeSet<String>>, stranger: i32) -> Vec<String> 
     ids.into_iter().collect()
 }
 
+fn fields(row: &str) -> Map<String, Value> {
+    serde_json::from_str(row).expect("JSON")
+}
+
+/// The owner's world, at rest: jobs that went out, are held and wait, and one that was refused.
 async fn owner(bed: &Bed) -> Client {
     let owner = bed.client("owner").await;
     let mut jobs = vec![job(EMAIL), job(EMAIL), job("later@owner.example")];
@@ -64,7 +79,7 @@ async fn owner(bed: &Bed) -> Client {
     }
     let bad = json!({ "customer": { "name": SECRET }, "colour": SECRET });
     assert_eq!(owner.post("/v1/requests", &bad).await.status, 422);
-    crate::support::wait::until("the owner's requests rest", || async {
+    wait::until("the owner's requests rest", || async {
         let words: Vec<_> = bed.standings().await.into_iter().map(|one| one.status).collect();
         words == ["delivered", "suppressed", "queued"]
     })
@@ -92,7 +107,7 @@ fn sample(document: &Value, schema: &Value, id: &str, whole: bool, depth: usize)
     let kind = kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null").unwrap_or("object");
     match kind {
         "string" if schema["format"] == "date-time" => json!("2030-01-01T00:00:00Z"),
-        "string" if schema["format"] == "email" => json!("walk@other.example"),
+        "string" if schema["format"] == "email" => json!(OTHERS_EMAIL),
         "string" => json!(id),
         "integer" | "number" => json!(schema["minimum"].as_i64().unwrap_or(1)),
         "boolean" => json!(true),
@@ -114,8 +129,11 @@ fn sample(document: &Value, schema: &Value, id: &str, whole: bool, depth: usize)
 
 struct Call {
     method: Method,
+    /// As described.
+    route: String,
     path: String,
-    body: Option<Value>,
+    kind: String,
+    body: Option<Vec<u8>>,
     /// The path itself names something of the owner's.
     named: bool,
 }
@@ -124,35 +142,63 @@ fn escaped(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
+/// Bodies that a route takes, where the description alone makes none. `own`: the stranger's own company.
+fn bodies(method: &str, route: &str, id: &str, own: &Value) -> Vec<Value> {
+    let mut about = job(OTHERS_EMAIL);
+    about["ext_interaction_id"] = id.into();
+    about["tags"] = json!([id]);
+    let recovery =
+        json!({ "employee": { "email": "paulagent@blancapeak.com" }, "initial_feedback_request_id": id });
+    let named = if Uuid::try_parse(id).is_ok() { "request_id" } else { "ext_interaction_id" };
+    let mut theirs = own.clone();
+    theirs["slug"] = "owner".into();
+    match (method, route) {
+        ("POST", "/v1/requests" | "/v1/requests/preview") => vec![about, recovery],
+        ("POST", "/v1/requests/batch") => vec![json!({ "requests": [about, recovery] })],
+        ("POST", "/v1/responses") => vec![
+            json!({ "response_id": id, named: id }),
+            json!({ "response_id": format!("about {id}"), "ext_interaction_id": id }),
+        ],
+        ("PUT", "/v1/company") => vec![own.clone(), theirs],
+        ("PATCH", "/v1/company") => vec![json!({}), json!({ "slug": "owner" })],
+        ("POST" | "PUT" | "PATCH", "/v1/members" | "/v1/members/{id}") => vec![json!({ "custom_id": id })],
+        ("POST", "/v1/blocks") => vec![json!({ "address": OTHERS_EMAIL, "reason": id })],
+        _ => Vec::new(),
+    }
+}
+
 /// Every call of the description with one id of the owner's.
-fn calls(document: &Value, id: &str) -> Vec<Call> {
+fn calls(document: &Value, id: &str, own: &Value) -> Vec<Call> {
     let mut calls = Vec::new();
-    for (path, item) in document["paths"].as_object().expect("paths") {
+    for (route, item) in document["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("operations") {
-            let method: Method = method.to_uppercase().parse().expect("a method");
-            let mut parts: Vec<String> = path.split('/').map(str::to_owned).collect();
-            let named = parts.iter().any(|part| part.starts_with('{'));
-            for part in parts.iter_mut().filter(|part| part.starts_with('{')) {
-                *part = escaped(id);
-            }
-            let plain = parts.join("/");
-            let mut push = |path: String, body: Option<Value>| {
-                calls.push(Call { method: method.clone(), path, body, named });
+            let method = method.to_uppercase();
+            let named = route.contains('{');
+            let part = |part: &str| if part.starts_with('{') { escaped(id) } else { part.to_owned() };
+            let plain = route.split('/').map(part).collect::<Vec<_>>().join("/");
+            let mut push = |path: String, kind: &str, body: Option<Vec<u8>>| {
+                let method = method.parse().expect("a method");
+                calls.push(Call { method, route: route.clone(), path, kind: kind.to_owned(), body, named });
             };
-            let content =
-                operation["requestBody"]["content"].as_object().and_then(|content| content.values().next());
-            match content {
-                Some(content) => {
-                    for whole in [false, true] {
-                        push(plain.clone(), Some(sample(document, &content["schema"], id, whole, 0)));
-                    }
-                }
-                None => push(plain.clone(), None),
-            }
             for parameter in operation["parameters"].as_array().into_iter().flatten() {
                 if parameter["in"] == "query" {
                     let name = parameter["name"].as_str().expect("a name");
-                    push(format!("{plain}?{name}={}", escaped(id)), None);
+                    push(format!("{plain}?{name}={}", escaped(id)), "", None);
+                }
+            }
+            let Some(contents) = operation["requestBody"]["content"].as_object() else {
+                push(plain, "", None);
+                continue;
+            };
+            for (kind, content) in contents {
+                if kind == "text/csv" {
+                    let file = format!("address,reason\n{OTHERS_EMAIL},{id}\n");
+                    push(plain.clone(), kind, Some(file.into_bytes()));
+                    continue;
+                }
+                let samples = [false, true].map(|whole| sample(document, &content["schema"], id, whole, 0));
+                for body in bodies(&method, route, id, own).into_iter().chain(samples) {
+                    push(plain.clone(), kind, Some(body.to_string().into_bytes()));
                 }
             }
         }
@@ -160,55 +206,130 @@ fn calls(document: &Value, id: &str) -> Vec<Call> {
     calls
 }
 
+/// What a walk has seen.
+#[derive(Default)]
+struct Walk {
+    calls: usize,
+    wrong: Vec<String>,
+    /// Operations that looked for what they were told.
+    reached: BTreeSet<(String, String)>,
+}
+
+impl Walk {
+    /// Makes every call with one of the owner's ids; `kept` are those that were not sent yet.
+    async fn with(&mut self, stranger: &Client, calls: Vec<Call>, kept: &[&String]) {
+        for Call { method, route, path, kind, body, named } in calls {
+            let headers = [("if-match", "*"), ("content-type", kind.as_str())];
+            let headers = if body.is_some() { &headers[..] } else { &headers[..1] };
+            let bytes = body.unwrap_or_default();
+            let answer = stranger.raw(method.clone(), &path, headers, bytes.clone()).await;
+            self.calls += 1;
+            let tells = |id: &str| {
+                let simple = Uuid::try_parse(id).map(|id| id.simple().to_string());
+                answer.text.contains(id) || simple.is_ok_and(|id| answer.text.contains(&id))
+            };
+            let leaked = answer.text.contains(SECRET) || kept.iter().any(|id| tells(id));
+            let shown = named && answer.status < 400;
+            if answer.status >= 500 || leaked || shown {
+                let sent = String::from_utf8_lossy(&bytes);
+                self.wrong.push(format!("{method} {path} {sent}: {} {}", answer.status, answer.text));
+            }
+            if !AT_THE_DOOR.contains(&answer.status) {
+                self.reached.insert((method.to_string(), route));
+            }
+        }
+    }
+}
+
+/// Fails where a row of the owner's changed or went, or something new is about the owner.
+async fn nothing_changed(bed: &Bed, before: &BTreeMap<String, BTreeSet<String>>, owner: i32, ids: &[String]) {
+    for (table, now) in rows(bed).await {
+        let others = |row: &&String| fields(row).get("slug") == Some(&json!("other"));
+        let gone: Vec<_> = before[&table].difference(&now).filter(|row| !others(row)).collect();
+        assert!(gone.is_empty(), "{table}: rows changed or went: {gone:?}");
+        let about_owner = |row: &&String| {
+            let row = fields(row);
+            match row.get("company") {
+                Some(company) => company == &json!(owner),
+                None => row.values().filter_map(Value::as_str).any(|value| ids.iter().any(|id| id == value)),
+            }
+        };
+        let new: Vec<_> = now.difference(&before[&table]).filter(about_owner).collect();
+        assert!(new.is_empty(), "{table}: new rows are about the owner: {new:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_route_shows_or_changes_anything_with_another_companys_key() {
     let bed = Bed::new().await;
     let company = bed.company("owner", |_| {}).await;
     let other = bed.company("other", |_| {}).await;
-    let worker = bed.worker_with("api.calls_burst = 1000000\ncompanies.refresh_ms = 600000").await;
+    let sender = bed.worker().await;
     bed.webhooks_to("owner", &format!("127.0.0.1:{}", bed.public_port));
     let owner = owner(&bed).await;
+    bed.nothing_due().await;
+    bed.nothing_left(sender).await;
+    let worker =
+        bed.worker_with("api.calls_burst = 1000000\nroles.intake = false\nroles.dispatch = false").await;
+    let stranger = bed.client("other").await;
+    let own = stranger.get("/v1/company").await.json;
+    assert_eq!(own["slug"], "other");
     let before = rows(&bed).await;
     let ids = ids(&before, other.0);
-    let stranger = bed.client("other").await;
     let document = serde_json::to_value(router::document()).expect("JSON");
-    let mut wrong = Vec::new();
-    let mut walked = 0;
+    let mut walk = Walk::default();
     // What the stranger wrote is the stranger's, and may be told.
     let mut sent: BTreeSet<&str> = ["owner", EMAIL, "paulagent@blancapeak.com"].into();
     for id in &ids {
         sent.insert(id);
-        for Call { method, path, body, named } in calls(&document, id) {
-            let answer = stranger.call(method.clone(), &path, body.as_ref()).await;
-            walked += 1;
-            let unsent = |other: &&String| !sent.contains(other.as_str());
-            let leaked = answer.text.contains(SECRET)
-                || ids.iter().filter(unsent).any(|other| answer.text.contains(other.as_str()));
-            let shown = named && method == Method::GET && answer.status < 400;
-            if answer.status >= 500 || leaked || shown {
-                wrong.push(format!(
-                    "{method} {path} {}: {} {}",
-                    body.unwrap_or_default(),
-                    answer.status,
-                    answer.text
-                ));
-            }
-        }
+        let kept: Vec<&String> = ids.iter().filter(|other| !sent.contains(other.as_str())).collect();
+        walk.with(&stranger, calls(&document, id, &own), &kept).await;
     }
-    assert!(wrong.is_empty(), "{} of {walked} calls:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(walked >= ids.len() * 4, "only {walked} calls were made");
-    for (table, now) in rows(&bed).await {
-        let strangers = |row: &&String| row.contains("\"slug\": \"other\"");
-        let gone: Vec<_> = before[&table].difference(&now).filter(|row| !strangers(row)).collect();
-        assert!(gone.is_empty(), "{table}: rows changed or went: {gone:?}");
-        let owners = format!("\"company\": {}", company.0);
-        let new: Vec<_> = now.difference(&before[&table]).filter(|row| row.contains(&owners)).collect();
-        assert!(new.is_empty(), "{table}: the owner has new rows: {new:?}");
+    let Walk { calls, wrong, reached } = walk;
+    assert!(wrong.is_empty(), "{} of {calls} calls:\n{}", wrong.len(), wrong.join("\n"));
+    let mut missed = Vec::new();
+    for (path, methods) in openapi::operations_by_path(&router::document()) {
+        let unseen = |method: &&str| !reached.contains(&((*method).to_owned(), path.clone()));
+        missed.extend(methods.into_iter().filter(unseen).map(|method| format!("{method} {path}")));
     }
-    let (key,): (String,) = sqlx::query_as("select bool_and(revoked_at is null)::text from api_key")
+    assert!(missed.is_empty(), "the walk came no further than the door of {missed:?}");
+    nothing_changed(&bed, &before, company.0, &ids).await;
+    let (good,): (bool,) = sqlx::query_as("select bool_and(revoked_at is null) from api_key")
         .fetch_one(&bed.pool)
         .await
         .expect("asked");
-    assert_eq!((key.as_str(), owner.get("/v1/key").await.status), ("true", 200), "no key was revoked");
+    assert_eq!((good, owner.get("/v1/key").await.status), (true, 200), "no key was revoked");
     assert!(worker.stop().await, "the worker ends within its deadline");
+}
+
+/// All of a folder's sources, with their names.
+fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(folder).expect("a folder").filter_map(Result::ok) {
+        let path = entry.path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|kind| kind == "rs") {
+            let text = fs::read_to_string(&path).expect("a source");
+            found.push((path.file_name().unwrap_or_default().to_string_lossy().into_owned(), text));
+        }
+    }
+}
+
+/// The walk goes by the description: this holds the description to what is served.
+#[test]
+fn every_route_that_is_served_is_described() {
+    let mut found = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/api"), &mut found);
+    let described: usize = openapi::operations_by_path(&router::document()).values().map(Vec::len).sum();
+    let handlers: usize = found.iter().map(|(_, text)| text.matches("#[utoipa::path(").count()).sum();
+    assert_eq!(handlers, described, "every handler of the API is on a route, and every route has one");
+    for (name, text) in &found {
+        // The description itself and its page are for everybody, and stand nowhere but there.
+        let open = if name == "router.rs" { 2 } else { 0 };
+        let plain: usize = [".route(", ".nest(", ".nest_service(", ".route_service(", ".fallback_service("]
+            .iter()
+            .map(|call| text.matches(call).count())
+            .sum();
+        assert_eq!(plain, open, "{name} serves something that is not described");
+    }
 }

@@ -2,9 +2,13 @@
 //!
 //! Made as `postrider key create` makes them; what each scope is needed for is with the areas.
 
-use postrider::api::{Scope, key};
+use postrider::{
+    api::{Scope, key},
+    ledger::audit::Actor,
+};
+use serde_json::{Value, json};
 
-use crate::support::{Bed, wait};
+use crate::support::{Bed, process, wait};
 
 const KEY: &str = "/v1/key";
 
@@ -59,10 +63,65 @@ async fn a_revoked_key_is_refused_within_seconds() {
     let client = bed.client("blanca").await;
     assert_eq!(client.get(KEY).await.status, 200);
     let prefix = key::prefix(&client.key).expect("a key").to_owned();
-    assert!(bed.ledger.revoke_key(&prefix).await.expect("asked"));
-    assert!(!bed.ledger.revoke_key(&prefix).await.expect("asked"), "once is enough");
+    assert!(bed.ledger.revoke_key(&prefix, &Actor::System).await.expect("asked"));
+    assert!(!bed.ledger.revoke_key(&prefix, &Actor::System).await.expect("asked"), "once is enough");
     wait::until("the key is refused", || async { client.get(KEY).await.status == 401 }).await;
     bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_makes_or_revokes_a_key_at_the_command_line_is_on_record() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    let worker = bed.worker().await;
+    let client = bed.client("blanca").await;
+    let olga = [("SUDO_USER", "olga")];
+    let create = ["key", "create", "blanca", "the CRM", "--test", "--scope", "send", "--json"];
+    let made = process::tell(&bed, &create, &olga).await;
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let made: Value = serde_json::from_slice(&made.stdout).expect("JSON");
+    let text = made["key"].as_str().expect("a key");
+    let told = json!({ "name": "the CRM", "prefix": made["prefix"], "live": false, "scopes": ["send"] });
+    let latest = async || client.get("/v1/audit?limit=1").await.json["items"][0].clone();
+    let created = latest().await;
+    assert_eq!(created["action"], "key.create", "{created}");
+    assert_eq!(created["changes"], json!({ "key": { "after": told } }));
+    let revoked = process::tell(&bed, &["key", "revoke", text], &olga).await;
+    assert!(revoked.status.success(), "{}", String::from_utf8_lossy(&revoked.stderr));
+    let ended = latest().await;
+    assert_eq!(ended["action"], "key.revoke", "{ended}");
+    assert_eq!(ended["changes"], json!({ "key": { "before": told } }));
+    let object = json!(format!("key {}", made["id"].as_str().expect("an id")));
+    for on_record in [&created, &ended] {
+        assert_eq!((&on_record["object"], &on_record["who"]["name"]), (&object, &json!("olga")));
+        let secret = text.rsplit('_').next().expect("a secret");
+        assert!(!on_record.to_string().contains(secret), "no secret is on record: {on_record}");
+    }
+    let again = process::tell(&bed, &["key", "revoke", text], &olga).await;
+    assert!(!again.status.success(), "it is no good key any more");
+    assert_eq!(latest().await, ended, "what changes nothing is not on record");
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_cannot_be_put_on_record_is_neither_made_nor_revoked() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    let client = bed.client("blanca").await;
+    sqlx::raw_sql("alter table audit add check (at < '2000-01-01') not valid")
+        .execute(&bed.pool)
+        .await
+        .expect("audits fail from now on");
+    let prefix = key::prefix(&client.key).expect("a key");
+    assert!(bed.ledger.revoke_key(prefix, &Actor::System).await.is_err());
+    let made = process::tell(&bed, &["key", "create", "blanca", "the CRM"], &[]).await;
+    assert!(!made.status.success() && made.stdout.is_empty(), "{}", String::from_utf8_lossy(&made.stdout));
+    let (keys, good): (i64, i64) =
+        sqlx::query_as("select count(*), count(*) filter (where revoked_at is null) from api_key")
+            .fetch_one(&bed.pool)
+            .await
+            .expect("asked");
+    assert_eq!((keys, good), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

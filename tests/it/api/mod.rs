@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod bulk;
+mod customers;
 mod description;
 mod foreign;
 mod hand_in;

@@ -2,6 +2,8 @@
 //!
 //! Retries as such are in `retries`; here is what a caller sends and hears. Many at once: `bulk`.
 
+mod paging;
+
 use std::collections::HashSet;
 
 use postrider::{api::Scope, shutdown::Worker};
@@ -199,6 +201,54 @@ async fn a_person_pauses_resumes_and_cancels_and_doing_it_twice_changes_nothing(
         assert_eq!((answer.status, answer.word()), (409, "over"), "{}", answer.text);
         assert!(answer.text.contains("canceled"), "the end is named: {}", answer.text);
     }
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_did_what_is_on_record_and_what_changed_nothing_is_not() {
+    let house = House::new().await;
+    let id = house.accept(&[json!({})]).await[0].clone();
+    for act in ["pause", "pause", "resume", "resume", "cancel", "cancel", "pause"] {
+        house.client.post(&format!("/v1/requests/{id}/{act}"), &json!({})).await;
+    }
+    let key = house.client.get("/v1/key").await.json["id"].clone();
+    let shown = house.client.get(&format!("/v1/requests/{id}")).await.json;
+    let told: Vec<_> = shown["timeline"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|event| (event["event"].clone(), event["what"].clone(), event["key_id"].clone()))
+        .collect();
+    let act = |word: &str| (json!(word), json!("through a test"), key.clone());
+    let expected = [
+        (json!("accepted"), Value::Null, Value::Null),
+        act("paused"),
+        act("resumed"),
+        act("canceled"),
+        (json!("ended"), json!("canceled"), Value::Null),
+    ];
+    assert_eq!(told, expected);
+    assert!(key.is_string());
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_customer_answered_is_shown_with_the_request() {
+    let house = House::new().await;
+    let id = house.accept(&[json!({})]).await[0].clone();
+    let path = format!("/v1/requests/{id}");
+    assert_eq!(house.client.get(&path).await.json["answer"], Value::Null);
+    let said = json!({ "response_id": "r-1", "request_id": id, "score": 4, "comment": "Good,\nthanks",
+        "custom_properties": { "survey": "spring" } });
+    let answer = house.client.post("/v1/responses", &said).await;
+    assert_eq!(answer.json["status"], "completed", "{}", answer.text);
+    let mut shown = house.client.get(&path).await.json;
+    assert!(shown["answer"]["received_at"].take().is_string());
+    let expected = json!({ "source": "http", "response_id": "r-1", "received_at": null, "score": 4,
+        "comment": "Good,\nthanks", "custom_properties": { "survey": "spring" } });
+    assert_eq!(shown["answer"], expected);
+    let why = house.client.get(&format!("{path}/why")).await;
+    assert!(why.json["since"].as_str().is_some_and(|since| since.ends_with(", score 4")), "{}", why.text);
     house.end().await;
 }
 

@@ -1,12 +1,13 @@
 //! Test keys: the real path through rules, ledger and receipts, and never to a customer.
 //!
-//! The same over AMQP is a binding's `test`; what a test request does to the rules is in `rules`.
+//! The same over AMQP is a binding's `test`; what a test request does to the rules is in `rules`. Tests and
+//! what is meant for customers do not meet, neither as twins nor in statistics.
 
 use postrider::api::Scope;
 use serde_json::json;
 
 use super::hand_in::job;
-use crate::support::Bed;
+use crate::support::{Bed, process::Process, wait};
 
 const PATH: &str = "/v1/requests";
 const HOUSE: &str = "tests@blancapeak.example";
@@ -43,6 +44,77 @@ async fn a_test_keys_requests_reach_the_companys_test_address_and_reserve_nobody
     to.sort();
     assert_eq!(to, ["jane@example.com", HOUSE, HOUSE]);
     bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_is_no_twin_of_what_is_meant_for_a_customer() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |policy| policy.test_email = Some(HOUSE.to_owned())).await;
+    let worker = bed.worker().await;
+    let tester = bed.client_with("blanca", false, &[Scope::Send]).await;
+    let live = bed.client("blanca").await;
+    let former = "54bd2af9-28cb-48df-8c60-cd27de080cd4";
+    let mut same = job("jane@example.com");
+    same["idempotency_key"] = "order 7".into();
+    same["former_id"] = former.into();
+    let mut ids = Vec::new();
+    for client in [&tester, &live] {
+        let answer = client.post(PATH, &same).await;
+        assert_eq!((answer.status, &answer.json["duplicate"]), (202, &json!(false)), "{}", answer.text);
+        assert_eq!(answer.json["status"], "queued", "{}", answer.text);
+        ids.push(answer.json["id"].clone());
+    }
+    bed.all_are(2, "delivered").await;
+    let mut to: Vec<String> = bed.simulator.accepted().into_iter().map(|mail| mail.recipient).collect();
+    to.sort();
+    assert_eq!(to, ["jane@example.com", HOUSE]);
+    let said = json!({ "response_id": "r-1", "request_id": former });
+    let mut bad = job("jane@example.com");
+    bad["channel"] = json!("fax");
+    for (client, id) in [&tester, &live].into_iter().zip(&ids) {
+        let again = client.post(PATH, &same).await;
+        assert_eq!((&again.json["id"], &again.json["duplicate"]), (id, &json!(true)), "{}", again.text);
+        let heard = client.post("/v1/responses", &said).await;
+        assert_eq!(heard.json["request_ids"], json!([id]), "{}", heard.text);
+        assert_eq!(client.post(PATH, &bad).await.status, 422);
+    }
+    let (refused, tests): (i64, i64) =
+        sqlx::query_as("select count(*), count(*) filter (where test) from rejected_job")
+            .fetch_one(&bed.pool)
+            .await
+            .expect("asked");
+    assert_eq!((refused, tests), (2, 1), "a customer's job does not become a test by a test's mistake");
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_keys_jobs_are_in_no_statistics() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    // A process of its own: the tests of this one share their metrics.
+    let mut process = Process::start(&bed, "");
+    bed.webhooks_to("blanca", &format!("127.0.0.1:{}", bed.public_port));
+    wait::until("the worker is ready", || process.is_ready()).await;
+    let tester = bed.client_with("blanca", false, &[Scope::Send]).await;
+    let live = bed.client("blanca").await;
+    let mut bad = job("jane@example.com");
+    bad["channel"] = json!("fax");
+    for client in [&tester, &tester, &live] {
+        assert_eq!(client.post(PATH, &bad).await.status, 422);
+        for _ in 0..2 {
+            assert_eq!(client.post(PATH, &job("jane@example.com")).await.status, 202);
+        }
+    }
+    bed.all_are(2, "delivered").await;
+    for name in [
+        "postrider_requests_accepted_total",
+        "postrider_jobs_rejected_total",
+        "postrider_jobs_duplicate_total",
+        "postrider_attempts_total",
+    ] {
+        assert_eq!(process.until_metric(name, |value| value >= 1.0).await, 1.0, "{name}");
+    }
+    assert_eq!(process.terminate(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

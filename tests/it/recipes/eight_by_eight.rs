@@ -131,6 +131,8 @@ async fn what_8x8_did_not_sign_is_refused_and_changes_nothing() {
         jose("kid", json!("key2")),
         jose("b64", json!(true)),
         jose("crit", json!(["b64", "exp"])),
+        // 8x8 signs for its other customers as well, with the same key.
+        Delivery { tenant: "tenant02".to_owned(), ..good.clone() },
         Delivery { sent_millis: good.sent_millis - 11 * 60_000, ..good.clone() },
         Delivery { sent_millis: good.sent_millis + 11 * 60_000, ..good.clone() },
     ] {

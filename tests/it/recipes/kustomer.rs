@@ -214,18 +214,20 @@ async fn a_death_before_or_after_the_acceptance_makes_it_no_second_request() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_notice_over_which_we_panic_is_kept_and_the_next_one_makes_its_request() {
-    let bed = Bed::new().await;
-    let kustomer = Kustomer::start().await;
-    with_kustomer(&bed, &kustomer).await;
-    let panicking = "notice:6717c2b1e5b1f00012ab3511";
-    let mut process = Process::start_with(&bed, "", &[("POSTRIDER_PANIC_ON", panicking)]);
-    bed.consuming().await;
-    assert_eq!(send(&bed, &done()).await, 200);
-    assert_eq!(bed.rejected(1).await, ["quarantined"]);
-    let next = notice(|notice| notice["id"] = json!("6717c2b1e5b1f00012ab3512"));
-    assert_eq!(send(&bed, &next).await, 200);
-    bed.all_are(1, "delivered").await;
-    assert_eq!(process.terminate(), Some(0));
+    for place in ["notice", "notice_accept"] {
+        let bed = Bed::new().await;
+        let kustomer = Kustomer::start().await;
+        with_kustomer(&bed, &kustomer).await;
+        let panicking = format!("{place}:6717c2b1e5b1f00012ab3511");
+        let mut process = Process::start_with(&bed, "", &[("POSTRIDER_PANIC_ON", &panicking)]);
+        bed.consuming().await;
+        assert_eq!(send(&bed, &done()).await, 200);
+        assert_eq!(bed.rejected(1).await, ["quarantined"], "{place}");
+        let next = notice(|notice| notice["id"] = json!("6717c2b1e5b1f00012ab3512"));
+        assert_eq!(send(&bed, &next).await, 200);
+        bed.all_are(1, "delivered").await;
+        assert_eq!(process.terminate(), Some(0), "{place}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,12 +1,15 @@
 //! Recipes end to end: real notices over HTTP, the other system simulated, a running worker between.
 //!
 //! `workflow` is Kustomer's own workflow posting to us, `kustomer` its webhook, `eight_by_eight` the notices
-//! of 8x8, `customers` jobs that name a customer without an address.
+//! of 8x8, `public_keys` where those of 8x8 are found, `lapses` what workers lose to one another, `customers`
+//! jobs that name a customer without an address.
 
 mod customers;
 mod eight_by_eight;
 mod interpreter;
 mod kustomer;
+mod lapses;
+mod public_keys;
 mod workflow;
 
 use serde_json::Value;
@@ -43,12 +46,14 @@ async fn with_kustomer(bed: &Bed, kustomer: &simulated_kustomer::Kustomer) -> Co
 /// The standard company with the recipe for 8x8.
 async fn with_8x8(bed: &Bed, change: impl FnOnce(&mut Policy)) -> CompanyId {
     let settings = EightByEight {
+        tenant_id: simulated_8x8::TENANT.to_owned(),
         channel: "social".to_owned(),
         social_channels: vec!["Facebook".to_owned()],
         case_url: Some("https://crm.example.com/case/{case}".to_owned()),
         settle_secs: 0,
         transaction_codes: [("5|12".to_owned(), "exchange".to_owned())].into(),
         keys: vec![simulated_8x8::key()],
+        keys_url: None,
     };
     let recipe = recipe(EIGHT, RecipeSettings::EightByEight(settings));
     bed.company("blanca", |policy| {

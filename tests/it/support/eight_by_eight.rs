@@ -1,6 +1,18 @@
-//! 8x8's notices, signed as documented by code and a key of the tests' own.
+//! 8x8's notices, signed as documented by code and a key of the tests' own; and where 8x8 publishes keys.
+//!
 //! Shapes: developer.8x8.com, "Webhooks Events Reference" and the event stream's "Event Reference".
 
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Router,
+    extract::{Path, State},
+    http::StatusCode,
+    routing::get,
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use postrider::{clock, company::PublicKey};
 use ring::{
@@ -14,11 +26,13 @@ use super::{Bed, http};
 const KEY: &[u8] = include_bytes!("../../fixtures/recipes/8x8_key.der");
 const JWK: &str = include_str!("../../fixtures/recipes/8x8_key.jwk.json");
 pub const CHAT: &str = "Aka5NMHU8MtIG7lUQOxI0DTOvM4";
+pub const TENANT: &str = "tenant01";
 
 /// One delivery, ready to go or to be forged.
 #[derive(Debug, Clone)]
 pub struct Delivery {
     pub jose: Value,
+    pub tenant: String,
     pub event_id: String,
     pub retry: u32,
     pub sent_millis: i64,
@@ -35,6 +49,7 @@ impl Delivery {
     pub fn of(notice: &Value) -> Delivery {
         Delivery {
             jose: json!({"b64": false, "crit": ["b64"], "kid": "key1", "alg": "RS256"}),
+            tenant: TENANT.to_owned(),
             event_id: clock::random_id().simple().to_string(),
             retry: 0,
             sent_millis: clock::wall().timestamp_millis(),
@@ -45,10 +60,11 @@ impl Delivery {
     fn signature(&self) -> String {
         let protected = URL_SAFE_NO_PAD.encode(self.jose.to_string());
         let payload = format!(
-            r#"{{"checksum":{},"cid":"customer","eid":"{}","retry":{},"tid":"tenant01","tt":{}}}"#,
+            r#"{{"checksum":{},"cid":"customer","eid":"{}","retry":{},"tid":"{}","tt":{}}}"#,
             crc32(&self.body),
             self.event_id,
             self.retry,
+            self.tenant,
             self.sent_millis
         );
         let pair = RsaKeyPair::from_der(KEY).expect("the fixture is a key");
@@ -70,13 +86,73 @@ impl Delivery {
             .post(url)
             .header("content-type", "application/json")
             .header("x-8x8-customer-id", "customer")
-            .header("x-8x8-tenant-id", "tenant01")
+            .header("x-8x8-tenant-id", &self.tenant)
             .header("x-8x8-event-id", &self.event_id)
             .header("x-8x8-retry", self.retry)
             .header("x-8x8-transmission-time", self.sent_millis)
             .header("x-8x8-signature", self.signature());
         call.body(body.to_vec()).send().await.expect("answered").status().as_u16()
     }
+}
+
+/// Where 8x8 publishes its keys, over real HTTP. Ends when dropped.
+pub struct KeyHouse {
+    pub addr: SocketAddr,
+    there: Arc<Mutex<House>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct House {
+    asked: Vec<String>,
+    /// What everybody is answered instead.
+    failing: Option<u16>,
+}
+
+impl KeyHouse {
+    pub async fn start() -> KeyHouse {
+        let there = Arc::new(Mutex::new(House::default()));
+        let router = Router::new().route("/jwk/{kid}/public", get(published)).with_state(Arc::clone(&there));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let addr = listener.local_addr().expect("bound");
+        let task = tokio::spawn(async move {
+            let _ = axum::serve(listener, router).await;
+        });
+        KeyHouse { addr, there, task }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}/jwk/{{kid}}/public", self.addr)
+    }
+
+    pub fn set_failing(&self, status: Option<u16>) {
+        self.there.lock().expect("nobody panics here").failing = status;
+    }
+
+    /// The ids that were asked for, in order.
+    pub fn asked(&self) -> Vec<String> {
+        self.there.lock().expect("nobody panics here").asked.clone()
+    }
+}
+
+impl Drop for KeyHouse {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn published(
+    State(there): State<Arc<Mutex<House>>>,
+    Path(kid): Path<String>,
+) -> (StatusCode, &'static str) {
+    let mut there = there.lock().expect("nobody panics here");
+    let answer = match there.failing {
+        Some(status) => (StatusCode::from_u16(status).expect("a status"), ""),
+        None if kid == "key1" => (StatusCode::OK, JWK),
+        None => (StatusCode::NOT_FOUND, ""),
+    };
+    there.asked.push(kid);
+    answer
 }
 
 /// Bit by bit, beside the product's table.

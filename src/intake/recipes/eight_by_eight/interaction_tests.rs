@@ -9,12 +9,14 @@ use serde_json::{Value, json};
 
 fn settings() -> EightByEight {
     EightByEight {
+        tenant_id: "tenant01".to_owned(),
         channel: "social".to_owned(),
         social_channels: vec!["Facebook".to_owned(), "WhatsApp".to_owned()],
         case_url: Some("https://crm.example.com/case/{case}".to_owned()),
         settle_secs: 0,
         transaction_codes: BTreeMap::from([("5|12".to_owned(), "exchange".to_owned())]),
         keys: Vec::new(),
+        keys_url: None,
     }
 }
 

@@ -91,6 +91,22 @@ fn the_header_of_a_signature_chooses_no_algorithm() {
 }
 
 #[test]
+fn the_id_of_a_key_is_told_only_where_the_signature_is_of_the_documented_kind() {
+    let told = |signature: &str| kid(&Headers { signature: Some(signature), ..headers() });
+    assert_eq!(told(SIGNATURE).as_deref(), Some("key1"));
+    let others = [
+        "",
+        "..",
+        &SIGNATURE.replace("..", ".e30.")[..],
+        &under(r#"{"b64":false,"crit":["b64"],"kid":"key1","alg":"HS256"}"#)[..],
+        &under(r#"{"b64":false,"crit":["b64"],"alg":"RS256"}"#)[..],
+    ]
+    .map(told);
+    assert!(others.iter().all(Option::is_none), "{others:?}");
+    assert_eq!(kid(&Headers { signature: None, ..headers() }), None);
+}
+
+#[test]
 fn a_delivery_is_good_for_minutes_only() {
     let told = |millis: i64| verify(&keys(), &headers(), BODY, at(SENT + millis));
     assert_eq!((told(9 * 60_000), told(-60_000)), (Ok(()), Ok(())));

@@ -11,10 +11,17 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::{company::PublicKey, message::text::one_line};
+
 use super::interaction::{Interaction, Latest};
 
 const TEXT_CHARS_MAX: usize = 255;
+/// As many as a job may have tags.
 const CODES_MAX: usize = 50;
+/// All codes of an interaction in one text.
+const ATTACHED_CHARS_MAX: usize = 4_096;
+/// A modulus of 8,192 bits in base64url, and some.
+const KEY_PART_CHARS_MAX: usize = 1_400;
 
 /// What a notice tells, and of which interaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +57,38 @@ pub fn parse(body: &[u8]) -> Result<Option<Told>, Unreadable> {
         None if notice.is_object() => Ok(None),
         None => Err(Unreadable),
     }
+}
+
+/// Whether a key's id may stand in a URL as it is: it is read before anybody was believed.
+#[must_use]
+pub fn is_kid(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+/// The key of this id in the answer of 8x8's key endpoint: one JWK, or a set of them. `None`: it has no such
+/// key that signs by RS256.
+///
+/// # Errors
+/// Where the answer is no JSON object.
+pub fn public_key(answer: &[u8], kid: &str) -> Result<Option<PublicKey>, Unreadable> {
+    let answer: Value = serde_json::from_slice(answer).map_err(|_| Unreadable)?;
+    if !answer.is_object() {
+        return Err(Unreadable);
+    }
+    let keys = answer["keys"].as_array().map_or(std::slice::from_ref(&answer), Vec::as_slice);
+    let says = |jwk: &Value, name: &str, word: &str| jwk[name].is_null() || jwk[name] == word;
+    let part = |jwk: &Value, name: &str| {
+        let text = jwk[name].as_str()?.trim_end_matches('=');
+        (1..=KEY_PART_CHARS_MAX).contains(&text.len()).then(|| text.to_owned())
+    };
+    let signs = |jwk: &&Value| {
+        jwk["kid"] == kid && jwk["kty"] == "RSA" && says(jwk, "alg", "RS256") && says(jwk, "use", "sig")
+    };
+    Ok(keys
+        .iter()
+        .find(signs)
+        .and_then(|jwk| Some(PublicKey { kid: kid.to_owned(), n: part(jwk, "n")?, e: part(jwk, "e")? })))
 }
 
 /// A notice of the Chat Gateway: who the customer is.
@@ -92,7 +131,7 @@ fn stream(notice: &Value, event: &Value) -> Option<Told> {
         name.as_deref().unwrap_or(if notice["GuestChatEnd"].is_object() { "GuestChatEnd" } else { "" });
     let agents = || agent(event).map(|agent| BTreeMap::from([(agent, second)])).unwrap_or_default();
     let attached = attached(event);
-    let latest = |key: &str| Latest::of(at, attached.get(key).cloned());
+    let latest = |key: &str| Latest::of(at, attached.get(key).filter(|text| fits(text)).cloned());
     let codes = attached.get("tclSelectedItems").map(|codes| {
         codes
             .split(',')
@@ -131,19 +170,29 @@ fn agent(event: &Value) -> Option<String> {
 fn attached(event: &Value) -> BTreeMap<&str, String> {
     let data = event["attachedData"]["attachedDatum"].as_array().map(Vec::as_slice).unwrap_or_default();
     data.iter()
-        .filter_map(|datum| Some((datum["attachedDataKey"].as_str()?, text(&datum["attachedDataValue"])?)))
+        .filter_map(|datum| Some((datum["attachedDataKey"].as_str()?, line(&datum["attachedDataValue"])?)))
         .collect()
 }
 
 /// A value as text, whatever its quotes; empty or endless ones are absent.
 fn text(value: &Value) -> Option<String> {
-    let text = match value {
-        Value::String(text) => text.trim().to_owned(),
+    line(value).filter(|text| fits(text))
+}
+
+/// A value on one line. Customers name themselves: what Postgres cannot keep, or would have the job refused,
+/// is taken out here.
+fn line(value: &Value) -> Option<String> {
+    let line = match value {
+        Value::String(text) => one_line(text),
         Value::Number(number) => number.to_string(),
         Value::Bool(flag) => flag.to_string(),
         Value::Null | Value::Array(_) | Value::Object(_) => return None,
     };
-    (!text.is_empty() && text.chars().count() <= TEXT_CHARS_MAX).then_some(text)
+    (!line.is_empty() && line.chars().count() <= ATTACHED_CHARS_MAX).then_some(line)
+}
+
+fn fits(text: &str) -> bool {
+    text.chars().count() <= TEXT_CHARS_MAX
 }
 
 fn number(value: &Value) -> Option<i64> {

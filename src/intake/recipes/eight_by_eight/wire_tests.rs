@@ -124,6 +124,53 @@ fn codes_and_names_are_read_off_what_is_attached_whatever_its_quotes() {
 }
 
 #[test]
+fn as_many_codes_as_a_job_has_tags_are_read_and_a_name_of_that_length_is_none() {
+    let codes: Vec<String> = (100..150).map(|item| format!("1234|{item}")).collect();
+    let attached = json!({"attachedDatum": [
+        {"attachedDataKey": "tclSelectedItems", "attachedDataValue": codes.join(",")},
+        {"attachedDataKey": "nam", "attachedDataValue": codes.join(",")}
+    ]});
+    let facts =
+        told(&event(json!({"event": "InteractionChanged", "attachedData": attached}))).expect("told").facts;
+    assert_eq!((facts.codes.get(), facts.name.get()), (Some(&codes), None));
+}
+
+#[test]
+fn what_no_database_keeps_is_taken_out_of_what_customers_call_themselves() {
+    let notice = json!({"eventType": "CONVERSATION_UPDATE", "conversationId": "c\u{0}1", "timestamp": 1,
+    "data": {"user": {
+        "userId": "u\u{0}1", "name": " Jane\u{0}\r\n\u{202e}Customer ", "email": "\u{0}"
+    }}});
+    let told = told(&notice).expect("something");
+    assert_eq!(told.interaction, "c1");
+    assert_eq!(told.facts.social_id.get().map(String::as_str), Some("u1"));
+    assert_eq!(told.facts.name.get().map(String::as_str), Some("Jane Customer"));
+    assert_eq!(told.facts.email.get(), None);
+}
+
+#[test]
+fn a_key_is_read_alone_or_out_of_a_set_and_only_if_it_signs() {
+    let jwk = json!({"kty": "RSA", "kid": "k1", "n": "AQAB", "e": "AQAB"});
+    let found = |answer: Value| public_key(answer.to_string().as_bytes(), "k1");
+    let key = PublicKey { kid: "k1".to_owned(), n: "AQAB".to_owned(), e: "AQAB".to_owned() };
+    assert_eq!(found(jwk.clone()), Ok(Some(key.clone())));
+    let others = json!({"keys": [{"kty": "EC", "kid": "k1"}, {"kty": "RSA", "kid": "k2"}, jwk]});
+    assert_eq!(found(others), Ok(Some(key)));
+    for (name, value) in
+        [("kty", "oct"), ("kid", "k2"), ("alg", "HS256"), ("alg", "none"), ("use", "enc"), ("n", "")]
+    {
+        let mut other = jwk.clone();
+        other[name] = json!(value);
+        assert_eq!(found(other), Ok(None), "{name} {value}");
+    }
+    assert_eq!((found(json!({"keys": []})), found(json!([]))), (Ok(None), Err(Unreadable)));
+    assert!(is_kid("EXaiWfZe20eSjklZ70074w") && is_kid("a-b_c"));
+    for bad in ["", "../x", "a/b", "a?b", "a%2fb", "a b", &"a".repeat(65)[..]] {
+        assert!(!is_kid(bad), "{bad}");
+    }
+}
+
+#[test]
 fn without_the_conversation_an_interaction_goes_by_its_guid() {
     let mut notice = event(json!({"event": "InteractionDeleted"}));
     notice["conversationId"] = json!(null);
@@ -143,7 +190,7 @@ fn a_greeting_is_known_without_its_signature_and_rubbish_is_refused() {
 proptest! {
     #[test]
     fn no_body_panics(body in any::<Vec<u8>>(), text in ".{0,300}") {
-        let _ = parse(&body);
+        let _ = (parse(&body), public_key(&body, "k1"));
         let _ = parse(event(json!({"event": text, "agentGUID": text, "agentId": null})).to_string().as_bytes());
     }
 }

@@ -61,8 +61,8 @@ pub struct Closed {
     /// Ids.
     pub tags: Vec<String>,
     pub channels: Vec<String>,
-    /// By the name of the attribute; absent where the box was never set.
-    do_not_send: Option<bool>,
+    /// What the custom attribute holds, as it is: one that is no box has the job refused, not sent.
+    do_not_send: Option<Value>,
 }
 
 /// A notice that says something else than its documentation: where.
@@ -78,25 +78,30 @@ pub struct Unreadable {
 /// Where it is about a finished conversation and lacks what every such notice has.
 pub fn parse(body: &[u8], settings: &Kustomer) -> Result<Heard, Unreadable> {
     let unreadable = |path, message| Err(Unreadable { path, message });
-    let Ok(Envelope { id, name, data, changes }) = serde_json::from_slice(body) else {
-        return unreadable("", "the notice is no JSON of Kustomer's documented shape");
-    };
-    let after = changes.and_then(|changes| changes.attributes.status?.after);
-    if name != EVENT || after.as_ref().and_then(Value::as_str) != Some(DONE) {
+    let notice: Value = serde_json::from_slice(body).unwrap_or_default();
+    if !notice.is_object() {
+        return unreadable("", "the notice is no JSON object");
+    }
+    // First of all whether it matters: other events have other shapes.
+    if notice["name"] != EVENT || notice["changes"]["attributes"]["status"]["after"] != DONE {
         return Ok(Heard::Nothing);
     }
+    let Ok(Envelope { id, data }) = serde_json::from_value(notice) else {
+        return unreadable("", "the notice is not of Kustomer's documented shape");
+    };
     let Some(data) = data else { return unreadable("data", "the conversation is missing") };
-    let attributes = data.attributes;
-    let Some(user) = attributes.assigned_users.into_iter().next() else { return Ok(Heard::Nothing) };
-    let customer = data.relationships.customer.and_then(|customer| customer.data).map(|customer| customer.id);
+    let attributes = data.attributes.unwrap_or_default();
+    let user = attributes.assigned_users.unwrap_or_default().into_iter().next();
+    let Some(user) = user else { return Ok(Heard::Nothing) };
+    let customer = data.relationships.and_then(|related| related.customer).and_then(|customer| customer.data);
     let closed = Closed {
         notice: id,
         conversation: data.id,
-        customer: customer.unwrap_or_default(),
+        customer: customer.map(|customer| customer.id).unwrap_or_default(),
         user,
-        tags: attributes.tags.into_iter().take(TAGS_MAX).collect(),
-        channels: attributes.channels,
-        do_not_send: attributes.custom.get(&settings.do_not_send_attribute).and_then(Value::as_bool),
+        tags: attributes.tags.unwrap_or_default().into_iter().take(TAGS_MAX).collect(),
+        channels: attributes.channels.unwrap_or_default(),
+        do_not_send: attributes.custom.and_then(|mut custom| custom.remove(&settings.do_not_send_attribute)),
     };
     for (path, id) in [
         ("id", &closed.notice),
@@ -171,7 +176,7 @@ pub fn job(closed: &Closed, found: &Found, recipe: &Recipe, settings: &Kustomer)
         ext_interaction_id: &closed.conversation,
         external_url: url,
         tags: &found.tags,
-        do_not_send: closed.do_not_send,
+        do_not_send: closed.do_not_send.as_ref(),
         brand: recipe.brand.as_deref(),
     };
     Some(serde_json::to_vec(&job).expect("a job is plain data"))
@@ -186,7 +191,7 @@ struct Job<'j> {
     #[serde(skip_serializing_if = "Option::is_none")]
     external_url: Option<String>,
     tags: &'j [String],
-    do_not_send: Option<bool>,
+    do_not_send: Option<&'j Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     brand: Option<&'j str>,
 }
@@ -199,50 +204,30 @@ struct Person {
     email: Option<String>,
 }
 
-/// The envelope, as far as we read it; Kustomer adds fields at will.
+/// The envelope, as far as we read it; Kustomer adds fields at will, and null stands for what is not there.
 #[derive(Deserialize)]
 struct Envelope {
     id: String,
-    name: String,
     data: Option<Conversation>,
-    changes: Option<Changes>,
-}
-
-#[derive(Deserialize)]
-struct Changes {
-    #[serde(default)]
-    attributes: ChangedAttributes,
-}
-
-#[derive(Default, Deserialize)]
-struct ChangedAttributes {
-    status: Option<Change>,
-}
-
-#[derive(Deserialize)]
-struct Change {
-    after: Option<Value>,
 }
 
 #[derive(Deserialize)]
 struct Conversation {
     id: String,
-    #[serde(default)]
-    attributes: Attributes,
-    #[serde(default)]
-    relationships: Relationships,
+    attributes: Option<Attributes>,
+    relationships: Option<Relationships>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 struct Attributes {
-    assigned_users: Vec<String>,
-    tags: Vec<String>,
-    channels: Vec<String>,
-    custom: Map<String, Value>,
+    assigned_users: Option<Vec<String>>,
+    tags: Option<Vec<String>>,
+    channels: Option<Vec<String>>,
+    custom: Option<Map<String, Value>>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct Relationships {
     customer: Option<Related>,
 }

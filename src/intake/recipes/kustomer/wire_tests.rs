@@ -79,12 +79,25 @@ fn only_a_conversation_that_was_just_finished_while_somebody_was_assigned_counts
     assert_eq!(changed(|notice| notice["changes"] = json!(null)), nothing, "a conversation that is new");
     assert_eq!(changed(|notice| notice["name"] = json!("kustomer.customer.update")), nothing);
     assert_eq!(changed(|notice| notice["data"]["attributes"]["assignedUsers"] = json!([])), nothing);
+    assert_eq!(changed(|notice| notice["data"]["attributes"]["assignedUsers"] = json!(null)), nothing);
+    let message = json!({"id": 7, "name": "kustomer.message.create", "data": {"attributes": {"tags": [{}]}}});
+    assert_eq!(parse(message.to_string().as_bytes(), &settings()), nothing, "other events have other shapes");
     let closed = closed(|_| {});
     assert_eq!(closed.notice, "6717c2b1e5b1f00012ab3511");
     assert_eq!(
         (closed.customer.as_str(), closed.user.as_str()),
         ("5f0c89aa2d3e4f5061728001", "5f0c8a1b2d3e4f50617200a1")
     );
+}
+
+#[test]
+fn null_stands_for_what_a_conversation_does_not_have() {
+    let closed = closed(|notice| {
+        for field in ["tags", "channels", "custom"] {
+            notice["data"]["attributes"][field] = json!(null);
+        }
+    });
+    assert_eq!((closed.tags.len(), closed.channels.len(), closed.do_not_send), (0, 0, None));
 }
 
 #[test]
@@ -138,6 +151,10 @@ fn the_box_that_forbids_asking_is_read_under_the_name_that_the_company_gave_it()
     assert_eq!(sent("quietBool", json!(true)), json!(true));
     assert_eq!(sent("quietBool", json!(false)), json!(false));
     assert_eq!(sent("quietBool", json!(null)), json!(null));
+    // Whatever else it holds was meant to say something: the job is refused, and nobody is asked by mistake.
+    assert_eq!(sent("quietTxt", json!("true")), json!("true"));
+    let refused = parse::parse(br#"{"do_not_send": "true"}"#).expect_err("no flag");
+    assert!(refused.iter().any(|problem| problem.path == "do_not_send"), "{refused:?}");
 }
 
 #[test]

@@ -19,13 +19,13 @@ async fn import(client: &Client, query: &str, text: &str) -> Answer {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_goes_out_comes_in_again() {
     let (bed, worker, client) = world().await;
-    let text = "address,reason\njane@example.com,\"asked, twice\"\n+14155552671,=1+1\n";
+    let text = "address,reason\njane@example.com,\"asked, twice\"\n+14155552671,=1+1\n=2+2@example.com,old\n";
     let seen = import(&client, "?preview=true", text).await;
-    assert_eq!(seen.json, json!({ "preview": true, "rows": 2 }), "{}", seen.text);
+    assert_eq!(seen.json, json!({ "preview": true, "rows": 3 }), "{}", seen.text);
     assert_eq!(count(&bed, "block").await, 0, "a preview writes nothing");
     let done = import(&client, "", text).await;
-    assert_eq!(done.json, json!({ "preview": false, "rows": 2, "added": 2 }), "{}", done.text);
-    assert_eq!(audit(&client).await["changes"], json!({ "rows": 2, "added": 2 }));
+    assert_eq!(done.json, json!({ "preview": false, "rows": 3, "added": 3 }), "{}", done.text);
+    assert_eq!(audit(&client).await["changes"], json!({ "rows": 3, "added": 3 }));
     let out = client.get(EXPORT).await;
     assert_eq!((out.status, out.header("content-type")), (200, "text/csv; charset=utf-8"));
     assert!(
@@ -33,9 +33,13 @@ async fn what_goes_out_comes_in_again() {
         "{}",
         out.text
     );
-    assert!(out.text.contains("'=1+1"), "no formula goes out: {}", out.text);
+    for formula in [",'=1+1,", ",'=2+2@example.com,"] {
+        assert!(out.text.contains(formula), "no formula goes out: {}", out.text);
+    }
     let again = import(&client, "", &out.text).await;
     assert_eq!((again.status, &again.json["added"]), (200, &json!(0)), "{}", again.text);
+    let found = client.get("/v1/blocks?address=%2B14155552671").await.json["items"][0].clone();
+    assert_eq!(found["reason"], "=1+1", "what came in is what went out");
     bed.nothing_left(worker).await;
 }
 

@@ -96,6 +96,49 @@ async fn patches_of_different_parts_at_once_are_all_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_whole_document_without_members_or_with_null_leaves_them_alone() {
+    let (bed, worker, client) = world().await;
+    let mut whole = client.get(COMPANY).await.json;
+    whole["members"] = Value::Null;
+    whole["suppression_days"] = json!(9);
+    let put = send(&client, Method::PUT, "*", &whole).await;
+    assert_eq!((put.status, &put.json["suppression_days"]), (200, &json!(9)), "{}", put.text);
+    assert_eq!(count(&bed, "member").await, 1);
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operator_changes_meanwhile_is_not_put_back_by_an_editor() {
+    let (bed, worker, client) = world().await;
+    let whole = client.get(COMPANY).await.json;
+    let mut operator = bed.pool.begin().await.expect("begun");
+    let mut change = async |statement: &'static str| {
+        sqlx::query(statement).execute(&mut *operator).await.expect("done");
+    };
+    change("update company set version = 2 where slug = 'blanca'").await;
+    change(
+        "insert into policy (company, version, document)
+         select company, 2, jsonb_set(document, '{bindings}', '[{\"user\": \"crm\", \"test\": false}]')
+         from policy",
+    )
+    .await;
+    let editor = client.clone();
+    let put = tokio::spawn(async move { send(&editor, Method::PUT, "*", &whole).await });
+    crate::support::wait::until("the editor waits for the operator", || async {
+        let waiting = "select count(*) from pg_stat_activity where datname = current_database() \
+                       and wait_event_type = 'Lock'";
+        let (waiting,): (i64,) = sqlx::query_as(waiting).fetch_one(&bed.pool).await.expect("asked");
+        waiting > 0
+    })
+    .await;
+    operator.commit().await.expect("committed");
+    let answer = put.await.expect("answered");
+    assert_eq!((answer.status, answer.fields()), (422, vec!["bindings"]), "{}", answer.text);
+    assert_eq!(client.get(COMPANY).await.json["bindings"][0]["user"], "crm");
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_problem_of_a_change_is_named_by_its_path_and_nothing_is_changed() {
     let (bed, worker, client) = world().await;
     let bad = json!({ "suppression_days": -1, "default_brand": "nobody", "colour": "red", "brands": [{}] });

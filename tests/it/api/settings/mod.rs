@@ -5,6 +5,7 @@
 mod access;
 mod audits;
 mod blocks;
+mod blocks_by_command;
 mod blocks_csv;
 mod company;
 mod members;

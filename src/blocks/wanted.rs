@@ -1,0 +1,147 @@
+//! A block as a person writes it: an address, why, and by what words kinds are named.
+//!
+//! Whatever reads one from people reads it here, so that the command line, the API and a file mean the same
+//! address. No problem repeats what was written: it is a customer's.
+
+use crate::{
+    ledger::blocks_by_hand::HandBlock,
+    message::{
+        BlockKind, CompanyId, Medium, Problem,
+        address::{normalise_email, normalise_phone},
+        keys::IdentityKey,
+    },
+};
+
+/// Longest reason, in characters.
+pub const REASON_CHARS_MAX: usize = 500;
+
+/// An address that somebody blocks.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    pub address: &'a str,
+    /// Left out: as the address looks.
+    pub medium: Option<&'a str>,
+    pub reason: &'a str,
+}
+
+impl Wanted<'_> {
+    /// The block to write.
+    ///
+    /// # Errors
+    /// Every problem, by field.
+    pub fn read(&self, keys: &IdentityKey, company: CompanyId) -> Result<HandBlock, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let medium = self.medium.map(medium_of);
+        if medium == Some(None) {
+            problems.push(Problem::new("medium", "bad_choice", "give email or sms"));
+        }
+        let address = read_address(self.address, medium.flatten());
+        let reason = read_reason(self.reason).map_err(|problem| problems.push(problem)).ok();
+        match (address, reason) {
+            (Err(problem), _) => problems.push(problem),
+            (Ok((medium, address)), Some(reason)) if problems.is_empty() => {
+                let id = keys.address(company, medium, &address);
+                return Ok(HandBlock { id, medium, address, reason });
+            }
+            (Ok(_), _) => {}
+        }
+        Err(problems)
+    }
+}
+
+/// A written reason: one line, never empty.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn read_reason(text: &str) -> Result<String, Problem> {
+    let reason = text.trim();
+    if reason.is_empty() {
+        return Err(Problem::new("reason", "missing", "give the reason; it is kept on record"));
+    }
+    if reason.chars().count() > REASON_CHARS_MAX || reason.chars().any(char::is_control) {
+        let message = format!("give one line of at most {REASON_CHARS_MAX} characters");
+        return Err(Problem::new("reason", "too_long", message));
+    }
+    Ok(reason.to_owned())
+}
+
+/// An address in its normal form, as jobs have it; its medium is the one given, else as it looks.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn read_address(text: &str, medium: Option<Medium>) -> Result<(Medium, String), Problem> {
+    if text.trim().is_empty() {
+        let message = "give an email address, or a phone number with + and country code";
+        return Err(Problem::new("address", "missing", message));
+    }
+    let looks = if text.contains('@') { Medium::Email } else { Medium::Sms };
+    let medium = medium.unwrap_or(looks);
+    let address = match medium {
+        Medium::Email => normalise_email(text),
+        Medium::Sms => normalise_phone(text, None),
+    };
+    match address {
+        Ok(address) => Ok((medium, address)),
+        Err(problem) => Err(Problem::new("address", "bad_address", problem.to_string())),
+    }
+}
+
+/// The medium of a word.
+#[must_use]
+pub fn medium_of(word: &str) -> Option<Medium> {
+    Medium::ALL.into_iter().find(|medium| medium.word() == word)
+}
+
+/// The bits of words with commas between.
+///
+/// # Errors
+/// The words that are known, where one is not.
+pub fn kinds_of(words: &str) -> Result<i32, String> {
+    let bit = |word: &str| {
+        let kind = BlockKind::ALL.into_iter().find(|kind| kind.word() == word.trim());
+        kind.map(BlockKind::bit).ok_or_else(|| {
+            let known: Vec<&str> = BlockKind::ALL.into_iter().map(BlockKind::word).collect();
+            format!("a kind is one of {}", known.join(", "))
+        })
+    };
+    words.split(',').try_fold(0, |bits, word| Ok(bits | bit(word)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(address: &str, medium: Option<&str>, reason: &str) -> Vec<(String, String)> {
+        let wanted = Wanted { address, medium, reason };
+        let read = wanted.read(&IdentityKey::new([7; 32]), CompanyId(1));
+        let problems = read.expect_err("is refused").into_iter();
+        problems.map(|problem| (problem.path, problem.code)).collect()
+    }
+
+    #[test]
+    fn one_customer_is_one_block_however_the_address_is_written() {
+        let keys = IdentityKey::new([7; 32]);
+        let id = |address: &str| {
+            let wanted = Wanted { address, medium: None, reason: "r" };
+            wanted.read(&keys, CompanyId(1)).expect("is valid").id
+        };
+        assert_eq!(id("Jane@Example.com"), id("jane@example.COM"));
+        assert_eq!(id("+1 (415) 555-2671"), id("+14155552671"));
+    }
+
+    #[test]
+    fn every_problem_of_a_block_is_named_by_its_field() {
+        let pair = |path: &str, code: &str| (path.to_owned(), code.to_owned());
+        assert_eq!(problems("", None, " "), [pair("reason", "missing"), pair("address", "missing")]);
+        assert_eq!(problems("a@b.example", Some("fax"), "r"), [pair("medium", "bad_choice")]);
+        assert_eq!(problems("a@b.example", Some("sms"), "r"), [pair("address", "bad_address")]);
+        assert_eq!(problems("a@b.example", None, "two\nlines"), [pair("reason", "too_long")]);
+    }
+
+    #[test]
+    fn kinds_are_named_by_their_words() {
+        let both = BlockKind::Stop.bit() | BlockKind::Manual.bit();
+        assert_eq!(kinds_of("stop, blocked_by_hand"), Ok(both));
+        assert!(kinds_of("stop,").is_err() && kinds_of("").is_err());
+    }
+}

@@ -1,0 +1,80 @@
+//! Workers that are too slow: a notice whose lease ran out is somebody else's, and stays as that one left it.
+//!
+//! Each step of the inbox is made by hand on the ledger, so that the order is certain.
+
+use postrider::{
+    ledger::notices::{NewFacts, NewNotice},
+    message::CompanyId,
+};
+use serde_json::json;
+
+use super::{KUSTOMER, notices};
+use crate::support::Bed;
+
+fn notice(bed: &Bed, company: CompanyId) -> NewNotice {
+    let name = "6717c2b1e5b1f00012ab3511".to_owned();
+    let key = bed.keys.identity.notice(KUSTOMER, &name);
+    NewNotice { key, company, recipe: KUSTOMER.to_owned(), name, body: b"{}".to_vec() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_was_too_slow_keeps_no_job_of_a_notice_that_is_done() {
+    let bed = Bed::new().await;
+    let company = bed.company("blanca", |_| {}).await;
+    let notice = notice(&bed, company);
+    bed.ledger.note(&notice).await.expect("written");
+    // Two take it up, the first one's lease being over at once.
+    for tries in 1..=2 {
+        let taken = bed.ledger.take_notices(10, 0.0).await.expect("taken");
+        assert_eq!(taken.iter().map(|taken| taken.tries).collect::<Vec<_>>(), [tries]);
+    }
+    let kept = bed.ledger.keep_job(notice.key, b"the second's").await.expect("kept");
+    assert_eq!(kept.as_deref(), Some(&b"the second's"[..]));
+    let same = bed.ledger.keep_job(notice.key, b"the first's").await.expect("asked");
+    assert_eq!(same, kept, "both hand in the same");
+    bed.ledger.finish_notice(notice.key, "accepted", None).await.expect("done");
+    let late = bed.ledger.keep_job(notice.key, b"the first's").await.expect("asked");
+    assert_eq!(late, None, "another job now would be a conflict, and stay behind");
+    bed.ledger.finish_notice(notice.key, "rejected", None).await.expect("asked");
+    bed.ledger.postpone_notice(notice.key, 0.0).await.expect("asked");
+    bed.ledger.note(&notice).await.expect("a repeat");
+    assert!(bed.ledger.take_notices(10, 60.0).await.expect("asked").is_empty());
+    assert_eq!(notices(&bed).await, [(Some("accepted".to_owned()), false)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_long_over_is_forgotten_and_what_waits_is_not() {
+    let bed = Bed::new().await;
+    let company = bed.company("blanca", |_| {}).await;
+    let told = |name: &'static str, due_in_secs| NewFacts {
+        key: bed.keys.identity.notice(KUSTOMER, name),
+        company,
+        facts: json!({}),
+        version: 0,
+        recipe: KUSTOMER,
+        name,
+        due_in_secs,
+    };
+    for new in [told("open", None), told("waiting", Some(0.0)), told("done", Some(0.0))] {
+        assert!(bed.ledger.learn_interaction(&new).await.expect("learnt"), "{}", new.name);
+    }
+    let done = bed.keys.identity.notice(KUSTOMER, "done");
+    bed.ledger.finish_notice(done, "accepted", None).await.expect("done");
+    assert_eq!(bed.ledger.forget_notices(60.0, 10).await.expect("asked"), 0, "all of it is of today");
+    for statement in [
+        "update interaction set changed_at = changed_at - interval '1 hour'",
+        "update notice set done_at = done_at - interval '1 hour'",
+    ] {
+        sqlx::query(statement).execute(&bed.pool).await.expect("an hour passes");
+    }
+    let more = NewFacts { version: 1, ..told("open", None) };
+    assert!(bed.ledger.learn_interaction(&more).await.expect("learnt"), "something is told of it now");
+    let forgotten = bed.ledger.forget_notices(60.0, 10).await.expect("asked");
+    assert_eq!(forgotten, 2, "the notice that is done, and its interaction");
+    let left: Vec<(i32,)> = sqlx::query_as("select version from interaction order by version")
+        .fetch_all(&bed.pool)
+        .await
+        .expect("asked");
+    assert_eq!(left, [(1,), (2,)]);
+    assert_eq!(notices(&bed).await, [(None::<String>, false)]);
+}
