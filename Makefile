@@ -30,9 +30,12 @@ build: check-toolchain ## compile the command and all tests
 	@echo 'building; $(FIRST_BUILD)'
 	cargo build --locked --all-targets
 
+# Tests wait more than they compute: for receipts, leases, servers that come back.
+TEST_THREADS := $$(( $$(nproc) * 2 ))
+
 test: check-toolchain ## every test, against a private Postgres and RabbitMQ
 	@echo 'testing; $(FIRST_BUILD)'
-	@$(STACK) run cargo test --locked
+	@RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$(TEST_THREADS)} $(STACK) run cargo test --locked
 
 # More after `make torture TORTURE='--seed 7 --requests 20000'`; `-- --help` names everything.
 TORTURE ?= --requests 100000 --kills 200 --each 5

@@ -225,7 +225,7 @@ async fn a_notice_over_which_we_panic_is_kept_and_the_next_one_makes_its_request
         assert_eq!(bed.rejected(1).await, ["quarantined"], "{place}");
         let next = notice(|notice| notice["id"] = json!("6717c2b1e5b1f00012ab3512"));
         assert_eq!(send(&bed, &next).await, 200);
-        bed.all_are(1, "delivered").await;
+        bed.all_are(1, "sent").await;
         assert_eq!(process.terminate(), Some(0), "{place}");
     }
 }
