@@ -1,6 +1,6 @@
 //! CSV as people bring it and take it away: rows by their heading, every problem by its line.
 //!
-//! PURE. What a row means is its reader's (`blocks::bulk`, `cli::customers`). A cell that a spreadsheet would
+//! No I/O. What a row means is its reader's (`blocks::bulk`, `cli::customers`). A cell that a spreadsheet would
 //! take for a formula goes out quoted and comes in unquoted, so that what goes out can come in again. No
 //! problem repeats what stands in the file.
 
