@@ -72,3 +72,32 @@ fn a_test_that_is_not_there_is_found_out() {
     assert!(!is_there("it/outages::nothing_of_this_name"));
     assert!(!is_there("nowhere::nothing"));
 }
+
+#[test]
+fn what_the_mutants_take_out_is_where_they_look_for_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mutants = fs::read_dir(root.join("tests/torture/mutants")).expect("the mutants are there");
+    let (mut looked, mut astray) = (0, Vec::new());
+    for mutant in mutants {
+        let path = mutant.expect("readable").path();
+        let patch = fs::read_to_string(&path).expect("a patch");
+        for change in patch.split("--- a/").skip(1) {
+            let (file, hunks) = change.split_once('\n').expect("a patch names a file");
+            let source = fs::read_to_string(root.join(file)).expect("the file is there");
+            for hunk in hunks.split("\n@@").skip(1) {
+                let taken: Vec<&str> = hunk.lines().filter_map(|line| line.strip_prefix('-')).collect();
+                assert!(!taken.is_empty(), "{}: a hunk takes nothing out", path.display());
+                looked += 1;
+                if !source.contains(&taken.join("\n")) {
+                    astray.push(format!(
+                        "{}: {file} has no {:?} any more; make it anew",
+                        path.display(),
+                        taken[0]
+                    ));
+                }
+            }
+        }
+    }
+    assert!(looked >= 3, "there are mutants");
+    assert!(astray.is_empty(), "{}", astray.join("\n"));
+}
