@@ -6,6 +6,7 @@
 use std::{process::Command, sync::mpsc, time::Duration};
 
 use postrider::{
+    company::Policy,
     shutdown::Worker,
     simulator::{Behaviour, SimulatorConfig},
     startup,
@@ -43,7 +44,12 @@ fn limit(process: &Process, resource: &str, most: u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_was_frozen_past_its_leases_wakes_up_and_sends_nothing_twice() {
     let (bed, web) = world(unhurried(300)).await;
-    bed.company("blanca", |policy| policy.accounts[0].concurrency = 8).await;
+    // Due a moment later, so that they are claimed: what is due at once waits in the broker for a call slot.
+    let a_moment_later = |policy: &mut Policy| {
+        policy.accounts[0].concurrency = 8;
+        policy.delay_secs = 1;
+    };
+    bed.company("blanca", a_moment_later).await;
     let more = format!("{NO_WEB}{SHORT_LEASES}amqp.heartbeat_secs = 2");
     let mut frozen = Process::start(&bed, &more);
     bed.consuming().await;

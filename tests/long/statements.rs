@@ -200,7 +200,7 @@ async fn damaged_rows_hinder_nobody_else_and_are_never_sent() {
     let unreadable =
         "update policy set document = '{}' where company = (select id from company where slug = 'other')";
     run(&bed, &own_statements(&[unreadable])).await;
-    bed.company("blanca", |_| {}).await;
+    bed.company("blanca", |policy| policy.suppression_days += 1).await;
     worker.logged("companies cannot be read; the last view holds").await;
     bed.consuming().await;
     bed.publish_numbers(20, 40).await;

@@ -179,28 +179,28 @@ async fn a_log_that_nobody_takes_stops_no_work_and_its_lost_lines_are_counted() 
         let bed = Bed::new().await;
         bed.company("blanca", |_| {}).await;
         let private = format!("127.0.0.1:{}", free_port());
-        let more = format!("log.level = \"trace\"\nweb.private_listen = \"{private}\"");
+        let more = format!(
+            "log.level = \"trace\"\nweb.private_listen = \"{private}\"\ndispatch.claim_interval_ms = 1\n\
+             dispatch.sweep_interval_ms = 1"
+        );
         let mut worker = Process::start_changed(&bed, &more, |command| {
             let full = OpenOptions::new().write(true).open("/dev/full").expect("/dev/full is there");
             command.stderr(if full_disk { Stdio::from(full) } else { Stdio::piped() });
         });
         bed.webhooks_to("blanca", &format!("127.0.0.1:{}", bed.public_port));
         bed.consuming().await;
-        let mut published = 0;
         let dropped = async || {
             let answer = http().get(format!("http://{private}/metrics")).send().await.expect("it answers");
             let text = answer.text().await.expect("read");
             text.lines().any(|line| line.starts_with("postrider_log_lines_dropped_total "))
         };
-        while !dropped().await {
-            assert!(published < 3_000, "some thousand jobs are told in more lines than the queue holds");
-            bed.publish_numbers(published, published + 100).await;
-            published += 100;
-            bed.all_sent_once(published).await;
-        }
+        // A worker in good health says next to nothing; one whose sweeps fail says so each time.
+        run(&bed, &["alter table lease rename to lease_gone".to_owned()]).await;
+        wait::until("more lines are said than the queue holds", dropped).await;
+        run(&bed, &["alter table lease_gone rename to lease".to_owned()]).await;
         // The pipe is full, the queue is full: and now?
-        bed.publish_numbers(published, published + 100).await;
-        bed.all_sent_once(published + 100).await;
+        bed.publish_numbers(0, 100).await;
+        bed.all_sent_once(100).await;
         worker.signal("TERM");
         assert_eq!(worker.exit(Duration::from_secs(12)).await, Exit::Code(0), "it ends as ever");
     }
@@ -271,7 +271,8 @@ async fn a_fleet_that_grows_and_shrinks_sends_all_once_and_opens_no_more_session
     let bed = Bed::with_simulator(unhurried(60)).await;
     bed.company("blanca", |policy| policy.accounts[0].rate_per_sec = 150).await;
     let small = format!(
-        "{LONG_LEASES}database.intake_connections = 1\ndatabase.dispatch_connections = 2\ndatabase.web_connections = 1"
+        "{LONG_LEASES}database.intake_connections = 1\ndatabase.dispatch_connections = 2\ndatabase.web_connections = 1\n\
+         database.reads_connections = 1"
     );
     let first = bed.worker_with(&small).await;
     bed.consuming().await;
@@ -289,7 +290,7 @@ async fn a_fleet_that_grows_and_shrinks_sends_all_once_and_opens_no_more_session
     .fetch_one(&bed.pool)
     .await
     .expect("asked");
-    assert!(sessions <= 8 * 4, "{sessions} sessions");
+    assert!(sessions <= 8 * 5, "{sessions} sessions");
     for worker in more {
         assert!(worker.stop().await, "each ends within its deadline");
     }
