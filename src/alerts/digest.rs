@@ -1,13 +1,26 @@
-//! PURE: the text of a digest: how many jobs were refused, the most frequent mistakes, an example of each.
+//! The text of a digest, without I/O: how many jobs were refused, the most frequent mistakes, an example of each.
 //!
-//! Field paths, codes and ids only: what a job said is personal and stays where it is kept.
+//! Field paths, codes and ids only: what a job said is personal and stays where it is kept. Names that a
+//! producer made up are what a job said: a path is told as far as its names are ours.
 
 use std::fmt::Write as _;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use uuid::Uuid;
 
-use crate::{company::Policy, content::Letter};
+use crate::{
+    company::Policy,
+    content::Letter,
+    message::{
+        manual::OVERRIDE_FIELDS,
+        parse::{CUSTOMER_FIELDS, EMPLOYEE_FIELDS, JOB_FIELDS},
+    },
+};
+
+/// Every name of a job's shape.
+const OURS: [&[&str]; 4] = [JOB_FIELDS, CUSTOMER_FIELDS, EMPLOYEE_FIELDS, OVERRIDE_FIELDS];
+/// What was wrong with the notice of a recipe: its paths are written in our code, and of no job's shape.
+const OF_NOTICES: [&str; 2] = ["unreadable_notice", "not_found"];
 
 /// What was counted.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +50,7 @@ pub fn digest(policy: &Policy, counted: Counted, mistakes: &[Mistake]) -> Letter
         now.to_rfc3339_opts(SecondsFormat::Secs, true),
         policy.name,
     );
-    for (place, mistake) in mistakes.iter().enumerate() {
+    for (place, mistake) in told(mistakes).iter().enumerate() {
         let Mistake { path, code, message, times, example } = mistake;
         let field = if path.is_empty() { "the job" } else { path };
         let _ = write!(
@@ -54,4 +67,131 @@ pub fn digest(policy: &Policy, counted: Counted, mistakes: &[Mistake]) -> Letter
          This is sent at most once an hour, while more than {share} % of an hour's jobs are rejected.\n"
     );
     Letter::new(&subject, &text)
+}
+
+/// As they may be told, the most frequent first: what no longer differs is one mistake.
+fn told(mistakes: &[Mistake]) -> Vec<Mistake> {
+    let mut told: Vec<Mistake> = Vec::with_capacity(mistakes.len());
+    for mistake in mistakes {
+        let path = ours(&mistake.path, &mistake.code);
+        let same = |one: &&mut Mistake| {
+            one.path == path && one.code == mistake.code && one.message == mistake.message
+        };
+        match told.iter_mut().find(same) {
+            Some(one) => one.times = one.times.saturating_add(mistake.times),
+            None => told.push(Mistake { path: path.to_owned(), ..mistake.clone() }),
+        }
+    }
+    told.sort_by_key(|one| std::cmp::Reverse(one.times));
+    told
+}
+
+/// The path as far as its names are ours; of a field that is unknown, and of what a producer names as it
+/// likes, the one above.
+fn ours<'p>(path: &'p str, code: &str) -> &'p str {
+    if OF_NOTICES.contains(&code) {
+        return path;
+    }
+    let (mut end, mut above) = (0, 0);
+    for part in path.split('.') {
+        if !is_ours(part) {
+            return &path[..end];
+        }
+        above = end;
+        end = if end == 0 { part.len() } else { end + 1 + part.len() };
+        if part == "custom_properties" {
+            break;
+        }
+    }
+    if code == "unknown_field" { &path[..above] } else { &path[..end] }
+}
+
+/// Whether a name, or an item of a list of that name, is of a job's shape.
+fn is_ours(part: &str) -> bool {
+    let (name, place) = part.split_once('[').unwrap_or((part, "0]"));
+    let is_place = place
+        .strip_suffix(']')
+        .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()));
+    is_place && OURS.iter().any(|names| names.contains(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        company::file,
+        message::parse::{parse, parse_call},
+    };
+
+    fn text(mistakes: &[(&str, &str, &str, u64)]) -> String {
+        let policy = file::parse(include_str!("../../deploy/example-company.toml")).expect("is valid").policy;
+        let counted = Counted { rejected: 9, accepted: 1, now: DateTime::UNIX_EPOCH };
+        let mistake = |(path, code, message, times): &(&str, &str, &str, u64)| Mistake {
+            path: (*path).to_owned(),
+            code: (*code).to_owned(),
+            message: (*message).to_owned(),
+            times: *times,
+            example: Uuid::nil(),
+        };
+        let mistakes: Vec<Mistake> = mistakes.iter().map(mistake).collect();
+        digest(&policy, counted, &mistakes).text
+    }
+
+    #[test]
+    fn what_a_producer_named_is_told_by_where_it_stands() {
+        for (path, code, shown) in [
+            ("janes_phone_+14155550000 jane.secret@x.example", "unknown_field", ""),
+            ("jane.secret@x.example", "duplicate_field", ""),
+            ("jane.secret@x.example", "control_character", ""),
+            ("customer.jane.secret@x.example", "unknown_field", "customer"),
+            ("customer.channel", "unknown_field", "customer"),
+            ("channel.", "unknown_field", "channel"),
+            ("email", "unknown_field", ""),
+            ("custom_properties", "too_many", "custom_properties"),
+            ("custom_properties.jane", "wrong_type", "custom_properties"),
+            ("custom_properties.email", "too_long", "custom_properties"),
+            ("custom_properties.a.b[0].c", "control_character", "custom_properties"),
+            ("tags[jane]", "control_character", ""),
+            ("tags[]", "control_character", ""),
+            ("tags[3]", "too_long", "tags[3]"),
+            ("customer.email", "bad_address", "customer.email"),
+            ("override.reason", "missing", "override.reason"),
+            ("", "not_json", ""),
+            ("data.attributes.tags", "unreadable_notice", "data.attributes.tags"),
+        ] {
+            assert_eq!(ours(path, code), shown, "{path}: {code}");
+        }
+    }
+
+    #[test]
+    fn no_name_of_a_refused_job_is_mailed_but_ours() {
+        let job = r#"{"secret.a@x.example": "\r", "secret.a@x.example": 2, "secret b": {"secret c": "\r"},
+            "customer": {"secret d": 1}, "employee": {"secret.e": "x\r"}, "override": {"secret": 1},
+            "custom_properties": {"secret.f": 1, "secret\u0000": 1, "secret g": 1}, "tags": [7],
+            "requested_by": "secret h"}"#;
+        for found in [parse(job.as_bytes()), parse_call(job.as_bytes())] {
+            let found = found.expect_err("it is refused");
+            assert!(found.iter().any(|problem| problem.path.contains("secret")), "{found:?}");
+            let mistakes: Vec<_> = found
+                .iter()
+                .map(|problem| (problem.path.as_str(), problem.code.as_str(), problem.message.as_str(), 1))
+                .collect();
+            let text = text(&mistakes);
+            assert!(!text.contains("secret"), "{text}");
+            assert!(text.contains("tags[0]: wrong_type (1 times)"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_no_longer_differs_is_one_mistake_and_counts_for_all() {
+        let unknown = "the field is unknown";
+        let text = text(&[
+            ("customer.email", "bad_address", "give another", 5),
+            ("jane", "unknown_field", unknown, 4),
+            ("joe", "unknown_field", unknown, 3),
+        ]);
+        assert!(text.contains("\n1. the job: unknown_field (7 times)"), "{text}");
+        assert!(text.contains("\n2. customer.email: bad_address (5 times)"), "{text}");
+        assert!(!text.contains("\n3. "), "{text}");
+    }
 }

@@ -4,7 +4,7 @@
 //! a carriage return, half a surrogate pair, an unknown field or a wrong type is refused by its path. An id
 //! that is none is answered like one that is nobody's.
 
-use std::{fmt, marker::PhantomData, sync::Arc};
+use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -72,6 +72,12 @@ async fn bytes(body: Body, api: &Api, bytes_max: usize) -> Result<Vec<u8>, Probl
     }
 }
 
+/// Reads what nobody wants, up to a bound in size and time, so that its sender hears the answer.
+pub(super) async fn forget(body: Body, within: Duration) {
+    // An answer follows in any case.
+    drop(tokio::time::timeout(within, read_whole(body, 0)).await);
+}
+
 /// A body of at most `bytes_max`; `None`: it is larger. What is too much is read on and forgotten, up to a
 /// bound: whoever is cut off while sending sees a broken connection, and never the answer that says why.
 async fn read_whole(mut body: Body, bytes_max: usize) -> Result<Option<Vec<u8>>, axum::Error> {
@@ -93,6 +99,10 @@ async fn read_whole(mut body: Body, bytes_max: usize) -> Result<Option<Vec<u8>>,
 
 /// One of these kinds, in UTF-8 where it names a charset.
 fn check_type(kinds: &[&str], headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        let detail = "send the body as it is, without content-encoding";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_type", detail));
+    }
     let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let mut parts = text.split(';').map(str::trim);
     let known = |kind: &str| kinds.iter().any(|known| kind.eq_ignore_ascii_case(known));
@@ -142,14 +152,23 @@ pub fn parse_plain<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let read: Result<T, _> = serde_path_to_error::deserialize(&mut reader);
     let value = read.map_err(|error| {
-        if !error.inner().is_data() {
+        // A word that is none is a fault of syntax to serde, also where the document is JSON.
+        if !error.inner().is_data() && serde_json::from_slice::<Node>(bytes).is_err() {
             return not_json(bytes, error.inner());
         }
         let path = match error.path().to_string() {
             path if path == "." => String::new(),
             path => shown_name(&path),
         };
-        let message = without_what_was_sent(&error.into_inner().to_string());
+        let said = error.into_inner().to_string();
+        if let Some(name) = said.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
+            let path = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+            return Problem::unprocessable([FieldProblem::new(path, "missing", "it is needed")]);
+        }
+        let message = match said.starts_with("expected value") {
+            true => "expected another type, or a word that is known".to_owned(),
+            false => without_what_was_sent(&said),
+        };
         Problem::unprocessable([FieldProblem::new(path, "bad_value", message)])
     })?;
     reader.end().map_err(|error| not_json(bytes, &error))?;
@@ -263,6 +282,28 @@ mod tests {
         };
         assert_eq!(taken(64).await, 64, "its sender gets rid of all of it");
         assert!(taken(1_000).await < 100, "there is a bound");
+    }
+
+    #[test]
+    fn what_is_missing_or_of_another_type_is_named_by_its_field() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Act {
+            Cancel,
+        }
+        #[derive(Debug, serde::Deserialize)]
+        struct Call {
+            act: Act,
+        }
+        let told = |body: &str| {
+            let problem = parse::<Call>(body.as_bytes()).map(|call| call.act).expect_err(body);
+            (problem.status, problem.problems[0].field.clone(), problem.problems[0].code.to_string())
+        };
+        assert!(matches!(parse::<Call>(br#"{"act": "cancel"}"#).expect("is fine").act, Act::Cancel));
+        assert_eq!(told("{}"), (422, "act".to_owned(), "missing".to_owned()));
+        for body in [r#"{"act": 1}"#, r#"{"act": true}"#, r#"{"act": null}"#, r#"{"act": "fly"}"#] {
+            assert_eq!(told(body), (422, "act".to_owned(), "bad_value".to_owned()), "{body}");
+        }
     }
 
     fn refused(body: &str) -> (u16, Vec<FieldProblem>) {

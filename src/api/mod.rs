@@ -10,6 +10,7 @@ pub mod auth;
 pub mod body;
 mod callers;
 pub mod docs;
+mod drain;
 pub mod hand_in;
 pub mod key;
 pub mod openapi;

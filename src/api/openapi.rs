@@ -46,8 +46,9 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
     }
     let key = ApiKey::Header(ApiKeyValue::with_description("x-api-key", "A key of your company"));
     components.add_security_scheme(SCHEME, SecurityScheme::ApiKey(key));
-    for item in document.paths.paths.values_mut() {
-        for operation in operations(item) {
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in operations(item) {
+            operation.operation_id = Some(operation_id(method, path));
             complete_operation(operation);
         }
     }
@@ -62,9 +63,17 @@ fn info() -> Info {
         .build()
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
     let PathItem { get, put, post, delete, patch, .. } = item;
-    [get, put, post, delete, patch].into_iter().filter_map(Option::as_mut)
+    [("get", get), ("put", put), ("post", post), ("delete", delete), ("patch", patch)]
+        .into_iter()
+        .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+/// Handlers of several areas have one name; whatever is generated from the description needs different ones.
+fn operation_id(method: &str, path: &str) -> String {
+    let parts = path.trim_start_matches("/v1").split(['/', '{', '}']).filter(|part| !part.is_empty());
+    parts.fold(method.to_owned(), |id, part| format!("{id}_{part}"))
 }
 
 fn complete_operation(operation: &mut Operation) {
@@ -109,4 +118,25 @@ pub fn operations_by_path(document: &OpenApi) -> BTreeMap<String, Vec<&'static s
             .collect()
     };
     document.paths.paths.iter().map(|(path, item)| (path.clone(), methods(item))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::router;
+
+    #[test]
+    fn each_operation_has_an_id_of_its_own() {
+        let mut document = router::document();
+        let mut ids = Vec::new();
+        for item in document.paths.paths.values_mut() {
+            ids.extend(operations(item).filter_map(|(_, operation)| operation.operation_id.clone()));
+        }
+        let count = ids.len();
+        assert!(count > 30, "the document has all of them");
+        assert!(ids.contains(&"post_requests_id_retry".to_owned()), "{ids:?}");
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), count, "each is there once");
+    }
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 
+use super::output;
 use crate::{
     company::{
         change::{changes, member_changes, taken_away},
@@ -92,8 +93,7 @@ async fn apply(
     };
     said.extend(member_changes(&members, &new.members));
     if let Some((version, _)) = old.as_ref().filter(|_| said.is_empty()) {
-        println!("{slug}: nothing changed; version {} stays in force", version.policy);
-        return Ok(());
+        return output::put(&format!("{slug}: nothing changed; version {} stays in force\n", version.policy));
     }
     if let (Some(id), Some((_, policy)), false) = (id, &old, force) {
         let needs = ledger.queued_use(id).await?.needs(&taken_away(Some(policy), &new.policy));
@@ -105,25 +105,24 @@ async fn apply(
             );
         }
     }
-    for line in &said {
-        println!("{slug}: {line}");
-    }
+    let lines: Vec<String> = said.iter().map(|line| format!("{slug}: {line}\n")).collect();
+    output::put(&lines.concat())?;
     if dry_run {
-        println!("{slug}: dry run, nothing was changed");
-        return Ok(());
+        return output::put(&format!("{slug}: dry run, nothing was changed\n"));
     }
     let actor = Actor::at_the_command_line();
     let members = Some(new.members.as_slice());
     let expected = old.map_or(Expected::Any, |(version, _)| Expected::Both(version));
     let change = Change { policy: &new.policy, members, expected, actor: &actor };
     match ledger.change_company(&change, &keys.identity).await.context("apply the company")? {
-        Changed::InForce(version) => println!("{slug}: version {} is in force", version.policy),
+        Changed::InForce(version) => {
+            output::put(&format!("{slug}: version {} is in force\n", version.policy))
+        }
         Changed::Overtaken(_) => bail!(
             "{slug}: somebody else changed it at the same time, and nothing of this was; apply it again to \
              see what differs now"
         ),
     }
-    Ok(())
 }
 
 async fn list(ledger: &Ledger, json: bool) -> anyhow::Result<()> {
@@ -138,22 +137,20 @@ async fn list(ledger: &Ledger, json: bool) -> anyhow::Result<()> {
                 })
             })
             .collect();
-        println!("{}", serde_json::to_string_pretty(&rows)?);
-        return Ok(());
+        return output::json(&rows);
     }
     if companies.is_empty() {
-        println!("no companies yet; apply one with `postrider company apply FILE.toml`");
+        return output::put("no companies yet; apply one with `postrider company apply FILE.toml`\n");
     }
-    for company in companies {
-        println!("{}  version {}  {}", company.policy.slug, company.version, company.policy.name);
-    }
-    Ok(())
+    let line = |company: &crate::company::Company| {
+        format!("{}  version {}  {}\n", company.policy.slug, company.version, company.policy.name)
+    };
+    output::put(&companies.iter().map(line).collect::<String>())
 }
 
 async fn show(ledger: &Ledger, slug: &str) -> anyhow::Result<()> {
     let company = ledger.companies().await?.into_iter().find(|company| company.policy.slug == slug);
     let company = company
         .with_context(|| format!("no company has the slug {slug}; `postrider company list` shows all"))?;
-    println!("{}", serde_json::to_string_pretty(&company.policy)?);
-    Ok(())
+    output::json(&company.policy)
 }

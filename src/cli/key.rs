@@ -26,6 +26,7 @@ pub enum Key {
     List {
         /// Only this company's.
         company: Option<String>,
+        /// Print JSON.
         #[arg(long)]
         json: bool,
     },
@@ -48,6 +49,7 @@ pub struct Create {
     /// What it may do.
     #[arg(long = "scope", value_enum, value_delimiter = ',', default_values = ["send", "read"])]
     scopes: Vec<Scope>,
+    /// Print JSON, the key in it.
     #[arg(long)]
     json: bool,
 }

@@ -120,7 +120,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::SimulateProviders(simulate) => simulate.run().await?,
         Command::SimulateRules(simulate) => simulate.run(config()?).await?,
         Command::Demo(demo) => return demo.run(config()?).await,
-        Command::Config => print!("{}", crate::config::DEFAULT),
+        Command::Config => output::put(crate::config::DEFAULT)?,
         Command::Schema => output::json(&crate::api::hand_in::job::schema())?,
     }
     Ok(ExitCode::SUCCESS)

@@ -69,7 +69,7 @@ pub enum Rejected {
         /// A corrected body to hand in instead, or `-` for standard input.
         #[arg(long, value_name = "FILE")]
         body: Option<PathBuf>,
-        /// The company whose job it is, where its routing key does not say so.
+        /// The company whose job it is, where nothing says so yet.
         #[arg(long, value_name = "SLUG")]
         company: Option<String>,
     },
@@ -88,6 +88,7 @@ impl Rejected {
             Rejected::Show { id, json, body } => show(&find(&ledger, id).await?, json, body),
             Rejected::Replay { id, body, company } => {
                 let job = find(&ledger, id).await?;
+                of_its_company(&job, company.as_deref())?;
                 let corrected = body.as_ref().map(read).transpose()?;
                 let is_corrected = corrected.is_some();
                 let arrival = arrival(&job, corrected, company)?;
@@ -253,6 +254,16 @@ fn arrival(
     })
 }
 
+/// A job whose company is known is never handed in for another one.
+fn of_its_company(job: &RejectedJob, named: Option<&str>) -> anyhow::Result<()> {
+    match (named, job.row.company.as_deref()) {
+        (Some(named), Some(known)) if named != known => {
+            bail!("it is a job of {known}, not of {named}; leave --company out")
+        }
+        _ => Ok(()),
+    }
+}
+
 fn still_rejected(problems: &[Problem]) -> anyhow::Result<()> {
     let lines: Vec<String> =
         problems.iter().map(|problem| format!("  {}", output::clean(&sentence(problem)))).collect();
@@ -321,6 +332,18 @@ mod tests {
         let arrival =
             arrival(&job("reqests.acme"), Some(b"{ }".to_vec()), Some("other".into())).expect("replayable");
         assert_eq!((arrival.company.as_deref(), arrival.body.as_slice()), (Some("other"), b"{ }".as_slice()));
+    }
+
+    #[test]
+    fn no_job_is_handed_in_for_another_company_than_its_own() {
+        let mut of_acme = job("requests.acme");
+        of_acme.row.company = Some("acme".into());
+        let error = of_its_company(&of_acme, Some("other")).expect_err("it is acme's");
+        assert!(error.to_string().contains("a job of acme"), "{error}");
+        for named in [None, Some("acme")] {
+            of_its_company(&of_acme, named).expect("it is acme's");
+        }
+        of_its_company(&job("reqests.acme"), Some("other")).expect("it is nobody's yet");
     }
 
     #[test]

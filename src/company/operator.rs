@@ -14,8 +14,22 @@ use super::{Policy, document::document};
 
 /// Lists whose items name secrets; each item is known by its `id`.
 const LISTS: [&str; 2] = ["accounts", "recipes"];
-/// What says, beside the variables' names, where a secret goes, and whom the workers ask.
-const PLACES: [&str; 7] = ["provider", "recipe", "base_url", "keys_url", "host", "port", "tls"];
+/// What says, beside the variables' names, where a secret goes, whom the workers ask, and as whom: one secret
+/// often speaks for several domains or accounts of a provider.
+const PLACES: [&str; 12] = [
+    "provider",
+    "recipe",
+    "base_url",
+    "keys_url",
+    "host",
+    "port",
+    "tls",
+    "domain",
+    "account_sid",
+    "api_key_sid",
+    "username",
+    "tenant_id",
+];
 
 const REMEDY: &str = "only an operator may change it, by postrider company apply";
 
@@ -77,7 +91,8 @@ fn compare(path: &str, old: &Value, new: &Value, problems: &mut Problems) {
     fields.dedup();
     let reserved = |name: &String| name.ends_with("_env") || PLACES.contains(&name.as_str());
     for name in fields.iter().filter(|name| reserved(name) && old.get(*name) != new.get(*name)) {
-        let message = format!("it says where a secret is, or where a worker's calls go: {REMEDY}");
+        let message =
+            format!("it says where a secret is, or where a worker's calls go and as whom: {REMEDY}");
         problems.add(format!("{path}.{name}"), "operators_only", message);
     }
 }
@@ -116,12 +131,13 @@ mod tests {
         new.slug = "another".to_owned();
         new.bindings.clear();
         new.accounts.push(Account { id: "mine".to_owned(), ..old.accounts[1].clone() });
-        let ProviderSettings::Mailgun { base_url, api_key_env, signing_key_env, .. } =
+        let ProviderSettings::Mailgun { base_url, domain, api_key_env, signing_key_env, .. } =
             &mut new.accounts[1].settings
         else {
             panic!("the second account of the example is Mailgun's")
         };
         *base_url = "https://collect.example".to_owned();
+        *domain = "mg.of-another-company.example".to_owned();
         *api_key_env = "POSTRIDER_SECRET".to_owned();
         *signing_key_env = "DATABASE_URL".to_owned();
         new.accounts[2].settings = old.accounts[1].settings.clone();
@@ -134,6 +150,7 @@ mod tests {
             "slug",
             "bindings",
             "accounts[1].base_url",
+            "accounts[1].domain",
             "accounts[1].api_key_env",
             "accounts[1].signing_key_env",
             "accounts[2].provider",

@@ -33,6 +33,7 @@ use crate::{
 use super::{
     Answer, Arrival, Told,
     admit::Whose,
+    arrival::Door,
     decide::{self, Pending, Prepared},
     hand_over::{HandOver, Moment},
     known,
@@ -96,8 +97,7 @@ impl Acceptor {
         answers: &mut Answers<'_>,
     ) -> Result<Vec<Pending>, LedgerError> {
         let roots = self.roots(&pending).await?;
-        let mut taken: HashSet<Uuid> = HashSet::new();
-        let (mut prepared, mut lookups, mut later) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut prepared, mut lookups) = (Vec::new(), Vec::new());
         for pending in pending {
             let root = roots.get(&pending.place).cloned();
             let ready = match decide::prepare(&self.keys.identity, &pending, root) {
@@ -107,22 +107,13 @@ impl Acceptor {
                     continue;
                 }
             };
-            let lookup = &ready.lookup;
-            let wants = lookup.slots.iter().copied().chain([pending.idem]).chain(lookup.former);
-            let wants: Vec<Uuid> = wants.chain(ready.root.as_ref().map(|root| root.id)).collect();
-            if wants.iter().any(|want| taken.contains(want)) {
-                later.push(pending);
-                continue;
-            }
-            taken.extend(wants);
-            lookups.push(lookup.clone());
+            lookups.push(ready.lookup.clone());
             prepared.push(ready);
         }
         self.find_requesters(&mut prepared).await?;
         let gathered = self.ledger.gather(&lookups).await?;
         self.find_answered(&gathered, &mut prepared).await?;
-        later.extend(self.decided(prepared, &gathered, answers).await?);
-        Ok(later)
+        self.decided(prepared, &gathered, answers).await
     }
 
     /// The roots that service recoveries name, by their place in the batch.
@@ -153,7 +144,9 @@ impl Acceptor {
     ) -> Result<Vec<Pending>, LedgerError> {
         let standing_out: HashMap<usize, _> =
             gathered.standing_out.iter().map(|out| (out.ordinal, out)).collect();
-        let (mut rows, mut places, mut seen) = (Vec::new(), HashMap::new(), Vec::new());
+        let (mut rows, mut places, mut seen, mut later) =
+            (Vec::new(), HashMap::new(), Vec::new(), Vec::new());
+        let mut taken: HashSet<Uuid> = HashSet::new();
         let awaited: Vec<Uuid> = prepared.iter().flat_map(|prepared| prepared.awaited.clone()).collect();
         for (ordinal, prepared) in prepared.into_iter().enumerate() {
             let out = standing_out.get(&ordinal).copied();
@@ -161,7 +154,13 @@ impl Acceptor {
                 seen.push((twin, prepared.pending));
                 continue;
             }
+            if !decide::take(&mut taken, prepared.unique()) {
+                later.push(prepared.pending);
+                continue;
+            }
             match decide::decide(&self.keys.identity, &prepared, out, gathered.now) {
+                // Only who reserves a person competes for them: a crowd that one keeps out is done in one round.
+                Ok(row) if !decide::take(&mut taken, row.reserves()) => later.push(prepared.pending),
                 Ok(row) => {
                     let heard = answers.arrivals[prepared.pending.place].door.hears();
                     places.insert(row.id, (prepared.pending, heard.then(|| row.decision.clone())));
@@ -174,6 +173,7 @@ impl Acceptor {
             }
         }
         let mut again = self.twins(seen, answers).await?;
+        again.extend(later);
         let mut written = HashMap::new();
         let refused = match self.write(&mut rows, gathered.now, &mut written).await {
             // Somebody took a unique value since the gather: look again.
@@ -310,7 +310,10 @@ impl Answers<'_> {
         let rejection = rejection(keys, &self.arrivals[place], whose, problems);
         let answer = Answer::Rejected { id: rejection.id, problems: rejection.problems.clone() };
         self.answers[place] = Some(answer);
-        self.rejections.push(rejection);
+        // Who corrects a rejected job hears what is still wrong; the job itself is kept as it was.
+        if !matches!(self.arrivals[place].door, Door::Operator { .. }) {
+            self.rejections.push(rejection);
+        }
     }
 
     fn complete(self) -> Vec<Answer> {

@@ -2,7 +2,7 @@
 //!
 //! No I/O. The rules themselves are in `rules`; this file fits a job and its facts to them.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -60,6 +60,14 @@ pub struct Prepared {
     pub requester: Option<Requester>,
 }
 
+impl Prepared {
+    /// What no other job of the round may have as well.
+    pub(super) fn unique(&self) -> Vec<Uuid> {
+        let root = self.root.as_ref().map(|root| root.id);
+        [self.pending.idem].into_iter().chain(self.lookup.former).chain(root).collect()
+    }
+}
+
 /// Inherits and places a job, and makes the keys to look it up by.
 pub fn prepare(keys: &IdentityKey, pending: &Pending, root: Option<Root>) -> Result<Prepared, Vec<Problem>> {
     let job = match pending.job.initial_feedback_request_id {
@@ -71,6 +79,15 @@ pub fn prepare(keys: &IdentityKey, pending: &Pending, root: Option<Root>) -> Res
     lookup.former = lookup.former.map(|former| keys.apart(pending.test, former));
     let pending = pending.clone();
     Ok(Prepared { pending, job, root, placed, lookup, awaited: Vec::new(), requester: None })
+}
+
+/// Takes all of these for one job; gives whether none was another's.
+pub(super) fn take(taken: &mut HashSet<Uuid>, wants: Vec<Uuid>) -> bool {
+    let free = wants.iter().all(|want| !taken.contains(want));
+    if free {
+        taken.extend(wants);
+    }
+    free
 }
 
 /// Decides a job by its facts.

@@ -86,6 +86,12 @@ impl NewRequest {
         self.slots.get(place).copied().filter(|_| self.state() == State::Waiting)
     }
 
+    /// The reservations that it will hold.
+    #[must_use]
+    pub fn reserves(&self) -> Vec<Uuid> {
+        if self.state() == State::Waiting { self.slots.clone() } else { Vec::new() }
+    }
+
     /// Tags, custom properties, and who asks by hand; most requests have none of it.
     fn details(&self) -> Option<String> {
         let job = &self.job;

@@ -17,6 +17,9 @@ use super::{
 };
 use crate::message::{BlockKind, CompanyId, Medium};
 
+/// What a company's advisory lock of two numbers is for; other locks of ours are of one number.
+const LOCK_BY_HAND: i32 = 1;
+
 /// A blocked address.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BlockRow {
@@ -115,7 +118,7 @@ impl Ledger {
     }
 
     /// Blocks addresses by hand, all or none; gives how many were not blocked by hand before. Ids must be
-    /// distinct.
+    /// distinct. A single one that stands just so changes nothing and is not on record again.
     pub async fn block_by_hand(
         &self,
         company: CompanyId,
@@ -138,12 +141,34 @@ impl Ledger {
     ) -> Result<i64, sqlx::Error> {
         let mut connection = self.pool.alone().await?;
         let mut transaction = connection.begin().await?;
-        let added = sqlx::query_file_scalar!(
+        // One after the other within a company, from a statement of its own: the next one sees what the last
+        // wrote, and nobody counts or records as new what another blocked meanwhile.
+        sqlx::query_scalar!(
+            r#"select 1 as "locked!" from pg_advisory_xact_lock($1, $2)"#,
+            LOCK_BY_HAND,
+            company.0
+        )
+        .fetch_one(&mut *transaction)
+        .await?;
+        let manual = BlockKind::Manual.bit();
+        let ids: Vec<Uuid> = blocks.iter().map(|block| block.id).collect();
+        let held = sqlx::query_file!("src/ledger/sql/blocks_held.sql", &ids, manual)
+            .fetch_one(&mut *transaction)
+            .await?;
+        if let [only] = blocks
+            && held.by_hand > 0
+            && held.note.as_deref() == Some(only.reason.as_str())
+            && held.source.as_deref() == Some(source)
+        {
+            transaction.rollback().await?;
+            return Ok(0);
+        }
+        let kinds = sqlx::query_file_scalar!(
             "src/ledger/sql/block_by_hand.sql",
             company.0,
-            BlockKind::Manual.bit(),
+            manual,
             source,
-            &blocks.iter().map(|block| block.id).collect::<Vec<_>>(),
+            &ids,
             &blocks.iter().map(|block| block.medium.code()).collect::<Vec<_>>(),
             &blocks.iter().map(|block| block.address.clone()).collect::<Vec<_>>(),
             &blocks.iter().map(|block| block.reason.clone()).collect::<Vec<_>>()
@@ -154,9 +179,10 @@ impl Ledger {
             [only] => ("block.add", Some(object(only.id)), Some(only.reason.as_str())),
             _ => ("block.import", None, None),
         };
+        let added = i64::try_from(blocks.len()).unwrap_or(i64::MAX) - held.by_hand;
         let changes = match blocks {
-            [_] if added > 0 => changed(0, BlockKind::Manual.bit()),
-            [_] => changed(BlockKind::Manual.bit(), BlockKind::Manual.bit()),
+            // This kind is added here alone; a customer may have added another between the statements.
+            [_] => changed((kinds & !manual) | (held.kinds & manual), kinds),
             _ => {
                 Map::from_iter([("rows".to_owned(), json!(blocks.len())), ("added".to_owned(), json!(added))])
             }

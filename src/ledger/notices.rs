@@ -34,8 +34,9 @@ pub struct Notice {
     /// This time included.
     pub tries: i32,
     pub age_secs: f64,
-    /// Of the interaction that it stands for.
+    /// Of the interaction that it stands for, and the version of them.
     pub facts: Option<serde_json::Value>,
+    pub version: Option<i32>,
 }
 
 /// What is known of an interaction by now.
@@ -91,9 +92,15 @@ impl Ledger {
         Ok(learnt > 0)
     }
 
-    /// Takes notices that are due, for so many seconds.
-    pub async fn take_notices(&self, max: i64, lease_secs: f64) -> Result<Vec<Notice>, LedgerError> {
-        let notices = sqlx::query_file!("src/ledger/sql/take_notices.sql", max, lease_secs)
+    /// Takes notices that are due, for so many seconds, of other recipes than those under way, each of which
+    /// is named `company/recipe`.
+    pub async fn take_notices(
+        &self,
+        max: i64,
+        lease_secs: f64,
+        under_way: &[String],
+    ) -> Result<Vec<Notice>, LedgerError> {
+        let notices = sqlx::query_file!("src/ledger/sql/take_notices.sql", max, lease_secs, under_way)
             .map(|row| Notice {
                 key: row.key,
                 company: CompanyId(row.company),
@@ -104,6 +111,7 @@ impl Ledger {
                 tries: row.tries,
                 age_secs: row.age_secs,
                 facts: row.facts,
+                version: row.version,
             })
             .fetch_all(&self.pool)
             .await?;
@@ -134,6 +142,15 @@ impl Ledger {
         .execute(&self.pool)
         .await?;
         Ok(())
+    }
+
+    /// Takes a notice back whose interaction is not complete any more: its end notes it anew. False: more was
+    /// told of the interaction since this version of it, and the notice stays.
+    pub async fn take_back_notice(&self, key: Uuid, version: Option<i32>) -> Result<bool, LedgerError> {
+        let taken_back = sqlx::query_file!("src/ledger/sql/take_back_notice.sql", key, version)
+            .execute(&self.pool)
+            .await?;
+        Ok(taken_back.rows_affected() > 0)
     }
 
     /// A notice is done: what became of it, and which request or rejected job it made.

@@ -13,7 +13,8 @@ use super::{
 const REQUESTED_BY_CHARS_MAX: usize = 200;
 const REASON_CHARS_MAX: usize = 500;
 const MANUAL_FIELDS: [&str; 3] = ["requested_by", "requested_by_role", "override"];
-const OVERRIDE_FIELDS: &[&str] = &["reason"];
+/// Every field of an override.
+pub const OVERRIDE_FIELDS: &[&str] = &["reason"];
 
 pub(super) fn read_manual(fields: &Fields, hands: Hands, problems: &mut Problems) -> Option<Manual> {
     let given: Vec<&str> = MANUAL_FIELDS.into_iter().filter(|name| fields.get(name).is_some()).collect();

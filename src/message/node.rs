@@ -8,13 +8,18 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+/// Whole numbers below are read right from a decimal with a fraction of zero, also by a reader that may be off by
+/// the last bit of a float: 2^32.
+const EXACT_BELOW: f64 = 4_294_967_296.0;
+
 /// One value of a document.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Node {
     Null,
     Flag(bool),
+    /// However it is written: 3600, 3600.0 and 3.6e3 are one number, in JSON Schema too.
     Integer(i64),
-    /// With a fraction or an exponent, or beyond 64 bits.
+    /// With a fraction, or too large to be held exactly.
     Number,
     Text(String),
     List(Vec<Node>),
@@ -32,11 +37,18 @@ impl Node {
             Node::Null => "null",
             Node::Flag(_) => "a boolean",
             Node::Integer(_) => "a whole number",
-            Node::Number => "a number that is not whole",
+            Node::Number => "a number with a fraction or one too large",
             Node::Text(_) => "a string",
             Node::List(_) => "a list",
             Node::Object(_) => "an object",
             Node::Date => "a date",
+        }
+    }
+
+    fn of_float(number: f64) -> Node {
+        match number.fract() == 0.0 && number.abs() < EXACT_BELOW {
+            true => Node::Integer(number as i64),
+            false => Node::Number,
         }
     }
 }
@@ -46,7 +58,7 @@ impl From<toml::Value> for Node {
         match value {
             toml::Value::String(text) => Node::Text(text),
             toml::Value::Integer(number) => Node::Integer(number),
-            toml::Value::Float(_) => Node::Number,
+            toml::Value::Float(number) => Node::of_float(number),
             toml::Value::Boolean(flag) => Node::Flag(flag),
             toml::Value::Datetime(_) => Node::Date,
             toml::Value::Array(items) => Node::List(items.into_iter().map(Node::from).collect()),
@@ -88,8 +100,8 @@ impl<'de> Visitor<'de> for NodeVisitor {
         Ok(i64::try_from(number).map_or(Node::Number, Node::Integer))
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Node, E> {
-        Ok(Node::Number)
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Node, E> {
+        Ok(Node::of_float(number))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Node, E> {
@@ -114,5 +126,34 @@ impl<'de> Visitor<'de> for NodeVisitor {
             object.push(entry);
         }
         Ok(Node::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_whole_however_it_is_written_as_far_as_it_is_exact() {
+        let read = |json: &str| serde_json::from_str::<Node>(json).expect("the test writes JSON");
+        for (json, number) in [
+            ("3600", 3_600),
+            ("3600.0", 3_600),
+            ("3.6e3", 3_600),
+            ("-0.0", 0),
+            ("-7.00", -7),
+            ("4294967295.0", 4_294_967_295),
+            ("9223372036854775807", i64::MAX),
+        ] {
+            assert_eq!(read(json), Node::Integer(number), "{json}");
+        }
+        for json in ["1.5", "1e-3", "4294967296.0", "1e300", "-1e18", "18446744073709551615"] {
+            assert_eq!(read(json), Node::Number, "{json}");
+        }
+        let file: toml::Value = toml::from_str("secs = 3600.0").expect("the test writes TOML");
+        assert_eq!(Node::from(file), Node::Object(vec![("secs".to_owned(), Node::Integer(3_600))]));
+        for float in [f64::NAN, f64::INFINITY] {
+            assert_eq!(Node::from(toml::Value::Float(float)), Node::Number, "{float}");
+        }
     }
 }

@@ -28,11 +28,13 @@ pub const BODY_BYTES_MAX: usize = 65_536;
 /// Longest id, label, name or key, in characters.
 pub const LABEL_CHARS_MAX: usize = 255;
 const URL_CHARS_MAX: usize = 2_000;
-const TAGS_MAX: usize = 50;
-const TAG_CHARS_MAX: usize = 200;
-const PROPERTIES_MAX: usize = 50;
-const PROPERTY_KEY_CHARS_MAX: usize = 64;
-const PROPERTY_VALUE_CHARS_MAX: usize = 2_000;
+/// Most tags, and the longest of them in characters.
+pub const TAGS_MAX: usize = 50;
+pub const TAG_CHARS_MAX: usize = 200;
+/// Most custom properties, and their longest names and values in characters.
+pub const PROPERTIES_MAX: usize = 50;
+pub const PROPERTY_KEY_CHARS_MAX: usize = 64;
+pub const PROPERTY_VALUE_CHARS_MAX: usize = 2_000;
 /// RFC 5646 section 4.4.1: no registered tag needs more.
 const LANGUAGE_CHARS_MAX: usize = 35;
 

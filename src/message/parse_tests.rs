@@ -218,6 +218,25 @@ fn times_and_spans_keep_their_bounds() {
 }
 
 #[test]
+fn spans_are_whole_numbers_with_or_without_a_point() {
+    let body = |secs: &str| {
+        let job = with(json!({"delay_secs": 1_111, "expires_after_secs": 1_111})).to_string();
+        job.replace("1111", secs).into_bytes()
+    };
+    for secs in ["3600", "3600.0", "36e2"] {
+        for job in [parse(&body(secs)), parse_manual(&body(secs)), parse_call(&body(secs))] {
+            let job = job.expect("it is fine");
+            assert_eq!((job.delay_secs, job.expires_after_secs), (Some(3_600), Some(3_600)), "{secs}");
+        }
+    }
+    for (secs, code) in [("3600.5", "wrong_type"), ("31622401.0", "out_of_range"), ("1e300", "wrong_type")] {
+        let found = parse(&body(secs)).expect_err("it is refused");
+        let codes: Vec<&str> = found.iter().map(|problem| problem.code.as_str()).collect();
+        assert_eq!(codes, [code, code], "{secs}");
+    }
+}
+
+#[test]
 fn bodies_that_are_no_job_are_refused_whole() {
     let deep = "[".repeat(10_000);
     let long = format!("\"{}\"", "x".repeat(BODY_BYTES_MAX));

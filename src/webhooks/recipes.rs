@@ -129,7 +129,7 @@ async fn from_eight_by_eight(
         if signed.tenant_id != Some(settings.tenant_id.as_str()) {
             return Err(disbelieved("8x8", Disbelief::OtherTenant));
         }
-        let keys = door.public_keys(settings, &signed).await?;
+        let keys = door.public_keys(&recipe.id, settings, &signed).await?;
         jws::verify(&keys, &signed, &body, clock::wall())
             .map_err(|disbelief| disbelieved("8x8", disbelief))?;
         match eight_by_eight::parse(&body) {
@@ -149,6 +149,7 @@ impl RecipeDoor {
     /// one that 8x8 publishes under it.
     async fn public_keys<'s>(
         &self,
+        recipe: &str,
         settings: &'s EightByEight,
         signed: &Headers<'_>,
     ) -> Result<Cow<'s, [PublicKey]>, Refused> {
@@ -157,7 +158,7 @@ impl RecipeDoor {
         if own.iter().any(|key| key.kid == kid) {
             return Ok(own);
         }
-        match self.public_keys.find(keys_url, &kid).await {
+        match self.public_keys.find(keys_url, recipe, &kid).await {
             Ok(found) => Ok(Cow::Owned(found.into_iter().collect())),
             Err(NotNow) => {
                 refused("8x8", "no_public_key");

@@ -58,6 +58,8 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, mut st
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head_within)
             .max_headers(64)
+            // Whoever has sent a whole call and closes that side is answered.
+            .half_close(true)
             .keep_alive(!crowd);
         let connection =
             builder.serve_connection(TokioIo::new(socket), TowerToHyperService::new(router.clone()));

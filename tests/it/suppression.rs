@@ -4,7 +4,7 @@
 
 use serde_json::json;
 
-use crate::support::{Bed, bed::Standing, wait};
+use crate::support::{Bed, arrival, bed::Standing, wait};
 
 fn job(phone: &str, key: &str) -> serde_json::Value {
     json!({
@@ -144,5 +144,26 @@ async fn the_scope_may_be_the_brand() {
     let standings = bed.all_ended(3, wait::PATIENCE).await;
     let statuses: Vec<&str> = standings.iter().map(|one| one.status).collect();
     assert_eq!(statuses, ["delivered", "delivered", "suppressed"]);
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_for_one_person_in_one_batch_keeps_nobody_waiting() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    let worker = bed.worker().await;
+    let jobs: Vec<_> = (0..400)
+        .map(|n| arrival("blanca", job("+14155552671", &format!("job {n}")).to_string().as_bytes()))
+        .collect();
+    let acceptor = worker.acceptor.as_ref().expect("this worker takes jobs");
+    acceptor.accept(&jobs).await.expect("the ledger answers");
+    let standings = bed.all_ended(400, wait::PATIENCE).await;
+    assert_eq!(count(&standings, "delivered"), 1);
+    assert_eq!(count(&standings, "suppressed"), 399);
+    let (statements,): (i64,) = sqlx::query_as("select count(distinct created_at) from request")
+        .fetch_one(&bed.pool)
+        .await
+        .expect("asked");
+    assert!(statements < 20, "each job was written by itself: {statements} statements");
     bed.nothing_left(worker).await;
 }

@@ -7,10 +7,13 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type},
+};
 use uuid::Uuid;
 
-use crate::message::{Medium, RequesterRole};
+use crate::message::{Medium, RequesterRole, parse};
 
 /// One wish to ask one customer for feedback about one interaction.
 #[derive(Debug, Serialize, ToSchema)]
@@ -36,8 +39,9 @@ pub struct JobBody {
     /// The ticket in the producer's system: kept and shown, never fetched.
     #[schema(min_length = 1, max_length = 2000)]
     pub external_url: Option<String>,
-    #[schema(max_items = 50)]
-    pub tags: Option<Vec<String>>,
+    /// What is said of them: `tags_schema`.
+    #[schema(schema_with = tags_schema)]
+    pub tags: Option<Vec<Option<String>>>,
     /// A label of the company; may be left out where it has one brand or a default.
     #[schema(min_length = 1, max_length = 255)]
     pub brand: Option<String>,
@@ -50,14 +54,16 @@ pub struct JobBody {
     /// True records the request and never sends it.
     pub do_not_send: Option<bool>,
     /// A service recovery of that earlier request, by its id here or its `former_id`; inherits what it leaves out.
+    #[schema(value_type = Option<String>, format = "uuid", min_length = 32)]
     pub initial_feedback_request_id: Option<Uuid>,
-    /// Texts to use in templates: at most 50, names of at most 64 characters, values of at most 2,000.
-    #[schema(value_type = Option<BTreeMap<String, String>>)]
-    pub custom_properties: Option<BTreeMap<String, String>>,
+    /// What is said of them: `properties_schema`.
+    #[schema(schema_with = properties_schema)]
+    pub custom_properties: Option<BTreeMap<String, Option<String>>>,
     /// `email` or `sms`; left out, the company's preference decides.
     #[schema(value_type = Option<MediumBody>)]
     pub medium: Option<Medium>,
     /// Not before then; in the past: now. With `delay_secs`, the later counts.
+    #[schema(value_type = Option<String>, format = "date-time", min_length = 20)]
     pub send_after: Option<DateTime<Utc>>,
     /// Not before so many seconds have passed.
     #[schema(minimum = 0, maximum = 31_622_400)]
@@ -69,6 +75,7 @@ pub struct JobBody {
     #[schema(min_length = 1, max_length = 255)]
     pub idempotency_key: Option<String>,
     /// The id that another system gave this request; unique in the company.
+    #[schema(value_type = Option<String>, format = "uuid", min_length = 32)]
     pub former_id: Option<Uuid>,
     /// A person asks: their name or email address. Makes it a manual request. Over HTTP only.
     #[schema(min_length = 1, max_length = 200)]
@@ -137,6 +144,44 @@ pub enum MediumBody {
     Sms,
 }
 
+/// Bounds of items are nothing that the macro can say.
+fn tags_schema() -> Schema {
+    let tag = ObjectBuilder::new()
+        .schema_type(or_null(Type::String))
+        .min_length(Some(1))
+        .max_length(Some(parse::TAG_CHARS_MAX));
+    let tags = ArrayBuilder::new()
+        .schema_type(or_null(Type::Array))
+        .description(Some("Words to find the request by; one that is null is absent."))
+        .items(tag)
+        .max_items(Some(parse::TAGS_MAX));
+    Schema::Array(tags.build())
+}
+
+/// Nor are those of names and values.
+fn properties_schema() -> Schema {
+    let name = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(parse::PROPERTY_KEY_CHARS_MAX));
+    let value = ObjectBuilder::new()
+        .schema_type(or_null(Type::String))
+        .max_length(Some(parse::PROPERTY_VALUE_CHARS_MAX));
+    let said = "Texts to use in templates: at most 50, names of at most 64 characters, values of at most 2,000. \
+                One that is null is absent.";
+    let properties = ObjectBuilder::new()
+        .schema_type(or_null(Type::Object))
+        .description(Some(said))
+        .max_properties(Some(parse::PROPERTIES_MAX))
+        .property_names(Some(name.build()))
+        .additional_properties(Some(value));
+    Schema::Object(properties.build())
+}
+
+fn or_null(kind: Type) -> SchemaType {
+    SchemaType::from_iter([kind, Type::Null])
+}
+
 /// The JSON Schema (2020-12) of a job, on every entrance.
 #[must_use]
 pub fn schema() -> Value {
@@ -174,7 +219,6 @@ fn localised(value: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::parse;
 
     fn fields(schema: &Value) -> Vec<&str> {
         schema["properties"].as_object().expect("an object").keys().map(String::as_str).collect()
@@ -194,6 +238,29 @@ mod tests {
         assert_eq!(sorted(&fields(&schema["$defs"]["EmployeeBody"])), sorted(parse::EMPLOYEE_FIELDS));
         assert_eq!(schema["additionalProperties"], false);
         assert_eq!(schema["required"], serde_json::json!(["employee"]));
+    }
+
+    #[test]
+    fn the_schema_bounds_what_is_bounded_and_allows_null_where_null_is_absent() {
+        let schema = schema();
+        let of = |name: &str| &schema["properties"][name];
+        let nullable = serde_json::json!(["string", "null"]);
+        let tag = serde_json::json!({ "type": nullable, "minLength": 1, "maxLength": 200 });
+        assert_eq!((&of("tags")["items"], &of("tags")["maxItems"]), (&tag, &Value::from(50)));
+        let properties = of("custom_properties");
+        let value = serde_json::json!({ "type": nullable, "maxLength": 2_000 });
+        let name = serde_json::json!({ "type": "string", "minLength": 1, "maxLength": 64 });
+        assert_eq!((&properties["additionalProperties"], &properties["propertyNames"]), (&value, &name));
+        assert_eq!(properties["maxProperties"], 50);
+        for (name, format, least) in [
+            ("former_id", "uuid", 32),
+            ("initial_feedback_request_id", "uuid", 32),
+            ("send_after", "date-time", 20),
+        ] {
+            assert_eq!(of(name)["type"], nullable, "{name}");
+            assert_eq!(of(name)["format"], format, "{name}");
+            assert_eq!(of(name)["minLength"], least, "{name}");
+        }
     }
 
     #[test]

@@ -45,7 +45,8 @@ pub struct Bulk {
     /// Of a retry: also those of which an earlier attempt may have gone out.
     #[serde(default)]
     acknowledge_possible_duplicate: bool,
-    /// From the preview, or from the batch before; everything else must be said just as it was there.
+    /// From the preview, or from the batch before; everything else must be said just as it was there. It holds
+    /// for an hour, also after other acts on the same requests: do not send it again once it was answered.
     #[serde(default)]
     #[schema(max_length = 200)]
     confirm: Option<String>,

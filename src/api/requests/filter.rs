@@ -2,8 +2,13 @@
 //!
 //! Words separated by commas mean any of them. What is no such word is refused by its field.
 
+use std::fmt;
+
 use chrono::{DateTime, NaiveDate, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Unexpected, Visitor},
+};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
@@ -54,12 +59,38 @@ pub struct Wanted {
     pub q: Option<String>,
 }
 
-/// `true` or `false`, as a query string says it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+/// `true` or `false`, as a query string says it, or as JSON does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Flag {
     True,
     False,
+}
+
+impl<'de> Deserialize<'de> for Flag {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Flag, D::Error> {
+        struct Said;
+        impl Visitor<'_> for Said {
+            type Value = Flag;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("true or false")
+            }
+
+            fn visit_bool<E: serde::de::Error>(self, said: bool) -> Result<Flag, E> {
+                Ok(if said { Flag::True } else { Flag::False })
+            }
+
+            fn visit_str<E: serde::de::Error>(self, said: &str) -> Result<Flag, E> {
+                match said {
+                    "true" => Ok(Flag::True),
+                    "false" => Ok(Flag::False),
+                    _ => Err(E::invalid_value(Unexpected::Other("another word"), &self)),
+                }
+            }
+        }
+        reader.deserialize_any(Said)
+    }
 }
 
 impl Wanted {

@@ -5,7 +5,7 @@
 //! beyond one company stays the operator's (`company::operator`). No secret is ever in an answer: only the
 //! names of the variables, and whether this worker has them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -26,6 +26,7 @@ use crate::{
         Api, Caller, Problem,
         body::{self, Query},
     },
+    clock,
     company::{
         CompanyFile, Policy,
         change::taken_away,
@@ -41,8 +42,9 @@ use crate::{
 };
 
 const PATCH_KINDS: [&str; 2] = ["application/merge-patch+json", "application/json"];
-/// A change of whatever is there starts over when somebody was faster, so often.
-const TRIES_MAX: usize = 5;
+/// A change of whatever is there starts over when somebody was faster, so often, after a moment of chance.
+const TRIES_MAX: usize = 50;
+const AGAIN_AFTER_MAX: Duration = Duration::from_millis(50);
 
 pub fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new().routes(routes!(show, replace, patch)).routes(routes!(secrets))
@@ -164,10 +166,9 @@ async fn replace(
             Expected::Both(_) if with_members => wanted,
             _ => Expected::Policy(version.policy),
         };
-        tries += 1;
         match editor.put(&policy, &file, with_members, checked).await? {
             Changed::InForce(_) => return given_out(&api, &caller, with_members).await,
-            Changed::Overtaken(_) if wanted == Expected::Any && tries < TRIES_MAX => {}
+            Changed::Overtaken(_) if wanted == Expected::Any => again(&mut tries).await?,
             Changed::Overtaken(found) => return Err(overtaken(found)),
         }
     }
@@ -210,10 +211,9 @@ async fn patch(
             true => Expected::Both(version),
             false => Expected::Policy(version.policy),
         };
-        tries += 1;
         match editor.put(&policy, &file, with_members, merged_into).await? {
             Changed::InForce(_) => return given_out(&api, &caller, with_members).await,
-            Changed::Overtaken(_) if wanted == Expected::Any && tries < TRIES_MAX => {}
+            Changed::Overtaken(_) if wanted == Expected::Any => again(&mut tries).await?,
             Changed::Overtaken(found) => return Err(overtaken(found)),
         }
     }
@@ -232,6 +232,16 @@ async fn secrets(caller: Caller, State(api): State<Arc<Api>>) -> Result<Json<Sec
         variable: secret.variable,
     });
     Ok(Json(Secrets { items: items.collect() }))
+}
+
+/// Before another try; whoever was overtaken all the time is asked to come again.
+async fn again(tries: &mut usize) -> Result<(), Problem> {
+    *tries += 1;
+    if *tries >= TRIES_MAX {
+        return Err(Problem::unavailable(1));
+    }
+    tokio::time::sleep(AGAIN_AFTER_MAX.mul_f64(clock::jitter())).await;
+    Ok(())
 }
 
 /// Who puts what in force.

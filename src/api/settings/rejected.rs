@@ -22,7 +22,7 @@ use crate::{
     api::{
         Api, Caller, Problem,
         body::{self, Path, Query},
-        hand_in,
+        hand_in::{self, told::DecisionView},
         problem::FieldProblem,
     },
     intake::{
@@ -31,7 +31,6 @@ use crate::{
         replay::{self, NotReplayable, Replayed},
     },
     ledger::rejected::{RejectedJob, RejectedRow, RejectedWish},
-    rules::Decision,
 };
 
 /// After a replay that ended without an answer.
@@ -130,9 +129,8 @@ pub struct ReplayView {
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'static str>,
     /// What the rules say, in a preview of a new request.
-    #[schema(value_type = Option<Object>)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    decision: Option<Decision>,
+    decision: Option<DecisionView>,
     /// What is wrong with it, in a preview.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<FieldProblem>,
@@ -267,7 +265,7 @@ fn view(outcome: &'static str, preview: bool) -> ReplayView {
 fn previewed(preview: Preview) -> ReplayView {
     match preview {
         Preview::Decided { request, .. } => {
-            ReplayView { decision: Some(request.decision), ..view("accepted", true) }
+            ReplayView { decision: Some(DecisionView::of(&request.decision)), ..view("accepted", true) }
         }
         Preview::Duplicate { id, state, .. } => {
             ReplayView { request: Some(id), status: Some(state.status().word()), ..view("duplicate", true) }

@@ -2,7 +2,8 @@
 //!
 //! Take → prepare (look up, map) → accept → finish. Every step may be the last of this process: the lease
 //! of a notice runs out, another worker takes it up, finds the same job kept, and hands it in under the same
-//! idempotency key. So none is lost and none is asked twice.
+//! idempotency key. So none is lost and none is asked twice. Each recipe is worked off apart from the others:
+//! a system that does not answer holds up nobody else's notices.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -22,8 +23,10 @@ use crate::{
 use super::{
     kustomer::client::Asking,
     prepare::{Prepared, delay_secs},
+    under_way::{UnderWay, by_recipe},
 };
 
+/// No recipe has more of them under way in one worker.
 const TAKEN_AT_ONCE: i64 = 20;
 /// Longer than any look-up may take, and the acceptance after it.
 const LEASE_SECS: f64 = 120.0;
@@ -54,30 +57,52 @@ pub struct Inbox {
 impl Inbox {
     /// Works until told to stop; what is under way is finished first.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let inbox = Arc::new(self);
+        let mut under_way = UnderWay::default();
         let mut forgot = clock::monotonic();
         while !*stop.borrow() {
-            match self.work_once().await {
-                Ok(taken) if taken >= TAKEN_AT_ONCE.unsigned_abs() as usize => continue,
-                Ok(_) => {}
-                Err(error) => tracing::warn!(%error, "notices cannot be worked off; they wait"),
+            if let Err(error) = inbox.take_up(&mut under_way).await {
+                tracing::warn!(%error, "notices cannot be worked off; they wait");
             }
             if clock::monotonic() - forgot > FORGET_EVERY {
                 forgot = clock::monotonic();
-                if let Err(error) = self.ledger.forget_notices(FORGET_AFTER_SECS, FORGOTTEN_AT_ONCE).await {
+                if let Err(error) = inbox.ledger.forget_notices(FORGET_AFTER_SECS, FORGOTTEN_AT_ONCE).await {
                     tracing::warn!(%error, "old notices cannot be forgotten");
                 }
             }
+            let poll = inbox.patience.poll.mul_f64(0.8 + 0.4 * clock::jitter());
             tokio::select! {
                 () = stopped(&mut stop) => break,
-                () = self.bell.notified() => {}
-                () = tokio::time::sleep(self.patience.poll.mul_f64(0.8 + 0.4 * clock::jitter())) => {}
+                () = inbox.bell.notified() => {}
+                () = under_way.one_ended(), if !under_way.is_empty() => {}
+                () = tokio::time::sleep(poll) => {}
             }
         }
+        under_way.all_ended().await;
     }
 
-    /// Works off what is due now; gives how many notices that were.
-    pub async fn work_once(&self) -> Result<usize, LedgerError> {
-        let notices = self.ledger.take_notices(TAKEN_AT_ONCE, LEASE_SECS).await?;
+    /// Begins with what is due now of recipes that are not under way: however many notices one of them has,
+    /// and however slow its system is, the others are not behind it.
+    async fn take_up(self: &Arc<Self>, under_way: &mut UnderWay) -> Result<(), LedgerError> {
+        while under_way.has_room() {
+            let taken = self.ledger.take_notices(TAKEN_AT_ONCE, LEASE_SECS, &under_way.names()).await?;
+            if taken.is_empty() {
+                break;
+            }
+            for (whose, notices) in by_recipe(taken) {
+                let inbox = Arc::clone(self);
+                under_way.begin(whose, async move {
+                    if let Err(error) = inbox.work_off(notices).await {
+                        tracing::warn!(%error, "notices cannot be worked off; they wait");
+                    }
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Works off notices of one recipe.
+    async fn work_off(&self, notices: Vec<Notice>) -> Result<(), LedgerError> {
         let prepared = join_all(notices.iter().map(|notice| self.prepared(notice))).await;
         let (mut arrivals, mut handed_in) = (Vec::new(), Vec::new());
         for (notice, prepared) in notices.iter().zip(prepared) {
@@ -102,7 +127,7 @@ impl Inbox {
             count(notice, outcome);
             self.ledger.finish_notice(notice.key, outcome, Some(made)).await?;
         }
-        Ok(notices.len())
+        Ok(())
     }
 
     /// Hands jobs in. Where one of them makes us panic, one by one: that one is kept until it is mended.
@@ -161,7 +186,7 @@ impl Inbox {
         prepared.unwrap_or_else(|_| {
             metrics::counter!(names::PANICS, "place" => "notice").increment(1);
             metrics::counter!(names::QUARANTINED, "kind" => "job").increment(1);
-            Ok(Prepared::quarantined(notice))
+            Ok(Prepared::quarantined(notice, self.is_test(notice)))
         })
     }
 
@@ -178,7 +203,17 @@ impl Inbox {
                 let secs = delay_secs(&self.patience.delays_secs, notice.tries);
                 self.ledger.postpone_notice(notice.key, secs).await
             }
-            Prepared::Later(why) => Box::pin(self.settle(notice, Prepared::given_up(notice, &why))).await,
+            Prepared::Later(why) => {
+                let given_up = Prepared::given_up(notice, self.is_test(notice), &why);
+                Box::pin(self.settle(notice, given_up)).await
+            }
+            Prepared::Open { settle_secs } => {
+                // Where more was told of it meanwhile, that may have been its end.
+                if !self.ledger.take_back_notice(notice.key, notice.version).await? {
+                    self.ledger.postpone_notice(notice.key, settle_secs).await?;
+                }
+                Ok(())
+            }
             Prepared::Refused(arrival, problems) => {
                 let id = self.refuse(notice, &arrival, problems).await?;
                 count(notice, "rejected");

@@ -9,6 +9,7 @@ pub mod eight_by_eight;
 pub mod inbox;
 pub mod kustomer;
 mod prepare;
+mod under_way;
 
 pub use inbox::{Inbox, Patience};
 pub use prepare::secrets;

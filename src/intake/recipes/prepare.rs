@@ -30,6 +30,10 @@ pub(super) enum Prepared {
     Job(Arrival),
     /// Not now, and why.
     Later(String),
+    /// The interaction was taken up again: its end notes it anew. Otherwise it is looked at after so long.
+    Open {
+        settle_secs: f64,
+    },
     /// Authentic and in order, and no reason to ask anybody.
     Nothing(&'static str),
     /// To be kept with the rejected jobs.
@@ -65,6 +69,15 @@ impl Inbox {
         }
     }
 
+    /// Whether a notice is of a recipe under test. So is one whose recipe is gone: what is handed in again of
+    /// it must reach no customer by mistake.
+    pub(super) fn is_test(&self, notice: &Notice) -> bool {
+        let snapshot = self.acceptor.directory.snapshot();
+        let company = snapshot.company_by_id(notice.company);
+        let recipe = company.and_then(|company| company.policy.recipe(&notice.recipe));
+        recipe.is_none_or(|recipe| recipe.test)
+    }
+
     async fn kustomer(&self, of: &Of<'_>, settings: &Kustomer) -> Result<Prepared, LedgerError> {
         let body = of.notice.body.as_deref().unwrap_or_default();
         let closed = match wire::parse(body, settings) {
@@ -96,8 +109,12 @@ impl Inbox {
         let Ok(interaction) = serde_json::from_value::<Interaction>(facts) else {
             return Ok(Prepared::Later("what is known of the interaction is of another version".to_owned()));
         };
-        if interaction.standing(settings) != Standing::Complete {
-            return Ok(Prepared::Later("somebody took the interaction up again".to_owned()));
+        if interaction.is_over() && interaction.standing(settings) != Standing::Complete {
+            // The settings tell: this worker's may be older than those of the door that noted it.
+            return Ok(Prepared::Later("the chat's channel is none of social_channels".to_owned()));
+        }
+        if !interaction.is_over() {
+            return Ok(Prepared::Open { settle_secs: f64::from(settings.settle_secs) });
         }
         let Person { social_id, name, email, phone } = interaction.person();
         let named = Named { custom_id: None, social_id, name, email, phone };
@@ -122,26 +139,32 @@ impl Inbox {
 
 impl Prepared {
     /// A notice that could not be prepared for too long.
-    pub(super) fn given_up(notice: &Notice, why: &str) -> Prepared {
-        let message = format!("given up after {:.0} hours: {why}", notice.age_secs / 3_600.0);
-        Prepared::kept(notice, Problem::new("", "look_up_failed", message))
+    pub(super) fn given_up(notice: &Notice, test: bool, why: &str) -> Prepared {
+        let message = format!(
+            "given up after {:.0} hours: {why}; this is the notice itself and cannot be replayed: hand in a \
+             job of your own, or leave it",
+            notice.age_secs / 3_600.0
+        );
+        Prepared::kept(notice, test, Problem::new("", "look_up_failed", message))
     }
 
     /// A notice over which we panic.
-    pub(super) fn quarantined(notice: &Notice) -> Prepared {
-        Prepared::kept(notice, suspects::panicked())
+    pub(super) fn quarantined(notice: &Notice, test: bool) -> Prepared {
+        let message = "handling the notice made Postrider panic; find the cause in the worker's log. This is \
+                       the notice itself and cannot be replayed: hand in a job of your own, or leave it";
+        Prepared::kept(notice, test, Problem::new("", &suspects::panicked().code, message))
     }
 
-    fn kept(notice: &Notice, problem: Problem) -> Prepared {
+    fn kept(notice: &Notice, test: bool, problem: Problem) -> Prepared {
         let body = notice.body.clone().unwrap_or_default();
-        Prepared::Refused(arrival(notice, body), vec![problem])
+        Prepared::Refused(arrival(notice, test, body), vec![problem])
     }
 }
 
 impl Of<'_> {
     fn arrival(&self, body: Vec<u8>) -> Arrival {
-        let door = Door::Recipe { test: self.recipe.test };
-        Arrival { company: Some(self.company.policy.slug.clone()), door, ..arrival(self.notice, body) }
+        let company = Some(self.company.policy.slug.clone());
+        Arrival { company, ..arrival(self.notice, self.recipe.test, body) }
     }
 
     fn refused(&self, path: &str, code: &str, message: &str) -> Prepared {
@@ -150,12 +173,12 @@ impl Of<'_> {
     }
 }
 
-fn arrival(notice: &Notice, body: Vec<u8>) -> Arrival {
+fn arrival(notice: &Notice, test: bool, body: Vec<u8>) -> Arrival {
     Arrival {
         body,
         company: None,
         routing: format!("recipes/{}", notice.recipe),
-        door: Door::Recipe { test: false },
+        door: Door::Recipe { test },
         key: Some(notice.name.clone()),
         source: Source::Automatic,
         suspect: None::<Uuid>,

@@ -1,6 +1,8 @@
--- The notices that are due, for as long as the lease holds; with what is known of their interactions.
+-- The notices that are due, of recipes that are not under way, for as long as the lease holds; with what is
+-- known of their interactions.
 with due as (
     select n.key from notice n where n.done_at is null and n.due_at <= now()
+        and (n.company::text || '/' || n.recipe) <> all ($3::text[])
     order by n.due_at limit $1 for no key update skip locked
 ),
 taken as (
@@ -9,5 +11,7 @@ taken as (
     returning n.key, n.company, n.recipe, n.name, n.body, n.job, n.tries, n.received_at
 )
 select t.key, t.company, t.recipe, t.name, t.body, t.job, t.tries,
-    (extract(epoch from now() - t.received_at))::float8 as "age_secs!", i.facts as "facts?"
-from taken t left join lateral (select i.facts from interaction i where i.key = t.key offset 0) i on true
+    (extract(epoch from now() - t.received_at))::float8 as "age_secs!",
+    i.facts as "facts?", i.version as "version?"
+from taken t
+    left join lateral (select i.facts, i.version from interaction i where i.key = t.key offset 0) i on true

@@ -7,6 +7,7 @@ use std::time::Duration;
 use postrider::api::Scope;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::{Bed, api::Answer, api::Client, proxy::Proxy, wait};
 
@@ -282,5 +283,48 @@ async fn a_company_made_a_moment_ago_is_known_to_its_first_call() {
     let client = bed.client("blanca").await;
     let answer = client.post(PATH, &job("jane@example.com")).await;
     assert_eq!(answer.status, 202, "{}", answer.text);
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_refused_while_still_sending_hears_why() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    let worker = bed.worker().await;
+    let client = bed.client("blanca").await;
+    let body = format!("{{\"requests\": [{}]}}", " ".repeat(3 << 20));
+    let reader = bed.client_with("blanca", true, &[Scope::Read]).await;
+    let nobody = Client { key: "pr_live_0".to_owned(), ..client.clone() };
+    for _ in 0..10 {
+        let headers = [("content-type", "application/json")];
+        for (client, status) in [(&nobody, 401), (&reader, 403)] {
+            let path = "/v1/requests/batch";
+            let answer = client.raw(Method::POST, path, &headers, body.clone().into_bytes()).await;
+            assert_eq!(answer.status, status, "{}", answer.text);
+        }
+    }
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_closes_the_sending_side_after_a_whole_call_is_answered() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    let worker = bed.worker().await;
+    let client = bed.client("blanca").await;
+    let body = job("jane@example.com").to_string();
+    let address = client.base.trim_start_matches("http://");
+    let mut socket = tokio::net::TcpStream::connect(address).await.expect("connected");
+    let call = format!(
+        "POST /v1/requests HTTP/1.1\r\nhost: {address}\r\nx-api-key: {}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        client.key,
+        body.len()
+    );
+    socket.write_all(call.as_bytes()).await.expect("sent");
+    socket.shutdown().await.expect("the sending side is closed");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.expect("answered");
+    assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
     bed.nothing_left(worker).await;
 }

@@ -218,17 +218,34 @@ async fn a_handed_over_chat_waits_for_its_last_agent_and_asks_about_them() {
     bed.nothing_left(worker).await;
 }
 
+/// Requests are made some time after the end.
+fn settling(policy: &mut postrider::company::Policy) {
+    let postrider::company::RecipeSettings::EightByEight(settings) = &mut policy.recipes[0].settings else {
+        panic!("8x8's recipe");
+    };
+    settings.settle_secs = 2;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chat_that_is_taken_up_again_makes_its_request_after_its_next_end_whenever_that_is() {
+    let bed = Bed::new().await;
+    with_8x8(&bed, settling).await;
+    // Whatever has to wait is given up at once, and would be looked at again in an hour.
+    let worker = bed.worker_with("recipes.give_up_secs = 0.0\nrecipes.delays_secs = [3600.0]").await;
+    send_all(&bed, &handled()).await;
+    assert_eq!(notices(&bed).await, [(None::<String>, false)]);
+    send_all(&bed, &[event("InteractionAccepted", "ABC789", 12)]).await;
+    wait::until("the notice is taken back", || async { notices(&bed).await.is_empty() }).await;
+    assert_eq!((jobs(&bed).await.len(), bed.rejected(0).await.len()), (0, 0));
+    send_all(&bed, &[event("InteractionEndPostProcess", "ABC789", 13)]).await;
+    bed.all_are(1, "delivered").await;
+    bed.nothing_left(worker).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_told_while_the_request_is_about_to_be_made_still_counts() {
     let bed = Bed::new().await;
-    with_8x8(&bed, |policy| {
-        let postrider::company::RecipeSettings::EightByEight(settings) = &mut policy.recipes[0].settings
-        else {
-            panic!("8x8's recipe");
-        };
-        settings.settle_secs = 2;
-    })
-    .await;
+    with_8x8(&bed, settling).await;
     let worker = bed.worker().await;
     send_all(&bed, &handled()).await;
     let mut later = jane();

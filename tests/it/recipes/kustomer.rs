@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::{KUSTOMER, jobs, notices, with_kustomer};
+use super::{KUSTOMER, jobs, kustomer_recipe, notices, with_kustomer};
 use crate::support::{
     Bed,
     kustomer::{Kustomer, TOKEN, notice, post, sign},
@@ -168,6 +168,77 @@ async fn a_notice_that_can_never_be_followed_up_ends_with_the_rejected_jobs() {
         (outcomes(&bed, 1).await, bed.rejected(1).await),
         (vec!["rejected".to_owned()], vec!["look_up_failed".to_owned()])
     );
+    bed.nothing_left(worker).await;
+}
+
+/// Which of the rejected jobs are tests, oldest first.
+async fn rejected_tests(bed: &Bed) -> Vec<bool> {
+    sqlx::query_scalar("select test from rejected_job order by received_at, id")
+        .fetch_all(&bed.pool)
+        .await
+        .expect("asked")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_that_is_given_up_is_a_test_where_its_recipe_is_one() {
+    let bed = Bed::new().await;
+    let kustomer = Kustomer::start().await;
+    let mut recipe = kustomer_recipe(KUSTOMER, &kustomer);
+    recipe.test = true;
+    bed.company("blanca", |policy| policy.recipes = vec![recipe]).await;
+    let worker = bed.worker_with("recipes.give_up_secs = 0.0").await;
+    kustomer.fail(&[500, 500, 500]);
+    assert_eq!(send(&bed, &done()).await, 200);
+    assert_eq!(bed.rejected(1).await, ["look_up_failed"]);
+    assert_eq!(rejected_tests(&bed).await, [true], "what is handed in again reaches no customer");
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_whose_recipe_is_gone_is_given_up_as_a_test() {
+    let bed = Bed::new().await;
+    let kustomer = Kustomer::start().await;
+    with_kustomer(&bed, &kustomer).await;
+    let door = bed.worker_with("roles.intake = false\nroles.dispatch = false").await;
+    assert_eq!(send(&bed, &done()).await, 200);
+    bed.nothing_left(door).await;
+    bed.company("blanca", |_| {}).await;
+    let worker = bed.worker_with("recipes.give_up_secs = 0.0").await;
+    assert_eq!(bed.rejected(1).await, ["look_up_failed"]);
+    assert_eq!(rejected_tests(&bed).await, [true], "nobody can tell any more");
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_companys_hanging_kustomer_holds_up_nobody_elses_notices() {
+    let bed = Bed::new().await;
+    let (kustomer, hanging) = (Kustomer::start().await, Kustomer::start().await);
+    with_kustomer(&bed, &kustomer).await;
+    let recipe = kustomer_recipe("other-kustomer", &hanging);
+    bed.company("other", |policy| policy.recipes = vec![recipe]).await;
+    hanging.hang(true);
+    hanging.forget_customer();
+    // Longer than the test waits for anything.
+    let worker = bed.worker_with("recipes.look_up_timeout_secs = 60.0").await;
+    for place in 100..130 {
+        let stuck = notice(|notice| notice["id"] = json!(format!("6717c2b1e5b1f00012ab4{place}")));
+        let body = stuck.to_string().into_bytes();
+        assert_eq!(post(&bed, "other-kustomer", Some(&sign(TOKEN, &body)), body).await, 200);
+    }
+    let taken = || async {
+        let (taken,): (i64,) =
+            sqlx::query_as("select count(*) from notice where recipe = 'other-kustomer' and tries > 0")
+                .fetch_one(&bed.pool)
+                .await
+                .expect("asked");
+        taken
+    };
+    wait::until("the other company's Kustomer is asked", || async { taken().await > 0 }).await;
+    assert_eq!(send(&bed, &done()).await, 200);
+    bed.all_are(1, "delivered").await;
+    assert!(taken().await <= 20, "the rest of them wait for these");
+    hanging.hang(false);
+    assert_eq!(outcomes(&bed, 31).await.iter().filter(|outcome| *outcome == "rejected").count(), 30);
     bed.nothing_left(worker).await;
 }
 

@@ -25,7 +25,7 @@ async fn a_worker_that_was_too_slow_keeps_no_job_of_a_notice_that_is_done() {
     bed.ledger.note(&notice).await.expect("written");
     // Two take it up, the first one's lease being over at once.
     for tries in 1..=2 {
-        let taken = bed.ledger.take_notices(10, 0.0).await.expect("taken");
+        let taken = bed.ledger.take_notices(10, 0.0, &[]).await.expect("taken");
         assert_eq!(taken.iter().map(|taken| taken.tries).collect::<Vec<_>>(), [tries]);
     }
     let kept = bed.ledger.keep_job(notice.key, b"the second's").await.expect("kept");
@@ -38,8 +38,45 @@ async fn a_worker_that_was_too_slow_keeps_no_job_of_a_notice_that_is_done() {
     bed.ledger.finish_notice(notice.key, "rejected", None).await.expect("asked");
     bed.ledger.postpone_notice(notice.key, 0.0).await.expect("asked");
     bed.ledger.note(&notice).await.expect("a repeat");
-    assert!(bed.ledger.take_notices(10, 60.0).await.expect("asked").is_empty());
+    assert!(bed.ledger.take_notices(10, 60.0, &[]).await.expect("asked").is_empty());
     assert_eq!(notices(&bed).await, [(Some("accepted".to_owned()), false)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_of_an_open_interaction_is_taken_back_unless_more_was_told_meanwhile() {
+    let bed = Bed::new().await;
+    let company = bed.company("blanca", |_| {}).await;
+    let key = bed.keys.identity.notice(KUSTOMER, "chat");
+    let told = |version| NewFacts {
+        key,
+        company,
+        facts: json!({}),
+        version,
+        recipe: KUSTOMER,
+        name: "chat",
+        due_in_secs: Some(0.0),
+    };
+    assert!(bed.ledger.learn_interaction(&told(0)).await.expect("learnt"));
+    let taken = bed.ledger.take_notices(10, 60.0, &[]).await.expect("taken").remove(0);
+    assert_eq!(taken.version, Some(1));
+    assert!(bed.ledger.learn_interaction(&told(1)).await.expect("learnt"), "its end, while it is looked at");
+    assert!(!bed.ledger.take_back_notice(key, taken.version).await.expect("asked"));
+    assert_eq!(notices(&bed).await, [(None::<String>, false)]);
+    assert!(bed.ledger.take_back_notice(key, Some(2)).await.expect("asked"));
+    assert_eq!(notices(&bed).await, []);
+    assert!(bed.ledger.learn_interaction(&told(2)).await.expect("learnt"), "its end, after that");
+    assert_eq!(notices(&bed).await, [(None::<String>, false)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notices_of_a_recipe_that_is_under_way_are_left_where_they_are() {
+    let bed = Bed::new().await;
+    let company = bed.company("blanca", |_| {}).await;
+    bed.ledger.note(&notice(&bed, company)).await.expect("written");
+    let under_way = [format!("{}/{KUSTOMER}", company.0)];
+    assert!(bed.ledger.take_notices(10, 60.0, &under_way).await.expect("asked").is_empty());
+    let elsewhere = [format!("{}/{KUSTOMER}", company.0 + 1)];
+    assert_eq!(bed.ledger.take_notices(10, 60.0, &elsewhere).await.expect("asked").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

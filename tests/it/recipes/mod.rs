@@ -28,8 +28,8 @@ fn recipe(id: &str, settings: RecipeSettings) -> Recipe {
     Recipe { id: id.to_owned(), brand: None, test: false, settings }
 }
 
-/// The standard company with the recipe for Kustomer.
-async fn with_kustomer(bed: &Bed, kustomer: &simulated_kustomer::Kustomer) -> CompanyId {
+/// The recipe for a simulated Kustomer.
+fn kustomer_recipe(id: &str, kustomer: &simulated_kustomer::Kustomer) -> Recipe {
     let settings = Kustomer {
         base_url: format!("http://{}", kustomer.addr),
         api_key_env: simulated_kustomer::API_KEY_ENV.to_owned(),
@@ -39,7 +39,12 @@ async fn with_kustomer(bed: &Bed, kustomer: &simulated_kustomer::Kustomer) -> Co
         ),
         do_not_send_attribute: "doNotSendStellaConnectRequestBool".to_owned(),
     };
-    let recipe = recipe(KUSTOMER, RecipeSettings::Kustomer(settings));
+    recipe(id, RecipeSettings::Kustomer(settings))
+}
+
+/// The standard company with the recipe for Kustomer.
+async fn with_kustomer(bed: &Bed, kustomer: &simulated_kustomer::Kustomer) -> CompanyId {
+    let recipe = kustomer_recipe(KUSTOMER, kustomer);
     bed.company("blanca", |policy| policy.recipes = vec![recipe]).await
 }
 

@@ -19,6 +19,7 @@ use axum::{
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
+use tokio::sync::watch;
 
 use super::{Bed, http};
 
@@ -41,6 +42,8 @@ struct There {
     heard: Vec<String>,
     /// Statuses of the next questions.
     failing: Vec<u16>,
+    /// Whether questions have to wait for their answers.
+    hanging: watch::Sender<bool>,
 }
 
 /// Ends when dropped.
@@ -98,6 +101,11 @@ impl Kustomer {
         self.there().failing = statuses.to_vec();
     }
 
+    /// Has questions wait until they are let go.
+    pub fn hang(&self, hanging: bool) {
+        self.there().hanging.send_replace(hanging);
+    }
+
     pub fn heard(&self) -> Vec<String> {
         self.there().heard.clone()
     }
@@ -125,6 +133,8 @@ async fn thing(
     headers: HeaderMap,
 ) -> Response {
     let path = format!("{kind}/{id}");
+    let mut hanging = there.lock().expect("nobody panics here").hanging.subscribe();
+    let _ = hanging.wait_for(|hanging| !*hanging).await;
     answer(&there, &headers, path.clone(), |there| there.things.get(&path).cloned())
 }
 

@@ -1,9 +1,10 @@
 //! 8x8's public keys, asked for by their ids and remembered: a key that 8x8 turns over is copied by nobody.
 //!
 //! An id comes with a call that nobody has believed yet, so whoever makes up ids must get nowhere: an id
-//! leads to no other path, an answer is short and quick, questions to one place are made one at a time and
-//! so many a minute, and what was answered is remembered, a "no such key" as well. Whom to believe is
-//! decided in `jws`, and what an answer says in `wire`; never log an id or an answer.
+//! leads to no other path, an answer is short and quick, each recipe asks a place one question at a time and
+//! so many a minute, so that made-up calls to one keep out no other, and what was answered is remembered
+//! for all, a "no such key" as well. Whom to believe is decided in `jws`, and what an answer says in `wire`;
+//! never log an id or an answer.
 
 use std::{
     collections::HashMap,
@@ -32,6 +33,8 @@ const QUESTIONS_A_MINUTE: u32 = 10;
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Far more than 8x8 has; past it everything is asked again.
 const REMEMBERED_MAX: usize = 1_000;
+/// Past it recipes that asked nothing for a minute have their whole share again.
+const TURNS_KEPT: usize = 1_000;
 
 /// Finds public keys; a clone shares what is remembered.
 #[derive(Clone)]
@@ -44,8 +47,8 @@ pub struct PublicKeys {
 #[derive(Default)]
 struct Known {
     answers: HashMap<Asked, Told>,
-    /// Whose turn it is to ask at a place, by its URL; there are as many as recipes name.
-    turns: HashMap<String, Arc<Turn<Share>>>,
+    /// Whose turn it is to ask at a place, by its URL and the recipe that asks.
+    turns: HashMap<(String, String), Arc<Turn<Share>>>,
 }
 
 /// The place's URL and the key's id.
@@ -57,7 +60,7 @@ struct Told {
     at: Instant,
 }
 
-/// How often a place was asked in this minute.
+/// How often a recipe asked at a place in this minute.
 struct Share {
     since: Instant,
     asked: u32,
@@ -77,11 +80,12 @@ impl PublicKeys {
         Ok(PublicKeys { client: asking_client(within)?, within, known: Arc::default() })
     }
 
-    /// The key of this id at `keys_url`, in which `{kid}` stands for the id; `None`: there is none.
+    /// The key of this id at `keys_url`, in which `{kid}` stands for the id; `None`: there is none. `recipe`
+    /// is the id of the recipe whose notice names it.
     ///
     /// # Errors
     /// Where 8x8 cannot be asked, or was asked too often.
-    pub async fn find(&self, keys_url: &str, kid: &str) -> Result<Option<PublicKey>, NotNow> {
+    pub async fn find(&self, keys_url: &str, recipe: &str, kid: &str) -> Result<Option<PublicKey>, NotNow> {
         if !wire::is_kid(kid) {
             return Ok(None);
         }
@@ -89,7 +93,7 @@ impl PublicKeys {
         if let Some(key) = self.remembered(&asked) {
             return Ok(key);
         }
-        let turn = self.turn(keys_url);
+        let turn = self.turn(keys_url, recipe);
         let Ok(mut share) = tokio::time::timeout(self.within, turn.lock()).await else {
             return self.stale(&asked);
         };
@@ -153,16 +157,26 @@ impl PublicKeys {
             at - told.at < kept_for
         });
         if known.answers.len() >= REMEMBERED_MAX {
+            // Made-up ids first: they put out no key that is there.
+            known.answers.retain(|_, told| told.key.is_some());
+        }
+        if known.answers.len() >= REMEMBERED_MAX {
             known.answers.clear();
         }
         known.answers.insert(asked, Told { key, at });
     }
 
-    fn turn(&self, keys_url: &str) -> Arc<Turn<Share>> {
+    fn turn(&self, keys_url: &str, recipe: &str) -> Arc<Turn<Share>> {
         let mut known = self.known();
-        let turn = known.turns.entry(keys_url.to_owned());
-        let fresh = || Arc::new(Turn::new(Share { since: clock::monotonic(), asked: 0 }));
-        Arc::clone(turn.or_insert_with(fresh))
+        let now = clock::monotonic();
+        if known.turns.len() >= TURNS_KEPT {
+            // A turn that somebody has or waits for stays, whatever it says.
+            known.turns.retain(|_, turn| {
+                Arc::strong_count(turn) > 1 || turn.try_lock().is_ok_and(|share| now - share.since < MINUTE)
+            });
+        }
+        let turn = known.turns.entry((keys_url.to_owned(), recipe.to_owned()));
+        Arc::clone(turn.or_insert_with(|| Arc::new(Turn::new(Share { since: now, asked: 0 }))))
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -193,5 +207,16 @@ mod tests {
         let granted = (0..100).filter(|_| share.has_another(start + Duration::from_secs(59))).count();
         assert_eq!(granted, 10);
         assert!(share.has_another(start + MINUTE));
+    }
+
+    #[tokio::test]
+    async fn a_recipe_that_used_up_its_share_leaves_the_others_theirs() {
+        let keys = PublicKeys::new(Duration::from_secs(1)).expect("set up");
+        let place = "https://keys.example.com/{kid}";
+        let spent = keys.turn(place, "attacked");
+        while spent.lock().await.has_another(clock::monotonic()) {}
+        let again = keys.turn(place, "attacked");
+        assert!(!again.lock().await.has_another(clock::monotonic()), "it is the same share");
+        assert!(keys.turn(place, "another").lock().await.has_another(clock::monotonic()));
     }
 }

@@ -12,8 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     company::{EightByEight, Recipe},
-    message::address::{normalise_email, normalise_phone},
+    message::{
+        address::{normalise_email, normalise_phone},
+        parse::TAG_CHARS_MAX,
+    },
 };
+
+/// As long as a job's `external_url` may be.
+const LINK_CHARS_MAX: usize = 2_000;
 
 /// Everything known about one interaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,13 +128,19 @@ impl Interaction {
         let social = [&self.channel, &self.medium].into_iter().filter_map(Latest::get).any(|channel| {
             settings.social_channels.iter().any(|social| social.eq_ignore_ascii_case(channel))
         });
+        if social && self.is_over() { Standing::Complete } else { Standing::Open }
+    }
+
+    /// Whether it is closed and nobody is busy with it, wherever it came from.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
         let wrapped_up = |(agent, accepted): (&String, &i64)| {
             self.wrapped_up.get(agent).is_some_and(|wrapped_up| wrapped_up >= accepted)
         };
         // A wrap-up whose acceptance is still to come belongs to somebody later.
         let all_accepted = self.wrapped_up.keys().all(|agent| self.accepted.contains_key(agent));
         let handled = !self.accepted.is_empty() && all_accepted && self.accepted.iter().all(wrapped_up);
-        if social && self.closed && handled { Standing::Complete } else { Standing::Open }
+        self.closed && handled
     }
 
     /// Who accepted it last: whom the customer is asked about.
@@ -152,10 +164,10 @@ impl Interaction {
         }
     }
 
-    /// The job of a complete interaction, for the customer as they are known by now.
+    /// The job of a complete interaction, for the customer as they are known by now. What is longer than a
+    /// job's tag or link may be is left out: it would have the job refused.
     #[must_use]
     pub fn job(&self, id: &str, person: &Person, recipe: &Recipe, settings: &EightByEight) -> Vec<u8> {
-        let tag = |code: &String| settings.transaction_codes.get(code).unwrap_or(code).clone();
         let job = Job {
             customer: Customer {
                 name: person.name.as_deref(),
@@ -165,12 +177,28 @@ impl Interaction {
             employee: Employee { custom_id: self.agent() },
             channel: &settings.channel,
             ext_interaction_id: id,
-            external_url: self.case.get().and_then(|case| case_link(case, settings)),
-            tags: self.codes.get().map(|codes| codes.iter().map(tag).collect()).unwrap_or_default(),
+            external_url: self
+                .case
+                .get()
+                .and_then(|case| case_link(case, settings))
+                .filter(|link| link.chars().count() <= LINK_CHARS_MAX),
+            tags: self.tags(settings),
             language: self.language.get().map(String::as_str).filter(|language| is_language(language)),
             brand: recipe.brand.as_deref(),
         };
         serde_json::to_vec(&job).expect("a job is plain data")
+    }
+
+    /// The codes' tags, each once: several codes may stand for one.
+    fn tags<'t>(&'t self, settings: &'t EightByEight) -> Vec<&'t str> {
+        let mut tags: Vec<&str> = Vec::new();
+        for code in self.codes.get().into_iter().flatten() {
+            let tag = settings.transaction_codes.get(code).unwrap_or(code).as_str();
+            if tag.chars().count() <= TAG_CHARS_MAX && !tags.contains(&tag) {
+                tags.push(tag);
+            }
+        }
+        tags
     }
 }
 
@@ -203,7 +231,7 @@ struct Job<'j> {
     ext_interaction_id: &'j str,
     #[serde(skip_serializing_if = "Option::is_none")]
     external_url: Option<String>,
-    tags: Vec<String>,
+    tags: Vec<&'j str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     language: Option<&'j str>,
     #[serde(skip_serializing_if = "Option::is_none")]

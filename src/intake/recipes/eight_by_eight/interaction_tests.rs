@@ -154,6 +154,26 @@ fn whoever_took_it_last_is_asked_about_with_codes_as_tags_and_the_case_as_link()
 }
 
 #[test]
+fn what_is_too_long_for_a_job_is_left_out_and_a_tag_of_two_codes_is_named_once() {
+    let mut settings = settings();
+    settings.transaction_codes.insert("5|13".to_owned(), "exchange".to_owned());
+    let (longest, too_long, renamed) = ("x".repeat(200), "x".repeat(201), "y".repeat(201));
+    settings.transaction_codes.insert(renamed.clone(), "short".to_owned());
+    let codes: [&str; 7] = ["5|12", &longest, &too_long, "5|13", &renamed, "6|1", "6|1"];
+    let interaction = Interaction {
+        // Each takes nine characters in a link.
+        case: Latest::of(1, Some("\u{20ac}".repeat(250))),
+        codes: Latest::of(99, Some(codes.map(str::to_owned).to_vec())),
+        ..all(&handled())
+    };
+    let job = interaction.job("chat-1", &interaction.person(), &recipe(), &settings);
+    let made: Value = serde_json::from_slice(&job).expect("JSON");
+    assert_eq!(made["tags"], json!(["exchange", longest, "short", "6|1"]));
+    assert_eq!(made["external_url"], Value::Null);
+    parse::parse(&job).expect("a job that is taken");
+}
+
+#[test]
 fn a_case_that_is_a_link_already_stays_one_and_one_without_a_page_is_left_out() {
     let interaction = |case: &str| Interaction {
         case: Latest::of(1, Some(case.to_owned())),

@@ -2,6 +2,7 @@
 //!
 //! What STOP, unsubscribe and bounces do by themselves is in `receipts`; bulk is in `blocks_csv`.
 
+use futures_util::future::join_all;
 use postrider::message::{BlockKind, Medium};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -64,6 +65,39 @@ async fn what_is_blocked_by_hand_is_not_asked_until_it_is_lifted() {
         bed.standings().await.iter().any(|one| one.status == "delivered")
     })
     .await;
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_blocked_beside_a_customers_own_wish_is_on_record_beside_it() {
+    let (bed, worker, client) = world().await;
+    opt_out(&bed, "jane@example.com", BlockKind::Stop).await;
+    let both = json!(["stop", "blocked_by_hand"]);
+    assert_eq!(block(&client, "jane@example.com").await["kinds"], both);
+    let first = audit(&client).await;
+    assert_eq!(first["changes"]["kinds"], json!({ "before": ["stop"], "after": both }));
+    let again = json!({ "address": "jane@example.com", "reason": "wrote to us" });
+    assert_eq!(client.post(BLOCKS, &again).await.status, 200);
+    assert_eq!(audit(&client).await, first, "nothing changed");
+    let other = json!({ "address": "jane@example.com", "reason": "called us" });
+    assert_eq!(client.post(BLOCKS, &other).await.status, 200);
+    let second = audit(&client).await;
+    assert_eq!(second["reason"], "called us");
+    assert_eq!(second["changes"]["kinds"], json!({ "before": both, "after": both }));
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_many_block_at_once_is_blocked_and_on_record_once() {
+    let (bed, worker, client) = world().await;
+    let wish = json!({ "address": "jane@example.com", "reason": "wrote to us" });
+    let answers = join_all((0..8).map(|_| client.post(BLOCKS, &wish))).await;
+    let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 200, 200, 200, 200, 200, 200, 201]);
+    let audits = client.get("/v1/audit?action=block.add").await.json["items"].clone();
+    assert_eq!(audits.as_array().map(Vec::len), Some(1), "{audits}");
+    assert_eq!(audits[0]["changes"]["kinds"], json!({ "before": [], "after": ["blocked_by_hand"] }));
     bed.nothing_left(worker).await;
 }
 

@@ -2,6 +2,7 @@
 //!
 //! How single rows are read is tested beside the reader.
 
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 
@@ -40,6 +41,24 @@ async fn what_goes_out_comes_in_again() {
     assert_eq!((again.status, &again.json["added"]), (200, &json!(0)), "{}", again.text);
     let found = client.get("/v1/blocks?address=%2B14155552671").await.json["items"][0].clone();
     assert_eq!(found["reason"], "=1+1", "what came in is what went out");
+    bed.nothing_left(worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_come_in_many_times_at_once_are_added_once() {
+    let (bed, worker, client) = world().await;
+    let rows: String = (0..2_000).map(|number| format!("a{number}@example.com\n")).collect();
+    let text = format!("address\n{rows}");
+    let answers = join_all((0..8).map(|_| import(&client, "?reason=old", &text))).await;
+    let mut added: Vec<Option<i64>> = answers.iter().map(|answer| answer.json["added"].as_i64()).collect();
+    added.sort_unstable();
+    let wanted = [0, 0, 0, 0, 0, 0, 0, 2_000].map(Some);
+    assert_eq!(added, wanted);
+    let audits = client.get("/v1/audit?action=block.import").await.json["items"].clone();
+    let on_record = audits.as_array().expect("a list").iter().map(|one| one["changes"]["added"].as_i64());
+    let mut on_record: Vec<Option<i64>> = on_record.collect();
+    on_record.sort_unstable();
+    assert_eq!(on_record, wanted);
     bed.nothing_left(worker).await;
 }
 

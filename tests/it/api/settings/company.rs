@@ -80,7 +80,20 @@ async fn of_editors_who_started_from_the_same_only_one_writes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn patches_of_different_parts_at_once_are_all_kept() {
     let (bed, worker, client) = world().await;
-    let parts = [json!({ "suppression_days": 9 }), json!({ "delay_secs": 8 }), json!({ "name": "Peak" })];
+    let parts = [
+        json!({ "suppression_days": 9 }),
+        json!({ "delay_secs": 8 }),
+        json!({ "name": "Peak" }),
+        json!({ "expires_after_secs": 90_000 }),
+        json!({ "require_approved": true }),
+        json!({ "admin_may_request_on_behalf": true }),
+        json!({ "resend_if_absent": true }),
+        json!({ "test_email": "tests@blancapeak.com" }),
+        json!({ "test_phone": "+14155550199" }),
+        json!({ "medium_preference": ["sms"] }),
+        json!({ "suppression_scope": "brand" }),
+        json!({ "alerts": { "emails": ["ops@blancapeak.com"] } }),
+    ];
     let answers =
         futures_util::future::join_all(parts.iter().map(|body| send(&client, Method::PATCH, "*", body)))
             .await;
@@ -88,10 +101,12 @@ async fn patches_of_different_parts_at_once_are_all_kept() {
     let company = client.get(COMPANY).await.json;
     for part in &parts {
         for (name, value) in part.as_object().expect("an object") {
-            assert_eq!(&company[name], value, "{name}");
+            let kept = if name == "alerts" { &company[name]["emails"] } else { &company[name] };
+            let wanted = if name == "alerts" { &value["emails"] } else { value };
+            assert_eq!(kept, wanted, "{name}");
         }
     }
-    assert_eq!(count(&bed, "policy").await, 4);
+    assert!(count(&bed, "policy").await > 10, "each that changed something is a version");
     bed.nothing_left(worker).await;
 }
 

@@ -85,6 +85,10 @@ async fn a_replay_may_be_repeated_and_makes_one_request() {
     let found = list(&client, "").await.remove(0);
     let still = client.post(&path(&found, "/replay"), &json!({})).await;
     assert_eq!((still.status, still.fields()), (422, vec!["channel"]), "{}", still.text);
+    let worse = client.post(&path(&found, "/replay"), &json!({ "body": { "channel": "fax" } })).await;
+    assert_eq!(worse.status, 422, "{}", worse.text);
+    let kept = list(&client, "").await;
+    assert_eq!(kept, std::slice::from_ref(&found), "a correction that fails is no further rejected job");
     // Each corrects it in another way: without turns each would be a request of its own.
     let bodies: Vec<Value> = (0..8)
         .map(|number| {
