@@ -14,8 +14,9 @@ const EVERYBODY: &str = "limit,postrider,node,celery-prefork,celery-threads";
 
 /// Compare what Postrider does with what the machine allows, and with others.
 ///
-/// A run replaces the parts that it measured in results.json (rates by medium, latency, entrances, each part of growth) and
-/// writes RESULTS.md anew from all that stands there; other parts keep their last figures, commit and date.
+/// A run replaces the parts that it measured in results.json (rates by medium, latency, entrances, each part of
+/// growth) and writes RESULTS.md anew from all that stands there; other parts keep their last figures, commit and
+/// date.
 /// On 2 cores the rates take some 20 minutes, latency 20, growth 20.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "bench", version)]

@@ -6,7 +6,10 @@
 
 use std::{
     future::Future,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,7 +17,7 @@ use anyhow::{Context, ensure};
 use postrider::{
     api::{Scope, key},
     clock,
-    ledger::{Ledger, audit::Actor, keys::NewKey},
+    ledger::{Ledger, audit::Actor},
 };
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
@@ -90,8 +93,7 @@ async fn posted(site: &Site, requests: usize) -> anyhow::Result<Vec<f64>> {
     let key = make_key(site).await.context("make a key")?;
     listens(site).await?;
     let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(CALLS).build()?;
-    let (url, next) =
-        (format!("{}/v1/requests", site.public_url()), std::sync::Arc::new(AtomicUsize::new(0)));
+    let (url, next) = (format!("{}/v1/requests", site.public_url()), Arc::new(AtomicUsize::new(0)));
     let mut hands: JoinSet<anyhow::Result<Vec<f64>>> = JoinSet::new();
     for _ in 0..CALLS {
         let (client, key, url, next) = (client.clone(), key.clone(), url.clone(), next.clone());
@@ -134,15 +136,7 @@ async fn make_key(site: &Site) -> anyhow::Result<SecretString> {
     let ledger = Ledger::new(pool.clone());
     let company = ledger.company_id(COMPANY).await?.context("the company is there")?;
     let made = key::make(true);
-    let kept = NewKey {
-        id: clock::new_id(),
-        company,
-        name: "bench".to_owned(),
-        prefix: made.prefix.clone(),
-        hash: made.hash,
-        live: true,
-        scopes: vec![Scope::Send.word().to_owned()],
-    };
+    let kept = made.kept(company, "bench", &[Scope::Send]);
     ledger.add_key(&kept, &Actor::System).await?;
     pool.close().await;
     Ok(SecretString::from(made.shown().to_owned()))

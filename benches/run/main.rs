@@ -2,8 +2,8 @@
 //!
 //! Each run has a fresh database, a fresh quorum queue and a fresh simulated provider on the same private
 //! servers; rows alternate within a round. Start reading at `run`: `throughput` and `latency` are one run each,
-//! `entrance` compares AMQP with HTTP, `growth` is about a ledger with much in it, `rows` are the contestants, `report` what comes of it, `kept`
-//! where that lies.
+//! `entrance` compares AMQP with HTTP, `growth` is about a ledger with much in it, `rows` are the contestants,
+//! `report` what comes of it, `kept` where that lies.
 
 mod arguments;
 mod books;

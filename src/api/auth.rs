@@ -13,7 +13,7 @@ use axum::{
 };
 use uuid::Uuid;
 
-use super::{Api, Problem, Scope, body::forget, callers::Holder, drain};
+use super::{Api, Problem, Scope, callers::Holder};
 use crate::message::CompanyId;
 
 const HEADER: &str = "x-api-key";
@@ -71,20 +71,14 @@ pub(super) async fn door(State(api): State<Arc<Api>>, mut request: Request, next
     let text = request.headers().get(HEADER).map(|value| value.to_str().unwrap_or(""));
     let holder = match api.callers.identify(text).await {
         Ok(holder) => holder,
-        Err(problem) => {
-            forget(request.into_body(), api.body_within).await;
-            return problem.into_response();
-        }
+        Err(problem) => return problem.into_response(),
     };
     let (mut response, rest) = match holder.bucket.take() {
         Ok(rest) => {
             request.extensions_mut().insert(Caller::of(&holder));
-            (drain::run(request, next, api.body_within).await, rest)
+            (next.run(request).await, rest)
         }
-        Err(rest) => {
-            forget(request.into_body(), api.body_within).await;
-            (Problem::too_many(rest.retry_after_secs).into_response(), rest)
-        }
+        Err(rest) => (Problem::too_many(rest.retry_after_secs).into_response(), rest),
     };
     holder.bucket.tell(rest, response.headers_mut());
     response

@@ -4,26 +4,26 @@
 //! a carriage return, half a surrogate pair, an unknown field or a wrong type is refused by its path. An id
 //! that is none is answered like one that is nobody's.
 
-use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use axum::{
     body::Body,
     extract::{FromRequest, FromRequestParts, Request},
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
-use http_body_util::BodyExt;
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
 use super::{Api, Problem, problem::FieldProblem};
-use crate::message::{fields::expected, node::Node, strict, text::shown_name};
+use crate::{
+    message::{fields::expected, node::Node, strict, text::shown_name},
+    webhooks::serve::read_body,
+};
 
 /// Longest body of a call that says nothing else, in bytes.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
-/// So much of a body that is too large is read all the same.
-const FORGOTTEN_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Longest message of a reader that is not ours, in characters.
 const MESSAGE_CHARS_MAX: usize = 200;
 
@@ -58,43 +58,15 @@ pub async fn read_as(
 }
 
 async fn bytes(body: Body, api: &Api, bytes_max: usize) -> Result<Vec<u8>, Problem> {
-    match tokio::time::timeout(api.body_within, read_whole(body, bytes_max)).await {
-        Ok(Ok(Some(bytes))) => Ok(bytes),
-        Ok(Ok(None)) => {
-            let detail = format!("the body has more than {bytes_max} bytes; send less");
-            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail))
+    read_body(body, bytes_max, api.body_within).await.map_err(|status| match status {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem::new(status, "too_large", format!("the body has more than {bytes_max} bytes; send less"))
         }
-        Ok(Err(_)) => Err(Problem::bad_request("the body ended before its time; send it again")),
-        Err(_) => {
-            let detail = "the body did not come in time; send it again";
-            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", detail))
+        StatusCode::REQUEST_TIMEOUT => {
+            Problem::new(status, "too_slow", "the body did not come in time; send it again")
         }
-    }
-}
-
-/// Reads what nobody wants, up to a bound in size and time, so that its sender hears the answer.
-pub(super) async fn forget(body: Body, within: Duration) {
-    // An answer follows in any case.
-    drop(tokio::time::timeout(within, read_whole(body, 0)).await);
-}
-
-/// A body of at most `bytes_max`; `None`: it is larger. What is too much is read on and forgotten, up to a
-/// bound: whoever is cut off while sending sees a broken connection, and never the answer that says why.
-async fn read_whole(mut body: Body, bytes_max: usize) -> Result<Option<Vec<u8>>, axum::Error> {
-    let (mut bytes, mut seen) = (Vec::new(), 0_usize);
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else { continue };
-        seen = seen.saturating_add(data.len());
-        if seen <= bytes_max {
-            bytes.extend_from_slice(&data);
-        } else {
-            bytes = Vec::new();
-            if seen > bytes_max.saturating_add(FORGOTTEN_BYTES_MAX) {
-                break;
-            }
-        }
-    }
-    Ok((seen <= bytes_max).then_some(bytes))
+        _ => Problem::bad_request("the body ended before its time; send it again"),
+    })
 }
 
 /// One of these kinds, in UTF-8 where it names a charset.
@@ -242,10 +214,6 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use futures_util::{StreamExt, stream};
-
     use super::*;
 
     #[derive(Debug, serde::Deserialize)]
@@ -259,29 +227,6 @@ mod tests {
         fn default() -> Wish {
             Wish { days: 1, words: Vec::new() }
         }
-    }
-
-    #[tokio::test]
-    async fn a_body_is_bounded_and_one_that_is_too_large_is_read_to_its_end() {
-        let read = async |bytes: usize, bytes_max: usize| {
-            let body = Body::from(vec![b' '; bytes]);
-            read_whole(body, bytes_max).await.expect("it is there").map(|body| body.len())
-        };
-        assert_eq!(read(0, 8).await, Some(0));
-        assert_eq!(read(8, 8).await, Some(8));
-        assert_eq!(read(9, 8).await, None);
-        let taken = async |parts: usize| {
-            let taken = Arc::new(AtomicUsize::new(0));
-            let counted = Arc::clone(&taken);
-            let parts = stream::iter(0..parts).map(move |_| {
-                counted.fetch_add(1, Ordering::Relaxed);
-                Ok::<_, std::io::Error>(vec![b' '; 64 * 1024])
-            });
-            assert_eq!(read_whole(Body::from_stream(parts), 100_000).await.expect("it is there"), None);
-            taken.load(Ordering::Relaxed)
-        };
-        assert_eq!(taken(64).await, 64, "its sender gets rid of all of it");
-        assert!(taken(1_000).await < 100, "there is a bound");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::clock;
+use crate::{clock, ledger::keys::NewKey, message::CompanyId};
 
 const PREFIX_CHARS: usize = 12;
 const SECRET_CHARS: usize = 48;
@@ -39,9 +39,10 @@ impl Scope {
 /// A new key: the text to show once, and what is kept of it.
 #[derive(Debug)]
 pub struct Made {
-    pub text: SecretString,
-    pub prefix: String,
-    pub hash: [u8; 32],
+    text: SecretString,
+    prefix: String,
+    hash: [u8; 32],
+    live: bool,
 }
 
 /// Makes a key.
@@ -52,7 +53,7 @@ pub fn make(live: bool) -> Made {
     let kind = if live { "live" } else { "test" };
     let prefix = format!("pr_{kind}_{}", &rest[..PREFIX_CHARS]);
     let text = format!("{prefix}_{secret}");
-    Made { hash: hash(&text), prefix, text: SecretString::from(text) }
+    Made { hash: hash(&text), prefix, text: SecretString::from(text), live }
 }
 
 /// The prefix of what may be a key; `None`: it cannot be one, and nobody needs to look.
@@ -81,6 +82,21 @@ impl Made {
     #[must_use]
     pub fn shown(&self) -> &str {
         self.text.expose_secret()
+    }
+
+    /// What is kept of it.
+    #[must_use]
+    pub fn kept(&self, company: CompanyId, name: &str, scopes: &[Scope]) -> NewKey {
+        let given = Scope::ALL.into_iter().filter(|scope| scopes.contains(scope));
+        NewKey {
+            id: clock::new_id(),
+            company,
+            name: name.to_owned(),
+            prefix: self.prefix.clone(),
+            hash: self.hash,
+            live: self.live,
+            scopes: given.map(|scope| scope.word().to_owned()).collect(),
+        }
     }
 }
 

@@ -65,7 +65,7 @@ fn info() -> Info {
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
     let PathItem { get, put, post, delete, patch, .. } = item;
-    [("get", get), ("put", put), ("post", post), ("delete", delete), ("patch", patch)]
+    [("GET", get), ("PUT", put), ("POST", post), ("DELETE", delete), ("PATCH", patch)]
         .into_iter()
         .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
@@ -73,7 +73,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
 /// Handlers of several areas have one name; whatever is generated from the description needs different ones.
 fn operation_id(method: &str, path: &str) -> String {
     let parts = path.trim_start_matches("/v1").split(['/', '{', '}']).filter(|part| !part.is_empty());
-    parts.fold(method.to_owned(), |id, part| format!("{id}_{part}"))
+    parts.fold(method.to_ascii_lowercase(), |id, part| format!("{id}_{part}"))
 }
 
 fn complete_operation(operation: &mut Operation) {
@@ -110,14 +110,8 @@ fn refusal(status: &str, meaning: &str) -> Response {
 /// Names of the paths and their methods, for tests that walk them all.
 #[must_use]
 pub fn operations_by_path(document: &OpenApi) -> BTreeMap<String, Vec<&'static str>> {
-    let methods = |item: &PathItem| {
-        let PathItem { get, put, post, delete, patch, .. } = item;
-        [("GET", get), ("PUT", put), ("POST", post), ("DELETE", delete), ("PATCH", patch)]
-            .into_iter()
-            .filter_map(|(method, operation)| operation.as_ref().map(|_| method))
-            .collect()
-    };
-    document.paths.paths.iter().map(|(path, item)| (path.clone(), methods(item))).collect()
+    let methods = |mut item: PathItem| operations(&mut item).map(|(method, _)| method).collect();
+    document.paths.paths.iter().map(|(path, item)| (path.clone(), methods(item.clone()))).collect()
 }
 
 #[cfg(test)]

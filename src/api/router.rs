@@ -17,7 +17,7 @@ use axum::{
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{Api, Problem, auth, docs, openapi};
+use super::{Api, Problem, auth, docs, drain, openapi};
 
 /// Everything that needs a key.
 fn v1() -> OpenApiRouter<Arc<Api>> {
@@ -41,6 +41,7 @@ pub fn router(api: Arc<Api>) -> Router {
     });
     let v1 = v1
         .route_layer(middleware::from_fn_with_state(Arc::clone(&api), auth::door))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&api), drain::drained))
         .with_state(Arc::clone(&api));
     let open =
         Router::new().route("/openapi.json", get(json)).route("/docs", get(page)).with_state(described);

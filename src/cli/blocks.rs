@@ -27,7 +27,7 @@ use crate::{
     startup,
 };
 
-use super::{publish::read, requests::company_named};
+use super::{publish::read, requests::company_of};
 
 /// Look at blocked addresses, block one, and lift a block.
 #[derive(Debug, clap::Subcommand)]
@@ -137,7 +137,7 @@ impl Blocks {
             | Blocks::Import(Import { company, .. })
             | Blocks::Export { company } => company,
         };
-        let company = company_named(&ledger, Some(slug.as_str())).await?.context("name a company")?;
+        let company = company_of(&ledger, slug).await?;
         let of = Of { ledger: &ledger, keys: &keys.identity, company };
         match self {
             Blocks::List(list) => list.run(&of).await,

@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 
 use crate::{
     cli::output,
@@ -23,7 +23,7 @@ use crate::{
     startup,
 };
 
-use super::{blocks::all, publish::read, requests::company_named};
+use super::{blocks::all, publish::read, requests::company_of};
 
 const COLUMNS: Columns = Columns {
     read: &["custom_id", "social_id", "name", "email", "phone", "country"],
@@ -56,7 +56,7 @@ impl Customers {
         let ledger = startup::admin_ledger(&config)?;
         ledger.check_schema().await?;
         let keys = startup::keys(&config)?;
-        let company = company_named(&ledger, Some(company.as_str())).await?.context("name a company")?;
+        let company = company_of(&ledger, &company).await?;
         let bytes = read(&file)?;
         ensure!(bytes.len() <= BYTES_MAX, "the file is larger than {BYTES_MAX} bytes; split it");
         let mut problems = Problems::default();

@@ -9,9 +9,8 @@ use clap::{Args, Subcommand};
 use super::output::{self, Table, time};
 use crate::{
     api::key::{self, Scope},
-    clock,
     config::Config,
-    ledger::{Ledger, audit::Actor, keys::NewKey},
+    ledger::{Ledger, audit::Actor},
     startup,
 };
 
@@ -73,18 +72,7 @@ impl Create {
         }
         let company = company_id(ledger, &self.company).await?;
         let made = key::make(!self.test);
-        let listed = |scope: &Scope| self.scopes.contains(scope);
-        let scopes: Vec<String> =
-            Scope::ALL.into_iter().filter(listed).map(|scope| scope.word().to_owned()).collect();
-        let key = NewKey {
-            id: clock::new_id(),
-            company,
-            name: name.to_owned(),
-            prefix: made.prefix.clone(),
-            hash: made.hash,
-            live: !self.test,
-            scopes,
-        };
+        let key = made.kept(company, name, &self.scopes);
         ledger.add_key(&key, &Actor::at_the_command_line()).await.context("keep the key")?;
         if self.json {
             return output::json(&serde_json::json!({

@@ -154,7 +154,7 @@ impl Acceptor {
                 seen.push((twin, prepared.pending));
                 continue;
             }
-            if !decide::take(&mut taken, prepared.unique()) {
+            if !decide::take(&mut taken, &prepared.unique()) {
                 later.push(prepared.pending);
                 continue;
             }

@@ -11,10 +11,9 @@ use uuid::Uuid;
 use crate::{
     ledger::{LedgerError, gather::Gathered, members::ListedMember},
     message::About,
-    rules::Requester,
 };
 
-use super::{Acceptor, decide::Prepared};
+use super::{Acceptor, decide::Prepared, person};
 
 impl Acceptor {
     /// Finds the team members who ask by hand.
@@ -32,11 +31,7 @@ impl Acceptor {
             listed.iter().map(|member| (member.email_key, member)).collect();
         for prepared in prepared {
             let member = key(prepared).and_then(|key| listed.get(&key));
-            prepared.requester = member.map(|member| Requester {
-                role: member.role,
-                is_employee: prepared.lookup.member_email == Some(member.email_key)
-                    || (member.custom_key.is_some() && prepared.lookup.member_custom_id == member.custom_key),
-            });
+            prepared.requester = member.map(|member| person::requester(member, &prepared.lookup));
         }
         Ok(())
     }

@@ -30,13 +30,8 @@ pub enum Canceled {
     Unknown,
 }
 
-/// Cancels a request that was not begun, by a program of ours.
-pub async fn cancel(ledger: &Ledger, id: Uuid) -> anyhow::Result<Canceled> {
-    cancel_by(ledger, id, By::PROGRAM).await
-}
-
 /// Cancels a request that was not begun.
-pub async fn cancel_by(ledger: &Ledger, id: Uuid, by: By<'_>) -> anyhow::Result<Canceled> {
+pub async fn cancel(ledger: &Ledger, id: Uuid, by: By<'_>) -> anyhow::Result<Canceled> {
     for _ in 0..TRIES_MAX {
         let Some(detail) = ledger.show_open(id).await? else { return Ok(Canceled::Unknown) };
         if detail.state == State::Canceled {
@@ -53,7 +48,7 @@ pub async fn cancel_by(ledger: &Ledger, id: Uuid, by: By<'_>) -> anyhow::Result<
             next,
             reason: Reason::CanceledByPerson,
         };
-        if ledger.end_by(end, Deed::Canceled, by).await? {
+        if ledger.conclude_by(end, Deed::Canceled, by).await? {
             return Ok(Canceled::Done);
         }
     }

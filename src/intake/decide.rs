@@ -82,7 +82,7 @@ pub fn prepare(keys: &IdentityKey, pending: &Pending, root: Option<Root>) -> Res
 }
 
 /// Takes all of these for one job; gives whether none was another's.
-pub(super) fn take(taken: &mut HashSet<Uuid>, wants: Vec<Uuid>) -> bool {
+pub(super) fn take(taken: &mut HashSet<Uuid>, wants: &[Uuid]) -> bool {
     let free = wants.iter().all(|want| !taken.contains(want));
     if free {
         taken.extend(wants);

@@ -29,7 +29,7 @@ pub enum Paused {
 }
 
 /// Pauses a request.
-pub async fn pause_by(ledger: &Ledger, id: Uuid, by: By<'_>) -> anyhow::Result<Paused> {
+pub async fn pause(ledger: &Ledger, id: Uuid, by: By<'_>) -> anyhow::Result<Paused> {
     for _ in 0..TRIES_MAX {
         let Some(detail) = ledger.show_open(id).await? else { return Ok(Paused::Unknown) };
         match (detail.state.status(), detail.paused_at) {
@@ -37,7 +37,7 @@ pub async fn pause_by(ledger: &Ledger, id: Uuid, by: By<'_>) -> anyhow::Result<P
             (Status::Queued, None) => {}
             _ => return Ok(Paused::Over(Box::new(detail))),
         }
-        if let Some(state) = ledger.pause_by(detail.message, by).await? {
+        if let Some(state) = ledger.pause(detail.message, by).await? {
             return Ok(Paused::Done(state));
         }
     }

@@ -50,18 +50,8 @@ pub enum Resumed {
     Unknown,
 }
 
-/// Resumes a paused request, by a program of ours.
-pub async fn resume(
-    ledger: &Ledger,
-    directory: &Directory,
-    keys: &SecretKeys,
-    id: Uuid,
-) -> anyhow::Result<Resumed> {
-    resume_by(ledger, directory, keys, id, By::PROGRAM).await
-}
-
 /// Resumes a paused request.
-pub async fn resume_by(
+pub async fn resume(
     ledger: &Ledger,
     directory: &Directory,
     keys: &SecretKeys,
@@ -76,14 +66,14 @@ pub async fn resume_by(
         }
         match hindrance(ledger, directory, keys, &detail).await? {
             Ok(None) => {
-                if let Some(state) = ledger.resume_by(message, by).await? {
+                if let Some(state) = ledger.resume(message, by).await? {
                     return Ok(Resumed::Going(state));
                 }
             }
             Ok(Some((signal, reason))) => {
                 let next = transition(detail.state, signal);
                 let end = Conclusion { message, epoch: detail.epoch, was: detail.state, next, reason };
-                if ledger.end_by(end, Deed::Resumed, by).await? {
+                if ledger.conclude_by(end, Deed::Resumed, by).await? {
                     return Ok(Resumed::Ended(next, reason));
                 }
             }

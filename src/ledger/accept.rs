@@ -83,13 +83,13 @@ impl NewRequest {
 
     /// One of the reservations that its message needs.
     fn slot(&self, place: usize) -> Option<Uuid> {
-        self.slots.get(place).copied().filter(|_| self.state() == State::Waiting)
+        self.reserves().get(place).copied()
     }
 
     /// The reservations that it will hold.
     #[must_use]
-    pub fn reserves(&self) -> Vec<Uuid> {
-        if self.state() == State::Waiting { self.slots.clone() } else { Vec::new() }
+    pub fn reserves(&self) -> &[Uuid] {
+        if self.state() == State::Waiting { &self.slots } else { &[] }
     }
 
     /// Tags, custom properties, and who asks by hand; most requests have none of it.

@@ -111,15 +111,6 @@ impl Ledger {
         Ok(completed)
     }
 
-    /// Writes down by hand that the customer answered: nothing more is sent for this request. Gives whether
-    /// it was news.
-    pub async fn answer(&self, request: Uuid, source: &str) -> Result<bool, LedgerError> {
-        let done =
-            sqlx::query_file!("src/ledger/sql/answer.sql", request, source).execute(&self.pool).await?;
-        self.end_answered(&[request]).await?;
-        Ok(done.rows_affected() > 0)
-    }
-
     /// Which of these keys some response waits for.
     pub async fn awaited(&self, keys: &[Uuid]) -> Result<Vec<Uuid>, LedgerError> {
         let awaited =
@@ -150,7 +141,7 @@ impl Ledger {
 
     /// Ends what waits to be sent for requests that were answered. Who is claimed meanwhile is stopped by
     /// the fence; who is being sent is not sent again.
-    async fn end_answered(&self, requests: &[Uuid]) -> Result<(), LedgerError> {
+    pub(super) async fn end_answered(&self, requests: &[Uuid]) -> Result<(), LedgerError> {
         for _ in 0..TRIES_MAX {
             if requests.is_empty() {
                 return Ok(());

@@ -74,7 +74,7 @@ impl Act {
         let Hands { ledger, directory, keys } = hands;
         Ok(match self {
             Act::Pause => pause(ledger, id, wish.by()).await?,
-            Act::Resume => resumed(resume::resume_by(ledger, directory, keys, id, wish.by()).await?),
+            Act::Resume => resumed(resume::resume(ledger, directory, keys, id, wish.by()).await?),
             Act::Cancel => cancel(ledger, id, wish.by()).await?,
             Act::Retry => retried(retry::retry(ledger, directory, keys, id, wish).await?),
         })
@@ -83,12 +83,12 @@ impl Act {
 
 /// Pauses; needs nothing but the ledger.
 pub async fn pause(ledger: &Ledger, id: Uuid, by: By<'_>) -> anyhow::Result<Outcome> {
-    Ok(paused(&pause::pause_by(ledger, id, by).await?))
+    Ok(paused(&pause::pause(ledger, id, by).await?))
 }
 
 /// Cancels; needs nothing but the ledger.
 pub async fn cancel(ledger: &Ledger, id: Uuid, by: By<'_>) -> anyhow::Result<Outcome> {
-    Ok(canceled(&cancel::cancel_by(ledger, id, by).await?))
+    Ok(canceled(&cancel::cancel(ledger, id, by).await?))
 }
 
 impl Outcome {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use postrider::{
     clock::random_id,
-    ledger::blocks::InboundWish,
+    ledger::{blocks::InboundWish, requests::By},
     message::{AccountId, CompanyId, Medium},
 };
 use serde_json::{Value, json};
@@ -112,7 +112,7 @@ async fn an_answer_while_a_begin_waits_for_its_row_leads_to_no_call() {
     stopped_while_its_begin_waits("answered", async |bed, _, id| {
         // What waits is ended with the answer, so this waits for the row as well: behind the begin.
         let ledger = bed.ledger.clone();
-        answering = Some(tokio::spawn(async move { ledger.answer(id, "test").await }));
+        answering = Some(tokio::spawn(async move { ledger.answer(id, By::PROGRAM).await }));
         wait::until("the answer is written", || answered(bed, id)).await;
     })
     .await;

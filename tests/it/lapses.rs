@@ -8,6 +8,7 @@ use postrider::{
     ledger::{
         accept::LeaseTerms,
         claim::{Due, LaneWish},
+        requests::By,
         settle::{OutcomeCode, Settlement},
         sweep::{FirstLooks, Swept},
     },
@@ -115,17 +116,24 @@ async fn only_a_lapse_while_it_is_tried_alone_quarantines_a_suspect() {
     assert!(detail.paused_at.is_some() && detail.state == State::Waiting);
     let held = one.bed.ledger.quarantine_list(None, 10).await.expect("asked");
     assert_eq!((held.len(), held[0].lapses, &held[0].workers), (1, 3, &vec![one.worker]));
-    assert_eq!(one.bed.ledger.pause(MessageId(one.id)).await.expect("asked"), None, "it is held already");
+    assert_eq!(
+        one.bed.ledger.pause(MessageId(one.id), By::PROGRAM).await.expect("asked"),
+        None,
+        "it is held already"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_suspect_stays_one_through_pause_and_resume_until_it_is_begun() {
     let one = One::suspect().await;
-    assert_eq!(one.bed.ledger.pause(MessageId(one.id)).await.expect("asked"), Some(State::Waiting));
+    assert_eq!(
+        one.bed.ledger.pause(MessageId(one.id), By::PROGRAM).await.expect("asked"),
+        Some(State::Waiting)
+    );
     assert_eq!(one.stands().await, (2, Some(1)));
     let worker = one.bed.worker_with("roles.dispatch = false").await;
     let directory = worker.acceptor.as_ref().expect("takes jobs").directory.clone();
-    let going = resume(&one.bed.ledger, &directory, &one.bed.keys, one.id).await.expect("asked");
+    let going = resume(&one.bed.ledger, &directory, &one.bed.keys, one.id, By::PROGRAM).await.expect("asked");
     assert_eq!(going, Resumed::Going(State::Waiting));
     assert_eq!(one.stands().await, (2, Some(2)));
     let due = one.claim_suspect().await;

@@ -27,7 +27,7 @@ fn job() -> Value {
 }
 
 async fn cancel(bed: &Bed, id: uuid::Uuid) -> bool {
-    matches!(cancel::cancel(&bed.ledger, id).await.expect("asked"), Canceled::Done)
+    matches!(cancel::cancel(&bed.ledger, id, By::PROGRAM).await.expect("asked"), Canceled::Done)
 }
 
 /// The words of the timeline, with who did what people do.
@@ -47,11 +47,11 @@ async fn a_paused_request_is_not_sent_until_it_is_resumed() {
     let worker = bed.worker().await;
     bed.publish(&job()).await;
     let id = bed.all_are(1, "queued").await[0].id;
-    assert_eq!(bed.ledger.pause(MessageId(id)).await.expect("asked"), Some(State::Waiting));
+    assert_eq!(bed.ledger.pause(MessageId(id), By::PROGRAM).await.expect("asked"), Some(State::Waiting));
     wait::let_pass(std::time::Duration::from_secs(3)).await;
     assert!(bed.simulator.calls().is_empty(), "past its due time, and still paused");
     let directory = worker.acceptor.as_ref().expect("takes jobs").directory.clone();
-    let resumed = resume(&bed.ledger, &directory, &bed.keys, id).await.expect("asked");
+    let resumed = resume(&bed.ledger, &directory, &bed.keys, id, By::PROGRAM).await.expect("asked");
     assert!(matches!(resumed, Resumed::Going(State::Waiting)), "{resumed:?}");
     bed.all_are(1, "delivered").await;
     drop(directory);
@@ -65,7 +65,7 @@ async fn resuming_runs_the_rules_again() {
     let worker = bed.worker().await;
     bed.publish(&job()).await;
     let id = bed.all_are(1, "queued").await[0].id;
-    bed.ledger.pause(MessageId(id)).await.expect("asked");
+    bed.ledger.pause(MessageId(id), By::PROGRAM).await.expect("asked");
     let addr = bed.keys.identity.address(company, postrider::message::Medium::Sms, "+14155552671");
     let kind = postrider::message::BlockKind::Manual;
     bed.ledger
@@ -73,7 +73,7 @@ async fn resuming_runs_the_rules_again() {
         .await
         .expect("blocked");
     let directory = worker.acceptor.as_ref().expect("takes jobs").directory.clone();
-    resume(&bed.ledger, &directory, &bed.keys, id).await.expect("asked");
+    resume(&bed.ledger, &directory, &bed.keys, id, By::PROGRAM).await.expect("asked");
     let standings = bed.all_are(1, "suppressed").await;
     assert_eq!(standings[0].reason.as_deref(), Some("blocked_by_hand"));
     let expected = ["accepted", "paused through system", "resumed through system", "ended"];
@@ -115,7 +115,7 @@ async fn pausing_an_attempt_under_way_stops_the_next_one() {
     wait::until("an attempt was made", || async { bed.standings().await.iter().any(|one| one.attempt >= 1) })
         .await;
     let id = bed.standings().await[0].id;
-    assert!(bed.ledger.pause(MessageId(id)).await.expect("asked").is_some());
+    assert!(bed.ledger.pause(MessageId(id), By::PROGRAM).await.expect("asked").is_some());
     wait::until("no call is under way", || async {
         bed.ledger.show(id).await.expect("asked").expect("there").state == State::Waiting
     })
@@ -134,8 +134,8 @@ async fn an_answer_that_a_person_notes_is_on_record_once() {
     bed.publish(&job()).await;
     let id = bed.all_are(1, "queued").await[0].id;
     let by = |person| By { door: "cli", key: None, person: Some(person), note: None };
-    assert!(bed.ledger.answer_by(id, by("ann")).await.expect("noted"));
-    assert!(!bed.ledger.answer_by(id, by("eve")).await.expect("asked"), "it was news once");
+    assert!(bed.ledger.answer(id, by("ann")).await.expect("noted"));
+    assert!(!bed.ledger.answer(id, by("eve")).await.expect("asked"), "it was news once");
     let standings = bed.all_are(1, "suppressed").await;
     assert_eq!(standings[0].reason.as_deref(), Some("answered"));
     assert_eq!(told(&bed, id).await, ["accepted", "answered by ann through cli", "ended"]);

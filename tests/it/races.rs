@@ -9,6 +9,7 @@ use postrider::{
     content::Renderer,
     dispatch::{Claim, LeaseShare, Shared, settle::Done},
     ledger::{
+        requests::By,
         settle::{OutcomeCode, Settlement},
         sweep::Conclusion,
     },
@@ -113,8 +114,10 @@ async fn act(bed: &Bed, actor: u64) -> usize {
                 assert!(producer.publish("requests.blanca", None, body.as_bytes()).await, "routed");
                 published += 1;
             }
-            (2, Some(id)) => drop(bed.ledger.pause(MessageId(id)).await.expect("pause answers")),
-            (3, Some(id)) => drop(bed.ledger.resume(MessageId(id)).await.expect("resume answers")),
+            (2, Some(id)) => drop(bed.ledger.pause(MessageId(id), By::PROGRAM).await.expect("pause answers")),
+            (3, Some(id)) => {
+                bed.ledger.resume(MessageId(id), By::PROGRAM).await.expect("resume answers");
+            }
             (_, Some(id)) => cancel(bed, id).await,
         }
         bed.nothing_stuck().await;
@@ -158,7 +161,7 @@ async fn of_300_random_acts_against_two_workers_everything_ends_and_nobody_is_as
     }
     wait::until("every job is taken", || async { bed.standings().await.len() == count }).await;
     for one in bed.standings().await {
-        bed.ledger.resume(MessageId(one.id)).await.expect("resume answers");
+        bed.ledger.resume(MessageId(one.id), By::PROGRAM).await.expect("resume answers");
     }
     let standings = bed.all_ended(count, Duration::from_secs(60)).await;
     bed.simulator.webhooks_settled().await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use postrider::{
     company::Policy,
+    ledger::requests::By,
     lifecycle::State,
     message::{BlockKind, Medium},
     shutdown::Worker,
@@ -247,7 +248,7 @@ async fn who_stops_before_it_is_sent_once_more_is_left_alone_and_nobody_claims_t
     })
     .await;
     let id = bed.standings().await[0].id;
-    let canceled = postrider::intake::cancel::cancel(&bed.ledger, id).await.expect("asked");
+    let canceled = postrider::intake::cancel::cancel(&bed.ledger, id, By::PROGRAM).await.expect("asked");
     assert!(matches!(canceled, postrider::intake::cancel::Canceled::TooLate(_)), "{canceled:?}");
     let addr = bed.keys.identity.address(company, Medium::Email, EMAIL);
     bed.ledger.block_address(addr, company, Medium::Email, BlockKind::Manual, "test").await.expect("blocked");
@@ -264,8 +265,8 @@ async fn a_customer_who_answered_is_not_asked() {
     delayed["delay_secs"] = json!(2);
     bed.publish(&delayed).await;
     let id = bed.all_are(1, "queued").await[0].id;
-    assert!(bed.ledger.answer(id, "test").await.expect("asked"));
-    assert!(!bed.ledger.answer(id, "test").await.expect("asked"), "once is enough");
+    assert!(bed.ledger.answer(id, By::PROGRAM).await.expect("asked"));
+    assert!(!bed.ledger.answer(id, By::PROGRAM).await.expect("asked"), "once is enough");
     let standings = bed.all_are(1, "suppressed").await;
     assert_eq!(standings[0].reason.as_deref(), Some("answered"));
     assert!(bed.simulator.calls().is_empty());

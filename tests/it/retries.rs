@@ -7,7 +7,7 @@ use postrider::{
     clock::random_id,
     directory::Directory,
     intake::retry::{Retried, Wish, retry},
-    ledger::{accept::LeaseTerms, claim::LaneWish},
+    ledger::{accept::LeaseTerms, claim::LaneWish, requests::By},
     lifecycle::{Reason, State, Status},
     message::{AccountId, BlockKind, CompanyId, Medium, MessageId},
     requests::timeline::timeline,
@@ -249,7 +249,8 @@ async fn a_retry_reserves_its_person_again_and_gives_way_to_who_asked_meanwhile(
 async fn who_was_asked_counts_as_asked_even_if_the_retry_is_taken_back() {
     let ended = Ended::unclear().await;
     assert!(matches!(ask(&ended.bed, ended.id, knowing()).await, Retried::Going(_)));
-    let canceled = postrider::intake::cancel::cancel(&ended.bed.ledger, ended.id).await.expect("asked");
+    let canceled =
+        postrider::intake::cancel::cancel(&ended.bed.ledger, ended.id, By::PROGRAM).await.expect("asked");
     assert!(matches!(canceled, postrider::intake::cancel::Canceled::Done), "{canceled:?}");
     let detail = ended.bed.ledger.show(ended.id).await.expect("asked").expect("there");
     assert_eq!(detail.state.status(), Status::Failed, "canceled is less than failed");

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use postrider::{
     directory::Directory,
     intake::resume,
-    ledger::sweep::Conclusion,
+    ledger::{requests::By, sweep::Conclusion},
     lifecycle::{Reason, Signal, State, transition},
     message::{BlockKind, MessageId},
 };
@@ -124,7 +124,7 @@ async fn cancel(world: &World, waiting: &Waiting) -> Option<Act> {
 }
 
 async fn pause_a_while(world: Arc<World>, acts: Arc<Acts>, message: MessageId, time: Duration) {
-    let paused = world.bed.ledger.pause(message).await;
+    let paused = world.bed.ledger.pause(message, By::PROGRAM).await;
     if matches!(paused, Ok(None)) {
         return;
     }
@@ -169,7 +169,7 @@ async fn unsubscribe(world: &World, message: MessageId, lane: Lane, person: u32)
 /// Resumes by the rules, as the command line does.
 pub async fn resume_one(world: &World, message: Uuid) -> anyhow::Result<()> {
     let directory = Directory::load(world.bed.ledger.clone()).await?;
-    resume::resume(&world.bed.ledger, &directory, &world.bed.keys, message).await?;
+    resume::resume(&world.bed.ledger, &directory, &world.bed.keys, message, By::PROGRAM).await?;
     Ok(())
 }
 

@@ -74,7 +74,7 @@ pub(in crate::cli) async fn resume(config: &Config, ledger: &Ledger, id: Uuid) -
 
 pub(super) async fn answered(ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
     super::find(ledger, id).await?;
-    match ledger.answer_by(id, of_user(&user()).by()).await? {
+    match ledger.answer(id, of_user(&user()).by()).await? {
         true => output::put("answered; nothing more is sent for this request\n"),
         false => output::put("it was answered before\n"),
     }

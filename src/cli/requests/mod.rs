@@ -9,7 +9,7 @@ mod list;
 mod show;
 mod why;
 
-use anyhow::bail;
+use anyhow::Context;
 use uuid::Uuid;
 
 pub(super) use act::resume;
@@ -78,11 +78,17 @@ impl Requests {
 
 /// The company of a `--company`, where one is given.
 pub(super) async fn company_named(ledger: &Ledger, slug: Option<&str>) -> anyhow::Result<Option<CompanyId>> {
-    let Some(slug) = slug else { return Ok(None) };
-    match ledger.company_id(slug).await? {
-        Some(company) => Ok(Some(company)),
-        None => bail!("no company has the slug {slug:?}; `postrider company apply` makes one from its file"),
+    match slug {
+        Some(slug) => company_of(ledger, slug).await.map(Some),
+        None => Ok(None),
     }
+}
+
+/// The company with this slug.
+pub(super) async fn company_of(ledger: &Ledger, slug: &str) -> anyhow::Result<CompanyId> {
+    ledger.company_id(slug).await?.with_context(|| {
+        format!("no company has the slug {slug:?}; `postrider company apply` makes one from its file")
+    })
 }
 
 async fn find(ledger: &Ledger, id: Uuid) -> anyhow::Result<RequestDetail> {

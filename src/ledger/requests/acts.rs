@@ -1,16 +1,14 @@
 //! What people do to a request, each act in one statement with the record of who did it.
 //!
 //! Pause and resume are compare-and-set statements of their own; an end is a conclusion under the state and
-//! epoch that were read. What changed nothing leaves no record. A retry has a record of its own: see `retry`.
+//! epoch that were read (`conclude`). What changed nothing leaves no record. A retry has a record of its own: see `retry`.
 //! Invariant: nothing here moves a message without saying by whom.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::{
-    ledger::{
-        Ledger, LedgerError, gather::stored_state, quarantine::LAPSES_SUSPECT, retrying, sweep::Conclusion,
-    },
+    ledger::{Ledger, LedgerError, gather::stored_state, quarantine::LAPSES_SUSPECT, retrying},
     lifecycle::State,
     message::MessageId,
 };
@@ -75,7 +73,7 @@ pub struct ActNote {
 
 impl Ledger {
     /// Pauses a message; gives the state that it was paused in, `None` where it was not to be paused.
-    pub async fn pause_by(&self, message: MessageId, by: By<'_>) -> Result<Option<State>, LedgerError> {
+    pub async fn pause(&self, message: MessageId, by: By<'_>) -> Result<Option<State>, LedgerError> {
         let state = retrying(|| async {
             sqlx::query_file!(
                 "src/ledger/sql/pause.sql",
@@ -93,14 +91,9 @@ impl Ledger {
         state.map(stored_state).transpose()
     }
 
-    /// Pauses a message by a program of ours.
-    pub async fn pause(&self, message: MessageId) -> Result<Option<State>, LedgerError> {
-        self.pause_by(message, By::PROGRAM).await
-    }
-
     /// Resumes a paused message, a quarantined one as a suspect; gives its state, `None` where it was not
     /// paused.
-    pub async fn resume_by(&self, message: MessageId, by: By<'_>) -> Result<Option<State>, LedgerError> {
+    pub async fn resume(&self, message: MessageId, by: By<'_>) -> Result<Option<State>, LedgerError> {
         let state = retrying(|| async {
             sqlx::query_file!(
                 "src/ledger/sql/resume.sql",
@@ -119,41 +112,12 @@ impl Ledger {
         state.map(stored_state).transpose()
     }
 
-    /// Resumes a message by a program of ours.
-    pub async fn resume(&self, message: MessageId) -> Result<Option<State>, LedgerError> {
-        self.resume_by(message, By::PROGRAM).await
-    }
-
-    /// Ends a message because of what a person did; gives whether it was really ended by this call.
-    pub async fn end_by(&self, end: Conclusion, deed: Deed, by: By<'_>) -> Result<bool, LedgerError> {
-        let ended = retrying(|| async {
-            sqlx::query_file!(
-                "src/ledger/sql/end_by.sql",
-                end.message.0,
-                end.epoch,
-                end.was.code(),
-                end.next.code(),
-                end.reason.word(),
-                deed.word(),
-                by.door,
-                by.key as Option<Uuid>,
-                by.person as Option<&str>,
-                by.note as Option<&str>,
-            )
-            .map(|row| row.id)
-            .fetch_optional(&self.pool)
-            .await
-        })
-        .await?;
-        Ok(ended.is_some())
-    }
-
     /// Writes down by hand that the customer answered: nothing more is sent for this request. Gives whether
     /// it was news.
-    pub async fn answer_by(&self, request: Uuid, by: By<'_>) -> Result<bool, LedgerError> {
+    pub async fn answer(&self, request: Uuid, by: By<'_>) -> Result<bool, LedgerError> {
         let noted = retrying(|| async {
             sqlx::query_file!(
-                "src/ledger/sql/answer_by.sql",
+                "src/ledger/sql/answer.sql",
                 request,
                 by.door,
                 by.key as Option<Uuid>,
@@ -165,7 +129,7 @@ impl Ledger {
         })
         .await?;
         // Noted once; again it ends what still waits.
-        self.answer(request, by.door).await?;
+        self.end_answered(&[request]).await?;
         Ok(noted.rows_affected() > 0)
     }
 

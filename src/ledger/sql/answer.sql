@@ -1,1 +1,7 @@
-insert into answer (request, source) values ($1, $2) on conflict (request) do nothing
+-- A person knows that the customer answered: noted once, and who says so is on record.
+with answered as (
+    insert into answer (request, source) values ($1, $2::text) on conflict (request) do nothing
+    returning request
+)
+insert into act (request, message, act, door, key, requested_by, note)
+select request, request, 'answered', $2::text, $3::uuid, $4::text, $5::text from answered

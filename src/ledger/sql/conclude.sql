@@ -1,4 +1,5 @@
--- End messages that nobody is sending: compare-and-set on state and epoch, then their due rows go.
+-- End messages that nobody is sending: compare-and-set on state and epoch, then their due rows go. Where a person
+-- did it ($6), that is on record.
 with u as (
     select * from unnest($1::uuid[], $2::int[], $3::int2[], $4::int2[], $5::text[]) as t(id, epoch, was, next, reason)
 ),
@@ -22,6 +23,10 @@ given as (
 ),
 gone as (
     delete from due where message in (select id from ended)
+),
+noted as (
+    insert into act (request, message, act, door, key, requested_by, note)
+    select request, id, $6::text, $7::text, $8::uuid, $9::text, $10::text from ended where $6 is not null
 )
 -- `given` is read so that it runs: Postgres skips a SELECT that nobody asks.
 select id, (select n from given) as given_back from ended

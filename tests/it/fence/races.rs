@@ -14,6 +14,7 @@ use postrider::{
     intake::cancel::{Canceled, cancel},
     ledger::{
         blocks::InboundWish,
+        requests::By,
         sweep::{Conclusion, FirstLooks},
     },
     lifecycle::{
@@ -64,7 +65,10 @@ async fn of_begin_and_cancel_one_wins() {
     let stop = |batch: Vec<Claimed>| {
         let ledger = &claims.bed.ledger;
         join_all(batch.into_iter().map(async |claim| {
-            matches!(cancel(ledger, claim.message.0).await.expect("cancel answers"), Canceled::Done)
+            matches!(
+                cancel(ledger, claim.message.0, By::PROGRAM).await.expect("cancel answers"),
+                Canceled::Done
+            )
         }))
     };
     let raced = claims.race(batches, stop).await;
@@ -79,7 +83,7 @@ async fn of_begin_and_pause_one_wins() {
     let stop = |batch: Vec<Claimed>| {
         let ledger = &claims.bed.ledger;
         join_all(batch.into_iter().map(async |claim| {
-            match ledger.pause(claim.message).await.expect("pause answers") {
+            match ledger.pause(claim.message, By::PROGRAM).await.expect("pause answers") {
                 Some(State::Waiting) => true,
                 Some(State::Sending) => false,
                 other => panic!("paused as {other:?}"),
@@ -298,7 +302,7 @@ async fn after_an_answer_is_committed_nothing_is_begun() {
     let stop = |batch: Vec<Claimed>| {
         let claims = &claims;
         join_all(batch.into_iter().map(async |claim| {
-            assert!(claims.bed.ledger.answer(claim.message.0, "test").await.expect("written"));
+            assert!(claims.bed.ledger.answer(claim.message.0, By::PROGRAM).await.expect("written"));
             claims.now().await
         }))
     };

@@ -5,6 +5,7 @@
 use chrono::{DateTime, Duration, Utc};
 use postrider::{
     intake::{Answer, Arrival, arrival::Door},
+    ledger::requests::By,
     message::{BlockKind, CompanyId, Medium, MessageId},
     rules::Decision,
     shutdown::Worker,
@@ -226,7 +227,7 @@ impl<'b> Past<'b> {
             let Answer::Accepted { id, .. } = self.accept(slug, &waiting, false).await else {
                 panic!("it is accepted")
             };
-            self.bed.ledger.pause(MessageId(id)).await.expect("paused").expect("it waits");
+            self.bed.ledger.pause(MessageId(id), By::PROGRAM).await.expect("paused").expect("it waits");
             paused.push(id);
         }
         let older = Duration::days(20);
@@ -235,7 +236,12 @@ impl<'b> Past<'b> {
         self.hand_in(&overtaker, false).await;
         for id in paused {
             let id = aged(id, older);
-            self.bed.ledger.resume(MessageId(id)).await.expect("resumed").expect("it was paused");
+            self.bed
+                .ledger
+                .resume(MessageId(id), By::PROGRAM)
+                .await
+                .expect("resumed")
+                .expect("it was paused");
         }
         // The clock of its delay stood still meanwhile.
         self.rest().await;

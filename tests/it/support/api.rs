@@ -4,8 +4,7 @@
 
 use postrider::{
     api::{Scope, key},
-    clock,
-    ledger::{audit::Actor, keys::NewKey},
+    ledger::audit::Actor,
 };
 use reqwest::{Method, header::HeaderMap};
 use serde_json::Value;
@@ -91,15 +90,7 @@ impl Bed {
     pub async fn client_with(&self, slug: &str, live: bool, scopes: &[Scope]) -> Client {
         let made = key::make(live);
         let company = self.ledger.company_id(slug).await.expect("asked").expect("the company is there");
-        let key = NewKey {
-            id: clock::new_id(),
-            company,
-            name: "a test".to_owned(),
-            prefix: made.prefix.clone(),
-            hash: made.hash,
-            live,
-            scopes: scopes.iter().map(|scope| scope.word().to_owned()).collect(),
-        };
+        let key = made.kept(company, "a test", scopes);
         self.ledger.add_key(&key, &Actor::System).await.expect("the key is kept");
         // Tests count what is on record of their calls; a key of the set-up is none of them.
         sqlx::query("delete from audit where object = $1")
