@@ -30,7 +30,7 @@ use std::{
 use crate::message::{BlockKind, MessageId};
 
 pub use connect::{MissingCredential, Timeouts, WebhookKeys, connect, webhook_keys};
-pub use http::{HttpClient, HttpClientError, asking_client, http_client};
+pub use http::{HttpClient, HttpClientError, asking_client, http_client, read_answer};
 pub use look_up::{Looked, Proof, Sought};
 pub use receipt::{Receipt, ReceiptKind, WebhookRefusal};
 pub use token::{Token, TokenKey};

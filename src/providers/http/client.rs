@@ -59,6 +59,21 @@ pub fn asking_client(within: Duration) -> Result<reqwest::Client, HttpClientErro
     Ok(asking(tls()?, within / 2, within)?)
 }
 
+/// The body of an answer of at most `bytes_max`.
+///
+/// # Errors
+/// In words without the URL, which may hold what is nobody's business.
+pub async fn read_answer(mut answer: reqwest::Response, bytes_max: usize) -> Result<Vec<u8>, String> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|error| error.without_url().to_string())? {
+        if body.len() + chunk.len() > bytes_max {
+            return Err("the answer is too long".to_owned());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
 fn asking(tls: ClientConfig, connect: Duration, within: Duration) -> Result<reqwest::Client, reqwest::Error> {
     reqwest::Client::builder()
         .user_agent(USER_AGENT)

@@ -17,4 +17,4 @@ mod silence;
 mod tests;
 
 pub(super) use caller::{Caller, Place};
-pub use client::{HttpClient, HttpClientError, asking_client, http_client};
+pub use client::{HttpClient, HttpClientError, asking_client, http_client, read_answer};

@@ -17,7 +17,7 @@ use tokio::sync::Mutex as Turn;
 use crate::{
     clock,
     company::PublicKey,
-    providers::{HttpClientError, asking_client},
+    providers::{HttpClientError, asking_client, read_answer},
 };
 
 use super::wire;
@@ -118,20 +118,13 @@ impl PublicKeys {
 
     async fn ask(&self, url: String, kid: &str) -> Result<Option<PublicKey>, String> {
         // The error would quote the URL.
-        let failed = |error: reqwest::Error| error.without_url().to_string();
-        let mut answer = self.client.get(url).send().await.map_err(failed)?;
+        let answer = self.client.get(url).send().await.map_err(|error| error.without_url().to_string())?;
         match answer.status().as_u16() {
             200 => {}
             400 | 404 | 410 => return Ok(None),
             status => return Err(format!("status {status}")),
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-                return Err("the answer is too long".to_owned());
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = read_answer(answer, ANSWER_BYTES_MAX).await?;
         wire::public_key(&body, kid).map_err(|_| "the answer is no JWK".to_owned())
     }
 

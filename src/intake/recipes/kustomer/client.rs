@@ -8,7 +8,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use crate::providers::{HttpClientError, asking_client};
+use crate::providers::{HttpClientError, asking_client, read_answer};
 
 use super::wire::{self, Closed, Found};
 
@@ -75,19 +75,14 @@ impl Asking {
         // The error would quote the URL.
         let failed = |error: reqwest::Error| LookUpError::Failed(what, error.without_url().to_string());
         let question = self.0.get(url).bearer_auth(api_key.expose_secret());
-        let mut answer = question.send().await.map_err(failed)?;
+        let answer = question.send().await.map_err(failed)?;
         match answer.status().as_u16() {
             200 => {}
             404 | 410 => return Err(LookUpError::Gone(what)),
             status => return Err(LookUpError::Failed(what, format!("status {status}"))),
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-                return Err(LookUpError::Failed(what, "the answer is too long".to_owned()));
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = read_answer(answer, ANSWER_BYTES_MAX).await;
+        let body = body.map_err(|why| LookUpError::Failed(what, why))?;
         serde_json::from_slice(&body)
             .map_err(|_| LookUpError::Failed(what, "the answer is not JSON".to_owned()))
     }
