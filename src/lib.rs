@@ -67,6 +67,11 @@
 //!   are made before, so a text that kills its worker costs two deaths of its job before the three of its message.
 //! * An accept whose answer was lost may have begun attempts: after a third of a lease, when no statement can
 //!   still be under way, this worker writes down that it called none of them.
+//! * What nobody held is inserted plainly (reservations, receipts): `on conflict` looks once more and writes twice.
+//!   Who loses the race for a key starts over. The state before an update is kept in the row (`message.was`),
+//!   because `returning` gives new values only, and a look beforehand cost a lock and a descent a row.
+//! * Rows of tables that are often empty are found by `= any(array(...))`: analysed while empty, they would be
+//!   read whole for a join, by every claim and settle, until they are analysed again.
 //! * Hot ledgers keep their connections between statements; plans are dropped every ten seconds, because one made
 //!   for an almost empty table reads it whole. A transaction has a connection that nobody uses again (trap F1).
 //! * Sending calls use HTTP/1.1 lines of our own, a small pool a lane; look-ups use reqwest.

@@ -3,15 +3,19 @@
 //! One statement. Who comes back was really inserted; who does not was somebody's twin in the instant
 //! since gathering and must be gathered again.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::{Ledger, LedgerError, gather::stored_state, retrying};
 use crate::{
     lifecycle::State,
-    message::{AccountId, CompanyId, Job, Medium},
+    message::{AccountId, CompanyId, Job, Manual, Medium},
     rules::{Decision, Verdict},
 };
 
@@ -98,12 +102,21 @@ impl NewRequest {
         if job.tags.is_empty() && job.custom_properties.is_empty() && job.manual.is_none() {
             return None;
         }
-        let mut details = serde_json::json!({ "tags": job.tags, "custom_properties": job.custom_properties });
-        if let Some(manual) = &job.manual {
-            details["manual"] = serde_json::json!(manual);
-        }
-        Some(details.to_string())
+        let details = Details {
+            tags: &job.tags,
+            custom_properties: &job.custom_properties,
+            manual: job.manual.as_deref(),
+        };
+        Some(serde_json::to_string(&details).expect("details are plain data"))
     }
+}
+
+#[derive(Serialize)]
+struct Details<'a> {
+    tags: &'a [String],
+    custom_properties: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manual: Option<&'a Manual>,
 }
 
 /// One reservation wanted, with its request.
@@ -158,8 +171,8 @@ impl Ledger {
             &customer(|customer| customer.phone.as_ref()) as &[Option<&str>],
             &texts(rows, |row| row.job.employee.email.as_deref()) as &[Option<&str>],
             &texts(rows, |row| row.job.employee.custom_id.as_deref()) as &[Option<&str>],
-            &column(rows, |row| row.channel.clone()),
-            &column(rows, |row| row.brand.clone()),
+            &column(rows, |row| row.channel.as_str()) as &[&str],
+            &column(rows, |row| row.brand.as_str()) as &[&str],
             &texts(rows, |row| row.job.language.as_deref()) as &[Option<&str>],
             &texts(rows, |row| row.job.country.as_deref()) as &[Option<&str>],
             &column(rows, |row| row.job.medium.map(Medium::code)) as &[Option<i16>],
@@ -194,7 +207,7 @@ impl Ledger {
     }
 }
 
-fn column<T>(rows: &[&NewRequest], pick: impl Fn(&NewRequest) -> T) -> Vec<T> {
+fn column<'a, T>(rows: &[&'a NewRequest], pick: impl Fn(&'a NewRequest) -> T) -> Vec<T> {
     rows.iter().map(|row| pick(row)).collect()
 }
 

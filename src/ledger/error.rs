@@ -23,6 +23,17 @@ pub enum LedgerError {
     Broken(String),
 }
 
+impl LedgerError {
+    /// Nothing was done, and the same statement will see what it met.
+    pub(super) fn is_a_lost_race(&self) -> bool {
+        match self {
+            LedgerError::Contended(_) => true,
+            LedgerError::Taken(constraint) => constraint == "receipt_pkey",
+            _ => false,
+        }
+    }
+}
+
 impl From<sqlx::Error> for LedgerError {
     fn from(error: sqlx::Error) -> LedgerError {
         let sqlx::Error::Database(database) = &error else {

@@ -140,8 +140,8 @@ impl Ledger {
     }
 }
 
-/// Repeats a statement that lost a serialization race or a deadlock (40001, 40P01): both mean that
-/// nothing was done.
+/// Repeats a statement that lost a serialization race or a deadlock (40001, 40P01), or found a receipt that
+/// another worker keeps at the same time: all mean that nothing was done.
 async fn retrying<T, F>(statement: impl Fn() -> F) -> Result<T, LedgerError>
 where
     F: Future<Output = Result<T, sqlx::Error>>,
@@ -149,7 +149,7 @@ where
     let mut tries = 1;
     loop {
         match statement().await.map_err(LedgerError::from) {
-            Err(LedgerError::Contended(_)) if tries < TRIES_MAX => {
+            Err(error) if tries < TRIES_MAX && error.is_a_lost_race() => {
                 metrics::counter!(crate::telemetry::names::LEDGER_RETRIES).increment(1);
                 let wait = 2.0_f64.powi(tries as i32) * crate::clock::jitter();
                 tokio::time::sleep(Duration::from_secs_f64(wait / 1_000.0)).await;

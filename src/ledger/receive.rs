@@ -63,20 +63,20 @@ impl Ledger {
         &self,
         batch: &[&NewReceipt],
     ) -> Result<Vec<(Uuid, bool, bool, Option<i16>, Option<i16>)>, sqlx::Error> {
-        fn column<T>(batch: &[&NewReceipt], pick: impl Fn(&NewReceipt) -> T) -> Vec<T> {
+        fn column<'a, T>(batch: &[&'a NewReceipt], pick: impl Fn(&'a NewReceipt) -> T) -> Vec<T> {
             batch.iter().map(|row| pick(row)).collect()
         }
         sqlx::query_file!(
             "src/ledger/sql/receive.sql",
             &column(batch, |row| row.key),
-            &column(batch, |row| row.content.to_vec()),
+            &column(batch, |row| &row.content[..]) as &[&[u8]],
             &column(batch, |row| row.account.0),
             &column(batch, |row| row.message.map(|message| message.0)) as &[Option<Uuid>],
             &column(batch, |row| row.attempt) as &[Option<i16>],
-            &column(batch, |row| row.kind.to_owned()),
-            &column(batch, |row| row.code.clone()) as &[Option<String>],
-            &column(batch, |row| row.provider_id.clone()) as &[Option<String>],
-            &column(batch, |row| row.map.map(|map| map.0.to_vec())) as &[Option<Vec<u8>>],
+            &column(batch, |row| row.kind) as &[&str],
+            &column(batch, |row| row.code.as_deref()) as &[Option<&str>],
+            &column(batch, |row| row.provider_id.as_deref()) as &[Option<&str>],
+            &column(batch, |row| row.map.as_ref().map(|map| &map.0[..])) as &[Option<&[u8]>],
             &column(batch, |row| row.block.map_or(0, BlockKind::bit)),
             &column(batch, |row| row.looked_up),
             &column(batch, |row| row.watch_secs) as &[Option<f64>],

@@ -68,7 +68,7 @@ impl Ledger {
         batch: &[&Settlement],
         done: &[Uuid],
     ) -> Result<Vec<(Uuid, i16, i16)>, sqlx::Error> {
-        fn column<T>(batch: &[&Settlement], pick: impl Fn(&Settlement) -> T) -> Vec<T> {
+        fn column<'a, T>(batch: &[&'a Settlement], pick: impl Fn(&'a Settlement) -> T) -> Vec<T> {
             batch.iter().map(|row| pick(row)).collect()
         }
         let blocked: Vec<(Uuid, i32)> =
@@ -79,11 +79,11 @@ impl Ledger {
             &column(batch, |row| row.message.0),
             &column(batch, |row| row.epoch),
             &column(batch, |row| row.attempt),
-            &column(batch, |row| row.map.0.to_vec()),
+            &column(batch, |row| &row.map.0[..]) as &[&[u8]],
             &column(batch, |row| row.outcome as i16),
-            &column(batch, |row| row.code.clone()) as &[Option<String>],
-            &column(batch, |row| row.reason.map(|reason| reason.word().to_owned())) as &[Option<String>],
-            &column(batch, |row| row.provider_id.clone()) as &[Option<String>],
+            &column(batch, |row| row.code.as_deref()) as &[Option<&str>],
+            &column(batch, |row| row.reason.map(Reason::word)) as &[Option<&str>],
+            &column(batch, |row| row.provider_id.as_deref()) as &[Option<&str>],
             &column(batch, |row| row.wait_secs) as &[Option<f64>],
             &column(batch, |row| row.counts),
             &column(batch, |row| row.proof),

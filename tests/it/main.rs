@@ -17,6 +17,7 @@ mod doors;
 mod faults_proxy;
 mod fence;
 mod hostile;
+mod instants;
 mod jobs;
 mod lapses;
 mod look_ups;

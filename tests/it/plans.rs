@@ -22,6 +22,10 @@ const HOT: &[(&str, &str)] = &[
     ("oldest_due", include_str!("../../src/ledger/sql/oldest_due.sql")),
     ("release", include_str!("../../src/ledger/sql/release.sql")),
     ("conclude", include_str!("../../src/ledger/sql/conclude.sql")),
+    ("sweep", include_str!("../../src/ledger/sql/sweep.sql")),
+    ("drop_leases", include_str!("../../src/ledger/sql/drop_leases.sql")),
+    ("drop_due", include_str!("../../src/ledger/sql/drop_due.sql")),
+    ("take_back_notice", include_str!("../../src/ledger/sql/take_back_notice.sql")),
     ("checks", include_str!("../../src/ledger/sql/checks.sql")),
     ("looks", include_str!("../../src/ledger/sql/looks.sql")),
     ("look_again", include_str!("../../src/ledger/sql/look_again.sql")),
@@ -41,6 +45,9 @@ const HOT: &[(&str, &str)] = &[
     ("take_notices", include_str!("../../src/ledger/sql/take_notices.sql")),
     ("learn_interaction", include_str!("../../src/ledger/sql/learn_interaction.sql")),
 ];
+
+/// Often empty when they are analysed, and then a scan of them looks like nothing, however long they become.
+const COMES_AND_GOES: [&str; 6] = ["due", "lease", "watch", "awaited", "notice", "suspect"];
 
 /// As `startup::pool` sets them for hot pools.
 const OPTIONS: &str = "set plan_cache_mode = force_generic_plan; set enable_seqscan = off;
@@ -89,17 +96,24 @@ fn offences(node: &Value, found: &mut Vec<String>) {
 async fn assert_key_look_ups(bed: &Bed, when: &str) {
     let mut connection = PgConnection::connect(&bed.database_url).await.expect("connected");
     sqlx::raw_sql(OPTIONS).execute(&mut connection).await.expect("set");
+    let mut offenders = Vec::new();
     for (name, sql) in HOT {
         let mut found = Vec::new();
         offences(&plan(&mut connection, name, sql).await, &mut found);
-        assert!(found.is_empty(), "{name} on {when}: {found:?}");
+        if !found.is_empty() {
+            offenders.push(format!("{name}: {found:?}"));
+        }
     }
+    assert!(offenders.is_empty(), "on {when}: {}", offenders.join("; "));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hot_statements_are_key_look_ups_on_an_empty_and_on_a_large_database() {
     let bed = Bed::new().await;
     assert_key_look_ups(&bed, "an empty database").await;
+    let analyze = format!("analyze {}", COMES_AND_GOES.join(", "));
+    sqlx::raw_sql(sqlx::AssertSqlSafe(analyze)).execute(&bed.pool).await.expect("analysed");
+    assert_key_look_ups(&bed, "tables that were analysed empty").await;
     let fill = "
         insert into request (id, company, idem, idem_made, content_hash, source, test, policy_version, channel, brand, decision)
             select gen_random_uuid(), 1, gen_random_uuid(), false, gen_random_uuid(), 0, false, 1, 'phone', 'b', '{}'

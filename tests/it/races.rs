@@ -335,36 +335,3 @@ async fn a_hand_over_into_a_lane_that_was_just_replaced_is_given_back_at_once() 
     drop(lanes);
     bed.nothing_left(worker).await;
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn who_is_overtaken_while_it_is_begun_is_not_sent() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker_with("roles.dispatch = false").await;
-    bed.publish(&delayed("+14155550101")).await;
-    let id = bed.all_are(1, "queued").await[0].id;
-    sqlx::query("update contact set asked_at = now() - interval '40 days'").execute(&bed.pool).await.unwrap();
-    // Somebody else's accept has taken the person over and is about to commit.
-    let mut overtaker = bed.pool.begin().await.expect("a transaction");
-    sqlx::query("update contact set prior_request = request, prior_asked_at = asked_at, request = $1, asked_at = now()")
-        .bind(random_id())
-        .execute(&mut *overtaker)
-        .await
-        .unwrap();
-    let ledger = bed.ledger.clone();
-    let beginning = tokio::spawn(async move { ledger.begin(&[(MessageId(id), 1)], 60.0, &[]).await });
-    wait::until("begin waits for the overtaker", || async {
-        let (waiting,): (i64,) = sqlx::query_as(
-            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
-        )
-        .fetch_one(&bed.pool)
-        .await
-        .unwrap();
-        waiting > 0
-    })
-    .await;
-    overtaker.commit().await.expect("committed");
-    let begun = beginning.await.expect("no panic").expect("begin answers");
-    assert!(begun.is_empty(), "the person is asked by the overtaker alone: {begun:?}");
-    assert!(worker.stop().await);
-}

@@ -1,6 +1,7 @@
 -- Accept a batch: requests, then reservations for those really inserted, then messages, then the lease
--- of what is sent at once (and its attempt, where a call slot is free) and the due rows of what waits. Arrays come sorted by key, so that two batches
--- take their locks in one order.
+-- of what is sent at once (and its attempt, where a call slot is free) and the due rows of what waits.
+-- Arrays come sorted by key, so that two batches take their locks in one order. Who finds somebody faster
+-- than its own look (a violation of a key) starts over, and then sees the other's rows.
 -- `offset 0` and scalar subqueries leave the planner no choice but key look-ups, whatever it believes about
 -- the size of a table; unnest in the select list costs no tuple store a column, as it does in from.
 with job as (
@@ -34,71 +35,67 @@ inserted as (
 ),
 -- Lock what exists first, in slot order: who has lost one identity must not take another.
 slot as (
-    select s.slot, s.request, s.asked_at, s.window_secs,
+    select s.slot, s.request, s.asked_at, s.window_secs, c.slot is not null as held,
         s.window_secs is not null and c.asked_at > now() - make_interval(secs => s.window_secs) as lost
     from (select unnest($35::uuid[]) as slot, unnest($36::uuid[]) as request, unnest($37::timestamptz[]) as asked_at,
         unnest($38::int[]) as window_secs) s
     left join lateral (
-        select c.asked_at from contact c where c.slot = s.slot for no key update offset 0) c on true
+        select c.slot, c.asked_at from contact c where c.slot = s.slot for no key update offset 0) c on true
     where s.request in (select i.id from inserted i)
 ),
 loser as (select distinct request from slot where lost),
-winner as (
-    select s.slot, s.request, s.asked_at, s.window_secs from slot s
-    where s.request not in (select l.request from loser l)
-),
+-- What nobody held is inserted plainly: `on conflict` would look once more, and write twice.
 reserved as (
-    insert into contact as c (slot, request, asked_at, window_secs)
-    select w.slot, w.request, greatest(w.asked_at, now()), w.window_secs from winner w
-    on conflict (slot) do update set prior_request = c.request, prior_asked_at = c.asked_at,
-        request = excluded.request, asked_at = excluded.asked_at, window_secs = excluded.window_secs
-        where excluded.window_secs is null or c.asked_at <= now() - make_interval(secs => excluded.window_secs)
-    returning 1
+    insert into contact (slot, request, asked_at, window_secs)
+    select s.slot, s.request, greatest(s.asked_at, now()), s.window_secs from slot s
+    where not s.held and s.request not in (select l.request from loser l)
+),
+taken_over as (
+    update contact c set prior_request = c.request, prior_asked_at = c.asked_at,
+        request = w.request, asked_at = greatest(w.asked_at, now()), window_secs = w.window_secs
+    from (select * from slot s where s.held and s.request not in (select l.request from loser l) offset 0) w
+    where c.slot = w.slot
 ),
 -- The state in the end: suppressed without its reservations; begun (hand 2) if the fence of `begin` lets a
 -- message pass that is a moment old: no block, not expired.
 ruled as (
-    select p.*, case
-        when p.id in (select l.request from loser l) then 7
-        when p.hand = 2 and p.state = 0 and p.expires_at > now()
-            and coalesce((select b.kinds from block b where b.addr = p.addr), 0) = 0 then 1
-        else p.state end as final
-    from plan p
-    where p.id in (select i.id from inserted i)
-    offset 0
+    select p.id, p.company, p.account, p.medium, p.addr, p.hand, p.final, p.expires_at,
+        greatest(p.due_at, now()) as due_at,
+        case when p.final = 7 then '{}' else p.slots end as slots,
+        case when p.final = 7 and p.state <> 7 then 'suppression_period' else p.reason end as reason
+    from (
+        select q.*, case
+            when q.id in (select l.request from loser l) then 7
+            when q.hand = 2 and q.state = 0 and q.expires_at > now()
+                and coalesce((select b.kinds from block b where b.addr = q.addr), 0) = 0 then 1
+            else q.state end as final
+        from plan q
+        where q.id in (select i.id from inserted i)
+        offset 0
+    ) p
 ),
 written as (
     insert into message (id, request, company, account, medium, addr, slots, state, epoch, attempt, reason,
         first_due_at, expires_at, begun_at, ended_at)
-    select id, id, company, account, medium, addr, case when final = 7 then '{}' else slots end, final, 1,
-        (final = 1)::int, case when final = 7 and state <> 7 then 'suppression_period' else reason end,
-        greatest(due_at, now()), expires_at,
+    select id, id, company, account, medium, addr, slots, final, 1, (final = 1)::int, reason, due_at, expires_at,
         case when final = 1 then now() end, case when final = 7 then now() end
     from ruled
-    returning id, company, state, account, first_due_at, expires_at
 ),
 leased as (
     insert into lease (id, worker, until, members, epochs)
-    select $39, $40, now() + make_interval(secs => $41), array_agg(w.id order by w.id), array_agg(1)
-    from written w join plan p on p.id = w.id
-    where w.state in (0, 1) and p.hand > 0
+    select $39, $40, now() + make_interval(secs => $41), array_agg(id order by id), array_agg(1)
+    from ruled where final in (0, 1) and hand > 0
     having count(*) > 0
 ),
 waiting as (
     insert into due (message, kind, lane, at, expires_at)
-    select w.id, 0, w.account, w.first_due_at, w.expires_at
-    from written w join plan p on p.id = w.id
-    where w.state = 0 and p.hand = 0
+    select id, 0, account, due_at, expires_at from ruled where final = 0 and hand = 0
 ),
 ended as (
-    insert into ending (company, state, request)
-    select company, state, id from written where state = 7
+    insert into ending (company, state, request) select company, final, id from ruled where final = 7
 ),
 -- What was tried alone did not kill its worker.
 cleared as (
     delete from suspect where key = any($42::uuid[])
 )
--- Who found somebody faster than its own look starts over, and then sees the other's rows: a reservation that
--- was taken in between, or a key (a violation of its uniqueness).
-select w.id, w.state from written w
-where start_over_if((select count(*) from reserved) < (select count(*) from winner))
+select id as "id!", final::int2 as "state!" from ruled

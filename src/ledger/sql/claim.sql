@@ -1,6 +1,7 @@
 -- Claim what is due from all open lanes at once, at most so many of each, oldest first. The lower bound
 -- keeps the index scan off the dead rows of earlier claims while an old snapshot is open. The claim
--- deletes its due rows, raises the epochs and writes one lease for all.
+-- deletes its due rows, raises the epochs and writes one lease for all. `= any(array(...))` here and elsewhere:
+-- a table that was empty when it was analysed would be read whole for a join.
 with candidate as (
     select d.message
     from unnest($1::int[], $2::int[], $3::timestamptz[]) as l(lane, n, floor)
@@ -12,7 +13,7 @@ with candidate as (
     ) d
 ),
 taken as (
-    delete from due using candidate where due.message = candidate.message returning due.message, due.at
+    delete from due where message = any(array(select message from candidate)) returning message, at
 ),
 claimed as (
     update message m set epoch = m.epoch + 1

@@ -6,7 +6,7 @@ with candidate as (
     for no key update skip locked
 ),
 taken as (
-    delete from due using candidate where due.message = candidate.message returning due.message, due.at
+    delete from due where message = any(array(select message from candidate)) returning message, at
 ),
 claimed as (
     update message m set epoch = m.epoch + 1

@@ -22,7 +22,7 @@ given as (
     having count(*) > 0
 ),
 gone as (
-    delete from due where message in (select id from ended)
+    delete from due where message = any(array(select id from ended))
 ),
 noted as (
     insert into act (request, message, act, door, key, requested_by, note)

@@ -2,4 +2,4 @@
 -- and not `= 3`: on a young database the partial index would be read whole instead of the key.)
 update due d set at = u.at, absent = u.absent
 from unnest($1::uuid[], $2::timestamptz[], $3::int2[]) as u(message, at, absent)
-where d.message = u.message and d.kind >= 3
+where d.message = u.message and d.message = any($1::uuid[]) and d.kind >= 3

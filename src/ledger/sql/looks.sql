@@ -5,9 +5,9 @@ with taken as (
     for no key update skip locked
 ),
 kept as (
-    update due d set at = now() + make_interval(secs => $2)
-    from taken where d.message = taken.message
-    returning d.message, d.absent
+    update due set at = now() + make_interval(secs => $2)
+    where message = any(array(select message from taken))
+    returning message, absent
 )
 select m.id, m.request, m.account as "account!", m.medium as "medium!", m.state, m.epoch, m.attempt, m.provider_id, m.resent, m.expires_at,
     coalesce(m.begun_at, now()) as "begun_at!", kept.absent as "absent!", now() as "now!", r.customer_email, r.customer_phone, r.test

@@ -1,45 +1,43 @@
 -- Receipts, already verified: each counts once, and moves its message by the nine bytes it brings. A
--- receipt of any attempt of a message counts. The same notice with other content changes nothing.
+-- receipt of any attempt of a message counts. The same notice with other content changes nothing. Keys come
+-- sorted, messages are, and so are their locks; of two that write the same key at once the later starts over
+-- and then knows it.
 with u as (
-    select * from unnest($1::uuid[], $2::bytea[], $3::int[], $4::uuid[], $5::int2[], $6::text[], $7::text[], $8::text[],
-        $9::bytea[], $10::int[], $11::bool[], $12::float8[])
-    as t(key, content, account, message, attempt, kind, code, provider_id, map, block_bit, looked_up, watch_secs)
+    -- What is known already; `offset 0` and the insert without `on conflict` as in accept.
+    select n.*, r.key is null as fresh, r.content as known from (
+        select unnest($1::uuid[]) as key, unnest($2::bytea[]) as content, unnest($3::int[]) as account, unnest($4::uuid[]) as message,
+            unnest($5::int2[]) as attempt, unnest($6::text[]) as kind, unnest($7::text[]) as code, unnest($8::text[]) as provider_id,
+            unnest($9::bytea[]) as map, unnest($10::int[]) as block_bit, unnest($11::bool[]) as looked_up,
+            unnest($12::float8[]) as watch_secs) n
+    left join lateral (select r.key, r.content from receipt r where r.key = n.key offset 0) r on true
 ),
-fresh as (
+kept as (
     insert into receipt (key, content, account, message, attempt, kind, code, looked_up)
-    select key, content, account, message, attempt, kind, code, looked_up from u order by key
-    on conflict (key) do nothing
-    returning key
+    select key, content, account, message, attempt, kind, code, looked_up from u where fresh
 ),
 best as (
-    select distinct on (u.message) u.message, u.attempt, u.map, u.kind, u.code, u.provider_id,
-        u.watch_secs
-    from u join fresh on fresh.key = u.key
-    where u.map is not null
+    select distinct on (u.message) u.message, u.attempt, u.map, u.kind, u.code, u.provider_id, u.watch_secs
+    from u where u.fresh and u.map is not null
     order by u.message, u.kind = 'delivered' desc, u.kind = 'failed' desc
-),
-old as (
-    select m.id, m.state, get_byte(b.map, m.state) as next, b.attempt, b.kind, b.code, b.provider_id,
-        b.watch_secs
-    from best b join message m on m.id = b.message
-    where m.attempt >= b.attempt
-    order by m.id for no key update of m
 ),
 moved as (
     update message m set
-        state = old.next,
+        was = m.state,
+        state = get_byte(b.map, m.state),
         reached = true,
-        outcome = case when m.attempt = old.attempt then 0 else m.outcome end,
-        provider_id = case when m.attempt = old.attempt then coalesce(m.provider_id, old.provider_id) else m.provider_id end,
-        delivered_at = case when old.next = 4 and old.state <> 4 then now() else m.delivered_at end,
-        reason = case when old.next = old.state then m.reason when old.next = 6 then 'failed_at_provider' end,
-        code = case when old.next = old.state then m.code when old.next = 6 then old.code end,
-        ended_at = case when old.next = old.state then m.ended_at when old.next = 6 then now() end
-    from old where m.id = old.id and (old.next <> old.state or m.outcome is distinct from 0)
-    returning m.id, m.request, m.company, m.account, m.state, old.state as was, old.watch_secs
+        outcome = case when m.attempt = b.attempt then 0 else m.outcome end,
+        provider_id = case when m.attempt = b.attempt then coalesce(m.provider_id, b.provider_id) else m.provider_id end,
+        delivered_at = case when m.state <> 4 and get_byte(b.map, m.state) = 4 then now() else m.delivered_at end,
+        reason = case get_byte(b.map, m.state) when m.state then m.reason when 6 then 'failed_at_provider' end,
+        code = case get_byte(b.map, m.state) when m.state then m.code when 6 then b.code end,
+        ended_at = case get_byte(b.map, m.state) when m.state then m.ended_at when 6 then now() end
+    from best b
+    where m.id = b.message and m.attempt >= b.attempt
+        and (get_byte(b.map, m.state) <> m.state or m.outcome is distinct from 0)
+    returning m.id, m.request, m.company, m.account, m.state, m.was, b.watch_secs
 ),
 unwatched as (
-    delete from due where message in (select id from moved where was in (0, 2) and state <> was)
+    delete from due where message = any(array(select id from moved where was in (0, 2) and state <> was))
 ),
 -- Proved to be at the provider; its last receipt is awaited.
 watched as (
@@ -54,16 +52,12 @@ listed as (
 blocked as (
     insert into block as b (addr, company, medium, kinds, source)
     select m.addr, m.company, m.medium, bit_or(u.block_bit), 'receipt'
-    from u join fresh on fresh.key = u.key join message m on m.id = u.message
-    where u.block_bit <> 0 and m.addr is not null and m.attempt >= u.attempt
+    from u join message m on m.id = u.message
+    where u.fresh and u.block_bit <> 0 and m.addr is not null and m.attempt >= u.attempt
     group by m.addr, m.company, m.medium
     order by m.addr
     on conflict (addr) do update set kinds = b.kinds | excluded.kinds, at = now(), source = excluded.source
-    returning addr
 )
-select u.key as "key!", (fresh.key is not null) as "fresh!",
-    (fresh.key is null and r.content is distinct from u.content) as "other_content!",
+select u.key as "key!", u.fresh as "fresh!", (u.known is distinct from u.content and not u.fresh) as "other_content!",
     moved.was, moved.state
-from u left join fresh on fresh.key = u.key
-left join receipt r on r.key = u.key
-left join moved on moved.id = u.message
+from u left join moved on moved.id = u.message

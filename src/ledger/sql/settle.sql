@@ -1,39 +1,34 @@
 -- Write outcomes down. Every row brings `transition` for its signal as nine bytes, indexed by the stored
 -- state. Written only under the same epoch, but for proof of acceptance, which always counts. What is
 -- to be tried again or watched gets its due row; what ends without ever having gone out gives its
--- reservations back. Where a receipt was faster, its code stays.
+-- reservations back. Where a receipt was faster, its code stays. Ids come sorted: rows are locked in that order.
 with u as (
     select unnest($1::uuid[]) as id, unnest($2::int[]) as epoch, unnest($3::int2[]) as attempt, unnest($4::bytea[]) as map,
         unnest($5::int2[]) as outcome, unnest($6::text[]) as code, unnest($7::text[]) as reason, unnest($8::text[]) as provider_id,
         unnest($9::float8[]) as wait_secs, unnest($10::bool[]) as counts, unnest($11::bool[]) as proof,
         unnest($15::float8[]) as watch_secs
 ),
-old as (
-    select m.id, m.state, get_byte(u.map, m.state) as next, u.attempt, u.outcome, u.code, u.reason, u.provider_id,
-        u.wait_secs, u.counts, u.watch_secs
-    from u join message m on m.id = u.id
-    where m.epoch = u.epoch or u.proof
-    order by m.id for no key update of m
-),
 settled as (
     update message m set
-        state = old.next,
-        outcome = case when m.attempt = old.attempt and (m.outcome is null or old.outcome = 0) then old.outcome else m.outcome end,
-        code = case when m.attempt = old.attempt and old.next <> old.state then old.code else m.code end,
-        settled_at = case when m.attempt = old.attempt then now() else m.settled_at end,
-        provider_id = case when m.attempt = old.attempt then coalesce(old.provider_id, m.provider_id) else m.provider_id end,
+        was = m.state,
+        state = get_byte(u.map, m.state),
+        outcome = case when m.attempt = u.attempt and (m.outcome is null or u.outcome = 0) then u.outcome else m.outcome end,
+        code = case when m.attempt = u.attempt and get_byte(u.map, m.state) <> m.state then u.code else m.code end,
+        settled_at = case when m.attempt = u.attempt then now() else m.settled_at end,
+        provider_id = case when m.attempt = u.attempt then coalesce(u.provider_id, m.provider_id) else m.provider_id end,
         -- An outcome whose writing was repeated counts once; one that a receipt overtook counts too.
-        tries = m.tries + (old.counts and m.attempt = old.attempt and m.settled_at is null)::int,
-        reached = m.reached or old.outcome in (0, 2),
-        reason = case when old.next <> old.state then old.reason else m.reason end,
-        ended_at = case when old.next <> old.state then case when old.next in (5, 6) then now() end else m.ended_at end
-    from old where m.id = old.id
-    returning m.id, m.request, m.company, m.account, m.slots, m.state, old.state as was, m.reached, m.paused_at,
-        m.expires_at, old.wait_secs, old.watch_secs
+        tries = m.tries + (u.counts and m.attempt = u.attempt and m.settled_at is null)::int,
+        reached = m.reached or u.outcome in (0, 2),
+        reason = case when get_byte(u.map, m.state) <> m.state then u.reason else m.reason end,
+        ended_at = case when get_byte(u.map, m.state) = m.state then m.ended_at
+            when get_byte(u.map, m.state) in (5, 6) then now() end
+    from u where m.id = u.id and (m.epoch = u.epoch or u.proof)
+    returning m.id, m.request, m.company, m.account, m.slots, m.state, m.was, m.reached, m.paused_at,
+        m.expires_at, u.wait_secs, u.watch_secs
 ),
 -- A late proof finds the due row that was to watch its unknown.
 unwatched as (
-    delete from due where message in (select id from settled where was in (0, 2) and state <> was)
+    delete from due where message = any(array(select id from settled where was in (0, 2) and state <> was))
 ),
 waiting as (
     insert into due (message, kind, lane, at, expires_at)
@@ -73,4 +68,4 @@ done as (
     delete from lease where id = any($14::uuid[])
 )
 -- `given` is read so that it runs: Postgres skips a SELECT that nobody asks.
-select id, was, state, (select n from given) as given_back from settled
+select id, was as "was!", state, (select n from given) as given_back from settled

@@ -3,8 +3,8 @@
 -- that run out over an unsent member in a row make it a suspect ($4); one that was being tried alone ($5)
 -- is quarantined. A member that is due already was tried under this lease and waits: no lapse.
 with expired as (
-    delete from lease where id in (
-        select id from lease where until < now() order by until limit $1 for update skip locked)
+    delete from lease where id = any(array(
+        select id from lease where until < now() order by until limit $1 for update skip locked))
     returning worker, members, epochs
 ),
 member as (

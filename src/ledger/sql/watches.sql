@@ -3,6 +3,6 @@ with taken as (
     select id from watch where at <= now() order by at limit $1
     for no key update skip locked
 )
-update watch w set at = now() + make_interval(secs => $2)
-from taken where w.id = taken.id
-returning w.id, w.looks, w.members
+update watch set at = now() + make_interval(secs => $2)
+where id = any(array(select id from taken))
+returning id, looks, members

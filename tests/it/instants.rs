@@ -1,0 +1,106 @@
+//! What two workers do in the same instant, which a lock holds open here.
+//!
+//! The other worker is an open transaction of the test's own: it has done its part and is about to commit.
+
+use postrider::{
+    clock::random_id,
+    ledger::receive::NewReceipt,
+    lifecycle::{Signal, State, TransitionMap},
+    message::{AccountId, MessageId},
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::support::{Bed, wait};
+
+/// A request that waits for an hour, in a world without dispatch.
+async fn waiting(bed: &Bed) -> Uuid {
+    let job = json!({
+        "customer": { "name": "Jane", "phone": "+14155550101" },
+        "employee": { "email": "paulagent@blancapeak.com" },
+        "channel": "phone",
+        "delay_secs": 3_600,
+    });
+    bed.publish(&job).await;
+    bed.all_are(1, "queued").await[0].id
+}
+
+/// Until a statement waits for somebody's lock.
+async fn somebody_waits(bed: &Bed, what: &str) {
+    wait::until(what, || async {
+        let (waiting,): (i64,) = sqlx::query_as(
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+        )
+        .fetch_one(&bed.pool)
+        .await
+        .expect("the database answers");
+        waiting > 0
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_overtaken_while_it_is_begun_is_not_sent() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    let worker = bed.worker_with("roles.dispatch = false").await;
+    let id = waiting(&bed).await;
+    sqlx::query("update contact set asked_at = now() - interval '40 days'").execute(&bed.pool).await.unwrap();
+    // Somebody else's accept has taken the person over and is about to commit.
+    let mut overtaker = bed.pool.begin().await.expect("a transaction");
+    sqlx::query("update contact set prior_request = request, prior_asked_at = asked_at, request = $1, asked_at = now()")
+        .bind(random_id())
+        .execute(&mut *overtaker)
+        .await
+        .unwrap();
+    let ledger = bed.ledger.clone();
+    let beginning = tokio::spawn(async move { ledger.begin(&[(MessageId(id), 1)], 60.0, &[]).await });
+    somebody_waits(&bed, "begin waits for the overtaker").await;
+    overtaker.commit().await.expect("committed");
+    let begun = beginning.await.expect("no panic").expect("begin answers");
+    assert!(begun.is_empty(), "the person is asked by the overtaker alone: {begun:?}");
+    assert!(worker.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_that_two_workers_keep_at_once_counts_once() {
+    let bed = Bed::new().await;
+    bed.company("blanca", |_| {}).await;
+    let worker = bed.worker_with("roles.dispatch = false").await;
+    let id = waiting(&bed).await;
+    bed.ledger.begin(&[(MessageId(id), 1)], 60.0, &[]).await.expect("begun");
+    let account = sqlx::query_scalar("select account from message").fetch_one(&bed.pool).await.unwrap();
+    let notice = |key: Uuid, content: u8| NewReceipt {
+        key,
+        content: [content; 32],
+        account: AccountId(account),
+        message: Some(MessageId(id)),
+        attempt: Some(1),
+        kind: "delivered",
+        code: None,
+        provider_id: None,
+        map: Some(TransitionMap::of(Signal::DeliveredReceipt)),
+        block: None,
+        looked_up: false,
+        watch_secs: None,
+    };
+    let (shared, own) = (random_id(), random_id());
+    let mut other = bed.pool.begin().await.expect("a transaction");
+    sqlx::query("insert into receipt (key, content, account, kind) values ($1, $2, $3, 'delivered')")
+        .bind(shared)
+        .bind([1_u8; 32])
+        .bind(account)
+        .execute(&mut *other)
+        .await
+        .unwrap();
+    let (ledger, batch) = (bed.ledger.clone(), [notice(shared, 2), notice(own, 3)]);
+    let receiving = tokio::spawn(async move { ledger.receive(&batch).await });
+    somebody_waits(&bed, "receive waits for the other worker").await;
+    other.commit().await.expect("committed");
+    let received = receiving.await.expect("no panic").expect("receive answers");
+    let of = |key: Uuid| *received.iter().find(|received| received.key == key).expect("answered");
+    assert!(!of(shared).fresh && of(shared).other_content, "{received:?}");
+    assert!(of(own).fresh, "{received:?}");
+    assert_eq!(of(own).moved, Some((State::Sending, State::Delivered)));
+    assert!(worker.stop().await);
+}
