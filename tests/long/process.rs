@@ -237,7 +237,8 @@ async fn a_broker_that_takes_connections_and_says_nothing_costs_no_threads_and_n
     bed.consuming().await;
     bed.publish_numbers(0, 20).await;
     bed.all_sent_once(20).await;
-    assert_eq!(worker.threads("lapin-io-loop"), 1);
+    let loops = worker.threads("lapin-io-loop");
+    assert!((1..=2).contains(&loops), "one for jobs, one for responses when it is there again: {loops}");
     assert_eq!(worker.terminate(), Some(0));
     bed.nothing_left(web).await;
 }
