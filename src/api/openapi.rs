@@ -46,13 +46,30 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
     }
     let key = ApiKey::Header(ApiKeyValue::with_description("x-api-key", "A key of your company"));
     components.add_security_scheme(SCHEME, SecurityScheme::ApiKey(key));
+    let routes = operations_by_path(&document);
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
             operation.operation_id = Some(operation_id(method, path));
+            if is_shadowed(path, method, &routes) {
+                let word =
+                    refusal("405", "The id is the word of another path, which does not take this method");
+                operation.responses.responses.entry("405".to_owned()).or_insert(RefOr::T(word));
+            }
             complete_operation(operation);
         }
     }
     document
+}
+
+/// Whether some id leads to a path of its own that has no such method: `GET /v1/requests/batch`.
+fn is_shadowed(path: &str, method: &str, routes: &BTreeMap<String, Vec<&'static str>>) -> bool {
+    let fits = |other: &str| {
+        let (mut ours, mut theirs) = (path.split('/'), other.split('/'));
+        path != other
+            && path.split('/').count() == other.split('/').count()
+            && ours.all(|own| theirs.next().is_some_and(|word| own.starts_with('{') || own == word))
+    };
+    routes.iter().any(|(other, methods)| fits(other) && !methods.contains(&method))
 }
 
 fn info() -> Info {
@@ -118,6 +135,19 @@ pub fn operations_by_path(document: &OpenApi) -> BTreeMap<String, Vec<&'static s
 mod tests {
     use super::*;
     use crate::api::router;
+
+    #[test]
+    fn an_id_that_is_another_paths_word_is_described() {
+        let mut document = router::document();
+        let mut has_405 = |path: &str, method: &str| {
+            let item = document.paths.paths.get_mut(path).expect("the path is there");
+            let (_, operation) = operations(item).find(|(name, _)| *name == method).expect("the method too");
+            operation.responses.responses.contains_key("405")
+        };
+        assert!(has_405("/v1/requests/{id}", "GET"), "GET /v1/requests/batch is not allowed");
+        assert!(!has_405("/v1/requests/{id}/why", "GET"), "no other path looks like it");
+        assert!(!has_405("/v1/requests", "GET"), "no id, no such word");
+    }
 
     #[test]
     fn each_operation_has_an_id_of_its_own() {
