@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, gather::stored_state, retrying};
+use super::{Ledger, LedgerError, column, gather::stored_state, retrying};
 use crate::{
     lifecycle::State,
     message::{AccountId, CompanyId, Job, Manual, Medium},
@@ -148,7 +148,7 @@ impl Ledger {
         lease: LeaseTerms,
     ) -> Result<Vec<(Uuid, i16)>, sqlx::Error> {
         let customer = |pick: fn(&crate::message::Customer) -> Option<&String>| {
-            texts(rows, |row| row.job.customer.as_ref().and_then(pick).map(String::as_str))
+            column(rows, |row| row.job.customer.as_ref().and_then(pick).map(String::as_str))
         };
         let decisions: Vec<String> =
             column(rows, |row| serde_json::to_string(&row.decision).expect("a decision is plain data"));
@@ -169,22 +169,22 @@ impl Ledger {
             &customer(|customer| customer.name.as_ref()) as &[Option<&str>],
             &customer(|customer| customer.email.as_ref()) as &[Option<&str>],
             &customer(|customer| customer.phone.as_ref()) as &[Option<&str>],
-            &texts(rows, |row| row.job.employee.email.as_deref()) as &[Option<&str>],
-            &texts(rows, |row| row.job.employee.custom_id.as_deref()) as &[Option<&str>],
+            &column(rows, |row| row.job.employee.email.as_deref()) as &[Option<&str>],
+            &column(rows, |row| row.job.employee.custom_id.as_deref()) as &[Option<&str>],
             &column(rows, |row| row.channel.as_str()) as &[&str],
             &column(rows, |row| row.brand.as_str()) as &[&str],
-            &texts(rows, |row| row.job.language.as_deref()) as &[Option<&str>],
-            &texts(rows, |row| row.job.country.as_deref()) as &[Option<&str>],
+            &column(rows, |row| row.job.language.as_deref()) as &[Option<&str>],
+            &column(rows, |row| row.job.country.as_deref()) as &[Option<&str>],
             &column(rows, |row| row.job.medium.map(Medium::code)) as &[Option<i16>],
-            &texts(rows, |row| row.job.ext_interaction_id.as_deref()) as &[Option<&str>],
-            &texts(rows, |row| row.job.external_url.as_deref()) as &[Option<&str>],
+            &column(rows, |row| row.job.ext_interaction_id.as_deref()) as &[Option<&str>],
+            &column(rows, |row| row.job.external_url.as_deref()) as &[Option<&str>],
             &column(rows, |row| row.details()) as &[Option<String>],
             &decisions,
             &column(rows, |row| row.account()) as &[Option<i32>],
             &column(rows, |row| row.medium()) as &[Option<i16>],
             &column(rows, |row| row.addr) as &[Option<Uuid>],
             &column(rows, |row| row.state().code()),
-            &texts(rows, |row| row.decision.reason().map(crate::lifecycle::Reason::word))
+            &column(rows, |row| row.decision.reason().map(crate::lifecycle::Reason::word))
                 as &[Option<&str>],
             &column(rows, |row| row.decision.due_at),
             &column(rows, |row| row.decision.expires_at),
@@ -205,17 +205,6 @@ impl Ledger {
         .fetch_all(&self.pool)
         .await
     }
-}
-
-fn column<'a, T>(rows: &[&'a NewRequest], pick: impl Fn(&'a NewRequest) -> T) -> Vec<T> {
-    rows.iter().map(|row| pick(row)).collect()
-}
-
-fn texts<'a>(
-    rows: &[&'a NewRequest],
-    pick: impl Fn(&'a NewRequest) -> Option<&'a str>,
-) -> Vec<Option<&'a str>> {
-    rows.iter().map(|row| pick(row)).collect()
 }
 
 /// All reservations wanted, in key order: every statement locks contacts in that order.

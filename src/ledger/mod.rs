@@ -140,6 +140,11 @@ impl Ledger {
     }
 }
 
+/// One value of each row, in order: an array parameter.
+fn column<'a, R, T>(rows: &'a [R], pick: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(pick).collect()
+}
+
 /// Repeats a statement that lost a serialization race or a deadlock (40001, 40P01), or found a receipt that
 /// another worker keeps at the same time: all mean that nothing was done.
 async fn retrying<T, F>(statement: impl Fn() -> F) -> Result<T, LedgerError>

@@ -4,7 +4,7 @@
 
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, gather::stored_state, retrying};
+use super::{Ledger, LedgerError, column, gather::stored_state, retrying};
 use crate::{
     lifecycle::{State, TransitionMap},
     message::{AccountId, BlockKind, MessageId},
@@ -63,9 +63,6 @@ impl Ledger {
         &self,
         batch: &[&NewReceipt],
     ) -> Result<Vec<(Uuid, bool, bool, Option<i16>, Option<i16>)>, sqlx::Error> {
-        fn column<'a, T>(batch: &[&'a NewReceipt], pick: impl Fn(&'a NewReceipt) -> T) -> Vec<T> {
-            batch.iter().map(|row| pick(row)).collect()
-        }
         sqlx::query_file!(
             "src/ledger/sql/receive.sql",
             &column(batch, |row| row.key),

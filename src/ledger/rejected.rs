@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     Ledger, LedgerError,
     audit::{self, Actor},
-    retrying,
+    column, retrying,
 };
 use crate::message::{CompanyId, Problem, parse::BODY_BYTES_MAX};
 
@@ -87,9 +87,6 @@ pub struct RejectedJob {
 impl Ledger {
     /// Keeps refused jobs; `same` must be distinct within the batch.
     pub async fn reject(&self, batch: &[Rejection]) -> Result<(), LedgerError> {
-        fn column<T>(batch: &[Rejection], pick: impl Fn(&Rejection) -> T) -> Vec<T> {
-            batch.iter().map(pick).collect()
-        }
         let problems: Vec<serde_json::Value> = column(batch, |row| serde_json::json!(row.problems));
         let bodies = column(batch, |row| (row.body.len() <= BODY_BYTES_MAX).then(|| row.body.clone()));
         retrying(|| async {

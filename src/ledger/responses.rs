@@ -7,7 +7,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, retrying, sweep::Conclusion};
+use super::{Ledger, LedgerError, column, retrying, sweep::Conclusion};
 use crate::{
     lifecycle::{Reason, State, fence::withheld, transition},
     message::{CompanyId, MessageId},
@@ -58,9 +58,6 @@ pub struct KeptResponse {
 impl Ledger {
     /// Keeps responses; one whose key is taken is left out.
     pub async fn respond(&self, batch: &[NewResponse]) -> Result<(), LedgerError> {
-        fn column<T>(batch: &[NewResponse], pick: impl Fn(&NewResponse) -> T) -> Vec<T> {
-            batch.iter().map(pick).collect()
-        }
         retrying(|| async {
             sqlx::query_file!(
                 "src/ledger/sql/respond.sql",

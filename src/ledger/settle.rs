@@ -4,7 +4,7 @@
 
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, gather::stored_state, retrying};
+use super::{Ledger, LedgerError, column, gather::stored_state, retrying};
 use crate::{
     lifecycle::{Reason, State, TransitionMap},
     message::{BlockKind, MessageId},
@@ -68,9 +68,6 @@ impl Ledger {
         batch: &[&Settlement],
         done: &[Uuid],
     ) -> Result<Vec<(Uuid, i16, i16)>, sqlx::Error> {
-        fn column<'a, T>(batch: &[&'a Settlement], pick: impl Fn(&'a Settlement) -> T) -> Vec<T> {
-            batch.iter().map(|row| pick(row)).collect()
-        }
         let blocked: Vec<(Uuid, i32)> =
             batch.iter().filter_map(|row| Some((row.message.0, row.block?.bit()))).collect();
         let (blocked, bits): (Vec<Uuid>, Vec<i32>) = blocked.into_iter().unzip();

@@ -11,7 +11,7 @@ use postrider::{
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::{Bed, wait};
+use crate::support::Bed;
 
 /// A request that waits for an hour, in a world without dispatch.
 async fn waiting(bed: &Bed) -> Uuid {
@@ -23,20 +23,6 @@ async fn waiting(bed: &Bed) -> Uuid {
     });
     bed.publish(&job).await;
     bed.all_are(1, "queued").await[0].id
-}
-
-/// Until a statement waits for somebody's lock.
-async fn somebody_waits(bed: &Bed, what: &str) {
-    wait::until(what, || async {
-        let (waiting,): (i64,) = sqlx::query_as(
-            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
-        )
-        .fetch_one(&bed.pool)
-        .await
-        .expect("the database answers");
-        waiting > 0
-    })
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,7 +41,7 @@ async fn who_is_overtaken_while_it_is_begun_is_not_sent() {
         .unwrap();
     let ledger = bed.ledger.clone();
     let beginning = tokio::spawn(async move { ledger.begin(&[(MessageId(id), 1)], 60.0, &[]).await });
-    somebody_waits(&bed, "begin waits for the overtaker").await;
+    bed.somebody_waits("begin waits for the overtaker").await;
     overtaker.commit().await.expect("committed");
     let begun = beginning.await.expect("no panic").expect("begin answers");
     assert!(begun.is_empty(), "the person is asked by the overtaker alone: {begun:?}");
@@ -95,7 +81,7 @@ async fn a_notice_that_two_workers_keep_at_once_counts_once() {
         .unwrap();
     let (ledger, batch) = (bed.ledger.clone(), [notice(shared, 2), notice(own, 3)]);
     let receiving = tokio::spawn(async move { ledger.receive(&batch).await });
-    somebody_waits(&bed, "receive waits for the other worker").await;
+    bed.somebody_waits("receive waits for the other worker").await;
     other.commit().await.expect("committed");
     let received = receiving.await.expect("no panic").expect("receive answers");
     let of = |key: Uuid| *received.iter().find(|received| received.key == key).expect("answered");

@@ -87,6 +87,18 @@ impl Bed {
         .await;
     }
 
+    /// Until a statement waits for somebody's lock.
+    pub async fn somebody_waits(&self, what: &str) {
+        let waiting = "select count(*) from pg_stat_activity where datname = current_database()
+            and wait_event_type = 'Lock'";
+        wait::until(what, || async {
+            let (waiting,): (i64,) =
+                sqlx::query_as(waiting).fetch_one(&self.pool).await.expect("the database answers");
+            waiting > 0
+        })
+        .await;
+    }
+
     /// Fails on the first breach, naming the messages.
     pub async fn nothing_stuck(&self) {
         for (what, query) in BREACHES {

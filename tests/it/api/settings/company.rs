@@ -139,13 +139,7 @@ async fn what_an_operator_changes_meanwhile_is_not_put_back_by_an_editor() {
     .await;
     let editor = client.clone();
     let put = tokio::spawn(async move { send(&editor, Method::PUT, "*", &whole).await });
-    crate::support::wait::until("the editor waits for the operator", || async {
-        let waiting = "select count(*) from pg_stat_activity where datname = current_database() \
-                       and wait_event_type = 'Lock'";
-        let (waiting,): (i64,) = sqlx::query_as(waiting).fetch_one(&bed.pool).await.expect("asked");
-        waiting > 0
-    })
-    .await;
+    bed.somebody_waits("the editor waits for the operator").await;
     operator.commit().await.expect("committed");
     let answer = put.await.expect("answered");
     assert_eq!((answer.status, answer.fields()), (422, vec!["bindings"]), "{}", answer.text);
