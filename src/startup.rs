@@ -1,7 +1,8 @@
 //! Start-up: the only place that builds pools, clients and tasks. Read `shutdown` for how they end.
 //!
 //! Everything here is small and fails early with the remedy in its error. A pooled connection that does not
-//! answer is dropped; that none comes back with an open transaction is `ledger::bounded`'s care (trap F1).
+//! answer is dropped; `ledger::bounded` ensures that no pooled connection holds an open transaction
+//! (docs/dependency-hazards.md#f1).
 
 mod recipes;
 mod web;
@@ -52,7 +53,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// A statement that the server ends in time has its answer here so much later at most.
 const ANSWER_MARGIN: Duration = Duration::from_secs(2);
 
-/// What a pool is for; hot pools refuse the plans that a young database would choose (hotpath §5).
+/// Purpose of a pool. Hot pools forbid the plans that Postgres would choose for tables that are almost empty
+/// and keep after they grew (docs/decisions/022-hot-pool-connections-and-plans.md).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     Hot,
@@ -158,7 +160,8 @@ pub fn keys(config: &Config) -> anyhow::Result<Arc<SecretKeys>> {
     Ok(Arc::new(SecretKeys::derive(secret.expose_secret().as_bytes())))
 }
 
-/// Starts a worker with the roles of its configuration. `own_process`: it may end the process (trap F5).
+/// Starts a worker with the roles of its configuration. `own_process`: the worker may exit the process
+/// when lapin leaked too many threads (docs/dependency-hazards.md#f5).
 pub async fn start(mut config: Config, own_process: bool) -> anyhow::Result<Worker> {
     let metrics = http::install_metrics();
     let keys = keys(&config)?;

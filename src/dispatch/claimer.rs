@@ -22,7 +22,8 @@ use crate::{
 
 use super::{Claim, Lane, Lanes, LeaseShare, Permit, Shared, breaker::Position};
 
-/// Older due rows are looked for at least this often (trap F13's other half).
+/// Interval of the scan without the claim's floor. The floor keeps claims fast beside an old snapshot
+/// (docs/dependency-hazards.md#f13), but hides due rows that became visible late.
 const FULL_LOOK_EVERY: Duration = Duration::from_secs(20);
 const AGES_EVERY: Duration = Duration::from_secs(2);
 /// Rows may become visible this long after their due time: the longest statement.

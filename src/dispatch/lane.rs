@@ -363,8 +363,8 @@ impl Lane {
         self.compose_quietly(shared, claim)
     }
 
-    /// Renders, with the quiet in the caller's hand; a panic over somebody's name costs that one message,
-    /// never the worker (trap F8).
+    /// Renders, with the quiet in the caller's hand. A panic over a customer's name fails that one message,
+    /// never the worker (docs/dependency-hazards.md#f8).
     pub(super) fn compose_quietly(&self, shared: &Shared, claim: &Claim) -> Result<Outgoing, String> {
         let composed = catch_unwind(AssertUnwindSafe(|| {
             crash::on_word("compose", claim.customer_name.as_deref());

@@ -1,8 +1,9 @@
 //! The low-water mark: which deliveries may be acknowledged together.
 //!
 //! Tags of a channel count up by one. `multiple` up to a tag says that every delivery up to it is
-//! committed, so the mark moves only over an unbroken run of settled tags (traps F7, §1.4). A suspect may
-//! wait long: it holds nobody back, what lies beyond it is acknowledged one by one meanwhile.
+//! committed, so the mark moves only over an unbroken run of settled tags: lapin does not invalidate single
+//! acks below a `multiple`, and a second ack of one tag closes the channel (docs/dependency-hazards.md#f7).
+//! A suspect may wait long: deliveries beyond it are acknowledged one by one meanwhile.
 
 use std::collections::VecDeque;
 

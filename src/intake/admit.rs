@@ -1,7 +1,8 @@
 //! Admit: whose job it is, who speaks, and what it says.
 //!
-//! The first step of `accept`, by itself for each job and without I/O: a job that stops here is refused,
-//! and one whose reading panics costs nobody of its batch anything (trap F7).
+//! The first step of `accept`, by itself for each job and without I/O: a job that stops here is refused. A
+//! panic while one job is read affects no other job of its batch and holds no prefetch slot
+//! (docs/dependency-hazards.md#f7).
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

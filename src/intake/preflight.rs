@@ -1,7 +1,8 @@
 //! Preflight: is there really a broker behind that address?
 //!
-//! A connect that times out inside lapin leaks a thread and a socket each time (trap F5), so a plain
-//! socket asks first, and whoever leaks all the same is counted. Over TLS only the connect is tried.
+//! A connect that times out inside lapin leaks a thread and a socket each time
+//! (docs/dependency-hazards.md#f5). So a plain socket asks first, and leaked threads are counted all the
+//! same. Over TLS only the TCP connect is tried.
 
 use std::time::Duration;
 

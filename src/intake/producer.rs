@@ -1,7 +1,8 @@
 //! A producer: publishes jobs as any upstream system should, and believes only the broker's word.
 //!
 //! Persistent, mandatory, confirmed. Every confirm is awaited on its own, a bounded number at a time, and
-//! returns are matched by message id, never by position (trap F6). Read `parked` for the other user.
+//! returns are matched by message id, never by position (docs/dependency-hazards.md#f6). Read `parked` for the
+//! other user.
 
 use std::{
     collections::{HashSet, VecDeque},

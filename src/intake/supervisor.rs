@@ -1,8 +1,9 @@
 //! The supervisor: one generation of connection, channel and consumer after another.
 //!
-//! lapin's own recovery is not used: it hangs on a dead channel and leaves ghosts (traps F3, F4). Every
-//! generation is built from nothing and torn down whole; between two of them, full-jitter backoff without
-//! an end. While the database is away, no generation is started.
+//! lapin's own recovery is not used: its consumer stream hangs on a dead channel, and a connection that is
+//! dropped while it reconnects goes on consuming (docs/dependency-hazards.md#f3 and #f4). Every generation is
+//! built from nothing and torn down whole; between two of them, full-jitter backoff without an end. While the
+//! database is away, no generation is started.
 
 use std::time::Duration;
 
@@ -30,7 +31,8 @@ use super::{
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// A generation that lived so long was a good one: the next starts without delay.
 const GOOD_GENERATION: Duration = Duration::from_secs(10);
-/// Leaked connection threads that end the process: a fresh one is better than a slow death (trap F5).
+/// Number of leaked lapin I/O threads at which the process exits to be restarted, before it runs out of
+/// threads and sockets (docs/dependency-hazards.md#f5).
 const LEAKED_THREADS_MAX: usize = 16;
 
 /// What a supervisor has consumed, on a connection of its own.
@@ -111,7 +113,8 @@ pub async fn connect(config: &Amqp, name: &str) -> anyhow::Result<Connection> {
     connection.context("the broker does not complete the handshake")?.context("connect to the broker")
 }
 
-/// Closes a connection politely, but not for long: a blocked one would hang (trap F10).
+/// Closes a connection within `CLOSE_WITHIN`: `close` never returns on a connection that the broker blocked
+/// (docs/dependency-hazards.md#f10).
 pub async fn close(connection: &Connection) {
     let closed = tokio::time::timeout(CLOSE_WITHIN, connection.close(200, "bye".into())).await;
     if !matches!(closed, Ok(Ok(()))) {

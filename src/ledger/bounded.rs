@@ -5,8 +5,9 @@
 //! the connection up, with an I/O error: what became of the statement is as open as with any lost answer.
 //! A connection is used again only after a whole answer; one that was given up, by us or by whoever dropped
 //! the question, is closed. It stays in our hands between two statements: a pool that asks "are you there"
-//! before and after each costs more round trips than the statements. Invariant: no transaction is opened on a
-//! connection that is used again, so none can be left open on one (trap F1): `alone` gives one that never is.
+//! before and after each costs more round trips than the statements. Invariant: a transaction is opened only on
+//! a connection from `alone`, which never returns to the pool, so that no pooled connection can hold an open
+//! transaction (docs/dependency-hazards.md#f1).
 
 use std::{
     io,

@@ -7,7 +7,8 @@
 //! `notices` and `customers` for what recipes hear, `responses` for what customers answered, `requests`, `list`
 //! and `retry` for people who look and act, `counts` for sums over everything, `replay` for simulations.
 //! Invariant: no function holds a transaction over anything but its own statements, and every future
-//! here may be dropped at any await (trap F1 is guarded in `bounded`).
+//! here may be dropped at any await: `bounded` keeps a dropped `begin` out of the pool
+//! (docs/dependency-hazards.md#f1).
 
 pub mod accept;
 pub mod alerts;
@@ -114,8 +115,8 @@ impl Ledger {
         }
     }
 
-    /// Whether every answer belongs to its question: a transaction pooler in between can swap prepared
-    /// statements of different clients without any error (trap F2).
+    /// Checks that every answer belongs to its question: a transaction pooler in between can swap prepared
+    /// statements of different clients without any error (docs/dependency-hazards.md#f2).
     pub async fn self_test(&self) -> anyhow::Result<()> {
         let questions = (0..50_i32).map(|question| async move {
             let asked = sqlx::query_scalar!(r#"select $1::int4 as "answer!""#, question);

@@ -1,6 +1,6 @@
-//! The accept loop: bounded connections, bounded heads, bounded bodies (trap F12).
+//! The accept loop: bounded connections, bounded heads, bounded bodies.
 //!
-//! `axum::serve` bounds none of them. One semaphore counts connections; hyper's timer ends slow heads;
+//! `axum::serve` bounds none of them (docs/dependency-hazards.md#f12). One semaphore counts connections; hyper's timer ends slow heads;
 //! handlers read bodies through `read_body`, which bounds size and time.
 
 use std::{sync::Arc, time::Duration};

@@ -1,4 +1,4 @@
-//! Traps of the libraries that we stand on, each with the guard that keeps us out of it.
+//! Hazards of our dependencies, each with the guard against it (docs/dependency-hazards.md).
 //!
 //! Found by experiment; a new version of a library that changes one of them fails here first.
 
@@ -11,8 +11,9 @@ use postrider::{
     startup::{Purpose, pool},
 };
 
-/// sqlx hands a connection back with an open transaction when a `begin` is cut on its way: the next user's
-/// autocommit insert would vanish. The ledger's transactions have connections that nobody uses again.
+/// docs/dependency-hazards.md#f1: sqlx returns a connection with an open transaction to the pool when a `begin`
+/// is dropped on its way; the next user's autocommit insert would vanish. The ledger opens transactions only on
+/// connections that are never used again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_that_was_cut_leaves_no_connection_behind() {
     let bed = Bed::new().await;
@@ -30,8 +31,8 @@ async fn a_transaction_that_was_cut_leaves_no_connection_behind() {
     ledger.close().await;
 }
 
-/// A connect that times out inside lapin leaks a thread; a peer that accepts and says nothing never gets
-/// that far.
+/// docs/dependency-hazards.md#f5: a connect that times out inside lapin leaks a thread; the preflight finds a
+/// silent peer before lapin connects.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_broker_is_found_out_before_lapin_connects() {
     let bed = Bed::new().await;

@@ -213,7 +213,7 @@ async fn a_line_that_breaks_before_a_statement_or_before_its_answer_loses_nothin
     }
 }
 
-/// 34: trap F1, as it happens: the BEGIN is on its way when its caller gives up.
+/// 34: docs/dependency-hazards.md#f1: the BEGIN is on its way when its caller is dropped.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_comes_after_a_begin_that_was_given_up_writes_for_everybody() {
     let bed = Bed::new().await;

@@ -145,7 +145,7 @@ fn scans(node: &Value, blocks: &mut i64) {
     }
 }
 
-/// 40: trap F13. While a snapshot is old, whatever was claimed since stays in the index.
+/// 40: docs/dependency-hazards.md#f13: while an old snapshot is open, claimed rows stay in the index.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_with_its_floor_stays_quick_over_the_dead_rows_that_an_old_snapshot_keeps() {
     let bed = Bed::new().await;
@@ -216,7 +216,7 @@ async fn damaged_rows_hinder_nobody_else_and_are_never_sent() {
     assert_eq!(worker.terminate(), Some(0));
 }
 
-/// 46: trap F2.
+/// 46: docs/dependency-hazards.md#f2.
 #[tokio::test(flavor = "multi_thread")]
 async fn behind_a_pooler_in_transaction_mode_a_worker_refuses_to_start_and_says_why() {
     let bed = world().await;
