@@ -1,8 +1,8 @@
 //! The paths of all simulated HTTP providers, and what every handler needs from a call first.
 //!
 //! Bodies are bounded in size and time, because hyper bounds neither (docs/dependency-hazards.md#f12).
-//! `/_simulator/…` is the simulator's own: the ledger as JSON lines, and counters. An unknown path under `/v3` answers as the real
-//! Mailgun does: 200 and a text that is no answer.
+//! `/_simulator/…` is the simulator's own: the ledger as JSON lines, and counters. An unknown path under `/v3`
+//! answers as the real Mailgun does: 200 and a text that is no answer.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

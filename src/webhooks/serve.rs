@@ -1,7 +1,7 @@
 //! The accept loop: bounded connections, bounded heads, bounded bodies.
 //!
-//! `axum::serve` bounds none of them (docs/dependency-hazards.md#f12). One semaphore counts connections; hyper's timer ends slow heads;
-//! handlers read bodies through `read_body`, which bounds size and time.
+//! `axum::serve` bounds none of them (docs/dependency-hazards.md#f12). One semaphore counts connections;
+//! hyper's timer ends slow heads; handlers read bodies through `read_body`, which bounds size and time.
 
 use std::{sync::Arc, time::Duration};
 
