@@ -2,7 +2,7 @@
 //!
 //! PURE. A recipe's id is part of its webhook's path and selects the key to verify with. Secrets stay in
 //! the environment; the public keys that notices of 8x8 are signed with are no secrets and stand here, or
-//! where 8x8 publishes them. What a recipe does with a notice is `intake::recipes`; `docs/recipes.md` tells
+//! where 8x8 publishes them. What a recipe does with a notice is `intake::recipes`; `docs/connectors.md` tells
 //! how one is added.
 
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
-//! The README's diagram of a message's life, made from the transition table.
+//! The diagram of a message's life in docs/concepts.md, made from the transition table.
 //!
 //! PURE. Shows the words that users see: the six statuses, with the details of *queued* inside it.
 //! A state of ours that shares its word with another (the two kinds of *failed*) is not told apart, so
-//! their edges are joined. `tests/readme.rs` keeps the README's copy equal to this.
+//! their edges are joined. `tests/docs.rs` keeps the page equal to this.
 
 use std::fmt::Write;
 
