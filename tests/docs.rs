@@ -91,7 +91,11 @@ fn blocks() -> [(&'static str, &'static str, String); 3] {
 fn split<'a>(page: &'a str, path: &str, name: &str) -> (&'a str, &'a str, &'a str) {
     let (open, close) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
     for marker in [&open, &close] {
-        assert_eq!(page.matches(marker.as_str()).count(), 1, "{path} needs the marker {marker:?} exactly once");
+        assert_eq!(
+            page.matches(marker.as_str()).count(),
+            1,
+            "{path} needs the marker {marker:?} exactly once"
+        );
     }
     let start = page.find(&open).expect("counted above") + open.len();
     let length = page[start..].find(&close).expect("the closing marker comes after the opening one");
@@ -149,11 +153,13 @@ fn links(text: &str) -> Vec<String> {
     found
 }
 
-/// The anchors that GitHub gives to a page's headings.
+/// The anchors that GitHub gives to a page's headings, and those written as `<a id="…">`.
 fn anchors(text: &str) -> BTreeSet<String> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut found = BTreeSet::new();
     for line in prose(text) {
+        let written = line.split("<a id=\"").skip(1).filter_map(|rest| rest.split_once('"'));
+        found.extend(written.map(|(id, _)| id.to_owned()));
         let heading = line.trim_start_matches('#');
         if heading.len() == line.len() || !heading.starts_with(' ') {
             continue;
@@ -205,7 +211,11 @@ fn every_relative_link_and_anchor_resolves() {
             }
         }
     }
-    assert!(broken.is_empty(), "links that lead nowhere; name a file and a heading that exist:\n{}", broken.join("\n"));
+    assert!(
+        broken.is_empty(),
+        "links that lead nowhere; name a file and a heading that exist:\n{}",
+        broken.join("\n")
+    );
 }
 
 #[test]
@@ -250,7 +260,8 @@ fn every_page_that_the_tree_names_exists() {
 
 #[test]
 fn links_and_anchors_are_read_as_github_reads_them() {
-    let page = "# One `two`, three\n```\n# no [x](y)\n```\n## One two three\n[a](b.md#c) `[d](e)` ![f](../g.svg)\n";
+    let page =
+        "# One `two`, three\n```\n# no [x](y)\n```\n## One two three\n[a](b.md#c) `[d](e)` ![f](../g.svg)\n";
     assert_eq!(links(page), ["b.md#c", "../g.svg"]);
     let wanted = BTreeSet::from(["one-two-three".to_owned(), "one-two-three-1".to_owned()]);
     assert_eq!(anchors(page), wanted);
@@ -265,8 +276,7 @@ fn links_and_anchors_are_read_as_github_reads_them() {
 fn every_alert_has_a_runbook_section_and_names_it() {
     let alerts = read(ALERTS);
     let sections = anchors(&read(RUNBOOKS));
-    let names: Vec<&str> =
-        alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    let names: Vec<&str> = alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
     assert!(!names.is_empty(), "{ALERTS} has no alert");
     for name in names {
         let anchor = name.to_lowercase();

@@ -21,18 +21,34 @@ pub const TABLE: &[(Kind, &str, &str)] = &[
     (Kind::Counter, BROKER_GENERATIONS, "AMQP consumer sessions started"),
     (Kind::Gauge, UNACKED, "Deliveries received and not yet acknowledged"),
     (Kind::Gauge, POOL, "Database connections by pool and state"),
-    (Kind::Counter, SWEPT, "Messages recovered from expired leases, by whether a call may have been made (unsent, unknown)"),
+    (
+        Kind::Counter,
+        SWEPT,
+        "Messages recovered from expired leases, by whether a call may have been made (unsent, unknown)",
+    ),
     (Kind::Counter, CONCLUDED, "Messages ended without an attempt by this worker, by reason"),
     (
         Kind::Counter,
         UNKNOWNS_SETTLED,
         "Unknown attempts settled, by source of the proof (answer, receipt, look_up, resend, window, late_receipt)",
     ),
-    (Kind::Counter, LOOK_UPS, "Attempts looked up at their provider, by lane and result (found, absent, unclear)"),
+    (
+        Kind::Counter,
+        LOOK_UPS,
+        "Attempts looked up at their provider, by lane and result (found, absent, unclear)",
+    ),
     (Kind::Counter, RECEIPTS_MISSED, "Final receipts that did not arrive and were found by a look-up"),
-    (Kind::Counter, QUARANTINED, "Jobs and messages quarantined because their handling ended worker processes, by kind"),
+    (
+        Kind::Counter,
+        QUARANTINED,
+        "Jobs and messages quarantined because their handling ended worker processes, by kind",
+    ),
     (Kind::Counter, ALERTS, "Digests of rejected jobs queued for companies"),
-    (Kind::Counter, LEDGER_RETRIES, "SQL statements repeated after a serialization failure, a deadlock or a concurrent insert"),
+    (
+        Kind::Counter,
+        LEDGER_RETRIES,
+        "SQL statements repeated after a serialization failure, a deadlock or a concurrent insert",
+    ),
     (Kind::Counter, PANICS, "Panics caught, by place"),
     (Kind::Counter, LOG_DROPPED, "Log lines dropped because standard error was not read"),
 ];
