@@ -28,14 +28,14 @@ check-toolchain: ## compare the installed Rust with the one that Cargo.toml asks
 
 build: check-toolchain ## compile the command and all tests
 	@echo 'building; $(FIRST_BUILD)'
-	cargo build --locked --all-targets
+	cargo build --locked --workspace --all-targets
 
 # Tests wait more than they compute: for receipts, leases, servers that come back.
 TEST_THREADS := $$(( $$(nproc) * 2 ))
 
 test: check-toolchain ## every test, against a private Postgres and RabbitMQ
 	@echo 'testing; $(FIRST_BUILD)'
-	@RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$(TEST_THREADS)} $(STACK) run cargo test --locked
+	@RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$(TEST_THREADS)} $(STACK) run cargo test --locked --workspace
 
 # More after `make torture TORTURE='--seed 7 --requests 20000'`; `-- --help` names everything.
 TORTURE ?= --requests 100000 --kills 200 --each 5
@@ -59,15 +59,15 @@ BENCH ?=
 
 bench: check-toolchain ## compare Postrider with what this machine allows and with other workers, in some 40 minutes; writes benches/RESULTS.md
 	@echo 'benching, with an optimised build; $(FIRST_BUILD)'
-	cargo build --locked --release --example limit
-	cargo bench --locked --bench bench -- $(BENCH)
+	cargo build --locked --release -p postrider -p postrider-benches --bins
+	cargo bench --locked -p postrider-benches --bench bench -- $(BENCH)
 
 # One part alone: make bench-pure PURE=parse, or PURE=split for the table of an email's CPU.
 PURE ?=
 
 bench-pure: check-toolchain ## what the parts without I/O cost, each alone, and where an email's CPU goes; one minute
 	@echo 'benching, with an optimised build; $(FIRST_BUILD)'
-	cargo bench --locked --bench pure -- $(PURE)
+	cargo bench --locked -p postrider-benches --bench pure -- $(PURE)
 
 bench-large: check-toolchain ## the growing ledger with up to 10,000,000 requests waiting; takes 30 GB and an hour
 	@$(MAKE) --no-print-directory bench BENCH='--parts growth --growth waiting,claims \
@@ -75,7 +75,7 @@ bench-large: check-toolchain ## the growing ledger with up to 10,000,000 request
 
 demo: check-toolchain ## Postrider at work with simulated providers, in the terminal
 	@echo 'starting the demo; $(FIRST_BUILD)'
-	@$(STACK) run cargo run --locked -- demo
+	@$(STACK) run cargo run --locked -p postrider-demo
 
 # Options of schemathesis: make api-check API_CHECK='--include-path /v1/requests --max-examples 500'.
 API_CHECK ?=
@@ -84,11 +84,11 @@ api-check: check-toolchain ## schemathesis against a live server: no 5xx, no und
 	@$(STACK) run deploy/dev/api-check $(API_CHECK)
 
 fmt: ## format the code
-	cargo fmt
+	cargo fmt --all
 
 lint: check-toolchain ## formatting, and clippy with warnings as errors
-	cargo fmt --check
-	cargo clippy --all-targets --test long --locked -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --test long --locked -- -D warnings
 
 sqlx: check-toolchain ## describe the SQL queries anew in .sqlx, from the migrations
 	@$(STACK) run deploy/dev/queries refresh

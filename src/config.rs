@@ -10,11 +10,9 @@ use config::{Environment, File, FileFormat};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::{
-    intake::recipes::Patience,
-    lifecycle::{LookPlan, Looks, Schedule},
-    providers::connect::Timeouts,
-};
+use crate::intake::recipes::Patience;
+use postrider_domain::lifecycle::{LookPlan, Looks, Schedule};
+use postrider_providers::connect::Timeouts;
 
 /// The embedded, commented default layer.
 pub const DEFAULT: &str = include_str!("default.toml");

@@ -8,11 +8,11 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use crate::{
+use postrider_domain::{
     company::{Company, Recipe},
-    ledger::{Ledger, LedgerError},
-    message::{AccountId, CompanyId},
+    ids::{AccountId, CompanyId},
 };
+use postrider_ledger::{Ledger, LedgerError};
 
 /// All companies at one moment.
 #[derive(Debug, Default)]

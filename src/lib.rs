@@ -27,33 +27,22 @@
 //! * `docs/decisions/`: why it is so, with measurements.
 //! * `docs/dependency-hazards.md`: faults of libraries, each with its guard and test.
 
-pub mod clock;
+pub mod backtest;
 pub mod config;
 pub mod crash;
 pub mod directory;
 pub mod quiet;
 pub mod shutdown;
-pub mod simulate;
 pub mod startup;
 pub mod telemetry;
-
-pub mod company;
-pub mod content;
-pub mod lifecycle;
-pub mod message;
-pub mod rules;
-pub mod simulation;
 
 pub mod alerts;
 pub mod api;
 pub mod blocks;
 pub mod dispatch;
 pub mod intake;
-pub mod ledger;
-pub mod providers;
 pub mod requests;
 pub mod sheet;
 pub mod webhooks;
 
 pub mod cli;
-pub mod simulator;

@@ -12,7 +12,8 @@ use std::{
 
 use tokio::{sync::watch, task::JoinHandle};
 
-use crate::{dispatch::Lanes, intake::Acceptor, ledger::Ledger, telemetry::http::Health};
+use crate::{dispatch::Lanes, intake::Acceptor, telemetry::http::Health};
+use postrider_ledger::Ledger;
 
 /// The stages of a worker, in the order in which they end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,7 +41,7 @@ pub struct Worker {
     pub private_addr: Option<SocketAddr>,
     pub acceptor: Option<Acceptor>,
     pub(crate) lanes: Option<Arc<Lanes>>,
-    pub(crate) health: Option<Arc<Health>>,
+    pub health: Option<Arc<Health>>,
     pub(crate) ledgers: Vec<Ledger>,
     deadline: Duration,
     stops: Vec<(Stage, watch::Sender<bool>)>,

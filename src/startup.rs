@@ -13,9 +13,9 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use sqlx::{
-    AssertSqlSafe, Connection, Executor,
+    Connection,
     postgres::{PgConnectOptions, PgPool, PgPoolOptions},
 };
 use tokio::{
@@ -26,9 +26,7 @@ use uuid::Uuid;
 
 use crate::{
     alerts::watch::Watch,
-    clock,
     config::{Config, Database},
-    content::Renderer,
     directory::Directory,
     dispatch::{
         self, Lanes, Shared, breaker::Thresholds, claimer::Claimer, lanes::Maker, reconcile::Reconciler,
@@ -38,13 +36,13 @@ use crate::{
         hand_over::HandOver,
         supervisor::{self, Line},
     },
-    ledger::Ledger,
-    message::keys::SecretKeys,
-    providers::{TokenKey, http_client},
     quiet::Quiet,
     shutdown::{Stage, Worker},
     telemetry::http::{self, Health},
 };
+use postrider_domain::{content::Renderer, hash_keys::SecretKeys};
+use postrider_ledger::Ledger;
+use postrider_providers::{TokenKey, http_client};
 
 const READY_QUEUE: usize = 256;
 const DONE_QUEUE: usize = 1_024;
@@ -118,42 +116,6 @@ pub fn admin_ledger(config: &Config) -> anyhow::Result<Ledger> {
     Ok(Ledger::new(pool(&config.database, Purpose::Admin, 2)?))
 }
 
-/// Creates an empty database on the server of `config`; gives its URL.
-pub async fn create_database(config: &Database, name: &str) -> anyhow::Result<SecretString> {
-    let server = pool(config, Purpose::Admin, 1)?;
-    let done = server.execute(AssertSqlSafe(format!("create database {}", plain_name(name)?))).await;
-    server.close().await;
-    done.with_context(|| format!("create database {name}"))?;
-    // The parser's error could quote the URL, password included.
-    let mut url: url::Url =
-        config.url.expose_secret().parse().map_err(|_| anyhow::anyhow!("database.url is not a URL"))?;
-    url.set_path(name);
-    Ok(SecretString::from(String::from(url)))
-}
-
-/// Drops a database of that server with everything in it, whoever is still connected.
-pub async fn drop_database(config: &Database, name: &str) -> anyhow::Result<()> {
-    let server = pool(config, Purpose::Admin, 1)?;
-    let done = server
-        .execute(AssertSqlSafe(format!("drop database if exists {} with (force)", plain_name(name)?)))
-        .await;
-    server.close().await;
-    done.with_context(|| format!("drop database {name}"))?;
-    Ok(())
-}
-
-/// A name that needs no quotes: names cannot be bound as parameters.
-fn plain_name(name: &str) -> anyhow::Result<&str> {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-    let starts = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
-    if !starts || name.len() > 63 || !name.bytes().all(plain) {
-        bail!(
-            "a database's name is made of a-z, 0-9 and _, starts with a letter and has at most 63 characters"
-        );
-    }
-    Ok(name)
-}
-
 /// The installation's derived keys.
 pub fn keys(config: &Config) -> anyhow::Result<Arc<SecretKeys>> {
     let secret = config.checked_secret()?;
@@ -169,7 +131,7 @@ pub async fn start(mut config: Config, own_process: bool) -> anyhow::Result<Work
     ledgers.web.check_schema().await.context("check the database")?;
     ledgers.dispatch.self_test().await.context("test the database connection")?;
     let directory = Directory::load(ledgers.web.clone()).await.context("read the companies")?;
-    let worker_id = clock::random_id();
+    let worker_id = postrider_clock::random_id();
     let mut worker = Worker::new(Duration::from_secs_f64(config.shutdown.deadline_secs));
     let refresh = Duration::from_millis(config.companies.refresh_ms);
     worker.background(tokio::spawn(directory.clone().keep_fresh(refresh)));

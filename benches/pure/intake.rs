@@ -6,12 +6,14 @@
 use std::hint::black_box;
 
 use criterion::Criterion;
-use postrider::{
-    intake::{
-        decide::{decide, prepare},
-        person,
-    },
-    message::{Medium, Source, address::normalise_phone, parse::parse},
+use postrider::intake::{
+    decide::{decide, prepare},
+    person,
+};
+use postrider_domain::{
+    address::normalise_phone,
+    ids::Medium,
+    job::{Source, parse::parse},
     rules::{self, Case, Facts, MemberFact},
 };
 

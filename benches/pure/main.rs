@@ -6,7 +6,7 @@
 //! `sending`, `receipts`, `split`.
 
 mod report {
-    pub use postrider::message::Medium;
+    pub use postrider_domain::ids::Medium;
 }
 #[expect(dead_code, reason = "shared with the integration tests, which use all of it")]
 #[path = "../../tests/it/support/company.rs"]

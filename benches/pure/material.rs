@@ -10,16 +10,18 @@ use std::{
 };
 
 use chrono::{DateTime, TimeZone, Utc};
-use postrider::{
+use postrider::intake::{
+    decide::{Pending, Prepared, prepare},
+    person,
+};
+use postrider_domain::{
     company::Company,
     content::RenderFacts,
-    intake::{
-        decide::{Pending, Prepared, prepare},
-        person,
-    },
-    message::{AccountId, CompanyId, Job, Medium, MessageId, Source, keys::SecretKeys, parse::parse},
-    providers::{Correlation, OutgoingSms, TokenKey, correlation},
+    hash_keys::SecretKeys,
+    ids::{AccountId, CompanyId, Medium, MessageId},
+    job::{Job, Source, parse::parse},
 };
+use postrider_providers::{Correlation, OutgoingSms, TokenKey, correlation};
 use uuid::Uuid;
 
 use crate::{

@@ -5,7 +5,7 @@
 use std::hint::black_box;
 
 use criterion::Criterion;
-use postrider::lifecycle::{Signal, State, TransitionMap, transition};
+use postrider_domain::lifecycle::{Signal, State, TransitionMap, transition};
 
 pub fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("lifecycle");

@@ -5,11 +5,9 @@
 use std::hint::black_box;
 
 use criterion::Criterion;
-use postrider::{
-    lifecycle::TransitionMap,
-    providers::{correlation, mailgun, twilio},
-    simulator::sign,
-};
+use postrider_domain::lifecycle::TransitionMap;
+use postrider_provider_simulator::sign;
+use postrider_providers::{correlation, mailgun, twilio};
 use secrecy::SecretString;
 use serde_json::json;
 

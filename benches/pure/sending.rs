@@ -6,12 +6,10 @@
 use std::hint::black_box;
 
 use criterion::Criterion;
-use postrider::{
-    content::{RenderFacts, Renderer},
-    providers::{
-        answer::{Answer, Body},
-        twilio::wire::{self, Sender},
-    },
+use postrider_domain::content::{RenderFacts, Renderer};
+use postrider_providers::{
+    answer::{Answer, Body},
+    twilio::wire::{self, Sender},
 };
 
 use crate::material::{self, ACCOUNT};

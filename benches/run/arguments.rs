@@ -8,8 +8,8 @@ use clap::{Parser, ValueEnum};
 
 use crate::report::{Load, Medium};
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches");
-const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/rows.toml");
+const FOLDER: &str = env!("CARGO_MANIFEST_DIR");
+const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/rows.toml");
 const EVERYBODY: &str = "limit,postrider,node,celery-prefork,celery-threads";
 
 /// Compare what Postrider does with what the machine allows, and with others.
@@ -77,7 +77,7 @@ pub struct Arguments {
     /// Measure nothing; write RESULTS.md and results.svg anew from results.json.
     #[arg(long)]
     pub write_only: bool,
-    /// Folder of another build's programs: postrider, and examples/limit.
+    /// Folder of another build's programs: postrider and limit.
     #[arg(long, value_name = "FOLDER")]
     pub programs: Option<PathBuf>,
 

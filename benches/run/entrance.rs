@@ -14,11 +14,8 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use postrider::{
-    api::{Scope, key},
-    clock,
-    ledger::{Ledger, audit::Actor},
-};
+use postrider::api::{Scope, key};
+use postrider_ledger::{Ledger, audit::Actor};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
 use tokio::{net::TcpStream, task::JoinSet};
@@ -117,7 +114,7 @@ async fn posted(site: &Site, requests: usize) -> anyhow::Result<Vec<f64>> {
 
 async fn post(client: &reqwest::Client, url: &str, key: &SecretString, n: usize) -> anyhow::Result<f64> {
     let job = job(n, Medium::Sms);
-    let since = clock::monotonic();
+    let since = postrider_clock::monotonic();
     let call = client
         .post(url)
         .header("x-api-key", key.expose_secret())
@@ -128,7 +125,7 @@ async fn post(client: &reqwest::Client, url: &str, key: &SecretString, n: usize)
     let status = response.status().as_u16();
     let body = response.bytes().await.context("read the answer")?;
     ensure!(status == 202, "a job was answered {status}: {}", String::from_utf8_lossy(&body));
-    Ok((clock::monotonic() - since).as_secs_f64())
+    Ok((postrider_clock::monotonic() - since).as_secs_f64())
 }
 
 async fn make_key(site: &Site) -> anyhow::Result<SecretString> {

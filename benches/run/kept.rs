@@ -12,7 +12,7 @@ use anyhow::Context;
 use crate::report::{Parts, page, picture, target_sheet};
 
 /// Written by people; goes into RESULTS.md as it is.
-const NOTES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/NOTES.md");
+const NOTES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/NOTES.md");
 
 pub struct Kept {
     folder: PathBuf,

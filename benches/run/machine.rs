@@ -3,10 +3,8 @@
 //! The commit is the last one that changed the program or the benchmark, so that committing results makes no
 //! figure look old.
 
-use std::{fs, process::Command};
-
-use postrider::clock;
 use sqlx::Row;
+use std::{fs, process::Command};
 
 use crate::{
     arguments::Arguments,
@@ -44,7 +42,7 @@ pub async fn look(
     versions.extend_from_slice(others);
     Ok(Origin {
         commit: commit(arguments),
-        at: clock::wall(),
+        at: postrider_clock::wall(),
         machine: Machine {
             processor: line_of("/proc/cpuinfo", "model name"),
             cores: std::thread::available_parallelism().map_or(0, usize::from),

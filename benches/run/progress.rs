@@ -4,8 +4,6 @@
 
 use std::time::{Duration, Instant};
 
-use postrider::clock;
-
 const SHOW_EVERY: Duration = Duration::from_secs(15);
 /// Smaller runs are over before anybody asks.
 const LONG: usize = 100_000;
@@ -17,12 +15,12 @@ pub struct Progress {
 
 impl Progress {
     pub fn of(of: usize) -> Progress {
-        Progress { of, shown: clock::monotonic() }
+        Progress { of, shown: postrider_clock::monotonic() }
     }
 
     pub fn show(&mut self, done: usize) {
-        if self.of >= LONG && clock::monotonic() - self.shown > SHOW_EVERY {
-            self.shown = clock::monotonic();
+        if self.of >= LONG && postrider_clock::monotonic() - self.shown > SHOW_EVERY {
+            self.shown = postrider_clock::monotonic();
             println!("      {done} of {}", self.of);
         }
     }

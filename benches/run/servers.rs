@@ -3,12 +3,16 @@
 //! deploy/dev/stack as it is; the statement counter is loaded by one restart. Nothing else is tuned: every
 //! row meets the same servers.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::{arguments::Arguments, cpu, support::stack::Stack};
+use crate::{
+    arguments::Arguments,
+    cpu,
+    support::{self, stack::Stack},
+};
 
 pub struct Servers {
     /// Folder of the programs that are compared.
@@ -29,7 +33,7 @@ impl Servers {
         let (postmaster, database_url) = stack.server("postgres");
         let (broker, amqp_url) = stack.server("rabbitmq");
         run(&database_url, "create extension pg_stat_statements").await?;
-        let ours = || Path::new(env!("CARGO_BIN_EXE_postrider")).with_file_name("");
+        let ours = || support::paths::worker().with_file_name("");
         let programs = arguments.programs.clone().unwrap_or_else(ours).canonicalize()?;
         Ok(Servers { programs, stack, database_url, amqp_url, postmaster, broker })
     }

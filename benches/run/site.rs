@@ -35,7 +35,7 @@ pub struct Site {
 impl Site {
     /// `copied`: the database that this one begins as, to which nobody may be connected.
     pub async fn make(servers: &Servers, medium: Medium, copied: Option<&str>) -> anyhow::Result<Site> {
-        let name = format!("bench_{}", postrider::clock::random_id().simple());
+        let name = format!("bench_{}", postrider_clock::random_id().simple());
         // Copied file by file, so that a large one is not written to the log as well.
         let from = copied.map_or_else(String::new, |from| format!(" template {from} strategy file_copy"));
         let create = AssertSqlSafe(format!("create database {name}{from}"));

@@ -13,7 +13,6 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
-use postrider::clock;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::time::sleep;
 
@@ -147,7 +146,7 @@ struct Watch<'a> {
 
 impl Watch<'_> {
     async fn until_taken(&mut self, programs: &mut [Program]) -> anyhow::Result<()> {
-        let mut moved = clock::monotonic();
+        let mut moved = postrider_clock::monotonic();
         let mut progress = Progress::of(self.task.requests);
         loop {
             for program in programs.iter_mut() {
@@ -158,13 +157,13 @@ impl Watch<'_> {
             progress.show(taken);
             ensure!(refused == 0, "the provider refused {refused} calls");
             if before != Some((taken, posted)) {
-                moved = clock::monotonic();
+                moved = postrider_clock::monotonic();
             }
             let told = self.task.goal == Goal::Sent || pending == 0;
             if taken >= self.task.requests && told {
                 return Ok(());
             }
-            let stuck = clock::monotonic() - moved > PATIENCE;
+            let stuck = postrider_clock::monotonic() - moved > PATIENCE;
             ensure!(!stuck, "nothing moved for {PATIENCE:?}: {taken} taken, {posted} posts");
             if taken == 0 {
                 let last = self.looks.len() - 1;
@@ -179,7 +178,7 @@ impl Watch<'_> {
         let (worker, rss_mib) = (sum(cpu::of_tree), sum(cpu::peak_mib));
         let counts = self.scene.provider.counts().await?;
         let cpu = [worker, self.servers.postgres_cpu(), self.servers.broker_cpu()];
-        self.looks.push(Look { at: clock::monotonic(), counts, cpu, rss_mib });
+        self.looks.push(Look { at: postrider_clock::monotonic(), counts, cpu, rss_mib });
         Ok(counts)
     }
 
@@ -189,14 +188,14 @@ impl Watch<'_> {
         // Not through the relay.
         let database = self.servers.database(&self.scene.site.name)?;
         let mut connection = PgConnection::connect(&database).await?;
-        let since = clock::monotonic();
+        let since = postrider_clock::monotonic();
         loop {
             let query = AssertSqlSafe(self.scene.count(self.row, goal));
             let count: i64 = sqlx::query_scalar(query).fetch_one(&mut connection).await?;
             if usize::try_from(count)? == requests {
                 return Ok(());
             }
-            if clock::monotonic() - since > PATIENCE {
+            if postrider_clock::monotonic() - since > PATIENCE {
                 bail!("the table says that {count} of {requests} are {}", goal.word());
             }
             sleep(self.look_every() / COUNTS_TO_A_LOOK).await;

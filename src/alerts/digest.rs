@@ -8,10 +8,10 @@ use std::fmt::Write as _;
 use chrono::{DateTime, SecondsFormat, Utc};
 use uuid::Uuid;
 
-use crate::{
+use postrider_domain::{
     company::Policy,
     content::Letter,
-    message::{
+    job::{
         manual::OVERRIDE_FIELDS,
         parse::{CUSTOMER_FIELDS, EMPLOYEE_FIELDS, JOB_FIELDS},
     },
@@ -118,9 +118,9 @@ fn is_ours(part: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
+    use postrider_domain::{
         company::file,
-        message::parse::{parse, parse_call},
+        job::parse::{parse, parse_call},
     };
 
     fn text(mistakes: &[(&str, &str, &str, u64)]) -> String {

@@ -7,18 +7,16 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use crate::{
-    clock,
+use crate::{directory::Directory, shutdown::stopped, telemetry::names};
+use postrider_domain::{
     company::Company,
-    directory::Directory,
-    ledger::{
-        Ledger, LedgerError,
-        alerts::{AlertMail, NewAlert, ProblemCount, Rejections},
-    },
-    message::{CompanyId, Medium, keys::SecretKeys},
+    hash_keys::SecretKeys,
+    ids::{CompanyId, Medium},
     rules::{Decision, Finding, Inputs, Verdict},
-    shutdown::stopped,
-    telemetry::names,
+};
+use postrider_ledger::{
+    Ledger, LedgerError,
+    alerts::{AlertMail, NewAlert, ProblemCount, Rejections},
 };
 
 use super::digest::{Counted, Mistake, digest};
@@ -48,7 +46,7 @@ impl Watch {
             }
             tokio::select! {
                 () = stopped(&mut stop) => break,
-                () = tokio::time::sleep(ASK_EVERY.mul_f64(0.8 + 0.4 * clock::jitter())) => {}
+                () = tokio::time::sleep(ASK_EVERY.mul_f64(0.8 + 0.4 * postrider_clock::jitter())) => {}
             }
         }
     }
@@ -126,7 +124,7 @@ impl Watch {
         };
         let mistakes: Vec<Mistake> = problems.into_iter().map(mistake).collect();
         let mail = |email: &String| AlertMail {
-            id: clock::new_id(),
+            id: postrider_clock::new_id(),
             email: email.clone(),
             addr: self.keys.identity.address(company.id, Medium::Email, email),
         };

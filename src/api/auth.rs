@@ -14,7 +14,7 @@ use axum::{
 use uuid::Uuid;
 
 use super::{Api, Problem, Scope, callers::Holder};
-use crate::message::CompanyId;
+use postrider_domain::ids::CompanyId;
 
 const HEADER: &str = "x-api-key";
 

@@ -17,10 +17,8 @@ use serde::{
 };
 
 use super::{Api, Problem, problem::FieldProblem};
-use crate::{
-    message::{fields::expected, node::Node, strict, text::shown_name},
-    webhooks::serve::read_body,
-};
+use crate::webhooks::serve::read_body;
+use postrider_domain::job::{fields::expected, node::Node, strict, text::shown_name};
 
 /// Longest body of a call that says nothing else, in bytes.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;

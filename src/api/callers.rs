@@ -17,11 +17,8 @@ use super::{
     Problem, Scope, key,
     quota::{Bucket, Share},
 };
-use crate::{
-    clock,
-    ledger::{Ledger, keys::FoundKey},
-    message::CompanyId,
-};
+use postrider_domain::ids::CompanyId;
+use postrider_ledger::{Ledger, keys::FoundKey};
 
 /// How long a look-up holds, a revocation included.
 const FRESH_FOR: Duration = Duration::from_secs(2);
@@ -85,7 +82,8 @@ impl Callers {
 
     fn remembered(&self, prefix: &str) -> Option<Option<Arc<Holder>>> {
         let known = self.known.lock().expect("nobody panics here");
-        let known = known.get(prefix).filter(|known| clock::monotonic() - known.read_at < FRESH_FOR)?;
+        let known =
+            known.get(prefix).filter(|known| postrider_clock::monotonic() - known.read_at < FRESH_FOR)?;
         Some(known.holder.clone())
     }
 
@@ -116,7 +114,7 @@ impl Callers {
 
     fn remember(&self, prefix: &str, found: Option<FoundKey>) -> Option<Arc<Holder>> {
         let mut known = self.known.lock().expect("nobody panics here");
-        let read_at = clock::monotonic();
+        let read_at = postrider_clock::monotonic();
         if known.len() >= KNOWN_MAX {
             known.retain(|_, known| known.holder.is_some() && read_at - known.read_at < FRESH_FOR);
         }

@@ -3,11 +3,11 @@
 //! `pr_live_<prefix>_<secret>` or `pr_test_…`: the words tell people what they hold, the prefix finds the
 //! row, the secret proves it. Comparison takes the same time whatever differs.
 
+use postrider_domain::ids::CompanyId;
+use postrider_ledger::keys::NewKey;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-
-use crate::{clock, ledger::keys::NewKey, message::CompanyId};
 
 const PREFIX_CHARS: usize = 12;
 const SECRET_CHARS: usize = 48;
@@ -48,7 +48,8 @@ pub struct Made {
 /// Makes a key.
 #[must_use]
 pub fn make(live: bool) -> Made {
-    let random = format!("{}{}", clock::random_id().simple(), clock::random_id().simple());
+    let random =
+        format!("{}{}", postrider_clock::random_id().simple(), postrider_clock::random_id().simple());
     let (secret, rest) = random.split_at(SECRET_CHARS);
     let kind = if live { "live" } else { "test" };
     let prefix = format!("pr_{kind}_{}", &rest[..PREFIX_CHARS]);
@@ -89,7 +90,7 @@ impl Made {
     pub fn kept(&self, company: CompanyId, name: &str, scopes: &[Scope]) -> NewKey {
         let given = Scope::ALL.into_iter().filter(|scope| scopes.contains(scope));
         NewKey {
-            id: clock::new_id(),
+            id: postrider_clock::new_id(),
             company,
             name: name.to_owned(),
             prefix: self.prefix.clone(),

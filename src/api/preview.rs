@@ -20,13 +20,11 @@ use super::{
     hand_in::{self, job::JobBody, told::DecisionView},
     problem::FieldProblem,
 };
-use crate::{
-    intake::{
-        Acceptor,
-        preview::{Preview, Text},
-    },
-    message::parse::BODY_BYTES_MAX,
+use crate::intake::{
+    Acceptor,
+    preview::{Preview, Text},
 };
+use postrider_domain::job::parse::BODY_BYTES_MAX;
 
 const PATH: &str = "/v1/requests/preview";
 

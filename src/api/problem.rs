@@ -10,7 +10,8 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{ledger::LedgerError, message};
+use postrider_domain::job;
+use postrider_ledger::LedgerError;
 
 /// A refused call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -43,8 +44,8 @@ pub struct FieldProblem {
     pub message: String,
 }
 
-impl From<message::Problem> for FieldProblem {
-    fn from(problem: message::Problem) -> FieldProblem {
+impl From<job::Problem> for FieldProblem {
+    fn from(problem: job::Problem) -> FieldProblem {
         FieldProblem { field: problem.path, code: problem.code, message: problem.message }
     }
 }

@@ -17,10 +17,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use super::{Api, Caller, Problem, Scope, body, problem::FieldProblem};
-use crate::{
-    intake::{Acceptor, Arrival, answered, arrival::Door, responses::Heard},
-    message::{self, Source, parse::BODY_BYTES_MAX, response::parse_response_call},
-};
+use crate::intake::{Acceptor, Arrival, answered, arrival::Door, responses::Heard};
+use postrider_domain::job::{self, Source, parse::BODY_BYTES_MAX, response::parse_response_call};
 
 const PATH: &str = "/v1/responses";
 
@@ -111,7 +109,7 @@ async fn respond(
     }
 }
 
-fn refusal(problems: Vec<message::Problem>) -> Problem {
+fn refusal(problems: Vec<job::Problem>) -> Problem {
     let plain = match problems.first().map_or("", |problem| problem.code.as_str()) {
         "not_json" => {
             Problem::new(StatusCode::BAD_REQUEST, "not_json", "the body is not JSON; send one response")

@@ -11,11 +11,11 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Api, Caller, Problem, Scope, body, problem::FieldProblem};
-use crate::{
+use crate::backtest::{Bounds, DAYS_MAX, Question, SimulateError, simulate};
+use postrider_domain::{
+    backtest::Report,
     company::{Company, Policy, document, file},
-    message::{self, node::Node},
-    simulate::{Bounds, DAYS_MAX, Question, SimulateError, simulate},
-    simulation::Report,
+    job::{self, node::Node},
 };
 
 const BOUNDS: Bounds = Bounds { requests_max: 50_000, within: Duration::from_secs(20) };
@@ -86,7 +86,7 @@ fn changed(current: &Company, wish: &SimulationWish) -> Result<Policy, Problem> 
         }
     };
     let (field, read) = read;
-    let within = |problem: message::Problem| {
+    let within = |problem: job::Problem| {
         let path =
             if problem.path.is_empty() { field.to_owned() } else { format!("{field}.{}", problem.path) };
         FieldProblem::new(path, &problem.code, problem.message)

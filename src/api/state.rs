@@ -11,9 +11,9 @@ use super::{callers::Callers, quota::Share};
 use crate::{
     directory::Directory,
     intake::{Acceptor, jobs::Jobs},
-    ledger::Ledger,
-    message::keys::SecretKeys,
 };
+use postrider_domain::hash_keys::SecretKeys;
+use postrider_ledger::Ledger;
 
 const BATCHES_AT_ONCE: usize = 16;
 const SIMULATIONS_AT_ONCE: usize = 1;

@@ -10,11 +10,13 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use uuid::Uuid;
 
 use super::wanted::Wanted;
-use crate::{
-    ledger::blocks_by_hand::{BlockRow, HandBlock, words},
-    message::{CompanyId, Medium, fields::Problems, keys::IdentityKey},
-    sheet::{Columns, each_row, harmless},
+use crate::sheet::{Columns, each_row, harmless};
+use postrider_domain::{
+    hash_keys::IdentityKey,
+    ids::{CompanyId, Medium},
+    job::fields::Problems,
 };
+use postrider_ledger::blocks_by_hand::{BlockRow, HandBlock, words};
 
 /// The heading of what goes out.
 pub const HEADING: &str = "id,medium,address,kinds,reason,source,blocked_at,changed_at\n";
@@ -91,7 +93,7 @@ mod tests {
         let mut problems = Problems::default();
         let mut blocks = read(text.as_bytes(), "from the old system", &keys, CompanyId(1), &mut problems);
         blocks.sort_by(|left, right| left.address.cmp(&right.address));
-        let found = |problems: Vec<crate::message::Problem>| {
+        let found = |problems: Vec<postrider_domain::job::Problem>| {
             problems.into_iter().map(|problem| (problem.path, problem.code)).collect()
         };
         problems.settle(Some(blocks)).map_err(found)
@@ -101,7 +103,7 @@ mod tests {
         BlockRow {
             id: Uuid::from_u128(7),
             medium: medium.code(),
-            kinds: crate::message::BlockKind::Manual.bit(),
+            kinds: postrider_domain::ids::BlockKind::Manual.bit(),
             since: DateTime::UNIX_EPOCH,
             changed_at: DateTime::UNIX_EPOCH,
             source: "api".to_owned(),

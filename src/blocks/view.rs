@@ -7,10 +7,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{
-    ledger::blocks_by_hand::{BlockRow, opt_outs, words},
-    message::Medium,
-};
+use postrider_domain::ids::Medium;
+use postrider_ledger::blocks_by_hand::{BlockRow, opt_outs, words};
 
 /// A blocked address.
 #[derive(Debug, Clone, Serialize, ToSchema)]

@@ -3,14 +3,13 @@
 //! Whatever reads one from people reads it here, so that the command line, the API and a file mean the same
 //! address. No problem repeats what was written: it is a customer's.
 
-use crate::{
-    ledger::blocks_by_hand::HandBlock,
-    message::{
-        BlockKind, CompanyId, Medium, Problem,
-        address::{normalise_email, normalise_phone},
-        keys::IdentityKey,
-    },
+use postrider_domain::{
+    address::{normalise_email, normalise_phone},
+    hash_keys::IdentityKey,
+    ids::{BlockKind, CompanyId, Medium},
+    job::Problem,
 };
+use postrider_ledger::blocks_by_hand::HandBlock;
 
 /// Longest reason, in characters.
 pub const REASON_CHARS_MAX: usize = 500;

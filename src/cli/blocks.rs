@@ -17,14 +17,18 @@ use crate::{
     },
     cli::output::{self, Table, time},
     config::Config,
-    ledger::{
-        Ledger,
-        audit::Actor,
-        blocks_by_hand::{BlockWish, Lift, Lifted, words},
-    },
-    message::{CompanyId, Medium, Problem, fields::Problems, keys::IdentityKey},
     sheet::BYTES_MAX,
     startup,
+};
+use postrider_domain::{
+    hash_keys::IdentityKey,
+    ids::{CompanyId, Medium},
+    job::{Problem, fields::Problems},
+};
+use postrider_ledger::{
+    Ledger,
+    audit::Actor,
+    blocks_by_hand::{BlockWish, Lift, Lifted, words},
 };
 
 use super::{publish::read, requests::company_of};
@@ -312,8 +316,8 @@ pub(super) fn all(problems: &[Problem]) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::BlockKind;
     use chrono::DateTime;
+    use postrider_domain::ids::BlockKind;
 
     #[test]
     fn what_still_blocks_is_told_with_what_was_lifted() {

@@ -8,18 +8,15 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 
 use super::output;
-use crate::{
-    company::{
-        change::{changes, member_changes, taken_away},
-        file::{self, CompanyFile},
-    },
-    config::Config,
-    ledger::{
-        Ledger,
-        audit::Actor,
-        companies::{Change, Changed, Expected},
-    },
-    startup,
+use crate::{config::Config, startup};
+use postrider_domain::company::{
+    change::{changes, member_changes, taken_away},
+    file::{self, CompanyFile},
+};
+use postrider_ledger::{
+    Ledger,
+    audit::Actor,
+    companies::{Change, Changed, Expected},
 };
 
 /// Configure companies.
@@ -142,7 +139,7 @@ async fn list(ledger: &Ledger, json: bool) -> anyhow::Result<()> {
     if companies.is_empty() {
         return output::put("no companies yet; apply one with `postrider company apply FILE.toml`\n");
     }
-    let line = |company: &crate::company::Company| {
+    let line = |company: &postrider_domain::company::Company| {
         format!("{}  version {}  {}\n", company.policy.slug, company.version, company.policy.name)
     };
     output::put(&companies.iter().map(line).collect::<String>())

@@ -11,17 +11,19 @@ use anyhow::ensure;
 use crate::{
     cli::output,
     config::Config,
-    ledger::{audit::Actor, customers::Named},
-    message::{
-        address::normalise_phone,
+    sheet::{BYTES_MAX, Columns, Row, each_row},
+    startup,
+};
+use postrider_domain::{
+    address::normalise_phone,
+    job::{
         country::normalise_country,
         fields::{Fields, Problems},
         node::Node,
         parse::{LABEL_CHARS_MAX, read_email, read_name},
     },
-    sheet::{BYTES_MAX, Columns, Row, each_row},
-    startup,
 };
+use postrider_ledger::{audit::Actor, customers::Named};
 
 use super::{blocks::all, publish::read, requests::company_of};
 
@@ -143,7 +145,7 @@ mod tests {
     fn read_text(text: &str) -> Result<Vec<Named>, Vec<(String, String)>> {
         let mut problems = Problems::default();
         let named = customers(text.as_bytes(), &mut problems);
-        let found = |problems: Vec<crate::message::Problem>| {
+        let found = |problems: Vec<postrider_domain::job::Problem>| {
             problems.into_iter().map(|problem| (problem.path, problem.code)).collect()
         };
         problems.settle(Some(named)).map_err(found)

@@ -10,9 +10,9 @@ use super::output::{self, Table, time};
 use crate::{
     api::key::{self, Scope},
     config::Config,
-    ledger::{Ledger, audit::Actor},
     startup,
 };
+use postrider_ledger::{Ledger, audit::Actor};
 
 const LIST_MAX: i64 = 1_000;
 const NAME_CHARS_MAX: usize = 100;
@@ -124,7 +124,7 @@ async fn revoke(ledger: &Ledger, prefix: &str) -> anyhow::Result<()> {
     output::put(&format!("{prefix} is revoked; every worker refuses it within seconds\n"))
 }
 
-async fn company_id(ledger: &Ledger, slug: &str) -> anyhow::Result<crate::message::CompanyId> {
+async fn company_id(ledger: &Ledger, slug: &str) -> anyhow::Result<postrider_domain::ids::CompanyId> {
     let company = ledger.company_id(slug).await?;
     company.with_context(|| format!("no company has the slug {slug}; `postrider company list` shows all"))
 }

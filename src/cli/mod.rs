@@ -7,7 +7,6 @@
 pub mod blocks;
 pub mod company;
 pub mod customers;
-pub mod demo;
 pub mod key;
 pub mod migrate;
 pub mod output;
@@ -73,8 +72,6 @@ enum Command {
     SimulateProviders(Box<simulate_providers::SimulateProviders>),
     /// Replay the last days' requests under a changed policy, and say what would have come out.
     SimulateRules(simulate_rules::SimulateRules),
-    /// Show Postrider at work, from jobs to receipts, and check that every number adds up.
-    Demo(demo::Demo),
     /// Print the default configuration with all keys.
     Config,
     /// Print the JSON Schema of a job, as it comes over AMQP or HTTP.
@@ -119,7 +116,6 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Publish(publish) => publish.run(config()?).await?,
         Command::SimulateProviders(simulate) => simulate.run().await?,
         Command::SimulateRules(simulate) => simulate.run(config()?).await?,
-        Command::Demo(demo) => return demo.run(config()?).await,
         Command::Config => output::put(crate::config::DEFAULT)?,
         Command::Schema => output::json(&crate::api::hand_in::job::schema())?,
     }

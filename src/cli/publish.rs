@@ -9,7 +9,6 @@ use anyhow::{Context, bail, ensure};
 
 use crate::{
     cli::output,
-    clock,
     config::Config,
     intake::{
         producer::{Fate, Outgoing, Producer, Published},
@@ -53,7 +52,7 @@ impl Publish {
         let routing = routing_key(keys, &self.company)?;
         let bodies = bodies(read(&self.file)?, self.lines)?;
         let jobs = (0..self.count).flat_map(|_| &bodies).map(|body| Outgoing {
-            message_id: self.message_id.clone().unwrap_or_else(|| clock::random_id().to_string()),
+            message_id: self.message_id.clone().unwrap_or_else(|| postrider_clock::random_id().to_string()),
             user_id: self.user_id.clone(),
             body: body.clone(),
         });

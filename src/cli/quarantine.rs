@@ -12,11 +12,13 @@ use uuid::Uuid;
 use crate::{
     cli::output::{self, Table, fields, moment, time},
     config::Config,
-    ledger::{Ledger, quarantine::Quarantined},
-    lifecycle::{State, Status},
-    message::{Medium, MessageId},
     startup,
 };
+use postrider_domain::{
+    ids::{Medium, MessageId},
+    lifecycle::{State, Status},
+};
+use postrider_ledger::{Ledger, quarantine::Quarantined};
 
 use super::requests::{company_named, resume};
 

@@ -12,7 +12,6 @@ use uuid::Uuid;
 
 use crate::{
     cli::output::{self, Table, fields, moment, time},
-    clock,
     config::Config,
     directory::Directory,
     intake::{
@@ -20,15 +19,14 @@ use crate::{
         hand_over::HandOver,
         replay::{self, NotReplayable, Replayed},
     },
-    ledger::{
-        Ledger,
-        audit::Actor,
-        rejected::{RejectedJob, RejectedRow},
-    },
-    lifecycle::State,
-    message::Problem,
     quiet::Quiet,
     startup,
+};
+use postrider_domain::{job::Problem, lifecycle::State};
+use postrider_ledger::{
+    Ledger,
+    audit::Actor,
+    rejected::{RejectedJob, RejectedRow},
 };
 
 use super::{publish::read, requests::company_named};
@@ -180,7 +178,7 @@ fn show(job: &RejectedJob, json: bool, body: bool) -> anyhow::Result<()> {
         }
         (Some(body), true) => output::put_bytes(body),
         (None, true) => bail!(absent),
-        (_, false) => output::put(&facts(job, clock::wall())),
+        (_, false) => output::put(&facts(job, postrider_clock::wall())),
     }
 }
 
@@ -220,7 +218,7 @@ async fn replay(
         ledger: ledger.clone(),
         directory: Directory::load(ledger.clone()).await?,
         keys: startup::keys(config)?,
-        hand_over: HandOver { lanes: None, worker: clock::random_id(), lease: config.lease() },
+        hand_over: HandOver { lanes: None, worker: postrider_clock::random_id(), lease: config.lease() },
         trust_routing_key: config.amqp.trust_routing_key,
         quiet: Quiet::default(),
     };

@@ -8,7 +8,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::simulator::{Behaviour, Magic, Simulator, SimulatorConfig};
+use postrider_provider_simulator::{Behaviour, Magic, Simulator, SimulatorConfig};
 
 /// Behave as Mailgun, Twilio and an SMTP relay do, faults included.
 #[derive(Debug, clap::Args)]

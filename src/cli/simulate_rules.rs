@@ -7,16 +7,17 @@ use std::{io::Write as _, path::PathBuf, time::Duration};
 use anyhow::{Context, bail};
 
 use crate::{
-    clock,
-    company::{Policy, document},
+    backtest::{Bounds, DAYS_MAX, Question, SimulateError, simulate},
     config::Config,
-    message::{node::Node, strict},
-    simulate::{Bounds, DAYS_MAX, Question, SimulateError, simulate},
-    simulation::{
+    startup,
+};
+use postrider_domain::{
+    backtest::{
         Report,
         report::{Counts, Outcome, Standing},
     },
-    startup,
+    company::{Policy, document},
+    job::{node::Node, strict},
 };
 
 use super::{
@@ -59,10 +60,10 @@ impl SimulateRules {
             .with_context(|| format!("no company has the slug {slug}; `postrider company list` shows all"))?;
         let changed = self.changed(&current.policy)?;
         let bounds = Bounds { requests_max: self.requests_max, within: Duration::from_secs(24 * 3_600) };
-        let mut said = clock::monotonic();
+        let mut said = postrider_clock::monotonic();
         let progress = |requests, reached| {
-            if clock::monotonic().saturating_duration_since(said) >= PROGRESS_EVERY {
-                said = clock::monotonic();
+            if postrider_clock::monotonic().saturating_duration_since(said) >= PROGRESS_EVERY {
+                said = postrider_clock::monotonic();
                 say(&format!("{requests} requests replayed, up to {}", output::time(reached)));
             }
         };
@@ -200,7 +201,7 @@ mod tests {
     #[test]
     fn a_merge_patch_changes_its_part_or_every_problem_is_named() {
         let example = include_str!("../../deploy/example-company.toml");
-        let current = crate::company::file::parse(example).expect("the example is valid").policy;
+        let current = postrider_domain::company::file::parse(example).expect("the example is valid").policy;
         let changed = patched(&current, r#"{"suppression_days": 60}"#).expect("is valid");
         assert_eq!(changed, Policy { suppression_days: 60, ..current.clone() });
         for (patch, named) in [

@@ -7,13 +7,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 
-use crate::{
-    clock,
-    ledger::looks::Missing,
-    message::AccountId,
-    providers::{Class, Looked, Sought},
-    telemetry::names,
-};
+use crate::telemetry::names;
+use postrider_domain::ids::AccountId;
+use postrider_ledger::looks::Missing;
+use postrider_providers::{Class, Looked, Sought};
 
 use super::{Lane, Lanes};
 
@@ -43,9 +40,9 @@ async fn ask_lane(lane: Option<Arc<Lane>>, missing: Vec<Missing>, within: Durati
         return missing.into_iter().map(|missing| (missing, None)).collect();
     };
     let mut answered = Vec::with_capacity(missing.len());
-    let since = clock::monotonic();
+    let since = postrider_clock::monotonic();
     for part in missing.chunks(ASKED_AT_ONCE) {
-        if clock::monotonic() - since > within {
+        if postrider_clock::monotonic() - since > within {
             break;
         }
         let sought: Vec<Sought> = part.iter().map(|missing| sought(lane, missing)).collect();

@@ -11,18 +11,18 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use crate::{
-    clock, crash,
-    ledger::settle::{OutcomeCode, Settlement},
-    ledger::sweep::Conclusion,
-    lifecycle::Reason,
+use crate::{crash, telemetry::names};
+use postrider_domain::{
+    ids::MessageId,
     lifecycle::{
-        Signal, State, TransitionMap,
+        Reason, Signal, State, TransitionMap,
         fence::{Standstill, standstill},
         transition,
     },
-    message::MessageId,
-    telemetry::names,
+};
+use postrider_ledger::{
+    settle::{OutcomeCode, Settlement},
+    sweep::Conclusion,
 };
 
 use super::{Claim, Shared, call, claim::count_off, lane::Ready, settle::Done};
@@ -45,7 +45,7 @@ async fn begin(shared: &Arc<Shared>, batch: Vec<Ready>, done: &mpsc::Sender<Done
     let mut leases: Vec<_> = batch.iter().map(|item| item.claim.lease.id).collect();
     leases.sort_unstable();
     leases.dedup();
-    let before = clock::monotonic();
+    let before = postrider_clock::monotonic();
     crash::point("before_begin");
     let begun = match shared.ledger.begin(&keys, shared.lease.as_secs_f64(), &leases).await {
         Ok(begun) => begun,
@@ -77,7 +77,7 @@ pub(super) async fn call_begun(
     before: Instant,
     done: &mpsc::Sender<Done>,
 ) {
-    let stopped = match clock::monotonic() - before > SLOW_BEGIN {
+    let stopped = match postrider_clock::monotonic() - before > SLOW_BEGIN {
         true => stopped_meanwhile(shared, &begun).await,
         false => HashSet::new(),
     };
@@ -136,7 +136,7 @@ async fn take_back(shared: &Shared, batch: Vec<Ready>) {
             Ok(_) => break,
             Err(error) => tracing::warn!(%error, "claims cannot be taken back yet"),
         }
-        tokio::time::sleep(Duration::from_secs_f64(0.5 + clock::jitter())).await;
+        tokio::time::sleep(Duration::from_secs_f64(0.5 + postrider_clock::jitter())).await;
     }
     count_off(&shared.ledger, &claims).await;
 }

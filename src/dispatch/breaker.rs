@@ -93,7 +93,6 @@ impl Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -103,7 +102,7 @@ mod tests {
 
     #[test]
     fn it_opens_after_failures_in_a_row_only() {
-        let (mut breaker, now) = (breaker(), clock::monotonic());
+        let (mut breaker, now) = (breaker(), postrider_clock::monotonic());
         for sign in [Sign::Ill, Sign::Ill, Sign::Well, Sign::Ill, Sign::Ill] {
             assert!(!breaker.note(sign, now));
         }
@@ -114,14 +113,14 @@ mod tests {
 
     #[test]
     fn a_refused_account_opens_at_once() {
-        let (mut breaker, now) = (breaker(), clock::monotonic());
+        let (mut breaker, now) = (breaker(), postrider_clock::monotonic());
         assert!(breaker.note(Sign::Refused, now));
         assert_eq!(breaker.position(now), Position::Open);
     }
 
     #[test]
     fn each_failed_probe_doubles_the_wait_up_to_its_bound_and_a_good_one_closes() {
-        let (mut breaker, mut now) = (breaker(), clock::monotonic());
+        let (mut breaker, mut now) = (breaker(), postrider_clock::monotonic());
         breaker.note(Sign::Refused, now);
         for wait in [1, 2, 3, 3] {
             assert_eq!(breaker.position(now + wait * SECOND - SECOND / 2), Position::Open);

@@ -12,12 +12,9 @@ use std::{
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
-use crate::{
-    clock, crash,
-    lifecycle::{Reason, Signal, TransitionMap},
-    providers::{Outcome, Outgoing, Provider, Refusal, RefusalKind},
-    telemetry::names,
-};
+use crate::{crash, telemetry::names};
+use postrider_domain::lifecycle::{Reason, Signal, TransitionMap};
+use postrider_providers::{Outcome, Outgoing, Provider, Refusal, RefusalKind};
 
 use super::{
     Shared,
@@ -49,7 +46,7 @@ pub fn start(shared: Arc<Shared>, item: Ready, attempt: i16, before: Instant, do
             }
             (Ok(_), None) => not_called(&claim),
             (Ok(_), Some(provider))
-                if clock::monotonic() > call_deadline(before, &shared, provider.call_timeout()) =>
+                if postrider_clock::monotonic() > call_deadline(before, &shared, provider.call_timeout()) =>
             {
                 not_called(&claim)
             }
@@ -69,7 +66,7 @@ pub fn start(shared: Arc<Shared>, item: Ready, attempt: i16, before: Instant, do
         let lease = Arc::clone(&claim.lease);
         // Tests are no part of the statistics.
         let timed = settled.proof && !claim.test;
-        let sent_after = timed.then(|| claim.database_now(clock::monotonic()) - claim.due_at);
+        let sent_after = timed.then(|| claim.database_now(postrider_clock::monotonic()) - claim.due_at);
         let report = (simulated && settled.proof)
             .then(|| simulated::report(Arc::clone(&shared), lane.account, claim.message, attempt));
         let done_item = Done { settlement: settled, lease, lane, sent_after, suspect: claim.suspect };
@@ -113,7 +110,7 @@ fn concluded(
     claim: &super::Claim,
     (attempt, begun): (i16, Instant),
     outcome: Outcome,
-) -> crate::ledger::settle::Settlement {
+) -> postrider_ledger::settle::Settlement {
     if !simulated::takes(lane, claim) {
         lane.note(sign(&outcome));
     }
@@ -130,8 +127,8 @@ fn concluded(
         receipt_looks: &shared.receipt_looks,
         class: lane.class(),
         begun,
-        now: clock::monotonic(),
-        jitter: clock::jitter(),
+        now: postrider_clock::monotonic(),
+        jitter: postrider_clock::jitter(),
     };
     settlement(claim, attempt, outcome, terms)
 }

@@ -15,11 +15,11 @@ use chrono::{DateTime, Utc};
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
-use crate::{
+use postrider_domain::{
     content::Letter,
-    ledger::{Ledger, claim::Due},
-    message::{Medium, MessageId},
+    ids::{Medium, MessageId},
 };
+use postrider_ledger::{Ledger, claim::Due};
 
 /// A lease shared by the claims of one batch; whoever settles the last one drops it.
 #[derive(Debug)]

@@ -12,13 +12,9 @@ use std::{
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
-use crate::{
-    clock,
-    ledger::{LedgerError, accept::LeaseTerms, claim::LaneWish},
-    message::AccountId,
-    shutdown::stopped,
-    telemetry::names,
-};
+use crate::{shutdown::stopped, telemetry::names};
+use postrider_domain::ids::AccountId;
+use postrider_ledger::{LedgerError, accept::LeaseTerms, claim::LaneWish};
 
 use super::{Claim, Lane, Lanes, LeaseShare, Permit, Shared, breaker::Position};
 
@@ -62,7 +58,7 @@ impl Claimer {
             }
             tokio::select! {
                 () = stopped(&mut stop) => break,
-                () = tokio::time::sleep(interval.mul_f64(0.8 + 0.4 * clock::jitter())) => {}
+                () = tokio::time::sleep(interval.mul_f64(0.8 + 0.4 * postrider_clock::jitter())) => {}
             }
         }
     }
@@ -70,7 +66,7 @@ impl Claimer {
     /// One look at all lanes; gives whether some lane was filled to its room.
     pub async fn claim_once(&mut self) -> Result<bool, LedgerError> {
         let lanes = self.lanes.all();
-        let full = self.full_look.is_none_or(|last| clock::monotonic() - last > FULL_LOOK_EVERY);
+        let full = self.full_look.is_none_or(|last| postrider_clock::monotonic() - last > FULL_LOOK_EVERY);
         let mut rooms: HashMap<AccountId, Vec<Permit>> = HashMap::new();
         let mut wishes = Vec::new();
         for lane in lanes.values() {
@@ -91,9 +87,9 @@ impl Claimer {
         if wishes.is_empty() {
             return Ok(false);
         }
-        let taken = clock::monotonic();
+        let taken = postrider_clock::monotonic();
         let terms = LeaseTerms {
-            id: clock::new_id(),
+            id: postrider_clock::new_id(),
             worker: self.shared.worker,
             secs: self.shared.lease.as_secs_f64(),
         };
@@ -127,7 +123,7 @@ impl Claimer {
 
     /// Shows how long each lane's oldest due message has waited, whether the lane is open or not.
     async fn show_ages(&mut self) -> Result<(), LedgerError> {
-        let now = clock::monotonic();
+        let now = postrider_clock::monotonic();
         if self.ages_shown.is_some_and(|last| now - last < AGES_EVERY) {
             return Ok(());
         }

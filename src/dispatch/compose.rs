@@ -4,12 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::{
+use postrider_domain::{
     company::{Brand, policy::simulated_address},
     content::{Letter, RenderFacts, survey_url},
-    message::{Medium, RequestId},
-    providers::{Correlation, Outgoing, OutgoingEmail, OutgoingSms, correlation},
+    ids::{Medium, RequestId},
 };
+use postrider_providers::{Correlation, Outgoing, OutgoingEmail, OutgoingSms, correlation};
 
 use super::{Claim, Lane, Shared};
 

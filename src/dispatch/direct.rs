@@ -10,8 +10,6 @@ use std::{
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::clock;
-
 use super::{
     Claim, Lane, Lanes, Shared,
     begin::{call_begun, not_called, resolve_aside},
@@ -64,12 +62,12 @@ impl Lanes {
 
 async fn take_back(shared: &Shared, claims: &[Claim]) {
     let settlements: Vec<_> = claims.iter().map(not_called).collect();
-    let until = clock::monotonic() + shared.lease / 3;
-    while clock::monotonic() < until {
+    let until = postrider_clock::monotonic() + shared.lease / 3;
+    while postrider_clock::monotonic() < until {
         match shared.ledger.settle(&settlements, &[]).await {
             Ok(_) => return count_off(&shared.ledger, claims).await,
             Err(error) => tracing::warn!(%error, "attempts that were not made cannot be taken back yet"),
         }
-        tokio::time::sleep(Duration::from_secs_f64(0.5 + clock::jitter())).await;
+        tokio::time::sleep(Duration::from_secs_f64(0.5 + postrider_clock::jitter())).await;
     }
 }

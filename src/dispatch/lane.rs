@@ -16,16 +16,12 @@ use std::{
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-use crate::{
-    clock,
+use crate::{crash, quiet::Alone, shutdown::stopped, telemetry::names};
+use postrider_domain::{
     company::{Account, Company},
-    crash,
-    message::AccountId,
-    providers::{Class, Outgoing, Provider},
-    quiet::Alone,
-    shutdown::stopped,
-    telemetry::names,
+    ids::AccountId,
 };
+use postrider_providers::{Class, Outgoing, Provider};
 
 use super::{
     Claim, Shared,
@@ -217,7 +213,7 @@ impl Lane {
         if self.provider.is_none() {
             return Position::Open;
         }
-        self.breaker().position(clock::monotonic())
+        self.breaker().position(postrider_clock::monotonic())
     }
 
     /// What may be done after an unknown outcome.
@@ -228,7 +224,7 @@ impl Lane {
 
     /// Takes a call's sign for the breaker.
     pub fn note(&self, sign: Sign) {
-        let opened = self.breaker().note(sign, clock::monotonic());
+        let opened = self.breaker().note(sign, postrider_clock::monotonic());
         if opened {
             self.set_backlog(true);
             tracing::warn!(lane = %self.settings.id, "breaker opened; messages of this lane wait");
@@ -292,7 +288,7 @@ impl Lane {
                 () = stopped(&mut closing) => { self.give_back(&shared, vec![claim]).await; break }
                 slot = self.turn() => slot,
             };
-            if claim.is_stale(clock::monotonic(), shared.lease) {
+            if claim.is_stale(postrider_clock::monotonic(), shared.lease) {
                 // Slots or tokens come slower than was thought; who waits behind is as old or nearly so.
                 self.give_back(&shared, drain(&mut claims, claim)).await;
                 continue;

@@ -13,14 +13,12 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{
+use crate::{directory::Snapshot, quiet::Quiet, telemetry::names};
+use postrider_domain::{
     company::{Account, Company},
-    directory::Snapshot,
-    message::AccountId,
-    providers::{HttpClient, Timeouts, connect},
-    quiet::Quiet,
-    telemetry::names,
+    ids::AccountId,
 };
+use postrider_providers::{HttpClient, Timeouts, connect};
 
 use super::{
     Lane, Shared,

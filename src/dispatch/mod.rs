@@ -28,14 +28,14 @@ use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
-use crate::{
+use crate::quiet::Quiet;
+use postrider_domain::{
     content::Renderer,
-    ledger::Ledger,
+    hash_keys::SecretKeys,
     lifecycle::{LookPlan, Schedule},
-    message::keys::SecretKeys,
-    providers::TokenKey,
-    quiet::Quiet,
 };
+use postrider_ledger::Ledger;
+use postrider_providers::TokenKey;
 
 pub use claim::{Claim, LeaseShare};
 pub use lane::{Lane, Permit, Ready};

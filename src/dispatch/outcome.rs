@@ -4,12 +4,12 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{
-    ledger::settle::{OutcomeCode, Settlement},
+use postrider_domain::{
+    ids::BlockKind,
     lifecycle::{LookPlan, NextTry, Reason, Schedule, Signal, TransitionMap, schedule::Progress},
-    message::BlockKind,
-    providers::{Class, Outcome, Refusal, RefusalKind},
 };
+use postrider_ledger::settle::{OutcomeCode, Settlement};
+use postrider_providers::{Class, Outcome, Refusal, RefusalKind};
 
 use super::{Claim, breaker::Sign};
 

@@ -14,24 +14,22 @@ use std::{
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::{
-    clock,
-    ledger::{
-        LedgerError,
-        looks::{Missing, NextWatch, Watch},
-        receive::NewReceipt,
-        sweep::Conclusion,
-    },
+use crate::{shutdown::stopped, telemetry::names};
+use postrider_domain::{
+    ids::{Medium, MessageId},
     lifecycle::{
         Reason, Signal, State, TransitionMap,
         looks::{AfterLook, Sight},
         transition,
     },
-    message::{Medium, MessageId},
-    providers::{Class, Looked, Proof, ReceiptKind, correlation::fingerprint},
-    shutdown::stopped,
-    telemetry::names,
 };
+use postrider_ledger::{
+    LedgerError,
+    looks::{Missing, NextWatch, Watch},
+    receive::NewReceipt,
+    sweep::Conclusion,
+};
+use postrider_providers::{Class, Looked, Proof, ReceiptKind, correlation::fingerprint};
 
 use super::{
     Lanes, Shared,
@@ -75,7 +73,7 @@ impl Reconciler {
             }
             tokio::select! {
                 () = stopped(&mut stop) => break,
-                () = tokio::time::sleep(interval.mul_f64(0.8 + 0.4 * clock::jitter())) => {}
+                () = tokio::time::sleep(interval.mul_f64(0.8 + 0.4 * postrider_clock::jitter())) => {}
             }
         }
     }

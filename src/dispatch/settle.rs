@@ -10,12 +10,9 @@ use tokio::{
     time,
 };
 
-use crate::{
-    clock, crash,
-    ledger::{LedgerError, settle::Settlement},
-    lifecycle::State,
-    telemetry::names,
-};
+use crate::{crash, telemetry::names};
+use postrider_domain::lifecycle::State;
+use postrider_ledger::{LedgerError, settle::Settlement};
 
 use super::{Lane, LeaseShare, Shared, reconcile::settled};
 
@@ -94,7 +91,7 @@ async fn write(shared: &Shared, items: &[Done], empty: &[uuid::Uuid]) {
             }
             Err(error) => tracing::warn!(%error, outcomes = items.len(), "outcomes cannot be written yet"),
         }
-        tokio::time::sleep(wait.mul_f64(0.5 + clock::jitter())).await;
+        tokio::time::sleep(wait.mul_f64(0.5 + postrider_clock::jitter())).await;
         wait = (wait * 2).min(Duration::from_secs(2));
     }
 }

@@ -5,12 +5,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{
-    ledger::receive::NewReceipt,
+use postrider_domain::{
+    ids::{AccountId, MessageId},
     lifecycle::{Signal, TransitionMap},
-    message::{AccountId, MessageId},
-    providers::{Outcome, correlation::fingerprint},
 };
+use postrider_ledger::receive::NewReceipt;
+use postrider_providers::{Outcome, correlation::fingerprint};
 
 use super::{Claim, Lane, Shared};
 

@@ -8,13 +8,9 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::{
-    clock,
-    ledger::{LedgerError, accept::LeaseTerms},
-    message::AccountId,
-    quiet::Alone,
-    shutdown::stopped,
-};
+use crate::{quiet::Alone, shutdown::stopped};
+use postrider_domain::ids::AccountId;
+use postrider_ledger::{LedgerError, accept::LeaseTerms};
 
 use super::{Claim, Lanes, LeaseShare, Permit, Shared};
 
@@ -40,7 +36,7 @@ pub async fn run(
         }
         tokio::select! {
             () = stopped(&mut stop) => return,
-            () = tokio::time::sleep(interval.mul_f64(0.8 + 0.4 * clock::jitter())) => {}
+            () = tokio::time::sleep(interval.mul_f64(0.8 + 0.4 * postrider_clock::jitter())) => {}
         }
     }
 }
@@ -54,8 +50,9 @@ async fn claim_one(shared: &Shared, lanes: &Lanes, turn: OwnedSemaphorePermit) -
         return Ok(false);
     }
     let open: Vec<AccountId> = rooms.keys().copied().collect();
-    let taken = clock::monotonic();
-    let terms = LeaseTerms { id: clock::new_id(), worker: shared.worker, secs: shared.lease.as_secs_f64() };
+    let taken = postrider_clock::monotonic();
+    let terms =
+        LeaseTerms { id: postrider_clock::new_id(), worker: shared.worker, secs: shared.lease.as_secs_f64() };
     let Some(due) = shared.ledger.claim_suspect(&open, terms).await? else { return Ok(false) };
     let (message, room) = (due.message, rooms.remove(&due.lane));
     tracing::warn!(message = %message.0, "a message that outlived its workers is tried alone");

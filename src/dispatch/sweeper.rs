@@ -6,15 +6,11 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use crate::{
-    clock,
-    ledger::{
-        LedgerError,
-        sweep::{Check, Conclusion, FirstLooks, Swept},
-    },
-    lifecycle::{State, fence::expiry, transition},
-    shutdown::stopped,
-    telemetry::names,
+use crate::{shutdown::stopped, telemetry::names};
+use postrider_domain::lifecycle::{State, fence::expiry, transition};
+use postrider_ledger::{
+    LedgerError,
+    sweep::{Check, Conclusion, FirstLooks, Swept},
 };
 
 use super::Shared;
@@ -33,7 +29,7 @@ pub async fn run(shared: Arc<Shared>, interval: Duration, mut stop: watch::Recei
         }
         tokio::select! {
             () = stopped(&mut stop) => break,
-            () = tokio::time::sleep(interval.mul_f64(0.8 + 0.4 * clock::jitter())) => {}
+            () = tokio::time::sleep(interval.mul_f64(0.8 + 0.4 * postrider_clock::jitter())) => {}
         }
     }
 }

@@ -13,21 +13,20 @@ use std::{
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::{
-    clock,
-    directory::Directory,
-    ledger::{
-        Ledger, LedgerError,
-        accept::NewRequest,
-        customers::Named,
-        gather::{Gathered, Twin},
-        rejected::Rejection,
-    },
+use crate::{directory::Directory, quiet::Quiet, telemetry::names};
+use postrider_domain::{
+    hash_keys::SecretKeys,
+    ids::CompanyId,
+    job::Problem,
     lifecycle::{Reason, State},
-    message::{CompanyId, Problem, keys::SecretKeys},
-    quiet::Quiet,
     rules::{Root, Verdict},
-    telemetry::names,
+};
+use postrider_ledger::{
+    Ledger, LedgerError,
+    accept::NewRequest,
+    customers::Named,
+    gather::{Gathered, Twin},
+    rejected::Rejection,
 };
 
 use super::{
@@ -349,7 +348,7 @@ pub(super) fn rejection(
         None => Some(format!("{}\0{}", arrival.routing, arrival.key.as_deref().unwrap_or_default())),
     };
     Rejection {
-        id: clock::new_id(),
+        id: postrider_clock::new_id(),
         same: keys.identity.apart(test, keys.identity.rejected(company, key.as_deref(), &arrival.body)),
         company,
         routing: storable(&arrival.routing),

@@ -9,12 +9,11 @@ use std::{
     sync::Arc,
 };
 
-use crate::{
+use crate::{crash, directory::Snapshot, telemetry::names};
+use postrider_domain::{
     company::Company,
-    crash,
-    directory::Snapshot,
-    message::{CompanyId, Job, Problem, Source, parse},
-    telemetry::names,
+    ids::CompanyId,
+    job::{Job, Problem, Source, parse},
 };
 
 use super::{Acceptor, Arrival, arrival::Door, decide::Pending, person, suspects};

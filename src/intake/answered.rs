@@ -16,9 +16,9 @@ use lapin::{
 };
 use tokio::sync::watch;
 
-use crate::{
-    clock, config::Amqp, ledger::LedgerError, message::Problem, shutdown::stopped, telemetry::names,
-};
+use crate::{config::Amqp, shutdown::stopped, telemetry::names};
+use postrider_domain::job::Problem;
+use postrider_ledger::LedgerError;
 
 use super::{
     Acceptor, Arrival,
@@ -65,7 +65,7 @@ pub async fn consume(
 
 async fn subscribe(config: &Amqp, channel: &Channel) -> Result<Consumer, lapin::Error> {
     channel.basic_qos(2 * BATCH_MAX as u16, BasicQosOptions { global: false }).await?;
-    let tag = format!("postrider-{}", clock::random_id().simple());
+    let tag = format!("postrider-{}", postrider_clock::random_id().simple());
     let queue = Topology::new(&config.name).responses();
     channel
         .basic_consume(queue.into(), tag.into(), BasicConsumeOptions::default(), FieldTable::default())

@@ -4,9 +4,9 @@
 
 use uuid::Uuid;
 
-use crate::{
+use postrider_domain::{
+    job::{Problem, Source},
     lifecycle::State,
-    message::{Problem, Source},
     rules::Decision,
 };
 
@@ -100,7 +100,7 @@ pub enum Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::alerts::ALERT_SOURCE;
+    use postrider_ledger::alerts::ALERT_SOURCE;
 
     /// What is stored as an alert is left out of lists and counts, and its details are a letter.
     #[test]

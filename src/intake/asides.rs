@@ -8,10 +8,8 @@ use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
-use crate::{
-    ledger::{LedgerError, gather::Gathered, members::ListedMember},
-    message::About,
-};
+use postrider_domain::job::About;
+use postrider_ledger::{LedgerError, gather::Gathered, members::ListedMember};
 
 use super::{Acceptor, decide::Prepared, person};
 

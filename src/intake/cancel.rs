@@ -6,13 +6,11 @@
 
 use uuid::Uuid;
 
-use crate::{
-    ledger::{
-        Ledger,
-        requests::{By, Deed, RequestDetail},
-        sweep::Conclusion,
-    },
-    lifecycle::{Reason, Signal, State, transition},
+use postrider_domain::lifecycle::{Reason, Signal, State, transition};
+use postrider_ledger::{
+    Ledger,
+    requests::{By, Deed, RequestDetail},
+    sweep::Conclusion,
 };
 
 /// Somebody else moved the message each time: more often than any worker does.

@@ -21,9 +21,9 @@ use lapin::{
 };
 use tokio::{sync::watch, task::JoinSet};
 
-use crate::{
-    clock, config::Amqp, crash, ledger::LedgerError, message::Source, shutdown::stopped, telemetry::names,
-};
+use crate::{config::Amqp, crash, shutdown::stopped, telemetry::names};
+use postrider_domain::job::Source;
+use postrider_ledger::LedgerError;
 
 use super::{
     Acceptor, Arrival,
@@ -87,7 +87,7 @@ pub async fn consume(
 async fn subscribe(config: &Amqp, channel: &Channel) -> Result<Consumer, lapin::Error> {
     // Before the consumer, for it alone: quorum queues refuse a global prefetch.
     channel.basic_qos(config.prefetch, BasicQosOptions { global: false }).await?;
-    let tag = format!("postrider-{}", clock::random_id().simple());
+    let tag = format!("postrider-{}", postrider_clock::random_id().simple());
     let queue = Topology::new(&config.name).requests();
     channel
         .basic_consume(queue.into(), tag.into(), BasicConsumeOptions::default(), FieldTable::default())
@@ -156,7 +156,7 @@ impl Generation<'_> {
             return false;
         }
         let hurry = self.batch.len() >= self.config.batch_max || self.suspects.want_quiet();
-        let now = clock::monotonic();
+        let now = postrider_clock::monotonic();
         if self.batch_since.is_some_and(|since| hurry || now - since >= wait) {
             self.start_batch();
             return true;
@@ -193,7 +193,7 @@ impl Generation<'_> {
                 self.mark.take_suspect(tag)
             }
             None => {
-                self.batch_since.get_or_insert_with(clock::monotonic);
+                self.batch_since.get_or_insert_with(postrider_clock::monotonic);
                 self.batch.push((tag, arrival(delivery, REQUESTS)));
                 self.mark.take(tag)
             }
@@ -238,7 +238,7 @@ impl Generation<'_> {
         let tags = match done {
             Ok(Ok(Work::Batch(tags))) => tags,
             Ok(Ok(Work::Suspect(trial))) => {
-                self.suspects.tried(trial, clock::monotonic()).into_iter().collect()
+                self.suspects.tried(trial, postrider_clock::monotonic()).into_iter().collect()
             }
             Ok(Err(unwritten)) => return Err(End::DatabaseAway(unwritten)),
             Err(error) => {
@@ -299,17 +299,17 @@ pub(super) async fn patiently<T, F>(
 where
     F: Future<Output = Result<T, LedgerError>>,
 {
-    let since = clock::monotonic();
+    let since = postrider_clock::monotonic();
     let mut wait = Duration::from_millis(50);
     loop {
         match write(acceptor.clone()).await {
             Ok(written) => return Some(written),
             Err(error) => tracing::warn!(%error, "jobs cannot be written yet"),
         }
-        if clock::monotonic() - since > patience {
+        if postrider_clock::monotonic() - since > patience {
             return None;
         }
-        tokio::time::sleep(wait.mul_f64(0.5 + clock::jitter())).await;
+        tokio::time::sleep(wait.mul_f64(0.5 + postrider_clock::jitter())).await;
         wait = (wait * 2).min(Duration::from_secs(1));
     }
 }

@@ -5,20 +5,20 @@
 use std::{collections::HashSet, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use uuid::Uuid;
-
-use crate::{
-    clock,
+use postrider_domain::{
     company::Company,
-    ledger::{
-        accept::{Hand, NewRequest},
-        gather::{Lookup, StandsOut},
-    },
-    message::{Employee, Job, Medium, Problem, keys::IdentityKey},
+    hash_keys::IdentityKey,
+    ids::Medium,
+    job::{Employee, Job, Problem},
     rules::{
         self, Case, Facts, Holder, MemberFact, Placed, Requester, Root, decision::Candidate, suppression,
     },
 };
+use postrider_ledger::{
+    accept::{Hand, NewRequest},
+    gather::{Lookup, StandsOut},
+};
+use uuid::Uuid;
 
 use super::{admit::Whose, person};
 
@@ -29,7 +29,7 @@ pub struct Pending {
     pub place: usize,
     pub company: Arc<Company>,
     pub job: Arc<Job>,
-    pub source: crate::message::Source,
+    pub source: postrider_domain::job::Source,
     pub source_code: i16,
     pub test: bool,
     pub suspect: Option<Uuid>,
@@ -115,7 +115,7 @@ pub fn decide(
     let addr = decision.candidate.as_ref().and_then(|candidate| address_key(keys, prepared, candidate));
     let ordinal = root.as_ref().map(|root| (root.id, root.recoveries + 1));
     Ok(NewRequest {
-        id: clock::new_id(),
+        id: postrider_clock::new_id(),
         company: pending.company.id,
         idem: pending.idem,
         idem_made: pending.idem_made,

@@ -15,16 +15,15 @@ use chrono::{DateTime, Utc};
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
-use crate::{
-    clock,
-    dispatch::{Claim, Lane, Lanes, LeaseShare, Permit, Ready},
-    ledger::{
-        LedgerError,
-        accept::{Hand, LeaseTerms, NewRequest, lane_of},
-    },
+use crate::dispatch::{Claim, Lane, Lanes, LeaseShare, Permit, Ready};
+use postrider_domain::{
+    ids::{AccountId, MessageId},
     lifecycle::State,
-    message::{AccountId, MessageId},
     rules::Verdict,
+};
+use postrider_ledger::{
+    LedgerError,
+    accept::{Hand, LeaseTerms, NewRequest, lane_of},
 };
 
 /// As accept writes them.
@@ -56,11 +55,11 @@ impl Moment {
     /// `now`: as the database said just now.
     #[must_use]
     pub fn new(now: DateTime<Utc>) -> Moment {
-        Moment { now, asked: clock::monotonic(), patient_until: None, crowded: HashSet::new() }
+        Moment { now, asked: postrider_clock::monotonic(), patient_until: None, crowded: HashSet::new() }
     }
 
     fn patient_until(&mut self) -> Instant {
-        *self.patient_until.get_or_insert_with(|| clock::monotonic() + PATIENCE)
+        *self.patient_until.get_or_insert_with(|| postrider_clock::monotonic() + PATIENCE)
     }
 
     fn at(&self, then: Instant) -> DateTime<Utc> {
@@ -95,8 +94,9 @@ impl HandOver {
     /// Takes the rows that are to be written next out of `rows`; at least one.
     pub async fn next(&self, rows: &mut Vec<NewRequest>, moment: &mut Moment) -> Portion {
         let mut rooms = self.rooms(rows, moment).await;
-        let taken = clock::monotonic();
-        let terms = LeaseTerms { id: clock::new_id(), worker: self.worker, secs: self.lease.as_secs_f64() };
+        let taken = postrider_clock::monotonic();
+        let terms =
+            LeaseTerms { id: postrider_clock::new_id(), worker: self.worker, secs: self.lease.as_secs_f64() };
         let lease = LeaseShare::new(terms.id, 0);
         let mut portion = Portion { rows: Vec::new(), terms, places: HashMap::new(), lease, taken };
         let together = match &self.lanes {

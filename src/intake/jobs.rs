@@ -15,7 +15,8 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{clock, crash, ledger::LedgerError, shutdown::stopped, telemetry::names};
+use crate::{crash, shutdown::stopped, telemetry::names};
+use postrider_ledger::LedgerError;
 
 use super::{Acceptor, Answer, Arrival, accept::rejection, suspects::panicked};
 
@@ -109,9 +110,9 @@ impl Taker {
                 Some(_) = self.running.join_next() => {}
                 taken = entries.recv_many(&mut self.batch, room), if open && room > 0 => match taken {
                     0 => open = false,
-                    _ => _ = self.since.get_or_insert_with(clock::monotonic),
+                    _ => _ = self.since.get_or_insert_with(postrider_clock::monotonic),
                 },
-                () = tokio::time::sleep_until((flush_at.unwrap_or_else(clock::monotonic) + COMPANY_WAIT).into()),
+                () = tokio::time::sleep_until((flush_at.unwrap_or_else(postrider_clock::monotonic) + COMPANY_WAIT).into()),
                     if flush_at.is_some() => {}
                 else => return,
             }
@@ -120,7 +121,8 @@ impl Taker {
 
     fn may_start(&self, open: bool) -> bool {
         let Some(since) = self.since else { return false };
-        let waited = !open || self.batch.len() >= BATCH_MAX || clock::monotonic() - since >= COMPANY_WAIT;
+        let waited =
+            !open || self.batch.len() >= BATCH_MAX || postrider_clock::monotonic() - since >= COMPANY_WAIT;
         self.running.is_empty() || (self.running.len() < BATCHES_IN_FLIGHT && waited)
     }
 
@@ -157,14 +159,14 @@ enum Done {
 }
 
 async fn accept(acceptor: &Acceptor, arrivals: &Arc<Vec<Arrival>>) -> Done {
-    let since = clock::monotonic();
+    let since = postrider_clock::monotonic();
     loop {
         let (acceptor, arrivals) = (acceptor.clone(), Arc::clone(arrivals));
         crash::point("before_commit");
         // A task of its own: its panic ends nobody else.
         match tokio::spawn(async move { acceptor.accept(&arrivals).await }).await {
             Ok(Ok(answers)) => return Done::Accepted(answers),
-            Ok(Err(error)) if clock::monotonic() - since >= PATIENCE => return Done::Away(error),
+            Ok(Err(error)) if postrider_clock::monotonic() - since >= PATIENCE => return Done::Away(error),
             Ok(Err(_)) => tokio::time::sleep(Duration::from_millis(100)).await,
             Err(_) => {
                 metrics::counter!(names::PANICS, "place" => "intake").increment(1);
@@ -204,7 +206,8 @@ async fn quarantine(acceptor: &Acceptor, arrival: &Arrival) -> Option<Answer> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{intake::arrival::Door, message::Source};
+    use crate::intake::arrival::Door;
+    use postrider_domain::job::Source;
 
     fn arrivals(count: usize, bytes: usize) -> Vec<Arrival> {
         let one = Arrival {

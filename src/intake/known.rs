@@ -10,10 +10,8 @@ use std::{collections::HashMap, sync::Arc};
 use futures_util::{StreamExt, stream};
 use uuid::Uuid;
 
-use crate::{
-    ledger::{LedgerError, customers::Named},
-    message::{CompanyId, Customer},
-};
+use postrider_domain::{ids::CompanyId, job::Customer};
+use postrider_ledger::{LedgerError, customers::Named};
 
 use super::{Acceptor, decide::Pending};
 

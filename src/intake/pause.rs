@@ -5,12 +5,10 @@
 
 use uuid::Uuid;
 
-use crate::{
-    ledger::{
-        Ledger,
-        requests::{By, RequestDetail},
-    },
-    lifecycle::{State, Status},
+use postrider_domain::lifecycle::{State, Status};
+use postrider_ledger::{
+    Ledger,
+    requests::{By, RequestDetail},
 };
 
 /// Somebody else moved the message each time: more often than any worker does.

@@ -4,12 +4,14 @@
 
 use uuid::Uuid;
 
-use crate::{
+use postrider_domain::{
     company::Company,
-    ledger::{gather::Lookup, members::ListedMember},
-    message::{Job, Medium, keys::IdentityKey},
+    hash_keys::IdentityKey,
+    ids::Medium,
+    job::Job,
     rules::{Placed, Requester, suppression},
 };
+use postrider_ledger::{gather::Lookup, members::ListedMember};
 
 /// What to look up for a placed job.
 #[must_use]

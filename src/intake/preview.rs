@@ -7,14 +7,15 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use uuid::Uuid;
 
-use crate::{
+use postrider_domain::{
     company::Company,
     content::{RenderFacts, Renderer, survey_url},
-    ledger::{LedgerError, accept::NewRequest},
+    ids::{Medium, RequestId},
+    job::Problem,
     lifecycle::State,
-    message::{Medium, Problem, RequestId},
     rules::Verdict,
 };
+use postrider_ledger::{LedgerError, accept::NewRequest};
 
 use super::{
     Acceptor, Arrival,

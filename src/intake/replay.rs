@@ -13,10 +13,8 @@ use super::{
     responses::Heard,
     topology::{REQUESTS, RESPONSES},
 };
-use crate::{
-    ledger::{LedgerError, audit::Actor, rejected::RejectedJob},
-    message::{Problem, Source},
-};
+use postrider_domain::job::{Problem, Source};
+use postrider_ledger::{LedgerError, audit::Actor, rejected::RejectedJob};
 
 /// Why a job cannot be handed in again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,15 +12,15 @@ use std::{
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::{
-    clock,
+use crate::telemetry::names;
+use postrider_domain::{
     company::Company,
-    ledger::{
-        LedgerError,
-        responses::{KeptResponse, NewResponse},
-    },
-    message::{About, CompanyId, Problem, response::parse_response},
-    telemetry::names,
+    ids::CompanyId,
+    job::{About, Problem, response::parse_response},
+};
+use postrider_ledger::{
+    LedgerError,
+    responses::{KeptResponse, NewResponse},
 };
 
 use super::{Acceptor, Arrival, suspects};
@@ -127,7 +127,7 @@ impl Acceptor {
         };
         let said = serde_json::to_value(&response.said).expect("a response is plain data");
         Ok(NewResponse {
-            id: clock::new_id(),
+            id: postrider_clock::new_id(),
             key: keys.apart(test, keys.response(company.id, &response.response_id)),
             content_hash: keys.response_content(company.id, &response.content_bytes()),
             company: company.id,

@@ -11,23 +11,23 @@ use std::sync::Arc;
 use anyhow::Context;
 use uuid::Uuid;
 
-use crate::{
-    clock,
+use crate::directory::Directory;
+use postrider_domain::{
     company::Company,
-    directory::Directory,
-    ledger::{
-        Ledger,
-        gather::{Lookup, StandsOut},
-        requests::{By, Deed, RequestDetail},
-        sweep::Conclusion,
-    },
+    hash_keys::SecretKeys,
+    job::{Job, Problem, Source},
     lifecycle::{
         Reason, Signal, State,
         fence::{expiry, withheld},
         transition,
     },
-    message::{Job, Problem, Source, keys::SecretKeys},
     rules::{self, Case, Decision, Facts, Requester, Verdict, suppression},
+};
+use postrider_ledger::{
+    Ledger,
+    gather::{Lookup, StandsOut},
+    requests::{By, Deed, RequestDetail},
+    sweep::Conclusion,
 };
 
 use super::{decide, person};
@@ -113,7 +113,7 @@ pub async fn ask_again(
         [Err(problems), Err(_)] => return Ok(Err(problems)),
     };
     // A random key meets no twin.
-    let lookup = person::lookup(&keys.identity, company, &job, &placed, clock::random_id());
+    let lookup = person::lookup(&keys.identity, company, &job, &placed, postrider_clock::random_id());
     let requester = requester(ledger, keys, &job, company, &lookup).await?;
     let gathered = ledger.gather(std::slice::from_ref(&lookup)).await?;
     let stands_out = gathered.standing_out.first().cloned().map(|stands_out| StandsOut {

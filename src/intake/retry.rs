@@ -8,17 +8,18 @@ use anyhow::Context;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::{
-    clock,
-    directory::Directory,
-    ledger::{
-        Ledger,
-        requests::{By, MessageDetail, RequestDetail},
-        retry::{NewRetry, Written},
-    },
+use crate::directory::Directory;
+use postrider_domain::{
+    hash_keys::SecretKeys,
+    ids::MessageId,
+    job::Problem,
     lifecycle::{Reason, State, Status},
-    message::{MessageId, Problem, keys::SecretKeys},
     rules::Verdict,
+};
+use postrider_ledger::{
+    Ledger,
+    requests::{By, MessageDetail, RequestDetail},
+    retry::{NewRetry, Written},
 };
 
 use super::resume::{self, Again};
@@ -155,7 +156,7 @@ fn planned<'a>(
     let Again { decision, slots, window_secs } = again;
     let candidate = decision.candidate.context("the rules let it pass without naming an address")?;
     Ok(NewRetry {
-        message: MessageId(clock::new_id()),
+        message: MessageId(postrider_clock::new_id()),
         request: detail.id,
         of: detail.message,
         known: messages.iter().map(|message| (message.id, message.state)).collect(),

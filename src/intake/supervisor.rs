@@ -14,12 +14,11 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 
 use crate::{
-    clock,
     config::Amqp,
-    ledger::LedgerError,
     shutdown::stopped,
     telemetry::{log, names},
 };
+use postrider_ledger::LedgerError;
 
 use super::{
     Acceptor, answered,
@@ -69,7 +68,7 @@ pub async fn run(
     };
     let mut backoff = delays();
     while !*stop.borrow() {
-        let since = clock::monotonic();
+        let since = postrider_clock::monotonic();
         metrics::counter!(names::BROKER_GENERATIONS).increment(1);
         match generation(&acceptor, &config, line, stop.clone()).await {
             Ok(End::Stopped) => return,
@@ -92,10 +91,11 @@ pub async fn run(
             log::flush();
             std::process::exit(1);
         }
-        if clock::monotonic() - since > GOOD_GENERATION {
+        if postrider_clock::monotonic() - since > GOOD_GENERATION {
             backoff = delays();
         }
-        let delay = backoff.next().unwrap_or(Duration::from_secs(15)).mul_f64(0.2 + 0.8 * clock::jitter());
+        let delay =
+            backoff.next().unwrap_or(Duration::from_secs(15)).mul_f64(0.2 + 0.8 * postrider_clock::jitter());
         tokio::select! {
             () = stopped(&mut stop) => return,
             () = tokio::time::sleep(delay) => {}
@@ -191,7 +191,7 @@ async fn generation(
 /// their delivery limit, where they count as poison. What is written here comes again as its own twin.
 async fn wait_for_database(acceptor: &Acceptor, line: Line, unwritten: &Unwritten) {
     loop {
-        tokio::time::sleep(Duration::from_secs_f64(0.3 + 0.4 * clock::jitter())).await;
+        tokio::time::sleep(Duration::from_secs_f64(0.3 + 0.4 * postrider_clock::jitter())).await;
         // Of a suspect nothing is tried here: whether the database answers is all that can be asked.
         let taken = match (unwritten.0.as_slice(), line) {
             ([], _) => acceptor.ledger.ping().await,

@@ -17,13 +17,9 @@ use futures_util::FutureExt;
 use lapin::message::Delivery;
 use uuid::Uuid;
 
-use crate::{
-    crash,
-    ledger::{LedgerError, suspects::Note},
-    message::{Problem, keys::IdentityKey},
-    quiet::Quiet,
-    telemetry::names,
-};
+use crate::{crash, quiet::Quiet, telemetry::names};
+use postrider_domain::{hash_keys::IdentityKey, job::Problem};
+use postrider_ledger::{LedgerError, suspects::Note};
 
 use super::{Acceptor, Answer, Arrival, accept::rejection, parked::number};
 

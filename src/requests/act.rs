@@ -15,12 +15,16 @@ use crate::{
         resume::{self, Resumed},
         retry::{self, MESSAGES_MAX, Retried, Wish},
     },
-    ledger::{
-        Ledger,
-        requests::{By, RequestDetail},
-    },
+};
+use postrider_domain::{
+    hash_keys::SecretKeys,
+    ids::MessageId,
+    job::Problem,
     lifecycle::{Reason, State, Status},
-    message::{MessageId, Problem, keys::SecretKeys},
+};
+use postrider_ledger::{
+    Ledger,
+    requests::{By, RequestDetail},
 };
 
 use super::{reasons::sentence, standing::Standing, times::time};
@@ -254,10 +258,8 @@ fn over(detail: &RequestDetail) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        lifecycle::{Signal, transition},
-        requests::example::{at, detail},
-    };
+    use crate::requests::example::{at, detail};
+    use postrider_domain::lifecycle::{Signal, transition};
 
     fn ended(state: State, reason: &str) -> RequestDetail {
         RequestDetail {

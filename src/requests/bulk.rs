@@ -9,15 +9,15 @@ use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 use uuid::Uuid;
 
-use crate::{
-    clock,
-    intake::retry::Wish,
-    ledger::{
-        Ledger, LedgerError,
-        list::{Filter, ListRow},
-    },
+use crate::intake::retry::Wish;
+use postrider_domain::{
+    hash_keys::SecretKeys,
+    ids::MessageId,
     lifecycle::{State, Status},
-    message::{MessageId, keys::SecretKeys},
+};
+use postrider_ledger::{
+    Ledger, LedgerError,
+    list::{Filter, ListRow},
 };
 
 use super::{
@@ -92,7 +92,7 @@ struct Confirmation {
 /// Counts what a plan would hit.
 pub async fn preview(ledger: &Ledger, keys: &SecretKeys, plan: Plan<'_>) -> Result<Preview, BulkError> {
     let Some(filter) = narrowed(plan.act, plan.filter) else { return Ok(Preview::default()) };
-    let began = clock::monotonic();
+    let began = postrider_clock::monotonic();
     let (mut preview, mut next, mut newest, mut now) = (Preview::default(), None, None, None);
     loop {
         let page = find::page(ledger, &filter, next, COUNTED_AT_ONCE).await.map_err(anyhow::Error::from)?;

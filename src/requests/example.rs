@@ -5,11 +5,12 @@
 use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
 
-use crate::{
-    ledger::requests::RequestDetail,
+use postrider_domain::{
+    ids::{CompanyId, Medium, MessageId},
+    job::Job,
     lifecycle::State,
-    message::{CompanyId, Job, Medium, MessageId},
 };
+use postrider_ledger::requests::RequestDetail;
 
 pub fn at(secs: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + Duration::seconds(secs)

@@ -9,19 +9,15 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use uuid::Uuid;
-
-use crate::{
-    clock,
-    ledger::{
-        Ledger, LedgerError,
-        list::{Filter, ListRow, Search, Step},
-    },
-    message::{
-        address::{normalise_email, normalise_phone},
-        ids::lowest_at,
-    },
+use postrider_domain::{
+    address::{normalise_email, normalise_phone},
+    ids::lowest_at,
 };
+use postrider_ledger::{
+    Ledger, LedgerError,
+    list::{Filter, ListRow, Search, Step},
+};
+use uuid::Uuid;
 
 /// Requests that one step looks at; some tens of milliseconds.
 const STEP: i64 = 2_000;
@@ -47,7 +43,7 @@ pub async fn page(
     before: Option<Uuid>,
     rows_max: i64,
 ) -> Result<Page, LedgerError> {
-    let began = clock::monotonic();
+    let began = postrider_clock::monotonic();
     let newest = filter.to.map_or(Uuid::max(), |to| lowest_at(to + CLOCKS_APART));
     let down_to = filter.from.map_or(Uuid::nil(), |from| lowest_at(from - CLOCKS_APART));
     let plain = *filter == Filter { company: filter.company, ..Filter::default() };

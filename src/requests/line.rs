@@ -8,11 +8,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{
-    ledger::list::ListRow,
+use postrider_domain::{
+    ids::Medium,
     lifecycle::{State, Status},
-    message::Medium,
 };
+use postrider_ledger::list::ListRow;
 
 use super::standing::{address, sent_by};
 

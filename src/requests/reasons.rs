@@ -2,7 +2,7 @@
 //!
 //! The word is the promise and the same everywhere; the sentence only explains it and may be reworded.
 
-use crate::lifecycle::Reason;
+use postrider_domain::lifecycle::Reason;
 
 /// What a reason means.
 #[must_use]

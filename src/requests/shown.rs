@@ -9,11 +9,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{
-    ledger::requests::{AnswerNote, MessageDetail, RequestDetail},
+use postrider_domain::{
+    ids::Medium,
+    job::{Customer, Employee, RequesterRole},
     lifecycle::Status,
-    message::{Customer, Employee, Medium, RequesterRole},
 };
+use postrider_ledger::requests::{AnswerNote, MessageDetail, RequestDetail};
 
 use super::{
     line::source,

@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{
-    ledger::requests::RequestDetail,
+use postrider_domain::{
     lifecycle::{Reason, State},
     rules::Decision,
 };
+use postrider_ledger::requests::RequestDetail;
 
 use super::{
     reasons::sentence,

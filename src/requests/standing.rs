@@ -4,11 +4,12 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::{
-    ledger::requests::RequestDetail,
+use postrider_domain::{
+    ids::Medium,
+    job::{Customer, Employee},
     lifecycle::{Reason, State},
-    message::{Customer, Employee, Medium},
 };
+use postrider_ledger::requests::RequestDetail;
 
 use super::times::time;
 

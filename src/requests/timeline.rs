@@ -8,10 +8,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{
-    ledger::requests::{ActNote, Deed, MessageDetail, PastAttempt, RequestDetail, RetryNote},
-    lifecycle::State,
-};
+use postrider_domain::lifecycle::State;
+use postrider_ledger::requests::{ActNote, Deed, MessageDetail, PastAttempt, RequestDetail, RetryNote};
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -128,10 +126,8 @@ fn outcome(code: i16) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        message::MessageId,
-        requests::example::{at, detail},
-    };
+    use crate::requests::example::{at, detail};
+    use postrider_domain::ids::MessageId;
 
     fn act(deed: Deed, secs: i64, person: Option<&str>) -> ActNote {
         let (door, key, note) = ("crm".to_owned(), Some(Uuid::from_u128(9)), None);

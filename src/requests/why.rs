@@ -10,14 +10,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{
-    directory::Directory,
-    intake::resume,
-    ledger::{Ledger, requests::RequestDetail},
+use crate::{directory::Directory, intake::resume};
+use postrider_domain::{
+    hash_keys::SecretKeys,
     lifecycle::{Reason, Status},
-    message::keys::SecretKeys,
     rules::{Decision, Finding, Verdict},
 };
+use postrider_ledger::{Ledger, requests::RequestDetail};
 
 use super::{
     since::{Next, later, next, since},

@@ -15,7 +15,6 @@ use crate::{
     api::{self, Api, quota::Share},
     config::Config,
     intake::{Acceptor, hand_over::HandOver, jobs::Jobs, recipes::eight_by_eight::client::PublicKeys},
-    providers::TokenKey,
     shutdown::{Stage, Worker},
     webhooks::{
         batch::Receipts,
@@ -24,6 +23,7 @@ use crate::{
         serve::{Limits, Router, serve},
     },
 };
+use postrider_providers::TokenKey;
 
 /// Serves webhooks and the API on the public port.
 pub(super) fn start(

@@ -11,7 +11,8 @@ use std::sync::{
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::{ledger::Ledger, telemetry::names};
+use crate::telemetry::names;
+use postrider_ledger::Ledger;
 
 /// Installs the process's metrics. Several workers of one process (tests) share them.
 #[must_use]

@@ -46,7 +46,7 @@ pub const TABLE: &[(Kind, &str, &str)] = &[
     (Kind::Counter, ALERTS, "Digests of rejected jobs queued for companies"),
     (
         Kind::Counter,
-        LEDGER_RETRIES,
+        postrider_ledger::RETRIES_METRIC,
         "SQL statements repeated after a serialization failure, a deadlock or a concurrent insert",
     ),
     (Kind::Counter, PANICS, "Panics caught, by place"),
@@ -77,7 +77,6 @@ pub const LOOK_UPS: &str = "postrider_look_ups_total";
 pub const RECEIPTS_MISSED: &str = "postrider_receipts_missed_total";
 pub const QUARANTINED: &str = "postrider_quarantined_total";
 pub const ALERTS: &str = "postrider_alerts_total";
-pub const LEDGER_RETRIES: &str = "postrider_ledger_retries_total";
 pub const PANICS: &str = "postrider_panics_caught_total";
 pub const LOG_DROPPED: &str = "postrider_log_lines_dropped_total";
 

@@ -7,15 +7,11 @@ use std::{collections::HashSet, time::Duration};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{
-    clock, crash,
-    dispatch::reconcile::settled,
-    ledger::{
-        Ledger, LedgerError,
-        receive::{NewReceipt, Received},
-    },
-    lifecycle::State,
-    telemetry::names,
+use crate::{crash, dispatch::reconcile::settled, telemetry::names};
+use postrider_domain::lifecycle::State;
+use postrider_ledger::{
+    Ledger, LedgerError,
+    receive::{NewReceipt, Received},
 };
 
 const QUEUE_MAX: usize = 2_048;
@@ -76,10 +72,10 @@ async fn write(ledger: Ledger, mut entries: mpsc::Receiver<Entry>) {
 
 /// A database that restarts is waited for: not every provider repeats what it was refused.
 async fn receive(ledger: &Ledger, receipts: &[NewReceipt]) -> Result<Vec<Received>, LedgerError> {
-    let since = clock::monotonic();
+    let since = postrider_clock::monotonic();
     loop {
         match ledger.receive(receipts).await {
-            Err(LedgerError::Unavailable(_)) if clock::monotonic() - since < PATIENCE => {
+            Err(LedgerError::Unavailable(_)) if postrider_clock::monotonic() - since < PATIENCE => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             result => return result,

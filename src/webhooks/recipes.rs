@@ -17,8 +17,6 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
 use crate::{
-    clock,
-    company::{Company, EightByEight, PublicKey, Recipe, RecipeSettings},
     directory::Directory,
     intake::recipes::{
         eight_by_eight::{
@@ -30,12 +28,15 @@ use crate::{
         kustomer::wire::{self as kustomer, Heard},
         secrets,
     },
-    ledger::{
-        Ledger, LedgerError,
-        notices::{NewFacts, NewNotice},
-    },
-    message::keys::SecretKeys,
     telemetry::names,
+};
+use postrider_domain::{
+    company::{Company, EightByEight, PublicKey, Recipe, RecipeSettings},
+    hash_keys::SecretKeys,
+};
+use postrider_ledger::{
+    Ledger, LedgerError,
+    notices::{NewFacts, NewNotice},
 };
 
 use super::serve::read_body;
@@ -83,7 +84,7 @@ async fn from_kustomer(
         // The same work for an id that nobody has.
         let tokens = match found {
             Some((_, settings)) => secrets(&settings.webhook_token_env),
-            None => vec![clock::random_id().to_string().into()],
+            None => vec![postrider_clock::random_id().to_string().into()],
         };
         let signature = header(&headers, "x-kustomer-webhook-signature");
         let authentic = kustomer::authentic(&tokens, &body, signature);
@@ -130,7 +131,7 @@ async fn from_eight_by_eight(
             return Err(disbelieved("8x8", Disbelief::OtherTenant));
         }
         let keys = door.public_keys(&recipe.id, settings, &signed).await?;
-        jws::verify(&keys, &signed, &body, clock::wall())
+        jws::verify(&keys, &signed, &body, postrider_clock::wall())
             .map_err(|disbelief| disbelieved("8x8", disbelief))?;
         match eight_by_eight::parse(&body) {
             Ok(None) => Ok(()),

@@ -14,14 +14,10 @@ use axum::{
     routing::{get, post},
 };
 
-use crate::{
-    directory::Directory,
-    ledger::Ledger,
-    lifecycle::LookPlan,
-    message::{Medium, keys::SecretKeys},
-    providers::{TokenKey, WebhookRefusal},
-    telemetry::names,
-};
+use crate::{directory::Directory, telemetry::names};
+use postrider_domain::{hash_keys::SecretKeys, ids::Medium, lifecycle::LookPlan};
+use postrider_ledger::Ledger;
+use postrider_providers::{TokenKey, WebhookRefusal};
 
 use super::{
     batch::Receipts,

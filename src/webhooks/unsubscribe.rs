@@ -11,7 +11,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 
-use crate::message::BlockKind;
+use postrider_domain::ids::BlockKind;
 
 use super::{routes::Door, verify::unsubscribe_target};
 

@@ -3,17 +3,18 @@
 //! An unknown account is answered like a bad signature, after the same work. A receipt whose token does
 //! not fit its attempt and this account is authentic but not ours: it changes nothing.
 
+use postrider_domain::{
+    company::Company,
+    hash_keys::SecretKeys,
+    ids::{AccountId, Medium},
+    lifecycle::TransitionMap,
+};
+use postrider_ledger::{blocks::InboundWish, receive::NewReceipt};
+use postrider_providers::{
+    Receipt, ReceiptKind, TokenKey, WebhookKeys, WebhookRefusal, mailgun, twilio, webhook_keys,
+};
 use secrecy::SecretString;
 use uuid::Uuid;
-
-use crate::{
-    clock,
-    company::Company,
-    ledger::{blocks::InboundWish, receive::NewReceipt},
-    lifecycle::TransitionMap,
-    message::{AccountId, Medium, keys::SecretKeys},
-    providers::{Receipt, ReceiptKind, TokenKey, WebhookKeys, WebhookRefusal, mailgun, twilio, webhook_keys},
-};
 
 /// A webhook call as it came.
 pub struct Call<'a> {
@@ -40,7 +41,10 @@ pub enum Verified {
 }
 
 /// Checks that the provider sent it.
-pub fn authentic(call: &Call, account: Option<&crate::company::Account>) -> Result<Receipt, WebhookRefusal> {
+pub fn authentic(
+    call: &Call,
+    account: Option<&postrider_domain::company::Account>,
+) -> Result<Receipt, WebhookRefusal> {
     let secret = |name: &str| std::env::var(name).ok().map(SecretString::from);
     let keys = account
         .filter(|account| account.provider() == call.provider)
@@ -56,12 +60,12 @@ pub fn authentic(call: &Call, account: Option<&crate::company::Account>) -> Resu
         }
         Some(Ok(WebhookKeys::Mailgun { signing_keys })) => {
             let (signature, receipt) = mailgun::parse_event(call.body)?;
-            mailgun::verify(&signing_keys, &signature, clock::wall())?;
+            mailgun::verify(&signing_keys, &signature, postrider_clock::wall())?;
             Ok(receipt)
         }
         Some(Ok(WebhookKeys::NoWebhooks) | Err(_)) | None => {
             // The same work as for a key that is there.
-            let nobody = [SecretString::from(clock::random_id().to_string())];
+            let nobody = [SecretString::from(postrider_clock::random_id().to_string())];
             twilio::verify(&nobody, call.public_url, call.content_type, call.body, call.signature)?;
             Err(WebhookRefusal::BadSignature)
         }
@@ -119,8 +123,12 @@ pub fn verified(
 
 /// The message named by an unsubscribe link, if its tag is ours.
 #[must_use]
-pub fn unsubscribe_target(keys: &SecretKeys, message: &str, tag: &str) -> Option<crate::message::MessageId> {
-    let message = crate::message::MessageId(Uuid::try_parse(message).ok()?);
+pub fn unsubscribe_target(
+    keys: &SecretKeys,
+    message: &str,
+    tag: &str,
+) -> Option<postrider_domain::ids::MessageId> {
+    let message = postrider_domain::ids::MessageId(Uuid::try_parse(message).ok()?);
     let tag = hex::decode(tag).ok()?;
     keys.verify_unsubscribe(message, &tag).then_some(message)
 }

@@ -2,11 +2,8 @@
 //!
 //! The watch is called by hand; a worker's own never has its turn here, but where that is what is tested.
 
-use postrider::{
-    alerts::watch::Watch,
-    company::{Alerts, SuppressionScope},
-    shutdown::Worker,
-};
+use postrider::{alerts::watch::Watch, shutdown::Worker};
+use postrider_domain::company::{Alerts, SuppressionScope};
 use serde_json::{Value, json};
 
 use crate::support::{Bed, arrival, wait};

@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 
 use futures_util::future::{join, join_all};
 use postrider::{
-    clock::random_id,
     intake::{Acceptor, Answer, Arrival, responses::Heard},
-    ledger::{list::Filter, requests::By},
     requests::find,
     shutdown::Worker,
 };
+use postrider_clock::random_id;
+use postrider_ledger::{list::Filter, requests::By};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -303,7 +303,9 @@ async fn a_paused_request_that_is_answered_ends_and_a_delivered_one_keeps_its_st
     let paused = job("+14155550008", json!({ "ext_interaction_id": "call-2" }));
     acceptor.accept(&[arrival("blanca", paused.to_string().as_bytes())]).await.expect("accepted");
     let id = bed.standings().await[1].id;
-    assert!(bed.ledger.pause(postrider::message::MessageId(id), By::PROGRAM).await.expect("asked").is_some());
+    assert!(
+        bed.ledger.pause(postrider_domain::ids::MessageId(id), By::PROGRAM).await.expect("asked").is_some()
+    );
     for n in [1, 2] {
         let body = response(&format!("r-{n}"), json!({ "ext_interaction_id": format!("call-{n}") }));
         acceptor.hear(&[responding(&body)]).await.expect("heard");

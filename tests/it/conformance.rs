@@ -7,13 +7,11 @@
 use std::{collections::HashMap, time::Duration};
 
 use postrider::{
-    company::Policy,
     dispatch::{breaker::Position, lane::Lane},
-    lifecycle::State,
-    message::BlockKind,
     shutdown::Worker,
-    simulator::Behaviour,
 };
+use postrider_domain::{company::Policy, ids::BlockKind, lifecycle::State};
+use postrider_provider_simulator::Behaviour;
 use serde_json::{Value, json};
 
 use crate::support::{Bed, company, proxy::Proxy, wait};

@@ -243,7 +243,7 @@ async fn nothing_but_mailgun_itself_changes_an_email() {
 async fn an_empty_or_missing_signing_key_lets_nobody_in() {
     let bed = Bed::new().await;
     bed.company("blanca", |policy| {
-        if let postrider::company::ProviderSettings::Mailgun { signing_key_env, .. } =
+        if let postrider_domain::company::ProviderSettings::Mailgun { signing_key_env, .. } =
             &mut policy.accounts[1].settings
         {
             *signing_key_env = "POSTRIDER_SIMULATED_ABSENT".to_owned();
@@ -261,7 +261,7 @@ async fn an_empty_or_missing_signing_key_lets_nobody_in() {
     for key in ["", MAILGUN_KEY] {
         let mut signature: Value = mailgun_signature(0);
         let text = |name: &str| signature[name].as_str().expect("text").to_owned();
-        let made = postrider::simulator::sign::mailgun(key, &text("timestamp"), &text("token"));
+        let made = postrider_provider_simulator::sign::mailgun(key, &text("timestamp"), &text("token"));
         signature["signature"] = json!(made);
         assert_eq!(mailgun_post(MAILGUN, &signature, &data).send(&bed).await, 406, "{key:?}");
     }

@@ -8,11 +8,9 @@ mod twins;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use postrider::{
-    clock::random_id,
-    ledger::{blocks::InboundWish, requests::By},
-    message::{AccountId, CompanyId, Medium},
-};
+use postrider_clock::random_id;
+use postrider_domain::ids::{AccountId, CompanyId, Medium};
+use postrider_ledger::{blocks::InboundWish, requests::By};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

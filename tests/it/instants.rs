@@ -2,12 +2,12 @@
 //!
 //! The other worker is an open transaction of the test's own: it has done its part and is about to commit.
 
-use postrider::{
-    clock::random_id,
-    ledger::receive::NewReceipt,
+use postrider_clock::random_id;
+use postrider_domain::{
+    ids::{AccountId, MessageId},
     lifecycle::{Signal, State, TransitionMap},
-    message::{AccountId, MessageId},
 };
+use postrider_ledger::receive::NewReceipt;
 use serde_json::json;
 use uuid::Uuid;
 

@@ -157,7 +157,7 @@ async fn a_rejected_job_does_not_occupy_its_key() {
 async fn a_broker_user_speaks_only_for_the_companies_that_bind_it() {
     let bed = Bed::new().await;
     bed.company("blanca", |policy| {
-        policy.bindings = vec![postrider::company::Binding { user: "guest".to_owned(), test: false }];
+        policy.bindings = vec![postrider_domain::company::Binding { user: "guest".to_owned(), test: false }];
     })
     .await;
     bed.company("other", |_| {}).await;
@@ -213,7 +213,7 @@ async fn what_is_never_to_be_sent_is_recorded_and_never_sent() {
 async fn a_test_binding_reaches_the_companys_test_address_and_never_the_customer() {
     let bed = Bed::new().await;
     bed.company("blanca", |policy| {
-        policy.bindings = vec![postrider::company::Binding { user: "guest".to_owned(), test: true }];
+        policy.bindings = vec![postrider_domain::company::Binding { user: "guest".to_owned(), test: true }];
         policy.test_phone = Some("+17195550123".to_owned());
     })
     .await;

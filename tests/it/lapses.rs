@@ -2,18 +2,18 @@
 //!
 //! The ledger's functions by hand, with leases that run out at once. With real deaths: `poison`.
 
-use postrider::{
-    clock::random_id,
-    intake::resume::{Resumed, resume},
-    ledger::{
-        accept::LeaseTerms,
-        claim::{Due, LaneWish},
-        requests::By,
-        settle::{OutcomeCode, Settlement},
-        sweep::{FirstLooks, Swept},
-    },
+use postrider::intake::resume::{Resumed, resume};
+use postrider_clock::random_id;
+use postrider_domain::{
+    ids::{AccountId, MessageId},
     lifecycle::{Reason, Signal, State, TransitionMap},
-    message::{AccountId, MessageId},
+};
+use postrider_ledger::{
+    accept::LeaseTerms,
+    claim::{Due, LaneWish},
+    requests::By,
+    settle::{OutcomeCode, Settlement},
+    sweep::{FirstLooks, Swept},
 };
 use serde_json::json;
 use uuid::Uuid;

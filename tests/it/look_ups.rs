@@ -8,15 +8,14 @@ mod pretended;
 use std::{net::SocketAddr, time::Duration};
 
 use chrono::TimeDelta;
-use postrider::{
-    clock,
+use postrider_domain::{
     company::Account,
-    message::{BlockKind, MessageId},
-    providers::{
-        Correlation, Looked, Outcome, Outgoing, OutgoingEmail, OutgoingSms, Proof, Provider, ReceiptKind,
-        Sought, Timeouts, Token, connect, http_client,
-    },
-    simulator::{Accepted, Behaviour, Simulator, SimulatorConfig},
+    ids::{BlockKind, MessageId},
+};
+use postrider_provider_simulator::{Accepted, Behaviour, Simulator, SimulatorConfig};
+use postrider_providers::{
+    Correlation, Looked, Outcome, Outgoing, OutgoingEmail, OutgoingSms, Proof, Provider, ReceiptKind, Sought,
+    Timeouts, Token, connect, http_client,
 };
 use secrecy::SecretString;
 
@@ -68,7 +67,7 @@ impl Via {
 
     /// An attempt at this recipient, as it goes out and as it is sought when its answer was lost.
     fn attempt(self, to: &str) -> (Outgoing, Sought) {
-        let (message, request) = (MessageId(clock::new_id()), clock::new_id());
+        let (message, request) = (MessageId(postrider_clock::new_id()), postrider_clock::new_id());
         let correlation = Correlation { message, attempt: 2, token: Token([7; 16]) };
         let text = format!("How was it? https://survey.example.com/s/{request}");
         let outgoing = match self {
@@ -97,7 +96,7 @@ impl Via {
             request,
             to: to.to_owned(),
             provider_id: None,
-            begun_at: clock::wall(),
+            begun_at: postrider_clock::wall(),
         };
         (outgoing, sought)
     }

@@ -4,7 +4,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use postrider::simulator::{Behaviour, SimulatorConfig};
+use postrider_provider_simulator::{Behaviour, SimulatorConfig};
 use serde_json::json;
 
 use crate::support::{Bed, bed::Standing, process::Process, stack::Stack, wait};

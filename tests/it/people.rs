@@ -3,16 +3,18 @@
 //! Through the same functions as the command line.
 
 use postrider::{
-    company::{Member, Role},
     intake::{
         cancel::{self, Canceled},
         resume::{Resumed, resume},
     },
-    ledger::requests::By,
-    lifecycle::State,
-    message::MessageId,
     requests::timeline::timeline,
 };
+use postrider_domain::{
+    company::{Member, Role},
+    ids::MessageId,
+    lifecycle::State,
+};
+use postrider_ledger::requests::By;
 use serde_json::{Value, json};
 
 use crate::support::{Bed, company, wait};
@@ -66,10 +68,10 @@ async fn resuming_runs_the_rules_again() {
     bed.publish(&job()).await;
     let id = bed.all_are(1, "queued").await[0].id;
     bed.ledger.pause(MessageId(id), By::PROGRAM).await.expect("asked");
-    let addr = bed.keys.identity.address(company, postrider::message::Medium::Sms, "+14155552671");
-    let kind = postrider::message::BlockKind::Manual;
+    let addr = bed.keys.identity.address(company, postrider_domain::ids::Medium::Sms, "+14155552671");
+    let kind = postrider_domain::ids::BlockKind::Manual;
     bed.ledger
-        .block_address(addr, company, postrider::message::Medium::Sms, kind, "test")
+        .block_address(addr, company, postrider_domain::ids::Medium::Sms, kind, "test")
         .await
         .expect("blocked");
     let directory = worker.acceptor.as_ref().expect("takes jobs").directory.clone();

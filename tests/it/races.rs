@@ -4,19 +4,19 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use postrider::{
-    clock::{monotonic, random_id},
+use postrider::dispatch::{Claim, LeaseShare, Shared, settle::Done};
+use postrider_clock::{monotonic, random_id};
+use postrider_domain::{
     content::Renderer,
-    dispatch::{Claim, LeaseShare, Shared, settle::Done},
-    ledger::{
-        requests::By,
-        settle::{OutcomeCode, Settlement},
-        sweep::Conclusion,
-    },
+    ids::{Medium, MessageId},
     lifecycle::{Reason, Schedule, Signal, State, TransitionMap},
-    message::{Medium, MessageId},
-    providers::TokenKey,
 };
+use postrider_ledger::{
+    requests::By,
+    settle::{OutcomeCode, Settlement},
+    sweep::Conclusion,
+};
+use postrider_providers::TokenKey;
 use serde_json::json;
 use uuid::Uuid;
 

@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use postrider::{
+use postrider::shutdown::Worker;
+use postrider_domain::{
+    ids::{BlockKind, Medium},
     lifecycle::State,
-    message::{BlockKind, Medium},
-    shutdown::Worker,
-    simulator::Behaviour,
 };
+use postrider_provider_simulator::Behaviour;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -259,9 +259,9 @@ async fn a_receipt_of_an_earlier_attempt_counts() {
         .fetch_one(&bed.pool)
         .await
         .unwrap();
-    let key = postrider::providers::TokenKey::new(vec![bed.keys.token]);
-    let message = postrider::message::MessageId(second.message);
-    let token = key.sign(postrider::message::AccountId(account), message, 1).to_hex();
+    let key = postrider_providers::TokenKey::new(vec![bed.keys.token]);
+    let message = postrider_domain::ids::MessageId(second.message);
+    let token = key.sign(postrider_domain::ids::AccountId(account), message, 1).to_hex();
     let earlier = Attempt { attempt: 1, token, ..second };
     assert_eq!(mailgun_event(MAILGUN, &earlier, "delivered", json!({})).send(&bed).await, 200);
     assert_eq!(first(&bed).await, Row { attempt: 2, ..delivered() });

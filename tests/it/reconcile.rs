@@ -4,14 +4,14 @@
 
 use std::time::Duration;
 
-use postrider::{
+use postrider::shutdown::Worker;
+use postrider_domain::{
     company::Policy,
-    ledger::requests::By,
+    ids::{BlockKind, Medium},
     lifecycle::State,
-    message::{BlockKind, Medium},
-    shutdown::Worker,
-    simulator::{Behaviour, SimulatorConfig},
 };
+use postrider_ledger::requests::By;
+use postrider_provider_simulator::{Behaviour, SimulatorConfig};
 use serde_json::{Value, json};
 
 use crate::support::{Bed, company, wait};

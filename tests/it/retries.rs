@@ -4,15 +4,17 @@
 
 use futures_util::future::join_all;
 use postrider::{
-    clock::random_id,
     directory::Directory,
     intake::retry::{Retried, Wish, retry},
-    ledger::{accept::LeaseTerms, claim::LaneWish, requests::By},
-    lifecycle::{Reason, State, Status},
-    message::{AccountId, BlockKind, CompanyId, Medium, MessageId},
     requests::timeline::timeline,
     shutdown::Worker,
 };
+use postrider_clock::random_id;
+use postrider_domain::{
+    ids::{AccountId, BlockKind, CompanyId, Medium, MessageId},
+    lifecycle::{Reason, State, Status},
+};
+use postrider_ledger::{accept::LeaseTerms, claim::LaneWish, requests::By};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -123,9 +125,9 @@ impl Ended {
             return Ok(());
         }
         let standings = self.bed.ledger.standings(&[claim]).await.expect("asked");
-        match postrider::lifecycle::fence::standstill(&standings[0].1) {
-            postrider::lifecycle::fence::Standstill::End(signal, reason) => {
-                Err(Some((postrider::lifecycle::transition(State::Waiting, signal), reason)))
+        match postrider_domain::lifecycle::fence::standstill(&standings[0].1) {
+            postrider_domain::lifecycle::fence::Standstill::End(signal, reason) => {
+                Err(Some((postrider_domain::lifecycle::transition(State::Waiting, signal), reason)))
             }
             _ => Err(None),
         }

@@ -13,7 +13,7 @@ fn seed(name: &str) -> Vec<u8> {
 }
 
 /// Publishes one seed to a company of its own and gives what its mail looked like.
-async fn ends_as(name: &str, status: &str) -> Vec<postrider::simulator::Accepted> {
+async fn ends_as(name: &str, status: &str) -> Vec<postrider_provider_simulator::Accepted> {
     let bed = Bed::new().await;
     bed.company("blanca", |_| {}).await;
     let worker = bed.worker().await;
@@ -117,7 +117,8 @@ async fn the_bodies_of_the_kustomer_workflow_are_delivered() {
         if policy.channel(&channel).is_none() {
             policy.channels[0].name = channel;
         }
-        let member = postrider::company::Member { email: Some(employee), ..crate::support::company::paul() };
+        let member =
+            postrider_domain::company::Member { email: Some(employee), ..crate::support::company::paul() };
         bed.apply(&policy, &[member]).await;
         let worker = bed.worker().await;
         bed.publish_to("requests.blanca", None, &seed(name)).await;

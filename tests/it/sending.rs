@@ -134,7 +134,7 @@ async fn a_missing_credential_stops_its_own_lane_and_nobody_else() {
     let bed = Bed::new().await;
     bed.company("blanca", |_| {}).await;
     bed.company("other", |policy| {
-        if let postrider::company::ProviderSettings::Twilio { api_secret_env, .. } =
+        if let postrider_domain::company::ProviderSettings::Twilio { api_secret_env, .. } =
             &mut policy.accounts[0].settings
         {
             *api_secret_env = "POSTRIDER_SIMULATED_ABSENT".to_owned();
@@ -160,7 +160,7 @@ async fn a_missing_credential_stops_its_own_lane_and_nobody_else() {
 async fn sigterm_under_load_loses_nothing_and_leaves_no_unknown() {
     let bed = Bed::new().await;
     bed.company("blanca", |_| {}).await;
-    bed.simulator.set_behaviour(postrider::simulator::Behaviour {
+    bed.simulator.set_behaviour(postrider_provider_simulator::Behaviour {
         latency: (Duration::from_millis(5), Duration::from_millis(40)),
         ..Default::default()
     });

@@ -2,7 +2,7 @@
 //!
 //! Tries every pair of states on a real row, so that the trigger's list cannot drift from the code.
 
-use postrider::lifecycle::{State, transition::changes};
+use postrider_domain::lifecycle::{State, transition::changes};
 
 use crate::support::Bed;
 

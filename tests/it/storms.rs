@@ -170,7 +170,7 @@ async fn a_note_of_a_worker_that_takes_it_back_is_not_believed_and_holds_nobody_
     taken_and_dropped(&bed, 1, 2).await;
     let (id, body) = job(0);
     let key = bed.keys.identity.suspect("requests.blanca", Some(&id), body.as_bytes());
-    let another = postrider::clock::random_id();
+    let another = postrider_clock::random_id();
     bed.ledger.try_job(key, another, 2).await.expect("noted");
     let worker = bed.worker().await;
     wait::until("the suspect is taken", || async { bed.ready("requests").await == 0 }).await;

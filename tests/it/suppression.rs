@@ -132,7 +132,7 @@ async fn a_holder_that_waited_past_its_window_and_was_overtaken_is_suppressed() 
 async fn the_scope_may_be_the_brand() {
     let bed = Bed::new().await;
     bed.company("blanca", |policy| {
-        policy.suppression_scope = postrider::company::SuppressionScope::Brand;
+        policy.suppression_scope = postrider_domain::company::SuppressionScope::Brand;
     })
     .await;
     let worker = bed.worker().await;

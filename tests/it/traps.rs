@@ -7,9 +7,9 @@ use std::time::Duration;
 use crate::support::{Bed, company};
 use postrider::{
     intake::{preflight::io_threads, supervisor::connect},
-    ledger::Ledger,
     startup::{Purpose, pool},
 };
+use postrider_ledger::Ledger;
 
 /// docs/dependency-hazards.md#f1: sqlx returns a connection with an open transaction to the pool when a `begin`
 /// is dropped on its way; the next user's autocommit insert would vanish. The ledger opens transactions only on

@@ -179,7 +179,7 @@ async fn whatever_happens_to_the_broker_nothing_is_lost_and_one_worker_lives_thr
         worker,
         line,
         published: 0,
-        since: postrider::clock::monotonic(),
+        since: postrider_clock::monotonic(),
     };
     // First: RabbitMQ 3.10 forgets a quorum queue if it is killed in the second in which the queue was made.
     world.frozen().await;

@@ -6,10 +6,8 @@
 use std::{collections::HashSet, path::Path, process::Command, sync::Arc, time::Duration};
 
 use lapin::types::{AMQPValue, FieldTable};
-use postrider::{
-    ledger::Ledger,
-    startup::{Purpose, pool},
-};
+use postrider::startup::{Purpose, pool};
+use postrider_ledger::Ledger;
 
 use crate::support::{
     Bed, company,
@@ -191,8 +189,10 @@ async fn a_line_that_breaks_before_a_statement_or_before_its_answer_loses_nothin
         line.has_struck(2).await;
         bed.all_sent_once(2).await;
         // Settle: while the call is under way nothing else carries it, for its receipts are lost.
-        bed.simulator
-            .set_behaviour(postrider::simulator::Behaviour { webhook_loss_rate: 1.0, ..Default::default() });
+        bed.simulator.set_behaviour(postrider_provider_simulator::Behaviour {
+            webhook_loss_rate: 1.0,
+            ..Default::default()
+        });
         bed.simulator.set_magic(&phone(2), "hang");
         bed.publish_numbers(2, 3).await;
         bed.taken(3).await;
@@ -262,7 +262,7 @@ async fn sessions_that_are_killed_again_and_again_lose_nothing() {
 async fn without_free_connections_a_worker_says_so_and_does_not_hammer() {
     let bed = Bed::new().await;
     bed.company("blanca", |_| {}).await;
-    let role = format!("app_{}", postrider::clock::random_id().simple());
+    let role = format!("app_{}", postrider_clock::random_id().simple());
     let grants = ["tables", "sequences", "functions"]
         .map(|things| format!("grant all on all {things} in schema public to {role}"));
     run(&bed, &[&[format!("create role {role} login")], &grants[..]].concat()).await;

@@ -5,12 +5,9 @@
 
 use std::{process::Command, sync::mpsc, time::Duration};
 
-use postrider::{
-    company::Policy,
-    shutdown::Worker,
-    simulator::{Behaviour, SimulatorConfig},
-    startup,
-};
+use postrider::{shutdown::Worker, startup};
+use postrider_domain::company::Policy;
+use postrider_provider_simulator::{Behaviour, SimulatorConfig};
 use serde_json::json;
 
 use crate::support::{

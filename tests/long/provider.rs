@@ -6,12 +6,12 @@
 use std::{collections::HashMap, time::Duration};
 
 use futures_util::{StreamExt, future::join_all};
-use postrider::{
+use postrider_domain::{
     company::{Account, Policy, ProviderSettings},
-    message::{AccountId, MessageId},
-    providers::TokenKey,
-    simulator::Behaviour,
+    ids::{AccountId, MessageId},
 };
+use postrider_provider_simulator::Behaviour;
+use postrider_providers::TokenKey;
 use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
@@ -134,7 +134,7 @@ async fn an_outage_of_a_provider_costs_a_few_probes_and_its_end_no_flood() {
     bed.simulator.set_outage(true);
     let worker = bed.worker_with("breaker.open_secs = 1.0\nbreaker.open_max_secs = 1.0").await;
     bed.consuming().await;
-    let began = postrider::clock::monotonic();
+    let began = postrider_clock::monotonic();
     bed.publish_numbers(0, 300).await;
     wait::until("the breaker has opened", || async { bed.simulator.calls().len() >= 5 }).await;
     wait::let_pass(Duration::from_secs(3)).await;
@@ -277,7 +277,7 @@ async fn a_flood_of_silent_and_oversized_calls_stops_no_sending_and_takes_no_mem
         bed.publish_numbers(0, 200).await;
         bed.taken(200).await;
     };
-    let began = postrider::clock::monotonic();
+    let began = postrider_clock::monotonic();
     tokio::join!(large, sending);
     assert!(began.elapsed() < Duration::from_secs(20), "sending took {:?}", began.elapsed());
     drop(silent);

@@ -103,7 +103,7 @@ async fn a_slow_database_makes_the_broker_keep_the_backlog_and_webhooks_wait_wit
     bed.publish_numbers(0, 200).await;
     bed.taken(1).await;
     let attempt = Attempt::of(&bed, "blanca-twilio", &bed.simulator.accepted()[0].recipient).await;
-    let asked = postrider::clock::monotonic();
+    let asked = postrider_clock::monotonic();
     let told = twilio_status(&bed, "blanca-twilio", &attempt, "sent", None).send(&bed).await;
     assert!(matches!(told, 200 | 503), "answered {told}");
     assert!(asked.elapsed() < Duration::from_secs(10), "after {:?}", asked.elapsed());
@@ -163,7 +163,7 @@ async fn a_claim_with_its_floor_stays_quick_over_the_dead_rows_that_an_old_snaps
     let prepare = format!(
         "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set enable_bitmapscan = off;
          set enable_mergejoin = off; prepare claim as {}",
-        include_str!("../../src/ledger/sql/claim.sql")
+        include_str!("../../crates/ledger/src/sql/claim.sql")
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(prepare)).execute(&mut connection).await.expect("prepared");
     let with = touched(&mut connection, "now() - interval '15 seconds'").await;

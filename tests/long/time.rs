@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use postrider::simulator::Behaviour;
+use postrider_provider_simulator::Behaviour;
 use serde_json::json;
 
 use crate::{
@@ -243,7 +243,7 @@ async fn a_worker_with_wrong_settings_ends_at_once_and_says_which() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_migrations_at_once_make_one_schema() {
     let bed = Bed::new().await;
-    let name = format!("empty_{}", postrider::clock::random_id().simple());
+    let name = format!("empty_{}", postrider_clock::random_id().simple());
     run(&bed, &[format!("create database {name}")]).await;
     let mut url = url::Url::parse(&bed.database_url).expect("a URL");
     url.set_path(&name);

@@ -7,10 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use lapin::options::QueueDeclareOptions;
-use postrider::{
-    clock,
-    intake::{parked, supervisor, topology::Topology},
-};
+use postrider::intake::{parked, supervisor, topology::Topology};
 
 use crate::{
     fleet::Blow,
@@ -60,7 +57,7 @@ impl Rest {
 /// Waits until nothing moves any more; gives the parked jobs that were replayed.
 pub async fn settle(world: &Arc<World>) -> anyhow::Result<usize> {
     let mut replayed = 0;
-    let (mut last, mut since, mut looks) = (None, clock::monotonic(), 0);
+    let (mut last, mut since, mut looks) = (None, postrider_clock::monotonic(), 0);
     while looks < LOOKS {
         let_pass(LOOK_EVERY).await;
         resume_all(world).await;
@@ -69,8 +66,8 @@ pub async fn settle(world: &Arc<World>) -> anyhow::Result<usize> {
         looks = if rest.is_nothing() && last.as_ref() == Some(&rest) { looks + 1 } else { 0 };
         if last.as_ref() != Some(&rest) {
             last = Some(rest);
-            since = clock::monotonic();
-        } else if clock::monotonic() - since > NOTHING_MOVES_FOR {
+            since = postrider_clock::monotonic();
+        } else if postrider_clock::monotonic() - since > NOTHING_MOVES_FOR {
             eprintln!("nothing has moved for {NOTHING_MOVES_FOR:?}: {rest:?}");
             break;
         }

@@ -9,7 +9,7 @@ use std::{collections::HashMap, time::Duration};
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use lapin::options::BasicGetOptions;
-use postrider::simulator::{Call, Provider};
+use postrider_provider_simulator::{Call, Provider};
 use sqlx::PgConnection;
 use uuid::Uuid;
 

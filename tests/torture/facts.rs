@@ -90,7 +90,7 @@ pub struct JobFact {
     pub block: Uuid,
 }
 
-/// A message's stored state, as numbers: see `postrider::lifecycle::State`.
+/// A message's stored state, as numbers: see `postrider_domain::lifecycle::State`.
 pub mod state {
     pub const WAITING: i16 = 0;
     pub const SENDING: i16 = 1;

@@ -30,7 +30,6 @@ mod world;
 use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
-use postrider::clock;
 use tokio::signal::unix::{SignalKind, signal};
 
 use arguments::Arguments;
@@ -50,7 +49,8 @@ fn main() -> ExitCode {
     if arguments.is_filtered_out() {
         return ExitCode::SUCCESS;
     }
-    let seed = arguments.seed.unwrap_or_else(|| clock::random_id().as_u128() as u64 % 1_000_000_000);
+    let seed =
+        arguments.seed.unwrap_or_else(|| postrider_clock::random_id().as_u128() as u64 % 1_000_000_000);
     println!("seed {seed}; the same schedule again:\n  {}", arguments.again(seed));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = match runtime {

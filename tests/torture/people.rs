@@ -10,13 +10,12 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use postrider::{
-    directory::Directory,
-    intake::resume,
-    ledger::{requests::By, sweep::Conclusion},
+use postrider::{directory::Directory, intake::resume};
+use postrider_domain::{
+    ids::{BlockKind, MessageId},
     lifecycle::{Reason, Signal, State, transition},
-    message::{BlockKind, MessageId},
 };
+use postrider_ledger::{requests::By, sweep::Conclusion};
 use tokio::sync::watch;
 use uuid::Uuid;
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use postrider::{clock, crash};
+use postrider::crash;
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
@@ -47,7 +47,7 @@ pub async fn run(arguments: Arguments, seed: u64) -> anyhow::Result<bool> {
     let (tally, acts) = (Arc::new(Tally::default()), Arc::new(Acts::default()));
     let published = Arc::new(Published::new(&world.plan));
     let ledgers = torment(&world, &tally, &acts, &published).await?;
-    let faults_took = clock::monotonic() - world.started;
+    let faults_took = postrider_clock::monotonic() - world.started;
     println!("{:>5} s  calm: waiting until everything has ended", faults_took.as_secs());
     let replayed = calm::settle(&world).await?;
     let unclean = world.fleet.end().await;
@@ -66,7 +66,7 @@ pub async fn run(arguments: Arguments, seed: u64) -> anyhow::Result<bool> {
         missing: missing(&world, &tally),
         replayed,
         faults_took,
-        took: clock::monotonic() - world.started,
+        took: postrider_clock::monotonic() - world.started,
     };
     report.print();
     if let Some(path) = &world.arguments.json {
@@ -138,12 +138,12 @@ async fn pace(
 ) -> anyhow::Result<()> {
     let count = world.plan.jobs.len();
     let limit = Duration::from_secs(300 + u64::from(world.arguments.requests) / 20);
-    let (mut told, mut struck, mut out) = (clock::monotonic(), None, None);
+    let (mut told, mut struck, mut out) = (postrider_clock::monotonic(), None, None);
     loop {
         let progress = Progress::of(world, tally);
         let (arrived,): (i64,) =
             world.ask("select (select count(*) from request) + (select count(*) from rejected_job)").await?;
-        let now = clock::monotonic();
+        let now = postrider_clock::monotonic();
         let most = usize::try_from(arrived)? + AHEAD_MAX;
         if progress.struck >= 1.0 && published.tried_count() >= count - kept_back(count) {
             struck.get_or_insert(now);
@@ -242,7 +242,7 @@ impl Progress {
 async fn tell(world: &World, tally: &Tally, published: &Published, (arrived, progress): (i64, &Progress)) {
     println!(
         "{:>5} s  published {}/{}, arrived {arrived}, accepted by providers {}, kills {}/{}, faults {:.0} %, now: {}",
-        (clock::monotonic() - world.started).as_secs(),
+        (postrider_clock::monotonic() - world.started).as_secs(),
         published.tried_count(),
         world.plan.jobs.len(),
         world.accepted_count().await,

@@ -7,13 +7,12 @@
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration, time::Instant};
 
 use anyhow::Context;
-use postrider::{
-    clock,
+use postrider::config::Config;
+use postrider_domain::{
     company::Policy,
-    config::Config,
-    message::{CompanyId, Medium},
-    simulator::{Behaviour, SimulatorConfig},
+    ids::{CompanyId, Medium},
 };
+use postrider_provider_simulator::{Behaviour, SimulatorConfig};
 
 use crate::{
     answers::Answers,
@@ -131,7 +130,7 @@ impl World {
             answers,
             companies,
             folder,
-            started: clock::monotonic(),
+            started: postrider_clock::monotonic(),
             _balancer: balancer,
             _guard: guard,
         }))
@@ -165,7 +164,7 @@ impl World {
     /// How many messages the providers have accepted.
     pub async fn accepted_count(&self) -> usize {
         let count = std::sync::atomic::AtomicUsize::new(0);
-        let look = |accepted: &[postrider::simulator::Accepted]| {
+        let look = |accepted: &[postrider_provider_simulator::Accepted]| {
             count.store(accepted.len(), std::sync::atomic::Ordering::Relaxed);
             true
         };
@@ -178,11 +177,11 @@ impl World {
     where
         T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
     {
-        let since = clock::monotonic();
+        let since = postrider_clock::monotonic();
         loop {
             match sqlx::query_as(query).fetch_one(&self.bed.pool).await {
                 Ok(row) => return Ok(row),
-                Err(error) if clock::monotonic() - since > DATABASE_BACK_WITHIN => {
+                Err(error) if postrider_clock::monotonic() - since > DATABASE_BACK_WITHIN => {
                     return Err(error).context("the database did not come back");
                 }
                 Err(_) => let_pass(Duration::from_millis(100)).await,

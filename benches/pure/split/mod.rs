@@ -18,18 +18,15 @@ use std::{
 
 use criterion::Criterion;
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use postrider::{
-    clock,
-    content::{RenderedEmail, Renderer},
-    providers::{
-        Outcome, Outgoing, OutgoingEmail, Provider, Timeouts,
-        email::{message_id, mime},
-        http_client,
-        mailgun::{Mailgun, MailgunSettings},
-        twilio::{
-            Twilio, TwilioSettings,
-            wire::{self, Sender},
-        },
+use postrider_domain::content::{RenderedEmail, Renderer};
+use postrider_providers::{
+    Outcome, Outgoing, OutgoingEmail, Provider, Timeouts,
+    email::{message_id, mime},
+    http_client,
+    mailgun::{Mailgun, MailgunSettings},
+    twilio::{
+        Twilio, TwilioSettings,
+        wire::{self, Sender},
     },
 };
 use tokio::runtime::{Builder, Runtime};
@@ -145,7 +142,7 @@ impl Way {
 
     /// CPU time of this thread for `count` times `step`; the wall's where Linux does not tell.
     fn spent(&self, count: u32, step: Step) -> Duration {
-        let (began, before): (Instant, _) = (clock::monotonic(), cpu::of_this_thread());
+        let (began, before): (Instant, _) = (postrider_clock::monotonic(), cpu::of_this_thread());
         for _ in 0..count {
             step(self);
         }
@@ -168,7 +165,7 @@ impl Way {
     fn mime(&self) {
         let Outgoing::Email(email) = black_box(&self.email) else { return };
         let id = message_id(&email.correlation, DOMAIN);
-        black_box(mime(email, &id, clock::wall()).expect("a message"));
+        black_box(mime(email, &id, postrider_clock::wall()).expect("a message"));
     }
 
     fn form(&self) {

@@ -22,7 +22,7 @@ use crate::{
 
 use super::fill::{Dates, Filled};
 
-const CLAIM: &str = include_str!("../../../src/ledger/sql/claim.sql");
+const CLAIM: &str = include_str!("../../../crates/ledger/src/sql/claim.sql");
 const CLAIMS: usize = 50;
 const AT_ONCE: usize = 100;
 /// Due rows, beside what waits.

@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use postrider::clock;
 use sqlx::{Connection, PgConnection};
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -53,7 +52,7 @@ pub struct Filled {
 
 impl Filled {
     pub async fn make(servers: &Servers, row: &Row, waiting: usize, dates: Dates) -> anyhow::Result<Filled> {
-        let since = clock::monotonic();
+        let since = postrider_clock::monotonic();
         let scene = Scene::make(servers, row, (Medium::Sms, Goal::Sent), None).await?;
         let pattern = accept_one(row, &scene).await.context("have one request accepted")?;
         let filled = Filled { site: scene.leave_site().await?, pattern, waiting };
@@ -61,7 +60,7 @@ impl Filled {
         if waiting > 0 {
             filled.add(&filled.site, 0, waiting, dates).await.context("fill the ledger")?;
         }
-        println!("      {waiting} waiting requests made in {:.1?}", clock::monotonic() - since);
+        println!("      {waiting} waiting requests made in {:.1?}", postrider_clock::monotonic() - since);
         Ok(filled)
     }
 
@@ -105,7 +104,7 @@ async fn accept_one(row: &Row, scene: &Scene) -> anyhow::Result<Uuid> {
     let job = later(PATTERN, scene.site.medium, DAY_SECS as u32);
     confirm(Some(scene.publisher.publish(&scene.site, &scene.envelope, &job).await?)).await?;
     let mut connection = PgConnection::connect(&scene.site.database_url).await?;
-    let since = clock::monotonic();
+    let since = postrider_clock::monotonic();
     let id = loop {
         for program in &mut programs {
             program.must_run()?;
@@ -114,7 +113,10 @@ async fn accept_one(row: &Row, scene: &Scene) -> anyhow::Result<Uuid> {
         if let Some(id) = found {
             break id;
         }
-        ensure!(clock::monotonic() - since < ACCEPTED_WITHIN, "no request waits after {ACCEPTED_WITHIN:?}");
+        ensure!(
+            postrider_clock::monotonic() - since < ACCEPTED_WITHIN,
+            "no request waits after {ACCEPTED_WITHIN:?}"
+        );
         sleep(LOOK_EVERY).await;
     };
     for program in programs {

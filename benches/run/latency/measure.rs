@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use chrono::{DateTime, Utc};
-use postrider::clock;
 use tokio::time::sleep;
 
 use crate::{
@@ -77,7 +76,7 @@ async fn arrive(
     within: Duration,
     programs: &mut [Program],
 ) -> anyhow::Result<bool> {
-    let since = clock::monotonic();
+    let since = postrider_clock::monotonic();
     loop {
         for program in programs.iter_mut() {
             program.must_run()?;
@@ -87,7 +86,7 @@ async fn arrive(
         if counts.taken >= messages {
             return Ok(true);
         }
-        if clock::monotonic() - since > within {
+        if postrider_clock::monotonic() - since > within {
             return Ok(false);
         }
         sleep(LOOK_EVERY).await;

@@ -12,7 +12,6 @@ use std::{
 use anyhow::{Context, ensure};
 use chrono::{DateTime, Utc};
 use lapin::PublisherConfirm;
-use postrider::clock;
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     task::{spawn, spawn_blocking},
@@ -57,14 +56,14 @@ impl Instants {
     }
 
     fn since(self, n: usize) -> f64 {
-        clock::monotonic().saturating_duration_since(self.of(n)).as_secs_f64()
+        postrider_clock::monotonic().saturating_duration_since(self.of(n)).as_secs_f64()
     }
 }
 
 /// Returns when all are published and confirmed.
 pub async fn publish(scene: &Scene, plan: Plan) -> anyhow::Result<Published> {
-    let began = clock::wall() + FIRST_AFTER;
-    let instants = Instants { first: clock::monotonic() + FIRST_AFTER, every: plan.every };
+    let began = postrider_clock::wall() + FIRST_AFTER;
+    let instants = Instants { first: postrider_clock::monotonic() + FIRST_AFTER, every: plan.every };
     let (tick, mut ticks) = unbounded_channel();
     let clockwork = spawn_blocking(move || keep_time(instants, plan.jobs, &tick));
     let (unconfirmed, confirms) = unbounded_channel();
@@ -81,7 +80,7 @@ pub async fn publish(scene: &Scene, plan: Plan) -> anyhow::Result<Published> {
     let confirmed =
         timeout(CONFIRMED_WITHIN, confirmed).await.context("the broker confirms no more")???;
     ensure!(handed_over.len() == plan.jobs && confirmed.len() == plan.jobs, "the schedule lost jobs");
-    let leap = (clock::wall() - began).as_seconds_f64() - instants.since(0);
+    let leap = (postrider_clock::wall() - began).as_seconds_f64() - instants.since(0);
     ensure!(leap.abs() < CLOCKS_APART_MAX, "the machine's clock was set by {leap} s meanwhile");
     Ok(Published { began, handed_over, confirmed })
 }
@@ -89,7 +88,7 @@ pub async fn publish(scene: &Scene, plan: Plan) -> anyhow::Result<Published> {
 /// Ends early when nobody listens.
 fn keep_time(instants: Instants, jobs: usize, tick: &UnboundedSender<usize>) {
     for n in 0..jobs {
-        thread::sleep(instants.of(n).saturating_duration_since(clock::monotonic()));
+        thread::sleep(instants.of(n).saturating_duration_since(postrider_clock::monotonic()));
         if tick.send(n).is_err() {
             return;
         }

@@ -9,8 +9,11 @@ use anyhow::ensure;
 use crate::{report::Goal, site::Site};
 
 pub fn programs(site: &Site) -> anyhow::Result<Vec<(String, Command)>> {
-    let beside = site.programs.join("examples/limit");
-    ensure!(beside.exists(), "the limit is not built: cargo build --release --example limit");
+    let beside = site.programs.join("limit");
+    ensure!(
+        beside.exists(),
+        "the limit is not built: cargo build --release -p postrider-benches --bin limit"
+    );
     Ok(vec![("limit".to_owned(), super::command(beside, site))])
 }
 

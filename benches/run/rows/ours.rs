@@ -5,11 +5,8 @@
 use std::process::Command;
 
 use anyhow::Context;
-use postrider::{
-    company::Policy,
-    ledger::Ledger,
-    message::{Medium as OurMedium, keys::SecretKeys},
-};
+use postrider_domain::{company::Policy, hash_keys::SecretKeys, ids::Medium as OurMedium};
+use postrider_ledger::Ledger;
 use sqlx::PgPool;
 
 use crate::{

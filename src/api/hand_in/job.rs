@@ -13,7 +13,10 @@ use utoipa::{
 };
 use uuid::Uuid;
 
-use crate::message::{Medium, RequesterRole, parse};
+use postrider_domain::{
+    ids::Medium,
+    job::{RequesterRole, parse},
+};
 
 /// One wish to ask one customer for feedback about one interaction.
 #[derive(Debug, Serialize, ToSchema)]

@@ -15,10 +15,8 @@ use axum::http::HeaderMap;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Api, Caller, Problem, Scope};
-use crate::{
-    intake::{Arrival, arrival::Door},
-    message::{Source, parse::LABEL_CHARS_MAX},
-};
+use crate::intake::{Arrival, arrival::Door};
+use postrider_domain::job::{Source, parse::LABEL_CHARS_MAX};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 

@@ -11,10 +11,8 @@ use axum::{
 };
 
 use super::{job::JobBody, told::AcceptedView};
-use crate::{
-    api::{Api, Caller, Problem, Scope, body},
-    message::parse::BODY_BYTES_MAX,
-};
+use crate::api::{Api, Caller, Problem, Scope, body};
+use postrider_domain::job::parse::BODY_BYTES_MAX;
 
 const PATH: &str = "/v1/requests";
 

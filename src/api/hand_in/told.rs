@@ -11,8 +11,10 @@ use uuid::Uuid;
 use crate::{
     api::{Problem, problem::FieldProblem},
     intake::{Answer, Told},
+};
+use postrider_domain::{
+    job,
     lifecycle::Status,
-    message,
     rules::{self, Verdict},
 };
 
@@ -113,7 +115,7 @@ pub(super) fn answer(answer: Answer, test: bool) -> Result<AcceptedView, Problem
 }
 
 /// 400 for what is no JSON, 409 for a key that is taken, 422 for everything else.
-pub(in crate::api) fn refusal(problems: Vec<message::Problem>) -> Problem {
+pub(in crate::api) fn refusal(problems: Vec<job::Problem>) -> Problem {
     let code = problems.first().map_or("", |problem| problem.code.as_str());
     let plain = match code {
         "not_json" => Problem::new(StatusCode::BAD_REQUEST, "not_json", "the body is not JSON; send one job"),

@@ -15,9 +15,9 @@ use super::one;
 use crate::{
     api::{Api, Caller, Problem, Scope, body, body::Path, problem::FieldProblem},
     intake::retry::{NOTE_MAX, REQUESTED_BY_MAX, Wish},
-    message::MessageId,
     requests::act::{Act, Did, Hands, Outcome},
 };
+use postrider_domain::ids::MessageId;
 
 pub fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()

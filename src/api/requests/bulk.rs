@@ -15,13 +15,13 @@ use super::{acts::check_text, filter::Wanted};
 use crate::{
     api::{Api, Caller, Problem, Scope, body, problem::FieldProblem},
     intake::retry::{NOTE_MAX, REQUESTED_BY_MAX, Wish},
-    ledger::list::Filter,
     requests::{
         act::{Act, Hands},
         bulk::{self, BulkError, Plan},
         line::Line,
     },
 };
+use postrider_ledger::list::Filter;
 
 pub fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new().routes(routes!(many))

@@ -13,14 +13,16 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     api::{Problem, problem::FieldProblem},
-    ledger::list::Filter,
-    lifecycle::{Reason, Status},
-    message::{CompanyId, Medium},
     requests::{
         find,
         line::{SOURCES, states},
     },
 };
+use postrider_domain::{
+    ids::{CompanyId, Medium},
+    lifecycle::{Reason, Status},
+};
+use postrider_ledger::list::Filter;
 
 const WORDS_MAX: usize = 20;
 const TEXT_CHARS_MAX: usize = 255;
@@ -195,7 +197,7 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lifecycle::State;
+    use postrider_domain::lifecycle::State;
 
     #[test]
     fn words_are_any_of_them_and_times_may_be_days() {

@@ -10,12 +10,12 @@ use uuid::Uuid;
 
 use crate::{
     api::{Api, Caller, Problem, Scope, body::Path},
-    ledger::requests::RequestDetail,
     requests::{
         shown::{Shown, shown},
         why::{Why, explain},
     },
 };
+use postrider_ledger::requests::RequestDetail;
 
 pub fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new().routes(routes!(show)).routes(routes!(why))

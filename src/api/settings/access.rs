@@ -2,10 +2,8 @@
 //!
 //! A test key looks like any other, and changes nothing: settings are the same for tests and for customers.
 
-use crate::{
-    api::{Caller, Problem, Scope},
-    ledger::audit::Actor,
-};
+use crate::api::{Caller, Problem, Scope};
+use postrider_ledger::audit::Actor;
 
 /// 403 unless the key may read or manage.
 pub fn look(caller: &Caller) -> Result<(), Problem> {

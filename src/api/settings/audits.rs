@@ -15,10 +15,8 @@ use super::{
     access,
     page::{Limit, Moment, Page, Word},
 };
-use crate::{
-    api::{Api, Caller, Problem, body::Query},
-    ledger::audit::{Audit, AuditWish},
-};
+use crate::api::{Api, Caller, Problem, body::Query};
+use postrider_ledger::audit::{Audit, AuditWish};
 
 pub fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new().routes(routes!(list))

@@ -32,9 +32,9 @@ use crate::{
         view::BlockView,
         wanted::{Wanted, kinds_of, read_address},
     },
-    ledger::blocks_by_hand::{BlockRow, BlockWish, Lift, Lifted, words},
-    message::Medium,
 };
+use postrider_domain::ids::Medium;
+use postrider_ledger::blocks_by_hand::{BlockRow, BlockWish, Lift, Lifted, words};
 
 /// What the database can compare with.
 const YEAR_9999_MICROS: i64 = 253_402_300_799_999_999;

@@ -24,10 +24,10 @@ use crate::{
         body::{self, Query},
     },
     blocks::bulk::{self, HEADING, PAGE},
-    ledger::blocks_by_hand::{BlockRow, BlockWish},
-    message::{CompanyId, fields::Problems},
     sheet::BYTES_MAX,
 };
+use postrider_domain::{ids::CompanyId, job::fields::Problems};
+use postrider_ledger::blocks_by_hand::{BlockRow, BlockWish};
 
 pub fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new().routes(routes!(import)).routes(routes!(export))

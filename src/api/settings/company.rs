@@ -21,12 +21,11 @@ use super::{
     access,
     if_match::{etag, expected, overtaken},
 };
-use crate::{
-    api::{
-        Api, Caller, Problem,
-        body::{self, Query},
-    },
-    clock,
+use crate::api::{
+    Api, Caller, Problem,
+    body::{self, Query},
+};
+use postrider_domain::{
     company::{
         CompanyFile, Policy,
         change::taken_away,
@@ -34,11 +33,11 @@ use crate::{
         file::{self, FILE_BYTES_MAX},
         operator,
     },
-    ledger::{
-        audit::Actor,
-        companies::{Change, Changed, Expected, QueuedUse, Version},
-    },
-    message::node::Node,
+    job::node::Node,
+};
+use postrider_ledger::{
+    audit::Actor,
+    companies::{Change, Changed, Expected, QueuedUse, Version},
 };
 
 const PATCH_KINDS: [&str; 2] = ["application/merge-patch+json", "application/json"];
@@ -240,7 +239,7 @@ async fn again(tries: &mut usize) -> Result<(), Problem> {
     if *tries >= TRIES_MAX {
         return Err(Problem::unavailable(1));
     }
-    tokio::time::sleep(AGAIN_AFTER_MAX.mul_f64(clock::jitter())).await;
+    tokio::time::sleep(AGAIN_AFTER_MAX.mul_f64(postrider_clock::jitter())).await;
     Ok(())
 }
 

@@ -6,10 +6,8 @@
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use crate::{
-    api::Problem,
-    ledger::companies::{Expected, Version},
-};
+use crate::api::Problem;
+use postrider_ledger::companies::{Expected, Version};
 
 /// The tag of what was given out.
 pub fn etag(version: Version, with_members: bool) -> HeaderValue {

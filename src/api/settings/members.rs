@@ -20,20 +20,19 @@ use super::{
     access,
     page::{Limit, Page, Word},
 };
-use crate::{
-    api::{
-        Api, Caller, Problem,
-        body::{self, BODY_BYTES_MAX, Path, Query},
-        problem::FieldProblem,
-    },
-    clock,
+use crate::api::{
+    Api, Caller, Problem,
+    body::{self, BODY_BYTES_MAX, Path, Query},
+    problem::FieldProblem,
+};
+use postrider_domain::{
     company::{Member, document::read_patched_member, file::read_one_member},
-    ledger::{
-        LedgerError,
-        audit::Actor,
-        members::{MemberChange, MemberChanged, MemberRow, MemberWish},
-    },
-    message::node::Node,
+    job::node::Node,
+};
+use postrider_ledger::{
+    LedgerError,
+    audit::Actor,
+    members::{MemberChange, MemberChanged, MemberRow, MemberWish},
 };
 
 const PATCH_KINDS: [&str; 2] = ["application/merge-patch+json", "application/json"];
@@ -124,7 +123,7 @@ async fn list(
 async fn add(caller: Caller, State(api): State<Arc<Api>>, request: Request) -> Result<Response, Problem> {
     let actor = access::change(&caller)?;
     let member = read(request, &api).await?;
-    let done = change(&api, &caller, &actor, clock::new_id(), MemberChange::Add(&member)).await?;
+    let done = change(&api, &caller, &actor, postrider_clock::new_id(), MemberChange::Add(&member)).await?;
     Ok((StatusCode::CREATED, settled(done)?).into_response())
 }
 

@@ -30,8 +30,8 @@ use crate::{
         preview::Preview,
         replay::{self, NotReplayable, Replayed},
     },
-    ledger::rejected::{RejectedJob, RejectedRow, RejectedWish},
 };
+use postrider_ledger::rejected::{RejectedJob, RejectedRow, RejectedWish};
 
 /// After a replay that ended without an answer.
 const AGAIN_SECS: u64 = 2;

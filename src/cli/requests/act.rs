@@ -11,13 +11,13 @@ use crate::{
     config::Config,
     directory::Directory,
     intake::retry::{NOTE_MAX, REQUESTED_BY_MAX, Wish},
-    ledger::{Ledger, audit::Actor},
     requests::{
         act::{self, Act, Did, Hands, Outcome},
         standing::Standing,
     },
     startup,
 };
+use postrider_ledger::{Ledger, audit::Actor};
 
 /// Send a failed request once more.
 #[derive(Debug, clap::Args)]

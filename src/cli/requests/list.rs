@@ -10,18 +10,16 @@ use uuid::Uuid;
 
 use crate::{
     cli::output::{self, Table, time},
-    clock,
-    ledger::{
-        Ledger,
-        list::{Filter, ListRow},
-    },
-    lifecycle::Status,
-    message::Medium,
     requests::{
         find,
         line::{Line, states},
         standing::{Standing, address, quarantined, sent_by},
     },
+};
+use postrider_domain::{ids::Medium, lifecycle::Status};
+use postrider_ledger::{
+    Ledger,
+    list::{Filter, ListRow},
 };
 
 /// List requests, newest first.
@@ -65,7 +63,7 @@ impl List {
             let lines: Vec<Line> = rows.into_iter().map(Line::from).collect();
             return output::json(&lines);
         }
-        table(&rows, clock::wall()).print()?;
+        table(&rows, postrider_clock::wall()).print()?;
         if let Some(next) = next {
             eprintln!("there may be more: --before {next}");
         }
@@ -127,12 +125,13 @@ fn completed(status: String, answered_at: Option<DateTime<Utc>>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        lifecycle::State,
-        message::{Customer, Employee, MessageId},
-    };
     use chrono::Duration;
     use clap::Parser;
+    use postrider_domain::{
+        ids::MessageId,
+        job::{Customer, Employee},
+        lifecycle::State,
+    };
 
     #[derive(Debug, Parser)]
     struct Command {

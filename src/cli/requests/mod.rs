@@ -14,12 +14,9 @@ use uuid::Uuid;
 
 pub(super) use act::resume;
 
-use crate::{
-    config::Config,
-    ledger::{Ledger, requests::RequestDetail},
-    message::CompanyId,
-    startup,
-};
+use crate::{config::Config, startup};
+use postrider_domain::ids::CompanyId;
+use postrider_ledger::{Ledger, requests::RequestDetail};
 
 /// Look at requests, and pause, resume, cancel or retry one.
 #[derive(Debug, clap::Subcommand)]

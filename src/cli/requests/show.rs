@@ -10,14 +10,14 @@ use uuid::Uuid;
 
 use crate::{
     cli::output::{self, Table, fields, moment, time},
-    ledger::{Ledger, requests::RequestDetail},
-    message::Medium,
     requests::{
         shown::shown,
         standing::{Standing, address, sent_by},
         timeline::{Event, timeline},
     },
 };
+use postrider_domain::ids::Medium;
+use postrider_ledger::{Ledger, requests::RequestDetail};
 
 pub(super) async fn run(ledger: &Ledger, id: Uuid, json: bool) -> anyhow::Result<()> {
     let detail = super::find(ledger, id).await?;
@@ -100,11 +100,9 @@ fn number(message: i16, attempt: i16) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        ledger::requests::{AnswerNote, PastAttempt, ReceiptLine},
-        lifecycle::State,
-        requests::example::{at, detail},
-    };
+    use crate::requests::example::{at, detail};
+    use postrider_domain::lifecycle::State;
+    use postrider_ledger::requests::{AnswerNote, PastAttempt, ReceiptLine};
 
     #[test]
     fn the_timeline_tells_every_attempt_receipt_and_end_in_order() {

@@ -9,7 +9,6 @@ use crate::{
     cli::output::{self, Table, fields, moment},
     config::Config,
     directory::Directory,
-    ledger::Ledger,
     requests::{
         reasons::sentence,
         standing::Standing,
@@ -17,6 +16,7 @@ use crate::{
     },
     startup,
 };
+use postrider_ledger::Ledger;
 
 pub(super) async fn run(config: &Config, ledger: &Ledger, id: Uuid, json: bool) -> anyhow::Result<()> {
     let detail = super::find(ledger, id).await?;
@@ -68,15 +68,15 @@ fn tail(why: &Why) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        ledger::requests::{AnswerNote, RequestDetail},
+    use crate::requests::{
+        example::{at, detail},
+        why::account,
+    };
+    use postrider_domain::{
         lifecycle::{Reason, State},
-        requests::{
-            example::{at, detail},
-            why::account,
-        },
         rules::{Decision, Finding, Verdict},
     };
+    use postrider_ledger::requests::{AnswerNote, RequestDetail};
 
     fn decision(trail: Vec<Finding>) -> Decision {
         Decision {
@@ -87,7 +87,7 @@ mod tests {
             policy_version: 3,
             decided_at: at(0),
             trail,
-            inputs: crate::rules::Inputs::default(),
+            inputs: postrider_domain::rules::Inputs::default(),
         }
     }
 

@@ -12,13 +12,13 @@ use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use crate::{
-    clock, crash,
+    crash,
     intake::{Acceptor, Answer, Arrival, accept::rejection, arrival::Door, suspects::panicked},
-    ledger::{Ledger, LedgerError, notices::Notice},
-    message::Problem,
     shutdown::stopped,
     telemetry::names,
 };
+use postrider_domain::job::Problem;
+use postrider_ledger::{Ledger, LedgerError, notices::Notice};
 
 use super::{
     kustomer::client::Asking,
@@ -59,18 +59,18 @@ impl Inbox {
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let inbox = Arc::new(self);
         let mut under_way = UnderWay::default();
-        let mut forgot = clock::monotonic();
+        let mut forgot = postrider_clock::monotonic();
         while !*stop.borrow() {
             if let Err(error) = inbox.take_up(&mut under_way).await {
                 tracing::warn!(%error, "notices cannot be worked off; they wait");
             }
-            if clock::monotonic() - forgot > FORGET_EVERY {
-                forgot = clock::monotonic();
+            if postrider_clock::monotonic() - forgot > FORGET_EVERY {
+                forgot = postrider_clock::monotonic();
                 if let Err(error) = inbox.ledger.forget_notices(FORGET_AFTER_SECS, FORGOTTEN_AT_ONCE).await {
                     tracing::warn!(%error, "old notices cannot be forgotten");
                 }
             }
-            let poll = inbox.patience.poll.mul_f64(0.8 + 0.4 * clock::jitter());
+            let poll = inbox.patience.poll.mul_f64(0.8 + 0.4 * postrider_clock::jitter());
             tokio::select! {
                 () = stopped(&mut stop) => break,
                 () = inbox.bell.notified() => {}

@@ -7,13 +7,14 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::{
-    clock,
-    company::{Company, EightByEight, Kustomer, Recipe, RecipeSettings},
     crash,
     intake::{Arrival, arrival::Door, suspects},
-    ledger::{LedgerError, customers::Named, notices::Notice},
-    message::{Problem, Source},
 };
+use postrider_domain::{
+    company::{Company, EightByEight, Kustomer, Recipe, RecipeSettings},
+    job::{Problem, Source},
+};
+use postrider_ledger::{LedgerError, customers::Named, notices::Notice};
 
 use super::{
     Inbox,
@@ -195,5 +196,5 @@ pub fn secrets(variable: &str) -> Vec<SecretString> {
 /// How long to wait before another try.
 pub(super) fn delay_secs(delays_secs: &[f64], tries: i32) -> f64 {
     let index = usize::try_from(tries - 1).unwrap_or(0).min(delays_secs.len().saturating_sub(1));
-    delays_secs.get(index).copied().unwrap_or(60.0) * (0.8 + 0.4 * clock::jitter())
+    delays_secs.get(index).copied().unwrap_or(60.0) * (0.8 + 0.4 * postrider_clock::jitter())
 }

@@ -7,7 +7,8 @@ use std::{collections::HashMap, future::Future};
 
 use tokio::task::{Id, JoinSet};
 
-use crate::{ledger::notices::Notice, message::CompanyId};
+use postrider_domain::ids::CompanyId;
+use postrider_ledger::notices::Notice;
 
 /// Further notices are taken while fewer recipes than this are under way.
 const RECIPES_MAX: usize = 16;

@@ -3,7 +3,8 @@
 //! A recovery asks after an answer, so its root's never counts for it; and what a test says completes no
 //! request of a real customer.
 
-use postrider::{company::Binding, intake::arrival::Door};
+use postrider::intake::arrival::Door;
+use postrider_domain::company::Binding;
 
 use super::{Answer, Arrival, Bed, World, arrival, job, json, responding, response};
 

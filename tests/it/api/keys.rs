@@ -2,10 +2,8 @@
 //!
 //! Made as `postrider key create` makes them; what each scope is needed for is with the areas.
 
-use postrider::{
-    api::{Scope, key},
-    ledger::audit::Actor,
-};
+use postrider::api::{Scope, key};
+use postrider_ledger::audit::Actor;
 use serde_json::{Value, json};
 
 use crate::support::{Bed, process, wait};

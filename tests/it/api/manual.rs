@@ -3,10 +3,10 @@
 //! Who may do what by the rules alone is in `rules`; here members, keys and companies are real, and the
 //! providers show what went out.
 
-use postrider::{
-    api::Scope,
+use postrider::api::Scope;
+use postrider_domain::{
     company::{Member, Role},
-    message::MessageId,
+    ids::MessageId,
 };
 use serde_json::{Value, json};
 
@@ -137,7 +137,7 @@ async fn no_override_passes_an_opt_out_or_do_not_send() {
     let first = client.post(REQUESTS, &job(json!({}))).await;
     let id: uuid::Uuid = first.json["id"].as_str().expect("an id").parse().expect("a UUID");
     bed.all_are(1, "delivered").await;
-    let kind = postrider::message::BlockKind::Unsubscribed;
+    let kind = postrider_domain::ids::BlockKind::Unsubscribed;
     bed.ledger.block_message(MessageId(id), kind, "test").await.expect("blocked");
     let over = json!({ "requested_by": "Ann", "override": { "reason": "please" } });
     let answer = client.post(REQUESTS, &job(over.clone())).await;

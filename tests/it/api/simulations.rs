@@ -2,7 +2,7 @@
 //!
 //! That the counts are right is tested with `simulations`, over real histories.
 
-use postrider::{api::Scope, clock};
+use postrider::api::Scope;
 use serde_json::{Value, json};
 
 use crate::support::{Bed, arrival};
@@ -104,7 +104,7 @@ async fn more_requests_than_a_call_may_read_are_refused_with_the_remedy() {
     .execute(&bed.pool)
     .await
     .expect("made");
-    let begun = clock::monotonic();
+    let begun = postrider_clock::monotonic();
     let answer = bed.client("blanca").await.post(PATH, &json!({})).await;
     assert_eq!(answer.status, 422, "{} after {:?}", answer.text, begun.elapsed());
     assert_eq!(answer.fields(), ["days"]);

@@ -9,20 +9,20 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
-use postrider::{
-    clock::random_id,
-    intake::cancel::{Canceled, cancel},
-    ledger::{
-        blocks::InboundWish,
-        requests::By,
-        sweep::{Conclusion, FirstLooks},
-    },
+use postrider::intake::cancel::{Canceled, cancel};
+use postrider_clock::random_id;
+use postrider_domain::{
+    ids::{AccountId, BlockKind, Medium, MessageId},
     lifecycle::{
         State,
         fence::{Standstill, standstill},
         transition,
     },
-    message::{AccountId, BlockKind, Medium, MessageId},
+};
+use postrider_ledger::{
+    blocks::InboundWish,
+    requests::By,
+    sweep::{Conclusion, FirstLooks},
 };
 use uuid::Uuid;
 

@@ -5,11 +5,9 @@
 
 use std::sync::Arc;
 
-use postrider::{
-    clock::{monotonic, random_id},
-    dispatch::{Claim, Lane, LeaseShare, begin, compose, lane::Ready, settle},
-    message::{Medium, MessageId},
-};
+use postrider::dispatch::{Claim, Lane, LeaseShare, begin, compose, lane::Ready, settle};
+use postrider_clock::{monotonic, random_id};
+use postrider_domain::ids::{Medium, MessageId};
 use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
 use uuid::Uuid;

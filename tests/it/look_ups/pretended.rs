@@ -8,10 +8,8 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use postrider::{
-    company::{Account, ProviderSettings, policy::SmtpTls},
-    providers::{Looked, ReceiptKind, Timeouts, connect, http_client},
-};
+use postrider_domain::company::{Account, ProviderSettings, policy::SmtpTls};
+use postrider_providers::{Looked, ReceiptKind, Timeouts, connect, http_client};
 use serde_json::{Value, json};
 
 use super::{Via, kind, look_up, unclear};
@@ -35,7 +33,7 @@ fn delivered(message_id: &str) -> Value {
     json!([{"event": "delivered", "message": {"headers": {"message-id": message_id}}}])
 }
 
-fn message_id(sought: &postrider::providers::Sought) -> String {
+fn message_id(sought: &postrider_providers::Sought) -> String {
     format!("{}.{}@mg.blancapeak.example", sought.message.0.simple(), sought.attempt)
 }
 
@@ -159,7 +157,7 @@ async fn a_page_that_goes_missing_is_no_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn texts_that_the_account_hides_are_not_taken_for_absent() {
-    let begun_at = postrider::clock::wall().to_rfc2822();
+    let begun_at = postrider_clock::wall().to_rfc2822();
     let twilio = Pretender::start(move |_| {
         let message = json!({
             "sid": "SM1", "status": "sent", "direction": "outbound-api", "error_code": null,

@@ -3,11 +3,8 @@
 //! And that two recipes of two companies cannot share a path.
 
 use futures_util::future::join_all;
-use postrider::{
-    company::RecipeSettings,
-    ledger::{LedgerError, customers::Named},
-    message::CompanyId,
-};
+use postrider_domain::{company::RecipeSettings, ids::CompanyId};
+use postrider_ledger::{LedgerError, customers::Named};
 use serde_json::json;
 
 use super::{KUSTOMER, jobs, recipe};
@@ -28,7 +25,7 @@ fn job(custom_id: &str) -> serde_json::Value {
     json!({"customer": {"custom_id": custom_id}, "employee": {"custom_id": "ABC789"}, "channel": "phone"})
 }
 
-async fn recognise(bed: &Bed, company: CompanyId, named: &Named) -> postrider::ledger::customers::Known {
+async fn recognise(bed: &Bed, company: CompanyId, named: &Named) -> postrider_ledger::customers::Known {
     let known = bed.ledger.recognise(company, named, &bed.keys.identity).await.expect("recognised");
     known.expect("by something")
 }
@@ -115,7 +112,7 @@ async fn a_customer_is_one_however_many_name_them_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recipes_id_belongs_to_one_company() {
     let bed = Bed::new().await;
-    let settings = postrider::company::Kustomer {
+    let settings = postrider_domain::company::Kustomer {
         base_url: "https://api.kustomerapp.com".to_owned(),
         api_key_env: "KEY".to_owned(),
         webhook_token_env: "TOKEN".to_owned(),

@@ -196,11 +196,11 @@ async fn a_customer_of_whom_only_a_social_id_is_known_cannot_be_asked_yet() {
 async fn a_handed_over_chat_waits_for_its_last_agent_and_asks_about_them() {
     let bed = Bed::new().await;
     with_8x8(&bed, |_| {}).await;
-    let lea = postrider::company::Member {
+    let lea = postrider_domain::company::Member {
         email: None,
         custom_id: Some("agLea".to_owned()),
         name: Some("Lea Leader".to_owned()),
-        role: postrider::company::Role::Leader,
+        role: postrider_domain::company::Role::Leader,
         approved: true,
     };
     let policy = bed.ledger.companies().await.expect("asked").remove(0).policy;
@@ -219,8 +219,9 @@ async fn a_handed_over_chat_waits_for_its_last_agent_and_asks_about_them() {
 }
 
 /// Requests are made some time after the end.
-fn settling(policy: &mut postrider::company::Policy) {
-    let postrider::company::RecipeSettings::EightByEight(settings) = &mut policy.recipes[0].settings else {
+fn settling(policy: &mut postrider_domain::company::Policy) {
+    let postrider_domain::company::RecipeSettings::EightByEight(settings) = &mut policy.recipes[0].settings
+    else {
         panic!("8x8's recipe");
     };
     settings.settle_secs = 2;

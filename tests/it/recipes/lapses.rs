@@ -2,10 +2,8 @@
 //!
 //! Each step of the inbox is made by hand on the ledger, so that the order is certain.
 
-use postrider::{
-    ledger::notices::{NewFacts, NewNotice},
-    message::CompanyId,
-};
+use postrider_domain::ids::CompanyId;
+use postrider_ledger::notices::{NewFacts, NewNotice};
 use serde_json::json;
 
 use super::{KUSTOMER, notices};

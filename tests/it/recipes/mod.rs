@@ -14,9 +14,9 @@ mod workflow;
 
 use serde_json::Value;
 
-use postrider::{
+use postrider_domain::{
     company::{Channel, EightByEight, Kustomer, Policy, Recipe, RecipeSettings},
-    message::CompanyId,
+    ids::CompanyId,
 };
 
 use crate::support::{Bed, eight_by_eight as simulated_8x8, kustomer as simulated_kustomer};

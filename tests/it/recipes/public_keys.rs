@@ -3,7 +3,7 @@
 //! The place is simulated over real HTTP; notices are signed as in `eight_by_eight`.
 
 use futures_util::future::join_all;
-use postrider::company::{EightByEight, RecipeSettings};
+use postrider_domain::company::{EightByEight, RecipeSettings};
 use serde_json::json;
 
 use super::{EIGHT, with_8x8};

@@ -6,11 +6,11 @@ mod past;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use postrider::{
+use postrider::backtest::{Bounds, Question, SimulateError, simulate};
+use postrider_domain::{
+    backtest::{Report, report::Standing},
     company::{Binding, Company, Policy, SuppressionScope},
-    message::{CompanyId, Medium},
-    simulate::{Bounds, Question, SimulateError, simulate},
-    simulation::{Report, report::Standing},
+    ids::{CompanyId, Medium},
 };
 
 use crate::support::Bed;

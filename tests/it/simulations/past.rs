@@ -5,11 +5,13 @@
 use chrono::{DateTime, Duration, Utc};
 use postrider::{
     intake::{Answer, Arrival, arrival::Door},
-    ledger::requests::By,
-    message::{BlockKind, CompanyId, Medium, MessageId},
-    rules::Decision,
     shutdown::Worker,
 };
+use postrider_domain::{
+    ids::{BlockKind, CompanyId, Medium, MessageId},
+    rules::Decision,
+};
+use postrider_ledger::requests::By;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -145,7 +147,7 @@ impl<'b> Past<'b> {
                 job["delay_secs"] = json!(43_200);
                 job["expires_after_secs"] = json!(600);
             }
-            3 => job["send_after"] = json!((postrider::clock::wall() + Duration::days(2)).to_rfc3339()),
+            3 => job["send_after"] = json!((postrider_clock::wall() + Duration::days(2)).to_rfc3339()),
             4 if job["customer"].get("email").is_some() => job["medium"] = json!("email"),
             _ => {}
         }

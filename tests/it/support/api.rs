@@ -2,10 +2,8 @@
 //!
 //! An answer keeps status, headers and JSON; nothing here judges it. Used by everything under `api`.
 
-use postrider::{
-    api::{Scope, key},
-    ledger::audit::Actor,
-};
+use postrider::api::{Scope, key};
+use postrider_ledger::audit::Actor;
 use reqwest::{Method, header::HeaderMap};
 use serde_json::Value;
 

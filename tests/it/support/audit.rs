@@ -3,7 +3,7 @@
 //! A message that is to move must be found by somebody: by a claim (due row), by the sweeper (lease, or a
 //! row whose end is to be checked), or by a person (paused). They hold at every moment, also under load.
 
-use postrider::ledger::{Ledger, requests::By};
+use postrider_ledger::{Ledger, requests::By};
 
 use super::{Bed, wait};
 
@@ -62,7 +62,7 @@ pub const BREACHES: &[(&str, &str)] = &[
 impl Bed {
     /// What a ledger writes must be there for others, and not in a transaction that somebody left open.
     pub async fn writes_for_everybody(&self, ledger: &Ledger) {
-        let request = postrider::clock::random_id();
+        let request = postrider_clock::random_id();
         ledger.answer(request, By::PROGRAM).await.expect("written");
         let (seen,): (i64,) = sqlx::query_as("select count(*) from answer where request = $1")
             .bind(request)

@@ -11,15 +11,14 @@ use std::{
     time::Duration,
 };
 
-use postrider::{
+use postrider::{config::Config, shutdown::Worker, startup};
+use postrider_domain::{
     company::{Policy, file::Member},
-    config::Config,
-    ledger::Ledger,
-    message::{CompanyId, keys::SecretKeys},
-    shutdown::Worker,
-    simulator::{Simulator, SimulatorConfig},
-    startup,
+    hash_keys::SecretKeys,
+    ids::CompanyId,
 };
+use postrider_ledger::Ledger;
+use postrider_provider_simulator::{Simulator, SimulatorConfig};
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
@@ -62,7 +61,7 @@ fn variable(name: &str) -> String {
 
 /// A database with all migrations, made once a process and copied for every test.
 async fn template(server: &str) -> String {
-    let name = format!("template_{}", postrider::clock::random_id().simple());
+    let name = format!("template_{}", postrider_clock::random_id().simple());
     let mut admin = PgConnection::connect(server).await.expect("postgres answers");
     sqlx::query(sqlx::AssertSqlSafe(format!("create database {name}")))
         .execute(&mut admin)
@@ -106,7 +105,7 @@ impl Bed {
         let cell =
             Arc::clone(TEMPLATES.lock().expect("nobody panics here").entry(server.to_owned()).or_default());
         let template = cell.get_or_init(|| template(server)).await;
-        let name = format!("test_{}", postrider::clock::random_id().simple());
+        let name = format!("test_{}", postrider_clock::random_id().simple());
         let create = format!("create database {name} template {template}");
         wait::until("the database is copied", || async {
             let mut admin = PgConnection::connect(server).await.expect("postgres answers");
@@ -269,7 +268,7 @@ impl Bed {
         .expect("the ledger answers");
         rows.into_iter()
             .map(|(id, state, reason, attempt)| {
-                let state = postrider::lifecycle::State::from_code(state).expect("a known state");
+                let state = postrider_domain::lifecycle::State::from_code(state).expect("a known state");
                 Standing { id, status: state.status().word(), reason, attempt }
             })
             .collect()

@@ -10,17 +10,19 @@ use std::{
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, future::join, stream};
 use postrider::{
-    clock::random_id,
     intake::{Acceptor, Answer},
-    ledger::{
-        Ledger,
-        accept::LeaseTerms,
-        claim::LaneWish,
-        settle::{OutcomeCode, Settlement},
-    },
-    lifecycle::{Reason, Signal, State, TransitionMap},
-    message::{AccountId, CompanyId, Medium, MessageId},
     shutdown::Worker,
+};
+use postrider_clock::random_id;
+use postrider_domain::{
+    ids::{AccountId, CompanyId, Medium, MessageId},
+    lifecycle::{Reason, Signal, State, TransitionMap},
+};
+use postrider_ledger::{
+    Ledger,
+    accept::LeaseTerms,
+    claim::LaneWish,
+    settle::{OutcomeCode, Settlement},
 };
 use serde_json::json;
 use sqlx::PgPool;

@@ -13,7 +13,7 @@ pub struct MovedClock {
 
 impl MovedClock {
     pub fn new() -> MovedClock {
-        let folder = std::env::temp_dir().join(format!("clock-{}", postrider::clock::random_id().simple()));
+        let folder = std::env::temp_dir().join(format!("clock-{}", postrider_clock::random_id().simple()));
         std::fs::create_dir_all(&folder).expect("a folder");
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/clock.c");
         let made = Command::new("cc")

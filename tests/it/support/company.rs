@@ -4,11 +4,11 @@
 
 use std::net::SocketAddr;
 
-use postrider::{
+use postrider_domain::{
     company::{
         Account, Brand, Channel, Policy, ProviderSettings, SuppressionScope, file::Member, policy::SmtpTls,
     },
-    message::Medium,
+    ids::Medium,
 };
 
 /// Where the simulated providers listen.
@@ -113,7 +113,7 @@ pub fn paul() -> Member {
         email: Some("paulagent@blancapeak.com".to_owned()),
         custom_id: Some("ABC789".to_owned()),
         name: Some("Paul Agent".to_owned()),
-        role: postrider::company::Role::Member,
+        role: postrider_domain::company::Role::Member,
         approved: true,
     }
 }

@@ -14,7 +14,7 @@ use axum::{
     routing::get,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use postrider::{clock, company::PublicKey};
+use postrider_domain::company::PublicKey;
 use ring::{
     rand::SystemRandom,
     signature::{RSA_PKCS1_SHA256, RsaKeyPair},
@@ -50,9 +50,9 @@ impl Delivery {
         Delivery {
             jose: json!({"b64": false, "crit": ["b64"], "kid": "key1", "alg": "RS256"}),
             tenant: TENANT.to_owned(),
-            event_id: clock::random_id().simple().to_string(),
+            event_id: postrider_clock::random_id().simple().to_string(),
             retry: 0,
-            sent_millis: clock::wall().timestamp_millis(),
+            sent_millis: postrider_clock::wall().timestamp_millis(),
             body: notice.to_string().into_bytes(),
         }
     }

@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use postrider::simulator::{Behaviour, SimulatorConfig};
+use postrider_provider_simulator::{Behaviour, SimulatorConfig};
 use serde_json::{Value, json};
 
 use super::{Bed, bed::Standing, broker::Producer, wait};

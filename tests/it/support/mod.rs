@@ -14,6 +14,7 @@ pub mod eight_by_eight;
 pub mod inspect;
 pub mod kustomer;
 pub mod load;
+pub mod paths;
 pub mod pooler;
 pub mod pretender;
 pub mod process;
@@ -26,10 +27,8 @@ pub use bed::Bed;
 
 use std::sync::LazyLock;
 
-use postrider::{
-    intake::{Arrival, arrival::Door},
-    message::Source,
-};
+use postrider::intake::{Arrival, arrival::Door};
+use postrider_domain::job::Source;
 
 /// A job as it would come over AMQP from nobody in particular.
 pub fn arrival(slug: &str, body: &[u8]) -> Arrival {

@@ -26,14 +26,14 @@ pub struct Process {
 /// A folder of its own with a configuration file in it.
 fn configured(bed: &Bed, more: &str) -> PathBuf {
     let folder =
-        std::env::temp_dir().join(format!("{}-{}", bed.amqp_name, postrider::clock::random_id().simple()));
+        std::env::temp_dir().join(format!("{}-{}", bed.amqp_name, postrider_clock::random_id().simple()));
     std::fs::create_dir_all(&folder).expect("a folder for the configuration");
     std::fs::write(folder.join("postrider.toml"), settings(bed, more)).expect("the configuration is written");
     folder
 }
 
 fn command(folder: &Path, arguments: &[&str], variables: Variables) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_postrider"));
+    let mut command = Command::new(super::paths::worker());
     command
         .arg("--config")
         .arg(folder.join("postrider.toml"))

@@ -72,7 +72,7 @@ impl Stack {
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/dev/stack");
+        let script = super::paths::repository().join("deploy/dev/stack");
         Command::new(script)
             .args(arguments)
             .env("POSTRIDER_DEV_DIR", &self.folder)

@@ -2,13 +2,9 @@
 //!
 //! Signatures come from the simulator's own code, so that one mistake cannot hide on both sides. An
 //! attempt's token is what the provider was given: for Twilio it is read off the callback URL.
-
-use postrider::{
-    clock,
-    message::{AccountId, MessageId},
-    providers::TokenKey,
-    simulator::{Accepted, sign},
-};
+use postrider_domain::ids::{AccountId, MessageId};
+use postrider_provider_simulator::{Accepted, sign};
+use postrider_providers::TokenKey;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -83,7 +79,7 @@ pub fn twilio_status(bed: &Bed, account: &str, of: &Attempt, status: &str, error
 
 /// A customer's text.
 pub fn twilio_text(bed: &Bed, account: &str, from: &str, body: &str) -> Post {
-    let sid = format!("SM{}", clock::random_id().simple());
+    let sid = format!("SM{}", postrider_clock::random_id().simple());
     let form = [("MessageSid", sid.as_str()), ("From", from), ("Body", body), ("To", "+15005550006")];
     twilio_form(bed, &format!("/webhooks/twilio/{account}/inbound"), &form)
 }
@@ -106,8 +102,8 @@ pub fn mailgun_event(account: &str, of: &Attempt, event: &str, own: Value) -> Po
 pub fn mailgun_data(of: &Attempt, event: &str, own: Value) -> Value {
     let mut data = json!({
         "event": event,
-        "id": clock::random_id().simple().to_string(),
-        "timestamp": clock::wall().timestamp(),
+        "id": postrider_clock::random_id().simple().to_string(),
+        "timestamp": postrider_clock::wall().timestamp(),
         "message": { "headers": { "message-id": of.provider_id } },
         "user-variables": {
             "m": of.message.simple().to_string(), "a": of.attempt.to_string(), "t": of.token,
@@ -120,8 +116,10 @@ pub fn mailgun_data(of: &Attempt, event: &str, own: Value) -> Value {
 
 /// A fresh signature, its time moved by so many seconds.
 pub fn mailgun_signature(moved_secs: i64) -> Value {
-    let timestamp = (clock::wall().timestamp() + moved_secs).to_string();
-    let token = format!("{}{}", clock::random_id().simple(), clock::random_id().simple())[..50].to_owned();
+    let timestamp = (postrider_clock::wall().timestamp() + moved_secs).to_string();
+    let token = format!("{}{}", postrider_clock::random_id().simple(), postrider_clock::random_id().simple())
+        [..50]
+        .to_owned();
     let signature = sign::mailgun(MAILGUN_KEY, &timestamp, &token);
     json!({ "timestamp": timestamp, "token": token, "signature": signature })
 }

@@ -14,7 +14,6 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use postrider::clock;
 use tokio::sync::watch;
 
 use crate::dice::Dice;
@@ -37,11 +36,11 @@ pub struct Tally {
 impl Tally {
     /// Counts a fault that is over when `doing` is.
     pub async fn during<T>(&self, fault: &'static str, doing: impl Future<Output = T>) -> T {
-        let from = clock::wall();
+        let from = postrider_clock::wall();
         locked(&self.now).insert(fault);
         let result = doing.await;
         locked(&self.now).remove(fault);
-        locked(&self.done).push(Done { fault, from, until: clock::wall() });
+        locked(&self.done).push(Done { fault, from, until: postrider_clock::wall() });
         result
     }
 

@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use postrider::simulator::{Behaviour, Provider};
+use postrider_provider_simulator::{Behaviour, Provider};
 use tokio::sync::watch;
 
 use super::{Tally, Turns, is_over};

@@ -4,15 +4,11 @@
 //! Each claims a failure that never was, because a forged delivery could hide behind a true one. Whether
 //! one was believed shows the audit: a failure that no provider told.
 
-use std::sync::Arc;
-
-use postrider::{
-    clock,
-    message::MessageId,
-    providers::TokenKey,
-    simulator::{Accepted, Provider},
-};
+use postrider_domain::ids::MessageId;
+use postrider_provider_simulator::{Accepted, Provider};
+use postrider_providers::TokenKey;
 use serde_json::json;
+use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::{Tally, is_over};
@@ -64,7 +60,7 @@ async fn forged(world: &World, target: &Accepted, fault: &str) -> Option<Post> {
     };
     let account = account_id(world, own).await?;
     let token = match fault {
-        "forged_token" => clock::random_id().simple().to_string(),
+        "forged_token" => postrider_clock::random_id().simple().to_string(),
         _ => key.sign(account, MessageId(message), attempt).to_hex(),
     };
     let of = Attempt { message, attempt, token, provider_id: target.provider_id.clone() };
@@ -89,12 +85,12 @@ async fn forged(world: &World, target: &Accepted, fault: &str) -> Option<Post> {
     Some(post)
 }
 
-async fn account_id(world: &World, lane: Lane) -> Option<postrider::message::AccountId> {
+async fn account_id(world: &World, lane: Lane) -> Option<postrider_domain::ids::AccountId> {
     let row: Result<(i32,), _> = sqlx::query_as("select id from account where name = $1")
         .bind(lane.account())
         .fetch_one(&world.bed.pool)
         .await;
-    row.ok().map(|(id,)| postrider::message::AccountId(id))
+    row.ok().map(|(id,)| postrider_domain::ids::AccountId(id))
 }
 
 /// Posts to whichever worker takes it; gives the status, if one did.

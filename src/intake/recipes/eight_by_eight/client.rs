@@ -12,13 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use postrider_domain::company::PublicKey;
+use postrider_providers::{HttpClientError, asking_client, read_answer};
 use tokio::sync::Mutex as Turn;
-
-use crate::{
-    clock,
-    company::PublicKey,
-    providers::{HttpClientError, asking_client, read_answer},
-};
 
 use super::wire;
 
@@ -101,7 +97,7 @@ impl PublicKeys {
         if let Some(key) = self.remembered(&asked) {
             return Ok(key);
         }
-        if !share.has_another(clock::monotonic()) {
+        if !share.has_another(postrider_clock::monotonic()) {
             return self.stale(&asked);
         }
         match self.ask(keys_url.replace("{kid}", kid), kid).await {
@@ -132,19 +128,19 @@ impl PublicKeys {
         let known = self.known();
         let told = known.answers.get(asked)?;
         let fresh_for = if told.key.is_some() { FOUND_FOR } else { MISSING_FOR };
-        (clock::monotonic() - told.at < fresh_for).then(|| told.key.clone())
+        (postrider_clock::monotonic() - told.at < fresh_for).then(|| told.key.clone())
     }
 
     /// The key as it was when 8x8 could be asked.
     fn stale(&self, asked: &Asked) -> Result<Option<PublicKey>, NotNow> {
         let known = self.known();
-        let told = known.answers.get(asked).filter(|told| clock::monotonic() - told.at < STALE_FOR);
+        let told = known.answers.get(asked).filter(|told| postrider_clock::monotonic() - told.at < STALE_FOR);
         told.and_then(|told| told.key.clone()).map(Some).ok_or(NotNow)
     }
 
     fn remember(&self, asked: Asked, key: Option<PublicKey>) {
         let mut known = self.known();
-        let at = clock::monotonic();
+        let at = postrider_clock::monotonic();
         known.answers.retain(|_, told| {
             let kept_for = if told.key.is_some() { STALE_FOR } else { MISSING_FOR };
             at - told.at < kept_for
@@ -161,7 +157,7 @@ impl PublicKeys {
 
     fn turn(&self, keys_url: &str, recipe: &str) -> Arc<Turn<Share>> {
         let mut known = self.known();
-        let now = clock::monotonic();
+        let now = postrider_clock::monotonic();
         if known.turns.len() >= TURNS_KEPT {
             // A turn that somebody has or waits for stays, whatever it says.
             known.turns.retain(|_, turn| {
@@ -195,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_place_is_asked_so_often_a_minute_and_then_again() {
-        let start = clock::monotonic();
+        let start = postrider_clock::monotonic();
         let mut share = Share { since: start, asked: 0 };
         let granted = (0..100).filter(|_| share.has_another(start + Duration::from_secs(59))).count();
         assert_eq!(granted, 10);
@@ -207,9 +203,9 @@ mod tests {
         let keys = PublicKeys::new(Duration::from_secs(1)).expect("set up");
         let place = "https://keys.example.com/{kid}";
         let spent = keys.turn(place, "attacked");
-        while spent.lock().await.has_another(clock::monotonic()) {}
+        while spent.lock().await.has_another(postrider_clock::monotonic()) {}
         let again = keys.turn(place, "attacked");
-        assert!(!again.lock().await.has_another(clock::monotonic()), "it is the same share");
-        assert!(keys.turn(place, "another").lock().await.has_another(clock::monotonic()));
+        assert!(!again.lock().await.has_another(postrider_clock::monotonic()), "it is the same share");
+        assert!(keys.turn(place, "another").lock().await.has_another(postrider_clock::monotonic()));
     }
 }

@@ -10,12 +10,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
+use postrider_domain::{
+    address::{normalise_email, normalise_phone},
     company::{EightByEight, Recipe},
-    message::{
-        address::{normalise_email, normalise_phone},
-        parse::TAG_CHARS_MAX,
-    },
+    job::parse::TAG_CHARS_MAX,
 };
 
 /// As long as a job's `external_url` may be.

@@ -3,7 +3,8 @@
 //! The properties are the promise: one request whatever the order, and never before the wrap-up ended.
 
 use super::*;
-use crate::{company::RecipeSettings, intake::recipes::eight_by_eight::wire, message::parse};
+use crate::intake::recipes::eight_by_eight::wire;
+use postrider_domain::{company::RecipeSettings, job::parse};
 use proptest::{prelude::*, sample::Index};
 use serde_json::{Value, json};
 

@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use serde::Deserialize;
 
-use crate::company::PublicKey;
+use postrider_domain::company::PublicKey;
 
 const ALGORITHM: &str = "RS256";
 /// Longest signature header: 8,192 bits in base64url, and its JOSE header.

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::{company::PublicKey, message::text::one_line};
+use postrider_domain::{company::PublicKey, job::text::one_line};
 
 use super::interaction::{Interaction, Latest};
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use crate::providers::{HttpClientError, asking_client, read_answer};
+use postrider_providers::{HttpClientError, asking_client, read_answer};
 
 use super::wire::{self, Closed, Found};
 

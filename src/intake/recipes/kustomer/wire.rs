@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::company::{Kustomer, Recipe};
+use postrider_domain::company::{Kustomer, Recipe};
 
 /// The only event that makes requests.
 pub const EVENT: &str = "kustomer.conversation.update";

@@ -4,7 +4,7 @@
 //! another implementation.
 
 use super::*;
-use crate::{company::RecipeSettings, message::parse};
+use postrider_domain::{company::RecipeSettings, job::parse};
 use proptest::prelude::*;
 use serde_json::json;
 

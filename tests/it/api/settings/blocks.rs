@@ -3,7 +3,7 @@
 //! What STOP, unsubscribe and bounces do by themselves is in `receipts`; bulk is in `blocks_csv`.
 
 use futures_util::future::join_all;
-use postrider::message::{BlockKind, Medium};
+use postrider_domain::ids::{BlockKind, Medium};
 use reqwest::Method;
 use serde_json::{Value, json};
 

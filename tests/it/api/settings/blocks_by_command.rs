@@ -2,7 +2,7 @@
 //!
 //! What a block means is in `blocks`; how a file is read is tested beside the reader.
 
-use postrider::message::{BlockKind, Medium};
+use postrider_domain::ids::{BlockKind, Medium};
 use serde_json::{Value, json};
 
 use super::{audit, count, world};

@@ -211,7 +211,7 @@ async fn no_key_points_a_secret_elsewhere_or_speaks_for_others() {
 async fn secrets_are_told_as_set_or_unset_and_never_shown() {
     let bed = Bed::new().await;
     bed.company("blanca", |policy| {
-        let postrider::company::ProviderSettings::Mailgun { signing_key_env, .. } =
+        let postrider_domain::company::ProviderSettings::Mailgun { signing_key_env, .. } =
             &mut policy.accounts[1].settings
         else {
             panic!("the second account is Mailgun's")

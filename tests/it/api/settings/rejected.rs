@@ -117,7 +117,7 @@ async fn a_replay_may_be_repeated_and_makes_one_request() {
 async fn a_test_job_stays_a_test_when_it_is_replayed() {
     let bed = Bed::new().await;
     bed.company("blanca", |policy| {
-        policy.bindings = vec![postrider::company::Binding { user: "tester".to_owned(), test: true }];
+        policy.bindings = vec![postrider_domain::company::Binding { user: "tester".to_owned(), test: true }];
         policy.test_email = Some("tests@blancapeak.com".to_owned());
     })
     .await;

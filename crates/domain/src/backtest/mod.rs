@@ -1,0 +1,30 @@
+//! A dry run of rules: what a changed policy would have made of the requests that were really accepted.
+//!
+//! PURE. `stored` is a request as the ledger kept it, with what became of it; `order` puts the pages of the
+//! ledger into the order of acceptance; `contacts` are the reservations in memory, `life` is what happens to
+//! a request after its decision, `world` runs both. `past` asks the policy of the time and compares with
+//! what was written down: where the two differ the request is left out and counted, never guessed.
+//! `future` asks the changed policy; `tally` counts, `report` is the answer. The pages are read by
+//! `postrider::backtest`.
+//!
+//! What is assumed: blocks, team members and people's acts are as they were; who is asked at another time
+//! is asked as long after its due time as before; who would be asked now and was not, is asked when due.
+//! What is written has the time at which its writing began and is seen when it is done: who looked in
+//! between is believed about what it saw.
+
+pub mod contacts;
+mod future;
+mod life;
+mod order;
+mod past;
+pub mod report;
+pub mod run;
+pub mod stored;
+mod tally;
+#[cfg(test)]
+mod tests;
+mod world;
+
+pub use report::Report;
+pub use run::{Simulation, Span};
+pub use stored::Stored;

@@ -1,0 +1,306 @@
+//! The recipes of a company's file: systems whose notices make requests by themselves.
+//!
+//! PURE. A recipe's id is part of its webhook's path and selects the key to verify with. Secrets stay in
+//! the environment; the public keys that notices of 8x8 are signed with are no secrets and stand here, or
+//! where 8x8 publishes them. What a recipe does with a notice is `intake::recipes`; `docs/connectors.md` tells
+//! how one is added.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::job::{
+    fields::{Fields, Problems, read_text},
+    node::Node,
+    parse::LABEL_CHARS_MAX,
+};
+
+use super::{
+    Policy,
+    accounts::{read_base_url, read_env},
+    check::base_url_problem,
+    file::{open_or_empty, read_choice, read_slug},
+};
+
+/// A system whose notices make requests.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Opaque, unique over all companies; part of the webhook's path.
+    pub id: String,
+    /// Label of the brand of its requests; `None`: the company's default.
+    pub brand: Option<String>,
+    /// Its requests take the real path but reserve nothing and reach no customer.
+    #[serde(default)]
+    pub test: bool,
+    pub settings: RecipeSettings,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "recipe")]
+pub enum RecipeSettings {
+    #[serde(rename = "kustomer")]
+    Kustomer(Kustomer),
+    #[serde(rename = "8x8")]
+    EightByEight(EightByEight),
+}
+
+/// Kustomer's outbound webhook `kustomer.conversation.update`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kustomer {
+    /// e.g. `https://api.kustomerapp.com`
+    pub base_url: String,
+    /// Reads customers, users and tags.
+    pub api_key_env: String,
+    /// The token that the webhook's registration answered; it signs the notices.
+    pub webhook_token_env: String,
+    /// Page of a conversation; `{customer}` and `{conversation}` are replaced.
+    pub conversation_url: Option<String>,
+    /// Custom attribute of a conversation that keeps it from being asked about.
+    pub do_not_send_attribute: String,
+}
+
+/// 8x8 Contact Center: notices of the Chat Gateway and of the event stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EightByEight {
+    /// The only tenant whose notices count: 8x8 signs the notices of all its tenants alike.
+    pub tenant_id: String,
+    /// Which of the company's channels its requests name.
+    pub channel: String,
+    /// The Chat Gateway's channels that count as social, compared without case.
+    pub social_channels: Vec<String>,
+    /// Page of a case; `{case}` is replaced.
+    pub case_url: Option<String>,
+    /// How long after an interaction is complete its request is made: late notices about it still count.
+    pub settle_secs: u32,
+    /// Tags by transaction code, written `list|item`; a code that is not here is a tag as it is.
+    pub transaction_codes: BTreeMap<String, String>,
+    /// RSA keys that notices are signed with.
+    pub keys: Vec<PublicKey>,
+    /// Where other keys are asked for; `{kid}` is replaced by the key's id.
+    pub keys_url: Option<String>,
+}
+
+/// An RSA key as a JWK writes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublicKey {
+    pub kid: String,
+    /// Modulus and exponent, base64url without padding.
+    pub n: String,
+    pub e: String,
+}
+
+impl Recipe {
+    /// The recipe's word in webhook paths, metrics and lists.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self.settings {
+            RecipeSettings::Kustomer(_) => "kustomer",
+            RecipeSettings::EightByEight(_) => "8x8",
+        }
+    }
+}
+
+const COMMON_FIELDS: &[&str] = &["id", "recipe", "brand", "test"];
+const KUSTOMER_FIELDS: &[&str] =
+    &["base_url", "api_key_env", "webhook_token_env", "conversation_url", "do_not_send_attribute"];
+const EIGHT_BY_EIGHT_FIELDS: &[&str] = &[
+    "tenant_id",
+    "channel",
+    "social_channels",
+    "case_url",
+    "settle_secs",
+    "transaction_codes",
+    "keys",
+    "keys_url",
+];
+const KEY_FIELDS: &[&str] = &["kid", "n", "e"];
+
+#[cfg(test)]
+pub(super) const FIELDS: [&[&str]; 4] = [COMMON_FIELDS, KUSTOMER_FIELDS, EIGHT_BY_EIGHT_FIELDS, KEY_FIELDS];
+
+/// What the Chat Gateway calls its channels that are no telephone, mail or web page.
+const SOCIAL_CHANNELS: &[&str] =
+    &["Facebook", "Instagram", "Twitter", "X", "WhatsApp", "Viber", "Telegram", "Line", "WeChat"];
+const SETTLE_SECS_DEFAULT: u32 = 30;
+const SETTLE_SECS_MAX: i64 = 3_600;
+const URL_CHARS_MAX: usize = 1_000;
+const CHANNELS_MAX: usize = 50;
+const CODES_MAX: usize = 1_000;
+const TAG_CHARS_MAX: usize = 200;
+const KEYS_MAX: usize = 20;
+/// 8,192 bits in base64url, and some.
+const MODULUS_CHARS_MAX: usize = 1_400;
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Kustomer,
+    EightByEight,
+}
+
+const KINDS: &[(&str, Kind)] = &[("kustomer", Kind::Kustomer), ("8x8", Kind::EightByEight)];
+
+/// Reads one item of `recipes`.
+pub(super) fn read_recipe(path: &str, item: &Node, problems: &mut Problems) -> Recipe {
+    // Which fields are known depends on the recipe, so that one is read first, without complaint.
+    let written: &[(String, Node)] = if let Node::Object(written) = item { written } else { &[] };
+    let recipe = written.iter().find(|(name, _)| name == "recipe").map(|(_, node)| node);
+    let kind = KINDS.iter().find(|(word, _)| matches!(recipe, Some(Node::Text(text)) if text == word));
+    let own: Vec<&str> = match kind.map(|(_, kind)| kind) {
+        Some(Kind::Kustomer) => KUSTOMER_FIELDS.to_vec(),
+        Some(Kind::EightByEight) => EIGHT_BY_EIGHT_FIELDS.to_vec(),
+        None => [KUSTOMER_FIELDS, EIGHT_BY_EIGHT_FIELDS].concat(),
+    };
+    let fields = open_or_empty(path, item, &[COMMON_FIELDS, &own].concat(), problems);
+    if fields.get("recipe").is_none() {
+        problems.add(fields.at("recipe"), "missing", "give one of kustomer, 8x8");
+    }
+    // Without a known recipe the settings only stand in: the problem keeps the file from being used.
+    let settings = match read_choice(&fields, "recipe", KINDS, problems) {
+        Some(Kind::EightByEight) => RecipeSettings::EightByEight(read_eight_by_eight(&fields, problems)),
+        Some(Kind::Kustomer) => RecipeSettings::Kustomer(read_kustomer(&fields, problems)),
+        None => RecipeSettings::Kustomer(read_kustomer(&Fields::empty(path), &mut Problems::default())),
+    };
+    Recipe {
+        id: read_slug(&fields, "id", problems),
+        brand: fields.text("brand", LABEL_CHARS_MAX, problems),
+        test: fields.flag("test", problems).unwrap_or(false),
+        settings,
+    }
+}
+
+fn read_kustomer(fields: &Fields, problems: &mut Problems) -> Kustomer {
+    Kustomer {
+        base_url: read_base_url(fields, "https://api.kustomerapp.com", problems),
+        api_key_env: read_env(fields, "api_key_env", problems),
+        webhook_token_env: read_env(fields, "webhook_token_env", problems),
+        conversation_url: read_page_url(
+            fields,
+            "conversation_url",
+            &["{customer}", "{conversation}"],
+            problems,
+        ),
+        do_not_send_attribute: fields
+            .text("do_not_send_attribute", LABEL_CHARS_MAX, problems)
+            .unwrap_or_else(|| "doNotSendStellaConnectRequestBool".to_owned()),
+    }
+}
+
+fn read_eight_by_eight(fields: &Fields, problems: &mut Problems) -> EightByEight {
+    let keys: Vec<PublicKey> = fields
+        .list("keys", KEYS_MAX, problems)
+        .iter()
+        .map(|(path, item)| read_key(path, item, problems))
+        .collect();
+    let keys_url = read_keys_url(fields, problems);
+    if keys.is_empty() && fields.get("keys_url").is_none() {
+        let message = "give keys_url or at least one [[recipes.keys]] to verify notices with";
+        problems.add(fields.at("keys"), "missing", message);
+    }
+    let named = fields.list("social_channels", CHANNELS_MAX, problems);
+    let social_channels = match fields.get("social_channels") {
+        None => SOCIAL_CHANNELS.iter().map(|name| (*name).to_owned()).collect(),
+        Some(_) => {
+            named.iter().filter_map(|(path, item)| read_text(path, item, LABEL_CHARS_MAX, problems)).collect()
+        }
+    };
+    EightByEight {
+        tenant_id: fields.required_text("tenant_id", LABEL_CHARS_MAX, problems).unwrap_or_default(),
+        channel: fields.text("channel", LABEL_CHARS_MAX, problems).unwrap_or_else(|| "social".to_owned()),
+        social_channels,
+        case_url: read_page_url(fields, "case_url", &["{case}"], problems),
+        settle_secs: fields
+            .number("settle_secs", 0..=SETTLE_SECS_MAX, problems)
+            .unwrap_or(SETTLE_SECS_DEFAULT),
+        transaction_codes: read_codes(fields, problems),
+        keys,
+        keys_url,
+    }
+}
+
+/// Where 8x8 publishes its keys; workers ask there, so it is as safe as a provider's address.
+fn read_keys_url(fields: &Fields, problems: &mut Problems) -> Option<String> {
+    let url = fields.text("keys_url", URL_CHARS_MAX, problems)?;
+    let filled = url.replace("{kid}", "0");
+    let braces = filled.contains(['{', '}', ' ']).then_some("only {kid} may stand in braces");
+    if let Some(problem) = braces.or_else(|| base_url_problem(&filled)) {
+        problems.add(fields.at("keys_url"), "bad_url", problem);
+    }
+    Some(url)
+}
+
+fn read_key(path: &str, item: &Node, problems: &mut Problems) -> PublicKey {
+    let fields = open_or_empty(path, item, KEY_FIELDS, problems);
+    let mut part = |name: &str, chars_max: usize| {
+        let text = fields.required_text(name, chars_max, problems).unwrap_or_default();
+        let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if name != "kid" && !text.bytes().all(is_base64url) {
+            let message = "copy the key's number from its JWK: base64url, without padding";
+            problems.add(fields.at(name), "bad_key", message);
+        }
+        text
+    };
+    PublicKey { kid: part("kid", LABEL_CHARS_MAX), n: part("n", MODULUS_CHARS_MAX), e: part("e", 16) }
+}
+
+fn read_codes(fields: &Fields, problems: &mut Problems) -> BTreeMap<String, String> {
+    let name = "transaction_codes";
+    let Some(node) = fields.get(name) else { return BTreeMap::new() };
+    let Some(codes) = Fields::open_any(&fields.at(name), node, problems) else { return BTreeMap::new() };
+    if codes.present().count() > CODES_MAX {
+        problems.add(&codes.path, "too_many", format!("at most {CODES_MAX} codes are allowed"));
+        return BTreeMap::new();
+    }
+    let mut tags = BTreeMap::new();
+    for (code, node) in codes.present() {
+        let is_pair = code.split_once('|').is_some_and(|(list, item)| !list.is_empty() && !item.is_empty());
+        if !is_pair {
+            problems.add(codes.at(code), "bad_id", "write the code as list|item, as in \"5|12\"");
+        }
+        if let Some(tag) = read_text(&codes.at(code), node, TAG_CHARS_MAX, problems) {
+            tags.insert(code.to_owned(), tag);
+        }
+    }
+    tags
+}
+
+/// A page that requests link to, with places for ids.
+fn read_page_url(fields: &Fields, name: &str, places: &[&str], problems: &mut Problems) -> Option<String> {
+    let text = fields.text(name, URL_CHARS_MAX, problems)?;
+    let filled = places.iter().fold(text.clone(), |filled, place| filled.replace(place, "0"));
+    let is_web =
+        Url::parse(&filled).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    if !is_web || filled.contains(['{', '}', ' ']) {
+        let message = format!("give an http or https URL; only {} may stand in braces", places.join(" and "));
+        problems.add(fields.at(name), "bad_url", message);
+    }
+    Some(text)
+}
+
+/// What one recipe cannot tell alone.
+pub(super) fn check(policy: &Policy, problems: &mut Problems) {
+    for (index, recipe) in policy.recipes.iter().enumerate() {
+        let path = format!("recipes[{index}]");
+        if recipe.brand.as_deref().is_some_and(|label| policy.brand(label).is_none()) {
+            problems.add(
+                format!("{path}.brand"),
+                "not_found",
+                "no brand has this label, give the label of one",
+            );
+        }
+        if let RecipeSettings::EightByEight(settings) = &recipe.settings
+            && policy.channel(&settings.channel).is_none()
+        {
+            let message = format!("the company has no channel {}; add it or name another", settings.channel);
+            problems.add(format!("{path}.channel"), "not_found", message);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "recipes_tests.rs"]
+mod tests;

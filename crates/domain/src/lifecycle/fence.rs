@@ -1,0 +1,159 @@
+//! Why a message could not be begun, and what follows.
+//!
+//! Begin refuses silently, in one statement; its worker then reads what stood in the way and asks here.
+//! The order of the checks is the order in which a customer's wish outweighs ours.
+
+use chrono::{DateTime, Utc};
+
+use crate::ids::BlockKind;
+
+use super::{Reason, Signal, State};
+
+/// What the ledger says of a message that was not begun.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    pub state: State,
+    /// The claim's epoch is still the message's.
+    pub epoch_is_ours: bool,
+    pub paused: bool,
+    pub block_bits: i32,
+    /// The customer answered the request already.
+    pub answered: bool,
+    /// It is a person's retry, and the message before it turned out to have gone out.
+    pub superseded: bool,
+    /// Every reservation is still held by the message's request.
+    pub holds_reservations: bool,
+    pub expires_at: DateTime<Utc>,
+    pub attempt: i16,
+    /// Some attempt may have gone out: it waits to be sent once more.
+    pub reached: bool,
+    pub now: DateTime<Utc>,
+}
+
+/// What to do with a message that was not begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standstill {
+    /// Somebody else has it, or it is paused or ended: nothing to do.
+    NotOurs,
+    /// End it.
+    End(Signal, Reason),
+    /// Nothing stands in the way any more: put it back to be claimed again.
+    Again,
+}
+
+#[must_use]
+pub fn standstill(standing: &Standing) -> Standstill {
+    if standing.state != State::Waiting || !standing.epoch_is_ours || standing.paused {
+        return Standstill::NotOurs;
+    }
+    let withheld = |reason| {
+        let (signal, reason) = withheld(standing.reached, reason);
+        Standstill::End(signal, reason)
+    };
+    if let Some(kind) = BlockKind::first_of(standing.block_bits) {
+        return withheld(kind.into());
+    }
+    if standing.answered {
+        return withheld(Reason::Answered);
+    }
+    if standing.superseded {
+        return withheld(Reason::AlreadySent);
+    }
+    if standing.expires_at <= standing.now {
+        let (signal, reason) = expiry(standing.attempt, standing.reached);
+        return Standstill::End(signal, reason);
+    }
+    if !standing.holds_reservations {
+        return withheld(Reason::Overtaken);
+    }
+    Standstill::Again
+}
+
+/// The end of a waiting message that may not go out. One that may have gone out before is not called
+/// suppressed: nobody knows, and a late proof must still count.
+#[must_use]
+pub fn withheld(reached: bool, reason: Reason) -> (Signal, Reason) {
+    if reached { (Signal::WindowEnded, Reason::OutcomeUnknown) } else { (Signal::Withheld, reason) }
+}
+
+/// The end of a message that expired while waiting.
+#[must_use]
+pub fn expiry(attempt: i16, reached: bool) -> (Signal, Reason) {
+    match (attempt, reached) {
+        (0, _) => (Signal::ExpiredUntried, Reason::Expired),
+        (_, false) => (Signal::ExpiredTried, Reason::Expired),
+        (_, true) => (Signal::WindowEnded, Reason::OutcomeUnknown),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn standing() -> Standing {
+        let now = DateTime::UNIX_EPOCH;
+        Standing {
+            state: State::Waiting,
+            epoch_is_ours: true,
+            paused: false,
+            block_bits: 0,
+            answered: false,
+            superseded: false,
+            holds_reservations: true,
+            expires_at: now + chrono::Duration::hours(1),
+            attempt: 0,
+            reached: false,
+            now,
+        }
+    }
+
+    #[test]
+    fn a_block_outweighs_everything_but_somebody_elses_claim() {
+        let blocked = Standing { block_bits: BlockKind::Stop.bit(), holds_reservations: false, ..standing() };
+        assert_eq!(standstill(&blocked), Standstill::End(Signal::Withheld, Reason::Stop));
+        assert_eq!(standstill(&Standing { epoch_is_ours: false, ..blocked }), Standstill::NotOurs);
+    }
+
+    #[test]
+    fn an_overtaken_holder_is_suppressed_not_sent() {
+        let overtaken = Standing { holds_reservations: false, ..standing() };
+        assert_eq!(standstill(&overtaken), Standstill::End(Signal::Withheld, Reason::Overtaken));
+    }
+
+    #[test]
+    fn expiry_is_a_suppression_before_an_attempt_and_a_failure_after_one() {
+        let expired = Standing { expires_at: DateTime::UNIX_EPOCH, ..standing() };
+        assert_eq!(standstill(&expired), Standstill::End(Signal::ExpiredUntried, Reason::Expired));
+        let tried = Standing { attempt: 1, ..expired };
+        assert_eq!(standstill(&tried), Standstill::End(Signal::ExpiredTried, Reason::Expired));
+    }
+
+    #[test]
+    fn who_answered_is_not_asked_again() {
+        let answered = Standing { answered: true, holds_reservations: false, ..standing() };
+        assert_eq!(standstill(&answered), Standstill::End(Signal::Withheld, Reason::Answered));
+    }
+
+    #[test]
+    fn a_retry_is_not_sent_once_the_message_before_it_is_proved_to_have_gone_out() {
+        let superseded = Standing { superseded: true, holds_reservations: false, ..standing() };
+        assert_eq!(standstill(&superseded), Standstill::End(Signal::Withheld, Reason::AlreadySent));
+    }
+
+    #[test]
+    fn what_may_have_gone_out_is_never_called_suppressed() {
+        let unclear = Standstill::End(Signal::WindowEnded, Reason::OutcomeUnknown);
+        let reached = Standing { reached: true, attempt: 1, ..standing() };
+        let stopped = BlockKind::Stop.bit();
+        assert_eq!(standstill(&Standing { block_bits: stopped, ..reached.clone() }), unclear);
+        assert_eq!(standstill(&Standing { answered: true, ..reached.clone() }), unclear);
+        assert_eq!(standstill(&Standing { holds_reservations: false, ..reached.clone() }), unclear);
+        assert_eq!(standstill(&Standing { expires_at: DateTime::UNIX_EPOCH, ..reached }), unclear);
+    }
+
+    #[test]
+    fn what_is_paused_is_left_alone_and_what_is_free_goes_again() {
+        assert_eq!(standstill(&Standing { paused: true, ..standing() }), Standstill::NotOurs);
+        assert_eq!(standstill(&standing()), Standstill::Again);
+    }
+}

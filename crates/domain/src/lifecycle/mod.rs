@@ -1,0 +1,19 @@
+//! The life of a message: its states, what moves it, when it is tried again.
+//!
+//! PURE: `now` and jitter are arguments. `state` is the one enum that is stored, `transition` the one
+//! function that moves it, `schedule` the retry times, `looks` the times at which a provider is asked,
+//! `reason` the words that every hold and every end carries. The database repeats the transition table in a trigger; `tests` compare the two.
+
+pub mod diagram;
+pub mod fence;
+pub mod looks;
+pub mod reason;
+pub mod schedule;
+pub mod state;
+pub mod transition;
+
+pub use looks::{LookPlan, Looks};
+pub use reason::Reason;
+pub use schedule::{NextTry, Schedule};
+pub use state::{State, Status};
+pub use transition::{Signal, TransitionMap, transition};

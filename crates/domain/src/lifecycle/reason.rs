@@ -1,0 +1,95 @@
+//! The words that every hold, drop, failure and retry carries.
+//!
+//! One word in database, log, metric, API and page. A reason is never renamed once released.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::BlockKind;
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident = $word:literal,)+) => {
+        /// Why a message is held, ended or tried again.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum Reason { $($(#[$doc])* #[serde(rename = $word)] $variant,)+ }
+
+        impl Reason {
+            pub const ALL: &'static [Reason] = &[$(Reason::$variant,)+];
+
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                match self { $(Reason::$variant => $word,)+ }
+            }
+
+            #[must_use]
+            pub fn from_word(word: &str) -> Option<Reason> {
+                match word { $($word => Some(Reason::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The job said so.
+    DoNotSend = "do_not_send",
+    /// No address that an allowed medium can use.
+    NoMedium = "no_medium",
+    Stop = "stop",
+    Unsubscribed = "unsubscribed",
+    Complained = "complained",
+    HardBounced = "hard_bounced",
+    BlockedByHand = "blocked_by_hand",
+    /// The person was asked less than the suppression period ago.
+    SuppressionPeriod = "suppression_period",
+    /// Waited past its own window, and a later request asked the person instead.
+    Overtaken = "overtaken",
+    /// The customer answered before it was sent.
+    Answered = "answered",
+    /// A person's retry, and the message before it turned out to have gone out.
+    AlreadySent = "already_sent",
+    /// Not sent within its time.
+    Expired = "expired",
+    /// A person took it back.
+    CanceledByPerson = "canceled_by_person",
+    /// Every attempt allowed was refused for now.
+    RetriesExhausted = "retries_exhausted",
+    /// The provider's answer was lost and nothing told the truth in time.
+    OutcomeUnknown = "outcome_unknown",
+    /// The provider refused the message for good.
+    RefusedByProvider = "refused_by_provider",
+    /// The provider refused the recipient for good.
+    RecipientRefused = "recipient_refused",
+    /// The provider took it and reported its failure later.
+    FailedAtProvider = "failed_at_provider",
+    /// The text could not be made.
+    RenderFailed = "render_failed",
+    /// Holds: the provider asked to wait.
+    RefusedForNow = "refused_for_now",
+    /// Holds: the account cannot send (credentials, suspension).
+    AccountMisconfigured = "account_misconfigured",
+    /// Holds: no connection could be made.
+    NotCalled = "not_called",
+    /// Holds: nobody knows yet whether it went out.
+    AwaitingProof = "awaiting_proof",
+    /// Holds: its workers died over it, the last one while it tried nothing else.
+    Quarantined = "quarantined",
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.word())
+    }
+}
+
+impl From<BlockKind> for Reason {
+    fn from(kind: BlockKind) -> Reason {
+        match kind {
+            BlockKind::Stop => Reason::Stop,
+            BlockKind::Unsubscribed => Reason::Unsubscribed,
+            BlockKind::Complained => Reason::Complained,
+            BlockKind::HardBounced => Reason::HardBounced,
+            BlockKind::Manual => Reason::BlockedByHand,
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Rule 4: candidates whose address is blocked fall out; none left, and the first one's block is the
+//! reason.
+
+use crate::{ids::BlockKind, lifecycle::Reason};
+
+use super::{Case, Finding, decision::Candidate};
+
+/// The first candidate that is not blocked, and the rule's finding.
+pub(super) fn choose(case: &Case, candidates: &[Candidate]) -> (Option<Candidate>, Finding) {
+    let block = |candidate: &Candidate| BlockKind::first_of(case.facts.blocks(candidate.medium));
+    let noted: Vec<String> = candidates
+        .iter()
+        .filter_map(|candidate| {
+            Some(format!("{} is blocked: {}", candidate.medium.word(), block(candidate)?.word()))
+        })
+        .collect();
+    let note = noted.join("; ");
+    if let Some(free) = candidates.iter().find(|candidate| block(candidate).is_none()) {
+        return (Some(free.clone()), Finding::pass("blocked", note));
+    }
+    match candidates.first().and_then(block) {
+        Some(kind) => (None, Finding::stop("blocked", Reason::from(kind), note)),
+        None => (None, Finding::pass("blocked", "no address to look up")),
+    }
+}

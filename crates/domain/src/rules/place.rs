@@ -1,0 +1,62 @@
+//! Where a job belongs in its company: brand and channel, from the policy alone.
+//!
+//! Comes before the facts, because the facts to gather depend on it (a reservation may be per brand).
+//! What cannot be placed is the producer's mistake and ends as a rejection.
+
+use crate::{
+    company::{Brand, Channel, Policy},
+    job::{Job, Problem, Source},
+};
+
+/// A job's place: both name entries of the policy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Placed {
+    pub brand: Brand,
+    pub channel: Channel,
+}
+
+/// Places a job, or names every problem with its brand and channel.
+pub fn place(job: &Job, policy: &Policy, source: Source) -> Result<Placed, Vec<Problem>> {
+    match (brand(job, policy), channel(job, policy, source)) {
+        (Ok(brand), Ok(channel)) => Ok(Placed { brand: brand.clone(), channel: channel.clone() }),
+        (brand, channel) => Err([brand.err(), channel.err()].into_iter().flatten().collect()),
+    }
+}
+
+fn brand<'a>(job: &Job, policy: &'a Policy) -> Result<&'a Brand, Problem> {
+    let known = || policy.brands.iter().map(|brand| brand.label.as_str()).collect::<Vec<_>>().join(", ");
+    match (&job.brand, &policy.default_brand, policy.brands.as_slice()) {
+        (Some(label), _, _) => policy.brand(label).ok_or_else(|| {
+            Problem::new("brand", "unknown_brand", format!("no such brand; this company has: {}", known()))
+        }),
+        (None, Some(label), _) => policy.brand(label).ok_or_else(|| {
+            Problem::new("brand", "unknown_brand", "the company's default_brand is not one of its brands")
+        }),
+        (None, None, [only]) => Ok(only),
+        (None, None, _) => {
+            let message = format!("name a brand, one of: {}; or set the company's default_brand", known());
+            Err(Problem::new("brand", "missing", message))
+        }
+    }
+}
+
+fn channel<'a>(job: &Job, policy: &'a Policy, source: Source) -> Result<&'a Channel, Problem> {
+    let known = || policy.channels.iter().map(|channel| channel.name.as_str()).collect::<Vec<_>>().join(", ");
+    let Some(name) = &job.channel else {
+        return Err(Problem::new("channel", "missing", format!("name a channel, one of: {}", known())));
+    };
+    let Some(channel) = policy.channel(name) else {
+        let message = format!("no such channel; this company has integrated: {}", known());
+        return Err(Problem::new("channel", "unknown_channel", message));
+    };
+    let (on, kind) = match source {
+        Source::Automatic => (channel.automatic, "automatic"),
+        Source::Manual => (channel.manual, "manual"),
+    };
+    if on {
+        return Ok(channel);
+    }
+    let message =
+        format!("channel is switched off for {kind} requests; set `{kind} = true` in the company's file");
+    Err(Problem::new("channel", "channel_off", message))
+}

@@ -1,0 +1,86 @@
+//! Rule 5, the suppression period: nobody is asked twice within N days.
+//!
+//! Counted from the planned or actual ask of whoever holds one of the person's reservations. This is
+//! the early word; the accepting statement proves it again on the reservations' own rows.
+
+use chrono::Duration;
+
+use uuid::Uuid;
+
+use crate::{
+    company::{Company, SuppressionScope},
+    hash_keys::{IdentityKey, SlotKind},
+    job::Customer,
+    lifecycle::Reason,
+};
+
+use super::{Case, Finding, Placed};
+
+const RULE: &str = "suppression_period";
+
+pub(super) fn finding(case: &Case) -> Finding {
+    let days = case.company.policy.suppression_days;
+    if days == 0 {
+        return Finding::pass(RULE, "the company has none");
+    }
+    let window = Duration::days(i64::from(days));
+    let latest = case.facts.holders.iter().max_by_key(|holder| holder.asked_at);
+    let Some(holder) = latest.filter(|holder| holder.asked_at + window > case.facts.now) else {
+        return Finding::pass(RULE, format!("nobody asked within {days} days"));
+    };
+    let note = format!("request {} asks or asked at {}; period {days} days", holder.request, holder.asked_at);
+    if case.facts.recovery {
+        return Finding::pass(RULE, format!("{note}; a service recovery passes and takes over"));
+    }
+    if let Some(reason) = case.job.override_reason() {
+        return Finding::pass(RULE, format!("{note}; overridden by who asks, with the reason: {reason}"));
+    }
+    if case.facts.test {
+        return Finding::pass(RULE, format!("{note}; a test request is not held"));
+    }
+    Finding {
+        passes_at: Some(holder.asked_at + window),
+        ..Finding::stop(RULE, Reason::SuppressionPeriod, note)
+    }
+}
+
+/// Whether an accepted request of this case takes the person over from whoever asked before.
+#[must_use]
+pub fn takes_over(case: &Case) -> bool {
+    case.facts.recovery || case.job.override_reason().is_some()
+}
+
+/// Whether an accepted request of this case reserves its person.
+#[must_use]
+pub fn reserves(case: &Case) -> bool {
+    case.company.policy.suppression_days > 0 && !case.facts.test
+}
+
+/// Every identity of the person: custom id, email, phone; per brand where the company says so.
+#[must_use]
+pub fn slots(
+    keys: &IdentityKey,
+    company: &Company,
+    customer: Option<&Customer>,
+    placed: &Placed,
+) -> Vec<Uuid> {
+    if company.policy.suppression_days == 0 {
+        return Vec::new();
+    }
+    let brand = match company.policy.suppression_scope {
+        SuppressionScope::Company => None,
+        SuppressionScope::Brand => Some(placed.brand.label.as_str()),
+    };
+    let Some(customer) = customer else { return Vec::new() };
+    let identities = [
+        (SlotKind::CustomId, customer.custom_id.as_deref()),
+        (SlotKind::Email, customer.email.as_deref()),
+        (SlotKind::Phone, customer.phone.as_deref()),
+    ];
+    let mut slots: Vec<Uuid> = identities
+        .into_iter()
+        .filter_map(|(kind, value)| Some(keys.slot(company.id, brand, kind, value?)))
+        .collect();
+    slots.sort_unstable();
+    slots
+}

@@ -1,0 +1,108 @@
+//! Counts: how everything in a ledger stands, for who does the sums over all of it.
+//!
+//! The demo watches and checks itself by these. They read whole tables: nothing on the hot path may ask
+//! them, and a fleet's dashboard asks the metrics instead. Read `requests` for one request at a time.
+
+use uuid::Uuid;
+
+use super::{Ledger, LedgerError, gather::stored_state};
+use postrider_domain::{ids::Medium, job::Problem, lifecycle::State};
+
+/// How many requests stand alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestCount {
+    pub company: String,
+    /// Absent where the rules found no medium.
+    pub account: Option<String>,
+    pub medium: Option<Medium>,
+    pub state: State,
+    pub reason: Option<String>,
+    pub count: i64,
+}
+
+/// Where one request stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestEnd {
+    pub id: Uuid,
+    /// `IdentityKey::idempotency` of its key.
+    pub idem: Uuid,
+    pub company: String,
+    pub account: Option<String>,
+    pub state: State,
+    pub reason: Option<String>,
+    pub attempts: i16,
+}
+
+/// One refused job, without its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectedEnd {
+    pub company: Option<String>,
+    pub key: Option<String>,
+    /// How often the same job was refused.
+    pub times: i32,
+    pub problems: Vec<Problem>,
+}
+
+/// What must be gone when all has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leftovers {
+    pub leases: i64,
+    pub dues: i64,
+    pub queued: i64,
+}
+
+impl Ledger {
+    /// All requests, counted by how they stand.
+    pub async fn request_counts(&self) -> Result<Vec<RequestCount>, LedgerError> {
+        let rows = sqlx::query_file!("src/sql/counts_requests.sql").fetch_all(&self.pool).await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(RequestCount {
+                    company: row.slug,
+                    account: row.account,
+                    medium: row.medium.and_then(Medium::from_code),
+                    state: stored_state(row.state)?,
+                    reason: row.reason,
+                    count: row.count,
+                })
+            })
+            .collect()
+    }
+
+    /// Where each request stands, oldest first.
+    pub async fn request_ends(&self, max: i64) -> Result<Vec<RequestEnd>, LedgerError> {
+        let rows = sqlx::query_file!("src/sql/counts_ends.sql", max).fetch_all(&self.pool).await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(RequestEnd {
+                    id: row.id,
+                    idem: row.idem,
+                    company: row.slug,
+                    account: row.account,
+                    state: stored_state(row.state)?,
+                    reason: row.reason,
+                    attempts: row.attempt,
+                })
+            })
+            .collect()
+    }
+
+    /// Every refused job, oldest first.
+    pub async fn rejected_ends(&self, max: i64) -> Result<Vec<RejectedEnd>, LedgerError> {
+        let rows = sqlx::query_file!("src/sql/counts_rejected.sql", max)
+            .map(|row| RejectedEnd {
+                company: row.slug,
+                key: row.message_key,
+                times: row.times,
+                problems: serde_json::from_value(row.problems).unwrap_or_default(),
+            })
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows)
+    }
+
+    pub async fn leftovers(&self) -> Result<Leftovers, LedgerError> {
+        let left = sqlx::query_file_as!(Leftovers, "src/sql/counts_left.sql").fetch_one(&self.pool).await?;
+        Ok(left)
+    }
+}

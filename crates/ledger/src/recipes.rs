@@ -1,0 +1,36 @@
+//! Whose recipe an id is: unique over all companies, because it is part of a webhook's path.
+//!
+//! Written where a company is applied, in the same transaction; what a recipe is stands in the policy.
+
+use super::LedgerError;
+use postrider_domain::{company::Policy, ids::CompanyId};
+
+/// Claims the ids of a company's recipes and gives up those that it has no more.
+pub(super) async fn claim(
+    transaction: &mut sqlx::PgConnection,
+    company: CompanyId,
+    policy: &Policy,
+) -> Result<(), LedgerError> {
+    let names: Vec<String> = policy.recipes.iter().map(|recipe| recipe.id.clone()).collect();
+    sqlx::query!("delete from recipe where company = $1 and not (name = any($2))", company.0, &names)
+        .execute(&mut *transaction)
+        .await?;
+    sqlx::query!(
+        "insert into recipe (name, company) select n, $1 from unnest($2::text[]) n on conflict (name) do nothing",
+        company.0,
+        &names
+    )
+    .execute(&mut *transaction)
+    .await?;
+    let foreign = sqlx::query_scalar!(
+        "select name from recipe where name = any($2) and company <> $1 limit 1",
+        company.0,
+        &names
+    )
+    .fetch_optional(&mut *transaction)
+    .await?;
+    match foreign {
+        Some(name) => Err(LedgerError::Taken(format!("recipe id {name} (another company has it)"))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,269 @@
+//! Mailgun's look-ups: the questions, single answers, and what all of them add up to.
+//!
+//! The events are cut down to what is read of them and a little more. The asking itself is tried in
+//! `tests/it/look_ups.rs`, over real HTTP.
+
+use super::*;
+use crate::{ReceiptKind, answer::Body};
+use postrider_domain::ids::{BlockKind, MessageId};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+const DOMAIN: &str = "mail.example";
+
+fn sought(message: u128, provider_id: Option<&str>) -> Sought {
+    Sought {
+        message: MessageId(Uuid::from_u128(message)),
+        attempt: 2,
+        request: Uuid::from_u128(message),
+        to: "zoe@customer.example".to_owned(),
+        provider_id: provider_id.map(str::to_owned),
+        begun_at: at(1_795_000_000),
+    }
+}
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(seconds, 0).expect("a time that exists")
+}
+
+fn name(message: u128) -> String {
+    format!("{}.2@{DOMAIN}", Uuid::from_u128(message).simple())
+}
+
+fn answer(status: u16, body: &str) -> Answer {
+    let body = Body::Read(body.as_bytes().to_vec());
+    Answer { status, retry_after: None, rate_limit_reset: None, body }
+}
+
+/// As the Logs API shows an event; its variables are text, other than a webhook's.
+fn event(message_id: &str, change: Value) -> Value {
+    let mut event = json!({
+        "id": "JDhSWf9mT5OFxCkZfpDU5d", "event": "delivered", "@timestamp": "2026-11-20T09:30:18.530Z",
+        "account": {"id": "12345"}, "domain": {"name": DOMAIN}, "recipient": "zoe@customer.example",
+        "message": {"headers": {"message-id": message_id, "to": "zoe@customer.example"}, "size": 900},
+        "user-variables": "{\"m\": \"190\"}", "tags": [], "log-level": "info",
+        "delivery-status": {"code": 250, "message": "OK", "attempt-no": 1},
+    });
+    let Value::Object(change) = change else { panic!("an object") };
+    for (name, value) in change {
+        event[name] = value;
+    }
+    event
+}
+
+fn logs(items: &[Value]) -> Vec<(String, Proof)> {
+    let body = json!({"items": items, "pagination": {"next": null}, "aggregates": {}}).to_string();
+    Api::Logs.read(&answer(200, &body)).expect("a page").told
+}
+
+fn proof(change: Value) -> Proof {
+    let mut told = logs(&[event("1@x", change)]);
+    told.pop().expect("one event").1
+}
+
+#[test]
+fn the_question_names_every_attempt_and_its_time() {
+    let asked = [sought(1, None), Sought { begun_at: at(1_795_000_100), ..sought(2, None) }];
+    let question = Question::about(&asked, DOMAIN, at(1_795_000_200));
+    let path = question.events_path();
+    let (path, query) = path.split_once('?').expect("a query");
+    assert_eq!(path, "/v3/mail.example/events");
+    let query: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let both = format!("{} OR {}", name(1), name(2));
+    let expected = [
+        ("begin", "1794999700"),
+        ("end", "1795000500"),
+        ("ascending", "yes"),
+        ("limit", "300"),
+        ("message-id", &both),
+    ];
+    assert_eq!(query, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let value = |text: &str| json!({"label": text, "value": text});
+    let is =
+        |attribute: &str, values: Value| json!({"attribute": attribute, "comparator": "=", "values": values});
+    let mut body = json!({
+        "start": "Wed, 18 Nov 2026 11:01:40 +0000",
+        "end": "Wed, 18 Nov 2026 11:15:00 +0000",
+        "filter": {"AND": [
+            is("domain", json!([value(DOMAIN)])),
+            is("message_id", json!([value(&name(1)), value(&name(2))])),
+        ]},
+        "pagination": {"sort": "timestamp:asc", "limit": 100},
+    });
+    assert_eq!(question.logs(None), body);
+    body["pagination"]["token"] = json!("next");
+    assert_eq!(question.logs(Some("next")), body);
+}
+
+#[test]
+fn the_id_that_mailgun_told_is_asked_for_unless_it_would_change_the_question() {
+    let id = |told| Question::about(&[sought(1, Some(told))], DOMAIN, at(0)).ids.remove(0);
+    assert_eq!(id("20261120.1.abc@mail.example"), "20261120.1.abc@mail.example");
+    for told in ["a@b OR c@d", "NOT x@y", "\"a@b\"", "no-id", "", "<a@b>"] {
+        assert_eq!(id(told), name(1), "{told}");
+    }
+}
+
+#[test]
+fn events_mean_what_they_mean_in_webhooks() {
+    let failed = |block| ReceiptKind::Failed { block };
+    let status = |code: Value| json!({"code": 550, "enhanced-code": code});
+    for (change, expected) in [
+        (json!({"event": "accepted"}), ReceiptKind::Accepted),
+        (json!({"event": "delivered"}), ReceiptKind::Delivered),
+        (json!({"event": "failed", "severity": "temporary"}), ReceiptKind::Accepted),
+        (
+            json!({"event": "failed", "severity": "permanent", "delivery-status": status(json!("5.1.1"))}),
+            failed(Some(BlockKind::HardBounced)),
+        ),
+        (
+            json!({"event": "failed", "severity": "permanent", "reason": "suppress-unsubscribe"}),
+            failed(Some(BlockKind::Unsubscribed)),
+        ),
+        (
+            json!({"event": "failed", "severity": "permanent", "reason": "suppress-complaint"}),
+            failed(Some(BlockKind::Complained)),
+        ),
+        (json!({"event": "failed", "severity": "permanent"}), failed(None)),
+        (json!({"event": "rejected"}), failed(None)),
+        (json!({"event": "opened"}), ReceiptKind::Accepted),
+        (json!({"event": "complained"}), ReceiptKind::Accepted),
+        (json!({"event": "trapped"}), ReceiptKind::Accepted),
+    ] {
+        assert_eq!(proof(change.clone()).kind, expected, "{change}");
+    }
+    let bounced = proof(json!({"event": "failed", "severity": "permanent",
+        "delivery-status": {"code": 550, "message": "5.1.1 unknown"}}));
+    assert_eq!((bounced.code.as_deref(), bounced.provider_id.as_deref()), (Some("5.1.1"), Some("1@x")));
+}
+
+#[test]
+fn an_event_belongs_to_its_message_id_with_brackets_or_without() {
+    let ids = |items: &[Value]| logs(items).into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+    assert_eq!(ids(&[event("<1@x>", json!({})), event("2@x", json!({}))]), ["1@x", "2@x"]);
+    for message in [json!(null), json!({}), json!([]), json!({"headers": {"message-id": ""}})] {
+        assert_eq!(ids(&[event("1@x", json!({"message": message}))]), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn the_last_page_is_the_empty_one_or_the_one_without_a_token() {
+    let next = |api: Api, body: Value| api.read(&answer(200, &body.to_string())).map(|page| page.next);
+    let one = event("1@x", json!({}));
+    let events = |items: Value, next: Value| json!({"items": items, "paging": {"next": next}});
+    let url = json!("https://elsewhere.example/v3/mail.example/events/Wyd=");
+    let path = Some("/v3/mail.example/events/Wyd=".to_owned());
+    assert_eq!(next(Api::Events, events(json!([one]), url.clone())), Ok(path));
+    assert_eq!(next(Api::Events, events(json!([]), url)), Ok(None));
+    let unusable = Err(Looked::unclear("page_unusable"));
+    assert_eq!(next(Api::Events, events(json!([one]), json!("x"))), unusable);
+    let logs = |items: Value, next: Value| json!({"items": items, "pagination": {"next": next}});
+    assert_eq!(next(Api::Logs, logs(json!([one]), json!("t"))), Ok(Some("t".to_owned())));
+    assert_eq!(next(Api::Logs, logs(json!([]), json!("t"))), Ok(None), "nothing can follow nothing");
+    assert_eq!(next(Api::Logs, logs(json!([one]), json!(null))), Ok(None));
+    assert_eq!(next(Api::Logs, logs(json!([one]), json!(""))), Ok(None));
+    assert_eq!(next(Api::Logs, json!({"items": [one], "pagination": {}})), Ok(None));
+}
+
+#[test]
+fn whatever_is_not_a_whole_page_is_unclear() {
+    let unreadable = Err(Looked::unclear("http_200_unreadable"));
+    for body in ["", "<html>", "{}", r#"{"items":[]}"#, r#"{"items":[{}],"paging":{},"pagination":{}}"#] {
+        for api in [Api::Logs, Api::Events] {
+            assert_eq!(api.read(&answer(200, body)), unreadable, "{body}");
+        }
+    }
+    for status in [201, 302, 400, 401, 403, 429, 500, 503] {
+        let unclear = Err(Looked::unclear(format!("http_{status}")));
+        assert_eq!(Api::Logs.read(&answer(status, "{}")), unclear);
+        assert!(Api::Logs.is_offered(&answer(status, "{}")), "{status} is no word about the API");
+    }
+}
+
+#[test]
+fn an_api_that_is_not_there_does_not_count() {
+    for (status, body) in [
+        (404, r#"{"message":"Not Found"}"#),
+        (404, ""),
+        (405, ""),
+        (410, "gone"),
+        (501, ""),
+        (200, "Mailgun Magnificent API"),
+    ] {
+        assert!(!Api::Events.is_offered(&answer(status, body)), "{status} {body}");
+    }
+    let unknown = r#"{"message":"Domain not found: mail.example"}"#;
+    assert!(Api::Events.is_offered(&answer(404, unknown)), "the API is there, the domain is not");
+}
+
+fn looked(ends: Vec<End>, told: Vec<(String, Proof)>) -> Vec<Looked> {
+    let asked = [sought(1, None), sought(2, None)];
+    let mut findings = Findings::default();
+    findings.note(told);
+    ends.into_iter().for_each(|end| findings.end(end));
+    findings.looked(&Question::about(&asked, DOMAIN, at(0)))
+}
+
+#[test]
+fn absent_is_only_what_every_api_on_offer_answered_without() {
+    let broken = || End::Unclear(Looked::unclear("http_500"));
+    let unclear = |code: &str| vec![Looked::unclear(code); 2];
+    let absent = vec![Looked::Absent; 2];
+    assert_eq!(looked(vec![End::Complete, End::Complete], vec![]), absent);
+    assert_eq!(looked(vec![End::NotOffered, End::Complete], vec![]), absent);
+    assert_eq!(looked(vec![End::Complete, End::NotOffered], vec![]), absent);
+    assert_eq!(looked(vec![End::NotOffered, End::NotOffered], vec![]), unclear("not_on_offer"));
+    assert_eq!(looked(vec![broken(), End::Complete], vec![]), unclear("http_500"));
+    assert_eq!(looked(vec![End::Complete, broken()], vec![]), unclear("http_500"));
+    assert_eq!(looked(vec![broken(), End::NotOffered], vec![]), unclear("http_500"));
+    assert_eq!(looked(vec![], vec![]), unclear("not_on_offer"));
+}
+
+#[test]
+fn what_one_api_found_stands_whatever_became_of_the_other() {
+    let delivered = Proof::of(ReceiptKind::Delivered, None, None);
+    let accepted = Proof::of(ReceiptKind::Accepted, None, None);
+    let told = vec![(name(2), delivered.clone()), (name(2), accepted), (name(9), delivered.clone())];
+    let found = Looked::Found(delivered);
+    let broken = End::Unclear(Looked::unclear("timeout"));
+    assert_eq!(looked(vec![End::Complete], told.clone()), [Looked::Absent, found.clone()]);
+    assert_eq!(looked(vec![broken], told), [Looked::unclear("timeout"), found]);
+}
+
+#[test]
+fn only_what_has_no_end_is_asked_for_again() {
+    let asked = [sought(1, None), sought(2, None), sought(3, None)];
+    let whole = Question::about(&asked, DOMAIN, at(0));
+    let mut findings = Findings::default();
+    findings.note(vec![
+        (name(1), Proof::of(ReceiptKind::Accepted, None, None)),
+        (name(2), Proof::of(ReceiptKind::Failed { block: None }, None, None)),
+    ]);
+    assert_eq!(findings.open(&whole).ids, [name(1), name(3)]);
+}
+
+proptest! {
+    #[test]
+    fn any_body_is_read_without_a_panic(body: Vec<u8>, text in ".*", number: i64) {
+        for api in [Api::Logs, Api::Events] {
+            let raw = Answer { body: Body::Read(body.clone()), ..answer(404, "") };
+            let _ = (api.is_offered(&raw), api.read(&Answer { status: 200, ..raw }));
+            for odd in [json!(text), json!(number), json!([text]), json!({"headers": text})] {
+                let event = event(&text, json!({"message": odd, "event": text, "reason": text}));
+                let body = json!({"items": [event, odd], "paging": {"next": text},
+                    "pagination": {"next": text}});
+                let _ = api.read(&answer(200, &body.to_string()));
+                let body = json!({"items": [event], "paging": {"next": odd}, "pagination": odd});
+                let _ = api.read(&answer(200, &body.to_string()));
+            }
+        }
+    }
+
+    /// Whatever an answer told as an id, the filter asks for one id and nothing else.
+    #[test]
+    fn no_id_changes_the_question(told in ".*") {
+        let asked = sought(1, Some(&told));
+        let question = Question::about(std::slice::from_ref(&asked), DOMAIN, at(0));
+        prop_assert!(question.ids[0].bytes().all(|byte| byte.is_ascii_graphic() && !b"\"()&=".contains(&byte)));
+    }
+}

@@ -1,0 +1,308 @@
+//! Twilio's look-ups: where to ask for a message, and what the answer says of it.
+//!
+//! PURE. A known SID is asked for itself. Without one all messages to the number are read, and the one
+//! is known by the request's id in its text (the survey link). Invariants: no filter by `DateSent`,
+//! which is null while a message is queued, and no early end: the list is ordered by that same date, so
+//! that an older message says nothing of those behind it. Read `client` for the asking.
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{
+    Looked, Proof, Sought,
+    answer::Answer,
+    look_up::{page, read},
+};
+
+use super::wire::{self, status_kind};
+
+/// As many as fit in an answer that is read whole, with the longest texts.
+const PAGE_SIZE: &str = "200";
+
+/// Where one message is.
+#[must_use]
+pub fn path_of(account_sid: &str, sid: &str) -> String {
+    format!("/2010-04-01/Accounts/{account_sid}/Messages/{sid}.json")
+}
+
+/// Where the messages to one number begin.
+#[must_use]
+pub fn search_path(account_sid: &str, to: &str) -> String {
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair("To", to)
+        .append_pair("PageSize", PAGE_SIZE)
+        .finish();
+    format!("{}?{query}", wire::path(account_sid))
+}
+
+/// What the answer to a known SID says. A 404 proves nothing: Twilio gave this SID.
+#[must_use]
+pub fn read_one(answer: &Answer, sid: &str) -> Looked {
+    match read::<Message>(answer) {
+        Ok(message) if message.sid == sid => Looked::Found(message.proof()),
+        Ok(_) => Looked::unclear("http_200_unreadable"),
+        Err(unclear) => unclear,
+    }
+}
+
+/// One page of the messages to a number.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Page {
+    pub found: Option<Proof>,
+    /// A message that may be the one has no text to know it by: the account redacts them.
+    pub hidden: bool,
+    /// Path and query of the next page.
+    pub next: Option<String>,
+}
+
+/// Looks for the message on one page.
+///
+/// # Errors
+///
+/// `Unclear` where the page was not answered or cannot be understood.
+pub fn read_page(answer: &Answer, sought: &Sought) -> Result<Page, Looked> {
+    let List { messages, next_page_uri } = read(answer)?;
+    let next = match next_page_uri {
+        Value::Null => None,
+        Value::String(text) if text.is_empty() => None,
+        Value::String(text) => Some(page(&text)?),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            return Err(Looked::unclear("page_unusable"));
+        }
+    };
+    let request = sought.request.to_string();
+    let mut found: Option<Proof> = None;
+    let mut hidden = false;
+    for message in messages.iter().filter(|message| message.is_outbound()) {
+        let text = message.body.as_deref().unwrap_or_default();
+        let ours = text.contains(&request);
+        // An earlier message of the same request carries the same link.
+        if !(ours || text.is_empty()) || message.created_at()? < sought.since() {
+            continue;
+        }
+        if ours {
+            let proof = message.proof();
+            found = Some(found.map_or(proof.clone(), |found| found.or_further(proof)));
+        } else {
+            hidden = true;
+        }
+    }
+    Ok(Page { found, hidden, next })
+}
+
+#[derive(Deserialize)]
+struct List {
+    messages: Vec<Message>,
+    /// Must be there, though it is null on the last page: without it nobody knows which page is last.
+    next_page_uri: Value,
+}
+
+/// What is read of a message's resource.
+#[derive(Deserialize)]
+struct Message {
+    sid: String,
+    status: String,
+    /// A number, or null.
+    error_code: Option<Value>,
+    body: Option<String>,
+    direction: Option<String>,
+    date_created: Option<String>,
+}
+
+impl Message {
+    fn is_outbound(&self) -> bool {
+        self.direction.as_deref().is_some_and(|direction| direction.starts_with("outbound"))
+    }
+
+    fn created_at(&self) -> Result<DateTime<Utc>, Looked> {
+        let read = self.date_created.as_deref().and_then(|text| DateTime::parse_from_rfc2822(text).ok());
+        read.map(|at| at.to_utc()).ok_or_else(|| Looked::unclear("http_200_unreadable"))
+    }
+
+    fn proof(&self) -> Proof {
+        let code = match &self.error_code {
+            Some(Value::Number(number)) => Some(number.to_string()),
+            Some(Value::String(text)) => Some(wire::cut(text).to_owned()),
+            _ => None,
+        };
+        let code = code.filter(|code| !code.is_empty() && code != "0");
+        let sid = Some(self.sid.clone()).filter(|sid| wire::is_sid(sid));
+        Proof::of(status_kind(&self.status, code.as_deref()), code, sid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ReceiptKind, answer::Body};
+    use postrider_domain::ids::{BlockKind, MessageId};
+    use proptest::prelude::*;
+    use serde_json::json;
+    use uuid::Uuid;
+
+    const SID: &str = "SM11111111111111111111111111111111";
+
+    fn sought() -> Sought {
+        Sought {
+            message: MessageId(Uuid::from_u128(1)),
+            attempt: 1,
+            request: Uuid::from_u128(7),
+            to: "+14155552671".to_owned(),
+            provider_id: None,
+            begun_at: DateTime::from_timestamp(1_795_000_000, 0).expect("a time that exists"),
+        }
+    }
+
+    fn answer(status: u16, body: &str) -> Answer {
+        let body = Body::Read(body.as_bytes().to_vec());
+        Answer { status, retry_after: None, rate_limit_reset: None, body }
+    }
+
+    /// As Twilio shows it, with what is changed.
+    fn message(change: Value) -> Value {
+        let sought = sought();
+        let mut message = json!({
+            "sid": SID, "account_sid": "AC0", "api_version": "2010-04-01",
+            "body": format!("How was it? https://s.example/{} Bye", sought.request),
+            "date_created": sought.begun_at.to_rfc2822(),
+            "date_sent": null, "date_updated": sought.begun_at.to_rfc2822(),
+            "direction": "outbound-api", "error_code": null, "error_message": null,
+            "from": "+15005550006", "to": sought.to, "num_segments": "1", "price": null,
+            "status": "queued", "subresource_uris": {"media": "/x"},
+        });
+        let Value::Object(change) = change else { panic!("an object") };
+        for (name, value) in change {
+            message[name] = value;
+        }
+        message
+    }
+
+    fn list(messages: Vec<Value>) -> Result<Page, Looked> {
+        let body = json!({"messages": messages, "next_page_uri": null, "page": 0}).to_string();
+        read_page(&answer(200, &body), &sought())
+    }
+
+    fn found(change: Value) -> Option<Proof> {
+        list(vec![message(change)]).expect("a page").found
+    }
+
+    fn kind(change: Value) -> ReceiptKind {
+        found(change).expect("found").kind
+    }
+
+    #[test]
+    fn a_search_asks_for_the_number_and_never_by_a_date() {
+        let path = search_path("AC0", "+14155552671");
+        assert_eq!(path, "/2010-04-01/Accounts/AC0/Messages.json?To=%2B14155552671&PageSize=200");
+        assert_eq!(path_of("AC0", "SM1"), "/2010-04-01/Accounts/AC0/Messages/SM1.json");
+    }
+
+    #[test]
+    fn statuses_mean_what_they_mean_on_callbacks() {
+        let failed = |block| ReceiptKind::Failed { block };
+        for (status, error, expected) in [
+            ("queued", Value::Null, ReceiptKind::Accepted),
+            ("sent", json!(0), ReceiptKind::Accepted),
+            ("novel", Value::Null, ReceiptKind::Accepted),
+            ("delivered", Value::Null, ReceiptKind::Delivered),
+            ("undelivered", json!(30005), failed(Some(BlockKind::HardBounced))),
+            ("undelivered", json!("30005"), failed(Some(BlockKind::HardBounced))),
+            ("failed", json!(21610), failed(Some(BlockKind::Stop))),
+            ("failed", json!(30007), failed(None)),
+            ("failed", json!({}), failed(None)),
+        ] {
+            assert_eq!(kind(json!({"status": status, "error_code": error})), expected, "{status} {error}");
+        }
+        let proof = found(json!({"status": "failed", "error_code": 30003})).expect("found");
+        assert_eq!((proof.code.as_deref(), proof.provider_id.as_deref()), (Some("30003"), Some(SID)));
+        assert_eq!(found(json!({"error_code": 0})).expect("found").code, None);
+    }
+
+    #[test]
+    fn only_an_outbound_text_of_this_request_since_it_was_begun_is_the_one() {
+        let at = |seconds: i64| (sought().begun_at + chrono::TimeDelta::seconds(seconds)).to_rfc2822();
+        assert!(found(json!({})).is_some());
+        assert!(found(json!({"date_created": at(-300)})).is_some(), "the clocks differ");
+        for other in [
+            json!({"date_created": at(-301)}),
+            json!({"direction": "inbound"}),
+            json!({"direction": null}),
+            json!({"body": format!("https://s.example/{}", Uuid::from_u128(8))}),
+            json!({"body": format!("https://s.example/{}", sought().request.simple())}),
+        ] {
+            let page = list(vec![message(other.clone())]).expect("a page");
+            assert_eq!((page.found, page.hidden), (None, false), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_text_without_its_words_may_be_the_one() {
+        for body in [Value::Null, json!("")] {
+            let page = list(vec![message(json!({"body": body}))]).expect("a page");
+            assert_eq!((page.found, page.hidden), (None, true), "{body}");
+        }
+        let old = json!({"body": "", "date_created": "Mon, 01 Jan 2024 00:00:00 +0000"});
+        assert!(!list(vec![message(old)]).expect("a page").hidden, "too old to be it");
+        let both = list(vec![message(json!({"body": ""})), message(json!({}))]).expect("a page");
+        assert!(both.found.is_some());
+    }
+
+    #[test]
+    fn pages_are_followed_by_path_and_the_last_one_says_so() {
+        let next = |uri: Value| {
+            let body = json!({"messages": [], "next_page_uri": uri}).to_string();
+            read_page(&answer(200, &body), &sought()).map(|page| page.next)
+        };
+        assert_eq!(next(Value::Null), Ok(None));
+        assert_eq!(next(json!("")), Ok(None));
+        assert_eq!(next(json!("/2010?Page=1")), Ok(Some("/2010?Page=1".to_owned())));
+        assert_eq!(next(json!("https://other.example/p?q")), Ok(Some("/p?q".to_owned())));
+        assert_eq!(next(json!(7)), Err(Looked::unclear("page_unusable")));
+        assert_eq!(next(json!("page 2")), Err(Looked::unclear("page_unusable")));
+    }
+
+    #[test]
+    fn whatever_is_not_a_whole_list_is_unclear() {
+        let unreadable = Err(Looked::unclear("http_200_unreadable"));
+        for body in
+            ["", "<html>", "{}", r#"{"messages":[]}"#, r#"{"next_page_uri":null}"#, r#"{"messages":[{}]}"#]
+        {
+            assert_eq!(read_page(&answer(200, body), &sought()), unreadable, "{body}");
+        }
+        assert_eq!(list(vec![message(json!({"date_created": "now"}))]), unreadable);
+        let cut = Answer { body: Body::Cut, ..answer(200, "") };
+        assert_eq!(read_page(&cut, &sought()), Err(Looked::unclear("http_200_cut")));
+        for status in [201, 204, 302, 401, 403, 404, 429, 500, 503] {
+            let unclear = Looked::unclear(format!("http_{status}"));
+            let body = json!({"messages": [], "next_page_uri": null}).to_string();
+            assert_eq!(read_page(&answer(status, &body), &sought()), Err(unclear.clone()));
+            assert_eq!(read_one(&answer(status, &message(json!({})).to_string()), SID), unclear);
+        }
+    }
+
+    #[test]
+    fn a_known_message_is_itself_or_unclear() {
+        let body = message(json!({"status": "delivered", "body": "", "direction": "outbound-reply"}));
+        let Looked::Found(proof) = read_one(&answer(200, &body.to_string()), SID) else { panic!("found") };
+        assert_eq!(proof.kind, ReceiptKind::Delivered);
+        let unreadable = Looked::unclear("http_200_unreadable");
+        assert_eq!(read_one(&answer(200, &body.to_string()), "SM2"), unreadable, "another message");
+        assert_eq!(read_one(&answer(200, "{}"), SID), unreadable);
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_read_without_a_panic(body: Vec<u8>, text in ".*", number: i64) {
+            let raw = Answer { body: Body::Read(body), ..answer(200, "") };
+            let _ = (read_page(&raw, &sought()), read_one(&raw, SID));
+            for odd in [json!(text), json!(number), json!([text]), json!({"a": text})] {
+                for field in ["status", "error_code", "body", "direction", "date_created"] {
+                    let _ = list(vec![message(json!({field: odd}))]);
+                }
+                let body = json!({"messages": [], "next_page_uri": odd}).to_string();
+                let _ = read_page(&answer(200, &body), &sought());
+            }
+        }
+    }
+}
