@@ -10,7 +10,7 @@ use config::{Environment, File, FileFormat};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::intake::recipes::Patience;
+use crate::connectors::Patience;
 use postrider_domain::lifecycle::{LookPlan, Looks, Schedule};
 use postrider_providers::connect::Timeouts;
 

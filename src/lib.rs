@@ -28,21 +28,22 @@
 //! * `docs/dependency-hazards.md`: faults of libraries, each with its guard and test.
 
 pub mod backtest;
+pub mod company_cache;
 pub mod config;
-pub mod crash;
-pub mod directory;
-pub mod quiet;
-pub mod shutdown;
-pub mod startup;
+pub mod csv_rows;
+pub mod failpoint;
 pub mod telemetry;
+pub mod worker;
 
 pub mod alerts;
+pub mod amqp;
 pub mod api;
 pub mod blocks;
+pub mod connectors;
 pub mod dispatch;
 pub mod intake;
+pub mod poison;
 pub mod requests;
-pub mod sheet;
 pub mod webhooks;
 
 pub mod cli;

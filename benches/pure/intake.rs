@@ -8,7 +8,7 @@ use std::hint::black_box;
 use criterion::Criterion;
 use postrider::intake::{
     decide::{decide, prepare},
-    person,
+    lookup_keys,
 };
 use postrider_domain::{
     address::normalise_phone,

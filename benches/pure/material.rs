@@ -12,7 +12,7 @@ use std::{
 use chrono::{DateTime, TimeZone, Utc};
 use postrider::intake::{
     decide::{Pending, Prepared, prepare},
-    person,
+    lookup_keys,
 };
 use postrider_domain::{
     company::Company,

@@ -14,7 +14,7 @@ use lapin::{
     },
     types::{AMQPValue, FieldTable},
 };
-use postrider::intake::topology::Topology;
+use postrider::amqp::topology::Topology;
 
 use crate::{
     jobs::{COMPANY, Job, job},

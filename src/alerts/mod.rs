@@ -5,4 +5,4 @@
 //! whole fleet, and sent as every message is: who dies in between loses nothing and doubles nothing.
 
 mod digest;
-pub mod watch;
+pub mod scheduler;

@@ -13,7 +13,7 @@ use axum::{
 };
 use uuid::Uuid;
 
-use super::{Api, Problem, Scope, callers::Holder};
+use crate::api::{Api, Problem, Scope, key_cache::Holder};
 use postrider_domain::ids::CompanyId;
 
 const HEADER: &str = "x-api-key";

@@ -5,14 +5,12 @@
 //! reads what was sent, strictly; `openapi` completes the description that the code gives.
 //! Invariant: every statement behind a handler names the caller's company.
 
-mod about;
 pub mod auth;
-pub mod body;
-mod callers;
+mod discard_body;
 pub mod docs;
-mod drain;
-pub mod hand_in;
+pub mod extract;
 pub mod key;
+mod key_cache;
 pub mod openapi;
 pub mod preview;
 pub mod problem;
@@ -23,6 +21,8 @@ pub mod router;
 mod settings;
 mod simulations;
 mod state;
+pub mod submit;
+mod whoami;
 
 pub use auth::Caller;
 pub use key::Scope;

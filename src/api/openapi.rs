@@ -15,7 +15,7 @@ use utoipa::{
     },
 };
 
-use super::{Problem, problem::FieldProblem};
+use crate::api::{Problem, problem::FieldProblem};
 
 const SCHEME: &str = "key";
 /// Refusals that any call may meet.

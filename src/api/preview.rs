@@ -15,10 +15,10 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::{
-    Api, Caller, Problem, Scope, body,
-    hand_in::{self, job::JobBody, told::DecisionView},
+use crate::api::{
+    Api, Caller, Problem, Scope, extract,
     problem::FieldProblem,
+    submit::{self, job::JobBody, submission_answer::DecisionView},
 };
 use crate::intake::{
     Acceptor,
@@ -104,14 +104,14 @@ async fn preview(
     request: Request,
 ) -> Result<Json<PreviewView>, Problem> {
     caller.needs(Scope::Send)?;
-    let key = hand_in::idempotency_key(request.headers())?;
-    let body = body::read(request, &api, BODY_BYTES_MAX).await?;
-    hand_in::know_company(&api, &caller).await?;
+    let key = submit::idempotency_key(request.headers())?;
+    let body = extract::read(request, &api, BODY_BYTES_MAX).await?;
+    submit::know_company(&api, &caller).await?;
     // By the web's own connections: nobody who waits for an answer of intake's is held up.
     let acceptor = Acceptor { ledger: api.ledger.clone(), ..api.acceptor.clone() };
-    let arrival = hand_in::arrival(&caller, PATH, key, body);
+    let arrival = submit::arrival(&caller, PATH, key, body);
     let view = match acceptor.preview(&arrival, &api.public_base_url).await? {
-        Preview::Unreadable(problems) => return Err(hand_in::told::refusal(problems)),
+        Preview::Unreadable(problems) => return Err(submit::submission_answer::refusal(problems)),
         preview => view(preview),
     };
     Ok(Json(PreviewView { test: !caller.live, ..view }))

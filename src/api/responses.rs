@@ -16,8 +16,11 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::{Api, Caller, Problem, Scope, body, problem::FieldProblem};
-use crate::intake::{Acceptor, Arrival, answered, arrival::Door, responses::Heard};
+use crate::api::{Api, Caller, Problem, Scope, extract, problem::FieldProblem};
+use crate::{
+    amqp::response_consumer,
+    intake::{Acceptor, Arrival, inbound::Door, responses::Heard},
+};
 use postrider_domain::job::{self, Source, parse::BODY_BYTES_MAX, response::parse_response_call};
 
 const PATH: &str = "/v1/responses";
@@ -81,9 +84,9 @@ async fn respond(
     request: Request,
 ) -> Result<Json<ResponseView>, Problem> {
     caller.needs(Scope::Send)?;
-    let body = body::read(request, &api, BODY_BYTES_MAX).await?;
+    let body = extract::read(request, &api, BODY_BYTES_MAX).await?;
     parse_response_call(&body).map_err(refusal)?;
-    super::hand_in::know_company(&api, &caller).await?;
+    super::submit::know_company(&api, &caller).await?;
     let arrival = Arrival {
         body,
         company: Some(caller.slug.to_string()),
@@ -103,7 +106,7 @@ async fn respond(
             answered_at: kept.answered_at,
             received_at: kept.received_at,
         })),
-        Some(Heard::Conflict(_)) => Err(refusal(vec![answered::conflict()])),
+        Some(Heard::Conflict(_)) => Err(refusal(vec![response_consumer::conflict()])),
         Some(Heard::Refused(_, problems)) => Err(refusal(problems)),
         None => Err(Problem::unavailable(1)),
     }

@@ -17,13 +17,13 @@ use axum::{
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{Api, Problem, auth, docs, drain, openapi};
+use crate::api::{Api, Problem, auth, discard_body, docs, openapi};
 
 /// Everything that needs a key.
 fn v1() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
-        .merge(super::about::routes())
-        .merge(super::hand_in::routes())
+        .merge(super::whoami::routes())
+        .merge(super::submit::routes())
         .merge(super::preview::routes())
         .merge(super::responses::routes())
         .merge(super::simulations::routes())
@@ -41,7 +41,7 @@ pub fn router(api: Arc<Api>) -> Router {
     });
     let v1 = v1
         .route_layer(middleware::from_fn_with_state(Arc::clone(&api), auth::door))
-        .route_layer(middleware::from_fn_with_state(Arc::clone(&api), drain::drained))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&api), discard_body::drained))
         .with_state(Arc::clone(&api));
     let open =
         Router::new().route("/openapi.json", get(json)).route("/docs", get(page)).with_state(described);

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Api, Caller, Problem, Scope, body, problem::FieldProblem};
+use crate::api::{Api, Caller, Problem, Scope, extract, problem::FieldProblem};
 use crate::backtest::{Bounds, DAYS_MAX, Question, SimulateError, simulate};
 use postrider_domain::{
     backtest::Report,
@@ -49,7 +49,7 @@ struct SimulationWish {
 async fn simulated(
     axum::extract::State(api): axum::extract::State<Arc<Api>>,
     caller: Caller,
-    body::Json(wish): body::Json<SimulationWish>,
+    extract::Json(wish): extract::Json<SimulationWish>,
 ) -> Result<Json<Report>, Problem> {
     caller.needs(Scope::Read)?;
     let days = wish.days.unwrap_or(DAYS_USUAL);

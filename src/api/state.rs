@@ -7,10 +7,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 
-use super::{callers::Callers, quota::Share};
+use crate::api::{key_cache::Callers, quota::Share};
 use crate::{
-    directory::Directory,
-    intake::{Acceptor, jobs::Jobs},
+    company_cache::Directory,
+    intake::{Acceptor, http_batcher::Jobs},
 };
 use postrider_domain::hash_keys::SecretKeys;
 use postrider_ledger::Ledger;

@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use chrono::{DateTime, SecondsFormat, Utc};
 use uuid::Uuid;
 
-use super::wanted::Wanted;
-use crate::sheet::{Columns, each_row, harmless};
+use crate::blocks::input::Wanted;
+use crate::csv_rows::{Columns, each_row, harmless};
 use postrider_domain::{
     hash_keys::IdentityKey,
     ids::{CompanyId, Medium},

@@ -4,5 +4,5 @@
 //! block as programs read it. Nothing here asks the database: what is blocked is `ledger::blocks_by_hand`'s.
 
 pub mod bulk;
+pub mod input;
 pub mod view;
-pub mod wanted;

@@ -12,13 +12,13 @@ use uuid::Uuid;
 use crate::{
     blocks::{
         bulk::{self, HEADING, PAGE},
+        input::{Wanted, kinds_of, medium_of, read_address, read_reason},
         view::BlockView,
-        wanted::{Wanted, kinds_of, medium_of, read_address, read_reason},
     },
     cli::output::{self, Table, time},
     config::Config,
-    sheet::BYTES_MAX,
-    startup,
+    csv_rows::BYTES_MAX,
+    worker,
 };
 use postrider_domain::{
     hash_keys::IdentityKey,
@@ -31,7 +31,7 @@ use postrider_ledger::{
     blocks_by_hand::{BlockWish, Lift, Lifted, words},
 };
 
-use super::{publish::read, requests::company_of};
+use crate::cli::{publish::read, requests::company_of};
 
 /// Look at blocked addresses, block one, and lift a block.
 #[derive(Debug, clap::Subcommand)]
@@ -131,9 +131,9 @@ pub struct Import {
 
 impl Blocks {
     pub async fn run(self, config: Config) -> anyhow::Result<()> {
-        let ledger = startup::admin_ledger(&config)?;
+        let ledger = worker::admin_ledger(&config)?;
         ledger.check_schema().await?;
-        let keys = startup::keys(&config)?;
+        let keys = worker::keys(&config)?;
         let slug = match &self {
             Blocks::List(List { company, .. })
             | Blocks::Add(Add { company, .. })

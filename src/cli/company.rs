@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 
-use super::output;
-use crate::{config::Config, startup};
+use crate::cli::output;
+use crate::{config::Config, worker};
 use postrider_domain::company::{
     change::{changes, member_changes, taken_away},
     file::{self, CompanyFile},
@@ -48,7 +48,7 @@ pub enum Company {
 
 impl Company {
     pub async fn run(self, config: Config) -> anyhow::Result<()> {
-        let ledger = startup::admin_ledger(&config)?;
+        let ledger = worker::admin_ledger(&config)?;
         match self {
             Company::Apply { file, force, dry_run } => apply(&config, &ledger, &file, force, dry_run).await,
             Company::List { json } => list(&ledger, json).await,
@@ -75,7 +75,7 @@ async fn apply(
     dry_run: bool,
 ) -> anyhow::Result<()> {
     let new = read(path)?;
-    let keys = startup::keys(config)?;
+    let keys = worker::keys(config)?;
     let slug = &new.policy.slug;
     let id = ledger.company_id(slug).await?;
     let old = match id {

@@ -11,8 +11,8 @@ use anyhow::ensure;
 use crate::{
     cli::output,
     config::Config,
-    sheet::{BYTES_MAX, Columns, Row, each_row},
-    startup,
+    csv_rows::{BYTES_MAX, Columns, Row, each_row},
+    worker,
 };
 use postrider_domain::{
     address::normalise_phone,
@@ -25,7 +25,7 @@ use postrider_domain::{
 };
 use postrider_ledger::{audit::Actor, customers::Named};
 
-use super::{blocks::all, publish::read, requests::company_of};
+use crate::cli::{blocks::all, publish::read, requests::company_of};
 
 const COLUMNS: Columns = Columns {
     read: &["custom_id", "social_id", "name", "email", "phone", "country"],
@@ -55,9 +55,9 @@ pub enum Customers {
 impl Customers {
     pub async fn run(self, config: Config) -> anyhow::Result<()> {
         let Customers::Import { company, file, dry_run, json } = self;
-        let ledger = startup::admin_ledger(&config)?;
+        let ledger = worker::admin_ledger(&config)?;
         ledger.check_schema().await?;
-        let keys = startup::keys(&config)?;
+        let keys = worker::keys(&config)?;
         let company = company_of(&ledger, &company).await?;
         let bytes = read(&file)?;
         ensure!(bytes.len() <= BYTES_MAX, "the file is larger than {BYTES_MAX} bytes; split it");

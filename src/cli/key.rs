@@ -6,11 +6,11 @@
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
-use super::output::{self, Table, time};
+use crate::cli::output::{self, Table, time};
 use crate::{
     api::key::{self, Scope},
     config::Config,
-    startup,
+    worker,
 };
 use postrider_ledger::{Ledger, audit::Actor};
 
@@ -55,7 +55,7 @@ pub struct Create {
 
 impl Key {
     pub async fn run(self, config: Config) -> anyhow::Result<()> {
-        let ledger = startup::admin_ledger(&config)?;
+        let ledger = worker::admin_ledger(&config)?;
         match self {
             Key::Create(create) => create.run(&ledger).await,
             Key::List { company, json } => list(&ledger, company.as_deref(), json).await,

@@ -4,7 +4,7 @@
 
 use anyhow::Context;
 
-use crate::{config::Config, startup};
+use crate::{config::Config, worker};
 
 /// Apply the migrations that the database is missing.
 #[derive(Debug, clap::Args)]
@@ -12,7 +12,7 @@ pub struct Migrate {}
 
 impl Migrate {
     pub async fn run(self, config: Config) -> anyhow::Result<()> {
-        let ledger = startup::admin_ledger(&config)?;
+        let ledger = worker::admin_ledger(&config)?;
         ledger.migrate().await.context("apply migrations")?;
         ledger.check_schema().await?;
         println!("the schema is up to date");

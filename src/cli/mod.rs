@@ -7,10 +7,10 @@
 pub mod blocks;
 pub mod company;
 pub mod customers;
+pub mod dead_letters;
 pub mod key;
 pub mod migrate;
 pub mod output;
-pub mod parked;
 pub mod publish;
 pub mod quarantine;
 pub mod rejected;
@@ -56,7 +56,7 @@ enum Command {
     Rejected(rejected::Rejected),
     /// Look at dead letters, and replay them.
     #[command(subcommand)]
-    Parked(parked::Parked),
+    Parked(dead_letters::Parked),
     /// Look at messages that killed their workers, and replay one.
     #[command(subcommand)]
     Quarantine(quarantine::Quarantine),
@@ -117,7 +117,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::SimulateProviders(simulate) => simulate.run().await?,
         Command::SimulateRules(simulate) => simulate.run(config()?).await?,
         Command::Config => output::put(crate::config::DEFAULT)?,
-        Command::Schema => output::json(&crate::api::hand_in::job::schema())?,
+        Command::Schema => output::json(&crate::api::submit::job::schema())?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -12,7 +12,7 @@ use std::{
 use anyhow::Context;
 use serde::Serialize;
 
-pub use crate::requests::times::{moment, relative, time};
+pub use crate::requests::views::format_time::{moment, relative, time};
 
 /// Columns of a cell, but for the last one of a row, which may be as long as it is.
 const CELL_WIDTH_MAX: usize = 48;

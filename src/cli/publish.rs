@@ -8,13 +8,13 @@ use std::{io::Read, path::PathBuf};
 use anyhow::{Context, bail, ensure};
 
 use crate::{
-    cli::output,
-    config::Config,
-    intake::{
-        producer::{Fate, Outgoing, Producer, Published},
-        supervisor,
+    amqp::{
+        publisher::{Fate, Outgoing, Producer, Published},
+        session,
         topology::{REQUESTS, RESPONSES, Topology},
     },
+    cli::output,
+    config::Config,
 };
 
 const INPUT_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -57,13 +57,13 @@ impl Publish {
             body: body.clone(),
         });
         let wanted = u64::from(self.count) * bodies.len() as u64;
-        let connection = supervisor::connect(&config.amqp, "postrider-publish").await?;
+        let connection = session::connect(&config.amqp, "postrider-publish").await?;
         let published = async {
             let producer = Producer::open(&connection, Topology::new(&config.amqp.name).exchange()).await?;
             anyhow::Ok(producer.publish(&routing, jobs).await)
         };
         let published = published.await;
-        supervisor::close(&connection).await;
+        session::close(&connection).await;
         let published = published?;
         output::put(&confirmed(&published))?;
         complaint(published, wanted, what)

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     cli::output::{self, Table, fields, moment, time},
     config::Config,
-    startup,
+    worker,
 };
 use postrider_domain::{
     ids::{Medium, MessageId},
@@ -20,7 +20,7 @@ use postrider_domain::{
 };
 use postrider_ledger::{Ledger, quarantine::Quarantined};
 
-use super::requests::{company_named, resume};
+use crate::cli::requests::{company_named, resume};
 
 /// Look at messages that killed their workers, and replay one.
 #[derive(Debug, clap::Subcommand)]
@@ -54,7 +54,7 @@ pub enum Quarantine {
 
 impl Quarantine {
     pub async fn run(self, config: Config) -> anyhow::Result<()> {
-        let ledger = startup::admin_ledger(&config)?;
+        let ledger = worker::admin_ledger(&config)?;
         ledger.check_schema().await?;
         match self {
             Quarantine::List { company, limit, json } => list(&ledger, company, limit, json).await,

@@ -12,15 +12,15 @@ use uuid::Uuid;
 
 use crate::{
     cli::output::{self, Table, fields, moment, time},
+    company_cache::Directory,
     config::Config,
-    directory::Directory,
+    dispatch::fast_path::HandOver,
     intake::{
         Acceptor, Answer, Arrival,
-        hand_over::HandOver,
         replay::{self, NotReplayable, Replayed},
     },
-    quiet::Quiet,
-    startup,
+    poison::crash_isolation::Quiet,
+    worker,
 };
 use postrider_domain::{job::Problem, lifecycle::State};
 use postrider_ledger::{
@@ -29,7 +29,7 @@ use postrider_ledger::{
     rejected::{RejectedJob, RejectedRow},
 };
 
-use super::{publish::read, requests::company_named};
+use crate::cli::{publish::read, requests::company_named};
 
 /// Look at jobs that were refused, and replay one.
 #[derive(Debug, clap::Subcommand)]
@@ -75,7 +75,7 @@ pub enum Rejected {
 
 impl Rejected {
     pub async fn run(self, config: Config) -> anyhow::Result<()> {
-        let ledger = startup::admin_ledger(&config)?;
+        let ledger = worker::admin_ledger(&config)?;
         ledger.check_schema().await?;
         match self {
             Rejected::List { company, all, limit, json } => {
@@ -217,7 +217,7 @@ async fn replay(
     let acceptor = Acceptor {
         ledger: ledger.clone(),
         directory: Directory::load(ledger.clone()).await?,
-        keys: startup::keys(config)?,
+        keys: worker::keys(config)?,
         hand_over: HandOver { lanes: None, worker: postrider_clock::random_id(), lease: config.lease() },
         trust_routing_key: config.amqp.trust_routing_key,
         quiet: Quiet::default(),
@@ -286,7 +286,7 @@ fn told(answer: Answer) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::intake::arrival::Door;
+    use crate::intake::inbound::Door;
 
     fn job(routing: &str) -> RejectedJob {
         let at = DateTime::UNIX_EPOCH;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{config::Config, startup, telemetry};
+use crate::{config::Config, telemetry, worker};
 
 /// Run a worker: take jobs, send messages, take webhooks.
 #[derive(Debug, clap::Args)]
@@ -32,11 +32,11 @@ impl Run {
         config.roles.dispatch = self.dispatch.unwrap_or(config.roles.dispatch);
         config.roles.web = self.web.unwrap_or(config.roles.web);
         if self.migrate {
-            startup::admin_ledger(&config)?.migrate().await?;
+            worker::admin_ledger(&config)?.migrate().await?;
         }
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let worker = startup::start(config, true).await?;
+        let worker = worker::start(config, true).await?;
         tracing::info!(
             public = worker.public_addr.map(|addr| addr.to_string()),
             private = worker.private_addr.map(|addr| addr.to_string()),

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use crate::{
     backtest::{Bounds, DAYS_MAX, Question, SimulateError, simulate},
     config::Config,
-    startup,
+    worker,
 };
 use postrider_domain::{
     backtest::{
@@ -20,7 +20,7 @@ use postrider_domain::{
     job::{node::Node, strict},
 };
 
-use super::{
+use crate::cli::{
     company,
     output::{self, Table},
 };
@@ -52,8 +52,8 @@ pub struct SimulateRules {
 
 impl SimulateRules {
     pub async fn run(self, config: Config) -> anyhow::Result<()> {
-        let ledger = startup::admin_ledger(&config)?;
-        let keys = startup::keys(&config)?;
+        let ledger = worker::admin_ledger(&config)?;
+        let keys = worker::keys(&config)?;
         let slug = &self.company;
         let current = ledger.companies().await?.into_iter().find(|company| company.policy.slug == *slug);
         let current = current

@@ -12,7 +12,7 @@ use postrider_domain::ids::AccountId;
 use postrider_ledger::looks::Missing;
 use postrider_providers::{Class, Looked, Sought};
 
-use super::{Lane, Lanes};
+use crate::dispatch::{Lane, Lanes};
 
 /// Attempts of one question to a provider's client, which splits them as its provider likes.
 const ASKED_AT_ONCE: usize = 50;

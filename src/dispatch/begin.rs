@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use crate::{crash, telemetry::names};
+use crate::{failpoint, telemetry::names};
 use postrider_domain::{
     ids::MessageId,
     lifecycle::{
@@ -25,7 +25,7 @@ use postrider_ledger::{
     sweep::Conclusion,
 };
 
-use super::{Claim, Shared, call, claim::count_off, lane::Ready, settle::Done};
+use crate::dispatch::{Claim, Shared, call, claim::count_off, lane::Ready, settle::Done};
 
 const BATCH_MAX: usize = 128;
 /// A begin that took longer is checked once more before anybody is called.
@@ -46,7 +46,7 @@ async fn begin(shared: &Arc<Shared>, batch: Vec<Ready>, done: &mpsc::Sender<Done
     leases.sort_unstable();
     leases.dedup();
     let before = postrider_clock::monotonic();
-    crash::point("before_begin");
+    failpoint::point("before_begin");
     let begun = match shared.ledger.begin(&keys, shared.lease.as_secs_f64(), &leases).await {
         Ok(begun) => begun,
         Err(error) => {
@@ -55,7 +55,7 @@ async fn begin(shared: &Arc<Shared>, batch: Vec<Ready>, done: &mpsc::Sender<Done
             return;
         }
     };
-    crash::point("after_begin");
+    failpoint::point("after_begin");
     // By claim, not by message: while the database was away a claim can have lapsed in the queue and come
     // again, so that both are in this batch, and only one of them was begun.
     let begun: HashMap<(MessageId, i32), i16> = begun.into_iter().collect();

@@ -12,17 +12,17 @@ use std::{
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
-use crate::{crash, telemetry::names};
+use crate::{failpoint, telemetry::names};
 use postrider_domain::lifecycle::{Reason, Signal, TransitionMap};
 use postrider_providers::{Outcome, Outgoing, Provider, Refusal, RefusalKind};
 
-use super::{
+use crate::dispatch::{
     Shared,
     begin::not_called,
     lane::{Lane, Ready, call_deadline},
     outcome::{Terms, settlement, sign, word},
+    sandbox,
     settle::Done,
-    simulated,
 };
 
 /// Beyond the provider's own timeout, in case it does not keep it.
@@ -35,7 +35,7 @@ pub fn start(shared: Arc<Shared>, item: Ready, attempt: i16, before: Instant, do
     drop(alone);
     tokio::spawn(async move {
         lane.call_started();
-        let simulated = simulated::takes(&lane, &claim);
+        let simulated = sandbox::takes(&lane, &claim);
         let settled = match (&outgoing, &lane.provider) {
             (Err(code), _) => {
                 let mut settled = not_called(&claim);
@@ -51,12 +51,12 @@ pub fn start(shared: Arc<Shared>, item: Ready, attempt: i16, before: Instant, do
                 not_called(&claim)
             }
             (Ok(outgoing), Some(provider)) if attempt == claim.attempt + 1 => {
-                crash::point("during_call");
+                failpoint::point("during_call");
                 let outcome = match simulated {
-                    true => simulated::accepted(claim.message),
+                    true => sandbox::accepted(claim.message),
                     false => send(provider.as_ref(), outgoing).await,
                 };
-                crash::point("after_answer");
+                failpoint::point("after_answer");
                 concluded(&shared, &lane, &claim, (attempt, before), outcome)
             }
             (Ok(_), Some(_)) => not_called(&claim),
@@ -68,7 +68,7 @@ pub fn start(shared: Arc<Shared>, item: Ready, attempt: i16, before: Instant, do
         let timed = settled.proof && !claim.test;
         let sent_after = timed.then(|| claim.database_now(postrider_clock::monotonic()) - claim.due_at);
         let report = (simulated && settled.proof)
-            .then(|| simulated::report(Arc::clone(&shared), lane.account, claim.message, attempt));
+            .then(|| sandbox::report(Arc::clone(&shared), lane.account, claim.message, attempt));
         let done_item = Done { settlement: settled, lease, lane, sent_after, suspect: claim.suspect };
         if done.send(done_item).await.is_err() {
             tracing::error!("an outcome came after the end of settling; its lease will lapse");
@@ -111,7 +111,7 @@ fn concluded(
     (attempt, begun): (i16, Instant),
     outcome: Outcome,
 ) -> postrider_ledger::settle::Settlement {
-    if !simulated::takes(lane, claim) {
+    if !sandbox::takes(lane, claim) {
         lane.note(sign(&outcome));
     }
     if !claim.test {

@@ -12,11 +12,11 @@ use std::{
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
-use crate::{shutdown::stopped, telemetry::names};
+use crate::{telemetry::names, worker::stages::stopped};
 use postrider_domain::ids::AccountId;
 use postrider_ledger::{LedgerError, accept::LeaseTerms, claim::LaneWish};
 
-use super::{Claim, Lane, Lanes, LeaseShare, Permit, Shared, breaker::Position};
+use crate::dispatch::{Claim, Lane, Lanes, LeaseShare, Permit, Shared, breaker::Position};
 
 /// Interval of the scan without the claim's floor. The floor keeps claims fast beside an old snapshot
 /// (docs/dependency-hazards.md#f13), but hides due rows that became visible late.

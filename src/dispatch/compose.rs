@@ -11,7 +11,7 @@ use postrider_domain::{
 };
 use postrider_providers::{Correlation, Outgoing, OutgoingEmail, OutgoingSms, correlation};
 
-use super::{Claim, Lane, Shared};
+use crate::dispatch::{Claim, Lane, Shared};
 
 /// The next attempt's message; the error is a code for the timeline, without personal data.
 pub fn outgoing(shared: &Shared, lane: &Lane, claim: &Claim) -> Result<Outgoing, String> {

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{
+use crate::dispatch::{
     Claim, Lane, Lanes, Shared,
     begin::{call_begun, not_called, resolve_aside},
     claim::count_off,

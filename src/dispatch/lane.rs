@@ -16,18 +16,21 @@ use std::{
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-use crate::{crash, quiet::Alone, shutdown::stopped, telemetry::names};
+use crate::{failpoint, poison::crash_isolation::Alone, telemetry::names, worker::stages::stopped};
 use postrider_domain::{
     company::{Account, Company},
     ids::AccountId,
 };
 use postrider_providers::{Class, Outgoing, Provider};
 
-use super::{
-    Claim, Shared,
-    breaker::{Breaker, Position, Sign, Thresholds},
-    claim::count_off,
-    compose, suspects,
+use crate::{
+    dispatch::{
+        Claim, Shared,
+        breaker::{Breaker, Position, Sign, Thresholds},
+        claim::count_off,
+        compose,
+    },
+    poison::suspect_messages,
 };
 
 /// Whoever waits for less than this is not waited behind for long.
@@ -297,7 +300,7 @@ impl Lane {
             let alone = match claim.suspect {
                 None => None,
                 Some(_) => {
-                    let Some(alone) = suspects::try_alone(&shared, &claim).await else {
+                    let Some(alone) = suspect_messages::try_alone(&shared, &claim).await else {
                         self.give_back(&shared, vec![claim]).await;
                         continue;
                     };
@@ -363,7 +366,7 @@ impl Lane {
     /// never the worker (docs/dependency-hazards.md#f8).
     pub(super) fn compose_quietly(&self, shared: &Shared, claim: &Claim) -> Result<Outgoing, String> {
         let composed = catch_unwind(AssertUnwindSafe(|| {
-            crash::on_word("compose", claim.customer_name.as_deref());
+            failpoint::on_word("compose", claim.customer_name.as_deref());
             compose::outgoing(shared, self, claim)
         }));
         composed.unwrap_or_else(|_| {

@@ -13,14 +13,14 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{directory::Snapshot, quiet::Quiet, telemetry::names};
+use crate::{company_cache::Snapshot, poison::crash_isolation::Quiet, telemetry::names};
 use postrider_domain::{
     company::{Account, Company},
     ids::AccountId,
 };
 use postrider_providers::{HttpClient, Timeouts, connect};
 
-use super::{
+use crate::dispatch::{
     Lane, Shared,
     breaker::Thresholds,
     lane::{LaneParts, Ready},

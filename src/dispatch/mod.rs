@@ -15,20 +15,20 @@ pub mod claim;
 pub mod claimer;
 pub mod compose;
 pub mod direct;
+pub mod fast_path;
 pub mod lane;
 pub mod lanes;
 pub mod outcome;
 pub mod reconcile;
+pub mod sandbox;
 pub mod settle;
-pub mod simulated;
-pub mod suspects;
-pub mod sweeper;
+pub mod sweep;
 
 use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
-use crate::quiet::Quiet;
+use crate::poison::crash_isolation::Quiet;
 use postrider_domain::{
     content::Renderer,
     hash_keys::SecretKeys,

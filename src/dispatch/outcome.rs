@@ -11,7 +11,7 @@ use postrider_domain::{
 use postrider_ledger::settle::{OutcomeCode, Settlement};
 use postrider_providers::{Class, Outcome, Refusal, RefusalKind};
 
-use super::{Claim, breaker::Sign};
+use crate::dispatch::{Claim, breaker::Sign};
 
 /// What is fixed for all outcomes of a worker.
 #[derive(Debug, Clone, Copy)]

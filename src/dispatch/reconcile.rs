@@ -14,7 +14,7 @@ use std::{
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::{shutdown::stopped, telemetry::names};
+use crate::{telemetry::names, worker::stages::stopped};
 use postrider_domain::{
     ids::{Medium, MessageId},
     lifecycle::{
@@ -31,7 +31,7 @@ use postrider_ledger::{
 };
 use postrider_providers::{Class, Looked, Proof, ReceiptKind, correlation::fingerprint};
 
-use super::{
+use crate::dispatch::{
     Lanes, Shared,
     ask::{Answered, ask},
 };

@@ -10,11 +10,11 @@ use tokio::{
     time,
 };
 
-use crate::{crash, telemetry::names};
+use crate::{failpoint, telemetry::names};
 use postrider_domain::lifecycle::State;
 use postrider_ledger::{LedgerError, settle::Settlement};
 
-use super::{Lane, LeaseShare, Shared, reconcile::settled};
+use crate::dispatch::{Lane, LeaseShare, Shared, reconcile::settled};
 
 const BATCH_MAX: usize = 256;
 const COMPANY_WAIT: Duration = Duration::from_millis(20);
@@ -37,9 +37,9 @@ pub async fn run(shared: Arc<Shared>, mut done: mpsc::Receiver<Done>) {
     while done.recv_many(&mut batch, BATCH_MAX).await > 0 {
         wait_for_company(&mut done, &mut batch).await;
         let items: Vec<Done> = std::mem::take(&mut batch);
-        crash::point("before_settle");
+        failpoint::point("before_settle");
         write(&shared, &items, &empty).await;
-        crash::point("after_settle");
+        failpoint::point("after_settle");
         // Counted off only after the commit: a lease must outlive what it guards.
         empty = items.iter().filter_map(|item| item.lease.count_off()).collect();
         for item in &items {

@@ -13,7 +13,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::{directory::Directory, quiet::Quiet, telemetry::names};
+use crate::{company_cache::Directory, poison::crash_isolation::Quiet, telemetry::names};
 use postrider_domain::{
     hash_keys::SecretKeys,
     ids::CompanyId,
@@ -29,13 +29,15 @@ use postrider_ledger::{
     rejected::Rejection,
 };
 
-use super::{
-    Answer, Arrival, Told,
-    admit::Whose,
-    arrival::Door,
-    decide::{self, Pending, Prepared},
-    hand_over::{HandOver, Moment},
-    known,
+use crate::{
+    dispatch::fast_path::{HandOver, Moment},
+    intake::{
+        Answer, Arrival, Told,
+        admit::Whose,
+        customer_lookup,
+        decide::{self, Pending, Prepared},
+        inbound::Door,
+    },
 };
 
 /// More rounds than any honest batch needs; past it the batch starts over.
@@ -183,7 +185,7 @@ impl Acceptor {
         self.complete(&awaited).await;
         for (id, state) in written {
             if let Some((pending, decision)) = places.remove(&id) {
-                answers.named.extend(known::named(&pending));
+                answers.named.extend(customer_lookup::named(&pending));
                 let told = decision.map(|decision| {
                     let reason = suppressed(decision.verdict, state).map(|reason| reason.word().to_owned());
                     Box::new(Told { reason, decision })
@@ -290,7 +292,7 @@ impl Acceptor {
         Ok(again)
     }
 
-    pub(super) async fn keep_rejections(&self, rejections: &[Rejection]) -> Result<(), LedgerError> {
+    pub(crate) async fn keep_rejections(&self, rejections: &[Rejection]) -> Result<(), LedgerError> {
         let mut rest: Vec<Rejection> = rejections.to_vec();
         // The same mistake twice in one batch counts twice, in two statements.
         while !rest.is_empty() {
@@ -330,7 +332,7 @@ pub(super) fn key_conflict() -> Problem {
 }
 
 /// A job as it is kept with its problems; counts it, unless it is a test.
-pub(super) fn rejection(
+pub(crate) fn rejection(
     keys: &SecretKeys,
     arrival: &Arrival,
     whose: Whose,

@@ -9,14 +9,17 @@ use std::{
     sync::Arc,
 };
 
-use crate::{crash, directory::Snapshot, telemetry::names};
+use crate::{company_cache::Snapshot, failpoint, telemetry::names};
 use postrider_domain::{
     company::Company,
     ids::CompanyId,
     job::{Job, Problem, Source, parse},
 };
 
-use super::{Acceptor, Arrival, arrival::Door, decide::Pending, person, suspects};
+use crate::{
+    intake::{Acceptor, Arrival, decide::Pending, inbound::Door, lookup_keys},
+    poison::suspect_jobs,
+};
 
 /// Whose job it is, where that is known, and whether it is a test.
 pub(super) type Whose = Option<(CompanyId, bool)>;
@@ -34,7 +37,7 @@ impl Acceptor {
             .and_then(|job| authorised(job, &arrival.door))
             .map_err(|problems| (Some((company.id, test)), problems))?;
         let (idem, idem_made, content_hash) =
-            person::idempotency(&self.keys.identity, &company, &job, arrival.key.as_deref());
+            lookup_keys::idempotency(&self.keys.identity, &company, &job, arrival.key.as_deref());
         let idem = self.keys.identity.apart(test, idem);
         Ok(Pending {
             place,
@@ -51,7 +54,7 @@ impl Acceptor {
     }
 
     /// Whose job it is, and whether it is a test.
-    pub(super) fn company(
+    pub(crate) fn company(
         &self,
         snapshot: &Snapshot,
         arrival: &Arrival,
@@ -97,7 +100,7 @@ fn authorised(job: Job, door: &Door) -> Result<Job, Vec<Problem>> {
 fn read(arrival: &Arrival) -> Result<Job, Vec<Problem>> {
     let body = &arrival.body;
     let parsed = catch_unwind(AssertUnwindSafe(|| {
-        crash::on_word("intake", std::str::from_utf8(body).ok());
+        failpoint::on_word("intake", std::str::from_utf8(body).ok());
         match arrival.door {
             Door::Http { .. } => parse::parse_call(body),
             Door::Operator { .. } => parse::parse_manual(body),
@@ -107,6 +110,6 @@ fn read(arrival: &Arrival) -> Result<Job, Vec<Problem>> {
     parsed.unwrap_or_else(|_| {
         metrics::counter!(names::PANICS, "place" => "parse").increment(1);
         metrics::counter!(names::QUARANTINED, "kind" => "job").increment(1);
-        Err(vec![suspects::panicked()])
+        Err(vec![suspect_jobs::panicked()])
     })
 }

@@ -20,7 +20,7 @@ use postrider_ledger::{
 };
 use uuid::Uuid;
 
-use super::{admit::Whose, person};
+use crate::intake::{admit::Whose, lookup_keys};
 
 /// A parsed job whose company is known, on its way through the rounds of one batch.
 #[derive(Debug, Clone)]
@@ -75,7 +75,7 @@ pub fn prepare(keys: &IdentityKey, pending: &Pending, root: Option<Root>) -> Res
         None => Arc::clone(&pending.job),
     };
     let placed = rules::place(&job, &pending.company.policy, pending.source)?;
-    let mut lookup = person::lookup(keys, &pending.company, &job, &placed, pending.idem);
+    let mut lookup = lookup_keys::lookup(keys, &pending.company, &job, &placed, pending.idem);
     lookup.former = lookup.former.map(|former| keys.apart(pending.test, former));
     let pending = pending.clone();
     Ok(Prepared { pending, job, root, placed, lookup, awaited: Vec::new(), requester: None })
@@ -122,7 +122,8 @@ pub fn decide(
         content_hash: pending.content_hash,
         former: lookup.former,
         root: root.as_ref().map(|root| root.id),
-        recovery: ordinal.map(|(root, ordinal)| person::recovery_key(keys, &pending.company, root, ordinal)),
+        recovery: ordinal
+            .map(|(root, ordinal)| lookup_keys::recovery_key(keys, &pending.company, root, ordinal)),
         source: pending.source_code,
         test: pending.test,
         job: Arc::clone(job),
@@ -138,7 +139,7 @@ pub fn decide(
 }
 
 /// The suppression period in seconds; `None`: it takes over from any holder.
-pub(super) fn window_secs(case: &Case) -> Option<i32> {
+pub(crate) fn window_secs(case: &Case) -> Option<i32> {
     let secs = i64::from(case.company.policy.suppression_days) * 86_400;
     (!suppression::takes_over(case)).then(|| i32::try_from(secs).unwrap_or(i32::MAX))
 }
@@ -155,7 +156,7 @@ fn address_key(keys: &IdentityKey, prepared: &Prepared, candidate: &Candidate) -
 
 /// The facts about one job, but for what only its caller knows: whether it is a recovery, a test, answered
 /// already, and who asks.
-pub(super) fn facts(employee: &Employee, stands_out: Option<&StandsOut>, now: DateTime<Utc>) -> Facts {
+pub(crate) fn facts(employee: &Employee, stands_out: Option<&StandsOut>, now: DateTime<Utc>) -> Facts {
     let blank = StandsOut { approved: true, ..StandsOut::default() };
     let known = stands_out.unwrap_or(&blank);
     let member = match (stands_out, known.member_by_email, known.member_by_custom_id) {

@@ -17,7 +17,7 @@ use postrider_domain::{
 };
 use postrider_ledger::{LedgerError, accept::NewRequest};
 
-use super::{
+use crate::intake::{
     Acceptor, Arrival,
     decide::{self, Pending},
 };

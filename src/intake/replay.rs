@@ -7,11 +7,12 @@
 
 use uuid::Uuid;
 
-use super::{
-    Acceptor, Answer, Arrival, answered,
-    arrival::Door,
-    responses::Heard,
-    topology::{REQUESTS, RESPONSES},
+use crate::{
+    amqp::{
+        response_consumer,
+        topology::{REQUESTS, RESPONSES},
+    },
+    intake::{Acceptor, Answer, Arrival, inbound::Door, responses::Heard},
 };
 use postrider_domain::job::{Problem, Source};
 use postrider_ledger::{LedgerError, audit::Actor, rejected::RejectedJob};
@@ -90,7 +91,7 @@ pub async fn replay(
                 }
                 Replayed::Heard(kept.requests)
             }
-            Heard::Conflict(_) => Replayed::Refused(vec![answered::conflict()]),
+            Heard::Conflict(_) => Replayed::Refused(vec![response_consumer::conflict()]),
             Heard::Refused(_, problems) => Replayed::Refused(problems),
         });
     }

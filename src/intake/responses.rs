@@ -23,7 +23,10 @@ use postrider_ledger::{
     responses::{KeptResponse, NewResponse},
 };
 
-use super::{Acceptor, Arrival, suspects};
+use crate::{
+    intake::{Acceptor, Arrival},
+    poison::suspect_jobs,
+};
 
 /// What became of a response.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,7 +111,7 @@ impl Acceptor {
         parsed
             .unwrap_or_else(|_| {
                 metrics::counter!(names::PANICS, "place" => "parse").increment(1);
-                Err(vec![suspects::panicked()])
+                Err(vec![suspect_jobs::panicked()])
             })
             .map_err(|problems| (Some(company.id), problems))
     }

@@ -7,7 +7,7 @@ use std::{collections::HashSet, time::Duration};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{crash, dispatch::reconcile::settled, telemetry::names};
+use crate::{dispatch::reconcile::settled, failpoint, telemetry::names};
 use postrider_domain::lifecycle::State;
 use postrider_ledger::{
     Ledger, LedgerError,
@@ -85,10 +85,10 @@ async fn receive(ledger: &Ledger, receipts: &[NewReceipt]) -> Result<Vec<Receive
 
 async fn answer(ledger: &Ledger, entries: Vec<Entry>) {
     let receipts: Vec<NewReceipt> = entries.iter().map(|(receipt, _)| receipt.clone()).collect();
-    crash::point("before_receipt");
+    failpoint::point("before_receipt");
     let received = match receive(ledger, &receipts).await {
         Ok(received) => {
-            crash::point("after_receipt");
+            failpoint::point("after_receipt");
             received
         }
         Err(LedgerError::Data(_)) if entries.len() > 1 => {

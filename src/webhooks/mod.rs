@@ -7,7 +7,6 @@
 //! the body does.
 
 pub mod batch;
-pub mod recipes;
 pub mod routes;
 pub mod serve;
 pub mod unsubscribe;

@@ -14,12 +14,12 @@ use axum::{
     routing::{get, post},
 };
 
-use crate::{directory::Directory, telemetry::names};
+use crate::{company_cache::Directory, telemetry::names};
 use postrider_domain::{hash_keys::SecretKeys, ids::Medium, lifecycle::LookPlan};
 use postrider_ledger::Ledger;
 use postrider_providers::{TokenKey, WebhookRefusal};
 
-use super::{
+use crate::webhooks::{
     batch::Receipts,
     serve::read_body,
     unsubscribe,

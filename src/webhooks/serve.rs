@@ -18,7 +18,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::shutdown::stopped;
+use crate::worker::stages::stopped;
 
 /// What one listener allows.
 #[derive(Debug, Clone, Copy)]

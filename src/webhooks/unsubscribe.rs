@@ -13,7 +13,7 @@ use axum::{
 
 use postrider_domain::ids::BlockKind;
 
-use super::{routes::Door, verify::unsubscribe_target};
+use crate::webhooks::{routes::Door, verify::unsubscribe_target};
 
 const ASK: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
 <meta name=\"viewport\" content=\"width=device-width\"><title>Unsubscribe</title>\

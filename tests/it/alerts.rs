@@ -2,7 +2,7 @@
 //!
 //! The watch is called by hand; a worker's own never has its turn here, but where that is what is tested.
 
-use postrider::{alerts::watch::Watch, shutdown::Worker};
+use postrider::{alerts::scheduler::Watch, worker::stages::Worker};
 use postrider_domain::company::{Alerts, SuppressionScope};
 use serde_json::{Value, json};
 
@@ -107,7 +107,7 @@ async fn one_digest_tells_of_the_top_problems_without_what_the_jobs_said() {
 }
 
 async fn listed(bed: &Bed) -> usize {
-    let page = postrider::requests::find::page(&bed.ledger, &Default::default(), None, 10).await;
+    let page = postrider::requests::views::page::page(&bed.ledger, &Default::default(), None, 10).await;
     page.expect("asked").rows.len()
 }
 

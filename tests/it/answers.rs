@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use futures_util::future::{join, join_all};
 use postrider::{
     intake::{Acceptor, Answer, Arrival, responses::Heard},
-    requests::find,
-    shutdown::Worker,
+    requests::views::page,
+    worker::stages::Worker,
 };
 use postrider_clock::random_id;
 use postrider_ledger::{list::Filter, requests::By};

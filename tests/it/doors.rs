@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use postrider::shutdown::Worker;
+use postrider::worker::stages::Worker;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -2,7 +2,7 @@
 //!
 //! The ledger's functions by hand, with leases that run out at once. With real deaths: `poison`.
 
-use postrider::intake::resume::{Resumed, resume};
+use postrider::requests::actions::resume::{Resumed, resume};
 use postrider_clock::random_id;
 use postrider_domain::{
     ids::{AccountId, MessageId},

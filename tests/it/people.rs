@@ -2,12 +2,12 @@
 //!
 //! Through the same functions as the command line.
 
-use postrider::{
-    intake::{
+use postrider::requests::{
+    actions::{
         cancel::{self, Canceled},
         resume::{Resumed, resume},
     },
-    requests::timeline::timeline,
+    views::timeline::timeline,
 };
 use postrider_domain::{
     company::{Member, Role},

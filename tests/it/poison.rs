@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use postrider::shutdown::Worker;
+use postrider::worker::stages::Worker;
 use serde_json::{Value, json};
 
 use crate::support::{

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use postrider::shutdown::Worker;
+use postrider::worker::stages::Worker;
 use postrider_domain::{
     company::Policy,
     ids::{BlockKind, Medium},
@@ -248,8 +248,9 @@ async fn who_stops_before_it_is_sent_once_more_is_left_alone_and_nobody_claims_t
     })
     .await;
     let id = bed.standings().await[0].id;
-    let canceled = postrider::intake::cancel::cancel(&bed.ledger, id, By::PROGRAM).await.expect("asked");
-    assert!(matches!(canceled, postrider::intake::cancel::Canceled::TooLate(_)), "{canceled:?}");
+    let canceled =
+        postrider::requests::actions::cancel::cancel(&bed.ledger, id, By::PROGRAM).await.expect("asked");
+    assert!(matches!(canceled, postrider::requests::actions::cancel::Canceled::TooLate(_)), "{canceled:?}");
     let addr = bed.keys.identity.address(company, Medium::Email, EMAIL);
     bed.ledger.block_address(addr, company, Medium::Email, BlockKind::Manual, "test").await.expect("blocked");
     bed.all_are(1, "failed").await;

@@ -4,10 +4,12 @@
 
 use futures_util::future::join_all;
 use postrider::{
-    directory::Directory,
-    intake::retry::{Retried, Wish, retry},
-    requests::timeline::timeline,
-    shutdown::Worker,
+    company_cache::Directory,
+    requests::{
+        actions::retry::{Retried, Wish, retry},
+        views::timeline::timeline,
+    },
+    worker::stages::Worker,
 };
 use postrider_clock::random_id;
 use postrider_domain::{
@@ -251,9 +253,10 @@ async fn a_retry_reserves_its_person_again_and_gives_way_to_who_asked_meanwhile(
 async fn who_was_asked_counts_as_asked_even_if_the_retry_is_taken_back() {
     let ended = Ended::unclear().await;
     assert!(matches!(ask(&ended.bed, ended.id, knowing()).await, Retried::Going(_)));
-    let canceled =
-        postrider::intake::cancel::cancel(&ended.bed.ledger, ended.id, By::PROGRAM).await.expect("asked");
-    assert!(matches!(canceled, postrider::intake::cancel::Canceled::Done), "{canceled:?}");
+    let canceled = postrider::requests::actions::cancel::cancel(&ended.bed.ledger, ended.id, By::PROGRAM)
+        .await
+        .expect("asked");
+    assert!(matches!(canceled, postrider::requests::actions::cancel::Canceled::Done), "{canceled:?}");
     let detail = ended.bed.ledger.show(ended.id).await.expect("asked").expect("there");
     assert_eq!(detail.state.status(), Status::Failed, "canceled is less than failed");
     assert_eq!(ended.accept("second").await, "suppressed", "the first message may have gone out");

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::support::{Bed, company};
 use postrider::{
-    intake::{preflight::io_threads, supervisor::connect},
-    startup::{Purpose, pool},
+    amqp::{probe::io_threads, session::connect},
+    worker::{Purpose, pool},
 };
 use postrider_ledger::Ledger;
 

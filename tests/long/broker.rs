@@ -10,7 +10,7 @@ use lapin::{
     options::{BasicGetOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions},
     types::{AMQPValue, FieldTable},
 };
-use postrider::intake::producer::{Fate, Outgoing, Producer};
+use postrider::amqp::publisher::{Fate, Outgoing, Producer};
 
 use crate::support::{
     Bed,

@@ -6,7 +6,7 @@
 use std::{collections::HashSet, path::Path, process::Command, sync::Arc, time::Duration};
 
 use lapin::types::{AMQPValue, FieldTable};
-use postrider::startup::{Purpose, pool};
+use postrider::worker::{Purpose, pool};
 use postrider_ledger::Ledger;
 
 use crate::support::{

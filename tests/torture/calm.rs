@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use lapin::options::QueueDeclareOptions;
-use postrider::intake::{parked, supervisor, topology::Topology};
+use postrider::amqp::{dead_letters, session, topology::Topology};
 
 use crate::{
     fleet::Blow,

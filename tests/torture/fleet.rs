@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use postrider::crash;
+use postrider::failpoint;
 use tokio::{process::Command, task::JoinSet};
 
 use crate::{dice::Dice, support::wait::let_pass};

@@ -10,7 +10,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use postrider::{directory::Directory, intake::resume};
+use postrider::{company_cache::Directory, requests::actions::resume};
 use postrider_domain::{
     ids::{BlockKind, MessageId},
     lifecycle::{Reason, Signal, State, transition},

@@ -14,9 +14,9 @@ use std::{
 };
 
 use lapin::Connection;
-use postrider::intake::{
-    producer::{Fate, Outgoing, Producer},
-    supervisor,
+use postrider::amqp::{
+    publisher::{Fate, Outgoing, Producer},
+    session,
 };
 
 use crate::{

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use postrider::crash;
+use postrider::failpoint;
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{

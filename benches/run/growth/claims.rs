@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, ensure};
 use postrider::{
     config::Config,
-    startup::{Purpose, pool},
+    worker::{Purpose, pool},
 };
 use secrecy::SecretString;
 use serde_json::Value;

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Executor};
 
 use postrider::{
     config::Database,
-    startup::{Purpose, pool},
+    worker::{Purpose, pool},
 };
 
 /// Creates an empty database on the server of `config`; gives its URL.

@@ -17,8 +17,8 @@ use lapin::{
 
 use super::jobs::Wish;
 use postrider::{
+    amqp::{session, topology::Topology},
     config::Amqp,
-    intake::{supervisor, topology::Topology},
 };
 
 const UNCONFIRMED_MAX: usize = 64;
@@ -38,7 +38,7 @@ pub struct Publisher {
 impl Publisher {
     /// Connects and declares what the worker will consume from.
     pub async fn connect(config: &Amqp) -> anyhow::Result<Publisher> {
-        let connection = supervisor::connect(config, "postrider-demo").await?;
+        let connection = session::connect(config, "postrider-demo").await?;
         let topology = Topology::new(&config.name);
         topology.declare(&connection).await?;
         let channel = connection.create_channel().await.context("open a channel")?;
@@ -110,6 +110,6 @@ impl Publisher {
                 tracing::warn!(%error, exchange = name, "an exchange of the demo could not be deleted");
             }
         }
-        supervisor::close(&self.connection).await;
+        session::close(&self.connection).await;
     }
 }

@@ -16,7 +16,7 @@ use super::{
     watch::{Glance, Paint, ROWS_MAX, Watch},
     world::World,
 };
-use postrider::{config::Config, startup, telemetry};
+use postrider::{config::Config, telemetry, worker};
 use postrider_domain::{ids::CompanyId, lifecycle::Status};
 use postrider_ledger::counts::{RejectedEnd, RequestEnd};
 
@@ -177,7 +177,7 @@ async fn fates(
     requests: &[RequestEnd],
     rejected: &[RejectedEnd],
 ) -> anyhow::Result<Vec<Fate>> {
-    let keys = startup::keys(&world.config)?;
+    let keys = worker::keys(&world.config)?;
     let companies = world.ledger.companies().await?;
     let ids: BTreeMap<&str, CompanyId> =
         companies.iter().map(|company| (company.policy.slug.as_str(), company.id)).collect();

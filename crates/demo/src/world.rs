@@ -15,7 +15,7 @@ use super::{
     publisher::Publisher,
     seeds,
 };
-use postrider::{config::Config, shutdown::Worker, startup};
+use postrider::{config::Config, worker, worker::stages::Worker};
 use postrider_domain::{
     company::file,
     ids::{BlockKind, Medium},
@@ -82,7 +82,7 @@ impl World {
     /// Blocks by hand and by the customers' own STOP, and tells the providers which numbers misbehave.
     pub async fn prepare(&self, plan: &Plan) -> anyhow::Result<()> {
         let company = self.ledger.company_id(MANY).await?.context("the demo's company is there")?;
-        let keys = startup::keys(&self.config)?;
+        let keys = worker::keys(&self.config)?;
         for address in &plan.blocked {
             let addr = keys.identity.address(company, Medium::Email, address);
             self.ledger.block_address(addr, company, Medium::Email, BlockKind::Manual, "cli").await?;
@@ -132,7 +132,7 @@ fn check_credentials() -> anyhow::Result<()> {
 
 async fn furnish(server: &Config, name: &str, url: &SecretString) -> anyhow::Result<World> {
     let config = compressed(server, name, url)?;
-    let ledger = startup::admin_ledger(&config)?;
+    let ledger = worker::admin_ledger(&config)?;
     ledger.migrate().await.context("apply migrations")?;
     let simulator = SimulatorConfig {
         smtp_username: Some(SMTP_USER.to_owned()),
@@ -140,7 +140,7 @@ async fn furnish(server: &Config, name: &str, url: &SecretString) -> anyhow::Res
         ..SimulatorConfig::default()
     };
     let simulator = Simulator::start(simulator).await.context("start the simulated providers")?;
-    let keys = startup::keys(&config)?;
+    let keys = worker::keys(&config)?;
     for slug in seeds::companies().into_iter().chain([MANY.to_owned()]) {
         let text = company_text(&slug, &simulator)?;
         let file = file::parse(&text)
@@ -148,7 +148,7 @@ async fn furnish(server: &Config, name: &str, url: &SecretString) -> anyhow::Res
         ledger.apply_company(&file.policy, &file.members, &keys.identity).await.context("apply a company")?;
     }
     let publisher = Publisher::connect(&config.amqp).await.context("connect to the broker")?;
-    let worker = match startup::start(config.clone(), false).await {
+    let worker = match worker::start(config.clone(), false).await {
         Ok(worker) => worker,
         Err(error) => {
             publisher.clean_up().await;

@@ -11,11 +11,13 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::one;
+use crate::api::requests::one;
 use crate::{
-    api::{Api, Caller, Problem, Scope, body, body::Path, problem::FieldProblem},
-    intake::retry::{NOTE_MAX, REQUESTED_BY_MAX, Wish},
-    requests::act::{Act, Did, Hands, Outcome},
+    api::{Api, Caller, Problem, Scope, extract, extract::Path, problem::FieldProblem},
+    requests::actions::{
+        action::{Act, Did, Hands, Outcome},
+        retry::{NOTE_MAX, REQUESTED_BY_MAX, Wish},
+    },
 };
 use postrider_domain::ids::MessageId;
 
@@ -101,7 +103,7 @@ async fn retry(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<Uuid>,
-    body::Json(wish): body::Json<RetryWish>,
+    extract::Json(wish): extract::Json<RetryWish>,
 ) -> Result<(StatusCode, Json<Acted>), Problem> {
     caller.needs(Scope::Manage)?;
     wish.check()?;

@@ -11,14 +11,16 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::{acts::check_text, filter::Wanted};
+use crate::api::requests::{acts::check_text, filter::Wanted};
 use crate::{
-    api::{Api, Caller, Problem, Scope, body, problem::FieldProblem},
-    intake::retry::{NOTE_MAX, REQUESTED_BY_MAX, Wish},
+    api::{Api, Caller, Problem, Scope, extract, problem::FieldProblem},
     requests::{
-        act::{Act, Hands},
-        bulk::{self, BulkError, Plan},
-        line::Line,
+        actions::{
+            action::{Act, Hands},
+            bulk::{self, BulkError, Plan},
+            retry::{NOTE_MAX, REQUESTED_BY_MAX, Wish},
+        },
+        views::summary::Line,
     },
 };
 use postrider_ledger::list::Filter;
@@ -33,7 +35,7 @@ pub fn routes() -> OpenApiRouter<Arc<Api>> {
 pub struct Bulk {
     act: Act,
     /// Which requests; only those that the act can change are counted and hit.
-    #[serde(deserialize_with = "body::object")]
+    #[serde(deserialize_with = "extract::object")]
     filter: Wanted,
     /// The person who wants it, kept and shown; a retry needs one.
     #[serde(default)]
@@ -94,7 +96,7 @@ struct Said<'a> {
 async fn many(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    body::Json(bulk): body::Json<Bulk>,
+    extract::Json(bulk): extract::Json<Bulk>,
 ) -> Result<Json<BulkAnswer>, Problem> {
     caller.needs(Scope::Manage)?;
     bulk.check()?;

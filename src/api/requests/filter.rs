@@ -13,9 +13,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     api::{Problem, problem::FieldProblem},
-    requests::{
-        find,
-        line::{SOURCES, states},
+    requests::views::{
+        page,
+        summary::{SOURCES, states},
     },
 };
 use postrider_domain::{
@@ -121,7 +121,7 @@ impl Wanted {
             from,
             to: reader.time("to", &self.to),
             test: self.test.map(|test| test == Flag::True),
-            search: reader.text("q", &self.q).map(|text| find::search(&text, from.is_some())),
+            search: reader.text("q", &self.q).map(|text| page::search(&text, from.is_some())),
             ..Filter::default()
         };
         match problems.is_empty() {

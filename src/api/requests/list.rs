@@ -11,10 +11,10 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::filter::Wanted;
+use crate::api::requests::filter::Wanted;
 use crate::{
-    api::{Api, Caller, Problem, Scope, body::Query, problem::FieldProblem},
-    requests::{find, line::Line},
+    api::{Api, Caller, Problem, Scope, extract::Query, problem::FieldProblem},
+    requests::views::{page, summary::Line},
 };
 
 const LIMIT: i64 = 50;
@@ -74,7 +74,7 @@ async fn list(
     let filter = asked.wanted.filter(caller.company)?;
     let before = asked.paged.cursor.as_deref().map(cursor).transpose()?;
     let limit = asked.paged.limit.as_deref().map_or(Ok(LIMIT), limit)?;
-    let page = find::page(&api.reads, &filter, before, limit).await?;
+    let page = page::page(&api.reads, &filter, before, limit).await?;
     Ok(Json(RequestPage {
         requests: page.rows.into_iter().map(Line::from).collect(),
         next_cursor: page.next.map(|id| id.simple().to_string()),

@@ -9,10 +9,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use crate::{
-    api::{Api, Caller, Problem, Scope, body::Path},
-    requests::{
-        shown::{Shown, shown},
-        why::{Why, explain},
+    api::{Api, Caller, Problem, Scope, extract::Path},
+    requests::views::{
+        detail::{Shown, shown},
+        explain::{Why, explain},
     },
 };
 use postrider_ledger::requests::RequestDetail;

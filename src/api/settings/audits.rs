@@ -11,11 +11,11 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::{
+use crate::api::settings::{
     access,
     page::{Limit, Moment, Page, Word},
 };
-use crate::api::{Api, Caller, Problem, body::Query};
+use crate::api::{Api, Caller, Problem, extract::Query};
 use postrider_ledger::audit::{Audit, AuditWish};
 
 pub fn routes() -> OpenApiRouter<Arc<Api>> {

@@ -19,18 +19,18 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::{
+use crate::api::settings::{
     access,
     page::{Limit, Page, Word},
 };
 use crate::{
     api::{
         Api, Caller, Problem,
-        body::{self, Path, Query},
+        extract::{self, Path, Query},
     },
     blocks::{
+        input::{Wanted, kinds_of, read_address},
         view::BlockView,
-        wanted::{Wanted, kinds_of, read_address},
     },
 };
 use postrider_domain::ids::Medium;
@@ -139,7 +139,7 @@ async fn list(
 async fn add(
     caller: Caller,
     State(api): State<Arc<Api>>,
-    body::Json(body): body::Json<BlockBody>,
+    extract::Json(body): extract::Json<BlockBody>,
 ) -> Result<Response, Problem> {
     let actor = access::change(&caller)?;
     let wanted = Wanted { address: &body.address, medium: body.medium.as_deref(), reason: &body.reason };

@@ -17,14 +17,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{access, page::Word};
+use crate::api::settings::{access, page::Word};
 use crate::{
     api::{
         Api, Caller, Problem,
-        body::{self, Query},
+        extract::{self, Query},
     },
     blocks::bulk::{self, HEADING, PAGE},
-    sheet::BYTES_MAX,
+    csv_rows::BYTES_MAX,
 };
 use postrider_domain::{ids::CompanyId, job::fields::Problems};
 use postrider_ledger::blocks_by_hand::{BlockRow, BlockWish};
@@ -70,7 +70,7 @@ async fn import(
     request: Request,
 ) -> Result<Json<ImportView>, Problem> {
     let actor = access::change(&caller)?;
-    let bytes = body::read_as(&["text/csv"], request, &api, BYTES_MAX).await?;
+    let bytes = extract::read_as(&["text/csv"], request, &api, BYTES_MAX).await?;
     let reason = query.reason.map(|word| word.0).unwrap_or_default();
     let mut problems = Problems::default();
     let blocks = bulk::read(&bytes, &reason, &api.keys.identity, caller.company, &mut problems);

@@ -17,13 +17,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{
+use crate::api::settings::{
     access,
     if_match::{etag, expected, overtaken},
 };
 use crate::api::{
     Api, Caller, Problem,
-    body::{self, Query},
+    extract::{self, Query},
 };
 use postrider_domain::{
     company::{
@@ -152,7 +152,7 @@ async fn replace(
 ) -> Result<Response, Problem> {
     let actor = access::change(&caller)?;
     let wanted = expected(&headers)?;
-    let node: Node = body::parse(&body::read(request, &api, FILE_BYTES_MAX).await?)?;
+    let node: Node = extract::parse(&extract::read(request, &api, FILE_BYTES_MAX).await?)?;
     let file = file::read(&node).map_err(Problem::unprocessable)?;
     let with_members = gives_members(&node);
     let editor = Editor { api: &api, caller: &caller, actor: &actor, force: query.force };
@@ -193,7 +193,7 @@ async fn patch(
 ) -> Result<Response, Problem> {
     let actor = access::change(&caller)?;
     let wanted = expected(&headers)?;
-    let patch: Node = body::parse(&body::read_as(&PATCH_KINDS, request, &api, FILE_BYTES_MAX).await?)?;
+    let patch: Node = extract::parse(&extract::read_as(&PATCH_KINDS, request, &api, FILE_BYTES_MAX).await?)?;
     let with_members = names_members(&patch);
     let editor = Editor { api: &api, caller: &caller, actor: &actor, force: query.force };
     let mut tries = 0;

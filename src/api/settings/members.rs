@@ -16,13 +16,13 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::{
+use crate::api::settings::{
     access,
     page::{Limit, Page, Word},
 };
 use crate::api::{
     Api, Caller, Problem,
-    body::{self, BODY_BYTES_MAX, Path, Query},
+    extract::{self, BODY_BYTES_MAX, Path, Query},
     problem::FieldProblem,
 };
 use postrider_domain::{
@@ -172,7 +172,7 @@ async fn patch(
     request: Request,
 ) -> Result<Json<MemberView>, Problem> {
     let actor = access::change(&caller)?;
-    let patch: Node = body::parse(&body::read_as(&PATCH_KINDS, request, &api, BODY_BYTES_MAX).await?)?;
+    let patch: Node = extract::parse(&extract::read_as(&PATCH_KINDS, request, &api, BODY_BYTES_MAX).await?)?;
     let mut tries = 0;
     loop {
         let old = found(&api, &caller, id).await?.member;
@@ -200,7 +200,7 @@ async fn remove(
 }
 
 async fn read(request: Request, api: &Api) -> Result<Member, Problem> {
-    let node: Node = body::parse(&body::read(request, api, BODY_BYTES_MAX).await?)?;
+    let node: Node = extract::parse(&extract::read(request, api, BODY_BYTES_MAX).await?)?;
     read_one_member(&node).map_err(Problem::unprocessable)
 }
 

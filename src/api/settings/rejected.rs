@@ -14,16 +14,16 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::{
+use crate::api::settings::{
     access,
     page::{Limit, Moment, Page, Word},
 };
 use crate::{
     api::{
         Api, Caller, Problem,
-        body::{self, Path, Query},
-        hand_in::{self, told::DecisionView},
+        extract::{self, Path, Query},
         problem::FieldProblem,
+        submit::{self, submission_answer::DecisionView},
     },
     intake::{
         Answer,
@@ -215,10 +215,10 @@ async fn replay_job(
     caller: Caller,
     State(api): State<Arc<Api>>,
     Path(id): Path<Uuid>,
-    body::Json(wish): body::Json<ReplayBody>,
+    extract::Json(wish): extract::Json<ReplayBody>,
 ) -> Result<Json<ReplayView>, Problem> {
     let actor = access::change(&caller)?;
-    hand_in::know_company(&api, &caller).await?;
+    submit::know_company(&api, &caller).await?;
     let job = found(&api, &caller, id).await?;
     let corrected = wish.body.map(|body| serde_json::Value::Object(body).to_string().into_bytes());
     let is_corrected = corrected.is_some();

@@ -8,14 +8,16 @@ use uuid::Uuid;
 
 use crate::{
     cli::output,
+    company_cache::Directory,
     config::Config,
-    directory::Directory,
-    intake::retry::{NOTE_MAX, REQUESTED_BY_MAX, Wish},
     requests::{
-        act::{self, Act, Did, Hands, Outcome},
-        standing::Standing,
+        actions::{
+            action::{self, Act, Did, Hands, Outcome},
+            retry::{NOTE_MAX, REQUESTED_BY_MAX, Wish},
+        },
+        views::status_text::Standing,
     },
-    startup,
+    worker,
 };
 use postrider_ledger::{Ledger, audit::Actor};
 
@@ -55,11 +57,11 @@ impl Retry {
 }
 
 pub(super) async fn pause(ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
-    tell(act::pause(ledger, id, of_user(&user()).by()).await?, id)
+    tell(action::pause(ledger, id, of_user(&user()).by()).await?, id)
 }
 
 pub(super) async fn cancel(ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
-    tell(act::cancel(ledger, id, of_user(&user()).by()).await?, id)
+    tell(action::cancel(ledger, id, of_user(&user()).by()).await?, id)
 }
 
 /// Also the replay of a quarantined one.
@@ -93,7 +95,7 @@ fn of_user(user: &str) -> Wish<'_> {
 }
 
 async fn apply(act: Act, config: &Config, ledger: &Ledger, id: Uuid, wish: Wish<'_>) -> anyhow::Result<()> {
-    let keys = startup::keys(config)?;
+    let keys = worker::keys(config)?;
     let directory = Directory::load(ledger.clone()).await?;
     let hands = Hands { ledger, directory: &directory, keys: &keys };
     tell(act.apply(hands, id, wish).await?, id)

@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use crate::{
     cli::output::{self, Table, time},
-    requests::{
-        find,
-        line::{Line, states},
-        standing::{Standing, address, quarantined, sent_by},
+    requests::views::{
+        page,
+        status_text::{Standing, address, quarantined, sent_by},
+        summary::{Line, states},
     },
 };
 use postrider_domain::{ids::Medium, lifecycle::Status};
@@ -52,7 +52,7 @@ impl List {
         let (mut rows, mut next) = (Vec::new(), self.before);
         // A page may be short; whoever waits at a terminal wants it full.
         loop {
-            let page = find::page(ledger, &filter, next, self.limit - rows.len() as i64).await?;
+            let page = page::page(ledger, &filter, next, self.limit - rows.len() as i64).await?;
             rows.extend(page.rows);
             next = page.next;
             if next.is_none() || rows.len() as i64 >= self.limit {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 pub(super) use act::resume;
 
-use crate::{config::Config, startup};
+use crate::{config::Config, worker};
 use postrider_domain::ids::CompanyId;
 use postrider_ledger::{Ledger, requests::RequestDetail};
 
@@ -58,7 +58,7 @@ pub struct One {
 
 impl Requests {
     pub async fn run(self, config: Config) -> anyhow::Result<()> {
-        let ledger = startup::admin_ledger(&config)?;
+        let ledger = worker::admin_ledger(&config)?;
         ledger.check_schema().await?;
         match self {
             Requests::List(list) => list.run(&ledger).await,

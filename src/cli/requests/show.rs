@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use crate::{
     cli::output::{self, Table, fields, moment, time},
-    requests::{
-        shown::shown,
-        standing::{Standing, address, sent_by},
+    requests::views::{
+        detail::shown,
+        status_text::{Standing, address, sent_by},
         timeline::{Event, timeline},
     },
 };
@@ -100,7 +100,7 @@ fn number(message: i16, attempt: i16) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::requests::example::{at, detail};
+    use crate::requests::views::fixtures::{at, detail};
     use postrider_domain::lifecycle::State;
     use postrider_ledger::requests::{AnswerNote, PastAttempt, ReceiptLine};
 

@@ -7,14 +7,14 @@ use uuid::Uuid;
 
 use crate::{
     cli::output::{self, Table, fields, moment},
+    company_cache::Directory,
     config::Config,
-    directory::Directory,
-    requests::{
+    requests::views::{
+        explain::{Rule, Why, explain},
         reasons::sentence,
-        standing::Standing,
-        why::{Rule, Why, explain},
+        status_text::Standing,
     },
-    startup,
+    worker,
 };
 use postrider_ledger::Ledger;
 
@@ -22,7 +22,7 @@ pub(super) async fn run(config: &Config, ledger: &Ledger, id: Uuid, json: bool) 
     let detail = super::find(ledger, id).await?;
     // Without the installation's secret the rules are not asked again.
     let directory = Directory::load(ledger.clone()).await.ok();
-    let keys = startup::keys(config).ok();
+    let keys = worker::keys(config).ok();
     let why = explain(ledger, directory.as_ref().zip(keys.as_deref()), &detail).await?;
     if json {
         return output::json(&why);
@@ -68,9 +68,9 @@ fn tail(why: &Why) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::requests::{
-        example::{at, detail},
-        why::account,
+    use crate::requests::views::{
+        explain::account,
+        fixtures::{at, detail},
     };
     use postrider_domain::{
         lifecycle::{Reason, State},

@@ -3,7 +3,7 @@
 //! A recovery asks after an answer, so its root's never counts for it; and what a test says completes no
 //! request of a real customer.
 
-use postrider::intake::arrival::Door;
+use postrider::intake::inbound::Door;
 use postrider_domain::company::Binding;
 
 use super::{Answer, Arrival, Bed, World, arrival, job, json, responding, response};

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
-use postrider::intake::cancel::{Canceled, cancel};
+use postrider::requests::actions::cancel::{Canceled, cancel};
 use postrider_clock::random_id;
 use postrider_domain::{
     ids::{AccountId, BlockKind, Medium, MessageId},

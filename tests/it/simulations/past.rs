@@ -4,8 +4,8 @@
 
 use chrono::{DateTime, Duration, Utc};
 use postrider::{
-    intake::{Answer, Arrival, arrival::Door},
-    shutdown::Worker,
+    intake::{Answer, Arrival, inbound::Door},
+    worker::stages::Worker,
 };
 use postrider_domain::{
     ids::{BlockKind, CompanyId, Medium, MessageId},

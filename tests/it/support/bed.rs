@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use postrider::{config::Config, shutdown::Worker, startup};
+use postrider::{config::Config, worker, worker::stages::Worker};
 use postrider_domain::{
     company::{Policy, file::Member},
     hash_keys::SecretKeys,

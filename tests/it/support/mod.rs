@@ -27,7 +27,7 @@ pub use bed::Bed;
 
 use std::sync::LazyLock;
 
-use postrider::intake::{Arrival, arrival::Door};
+use postrider::intake::{Arrival, inbound::Door};
 use postrider_domain::job::Source;
 
 /// A job as it would come over AMQP from nobody in particular.

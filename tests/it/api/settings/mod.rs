@@ -11,7 +11,7 @@ mod company;
 mod members;
 mod rejected;
 
-use postrider::{intake::Answer, shutdown::Worker};
+use postrider::{intake::Answer, worker::stages::Worker};
 use reqwest::Method;
 use serde_json::{Value, json};
 

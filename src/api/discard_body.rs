@@ -1,0 +1,131 @@
+//! Drain: what is left of a body when its answer is ready is read and forgotten first.
+//!
+//! Whoever is answered while still sending sees a broken connection and never the answer: a producer would take
+//! its 401, 413 or 429 for a fault of the network and repeat at once. It stands before the door and all routes,
+//! so none of them thinks of it. Bounded in size and time.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use axum::{
+    body::{Body, BodyDataStream, Bytes},
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
+use futures_util::{Stream, StreamExt};
+use tokio::sync::oneshot;
+
+use crate::api::Api;
+
+/// So much of what nobody wants is read.
+const FORGOTTEN_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Has the call answered; reads on what was left of its body.
+pub(super) async fn drained(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let (lent, left) = lend(body);
+    let response = next.run(Request::from_parts(parts, lent)).await;
+    if let Ok(rest) = left.await {
+        // An answer follows in any case.
+        drop(tokio::time::timeout(api.body_within, forget(rest)).await);
+    }
+    response
+}
+
+/// A body to give away, and what comes back of it when it is dropped before its end.
+fn lend(body: Body) -> (Body, oneshot::Receiver<BodyDataStream>) {
+    let (back, left) = oneshot::channel();
+    let lent = Lent { body: Some(body.into_data_stream()), back: Some(back) };
+    (Body::from_stream(lent), left)
+}
+
+async fn forget(mut rest: BodyDataStream) {
+    let mut seen = 0_usize;
+    while let Some(Ok(data)) = rest.next().await {
+        seen = seen.saturating_add(data.len());
+        if seen > FORGOTTEN_BYTES_MAX {
+            return;
+        }
+    }
+}
+
+struct Lent {
+    body: Option<BodyDataStream>,
+    back: Option<oneshot::Sender<BodyDataStream>>,
+}
+
+impl Stream for Lent {
+    type Item = Result<Bytes, axum::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
+        let polled = Pin::new(body).poll_next(context);
+        if matches!(polled, Poll::Ready(None)) {
+            self.body = None;
+        }
+        polled
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let (Some(body), Some(back)) = (self.body.take(), self.back.take()) {
+            // Nobody waits for it any more: its caller is gone.
+            drop(back.send(body));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        time::Duration,
+    };
+
+    use axum::http::StatusCode;
+    use futures_util::stream;
+
+    use super::*;
+    use crate::webhooks::serve::read_body;
+
+    /// Reads as a handler does, then what that left.
+    async fn read(body: Body, bytes_max: usize) -> Option<usize> {
+        let (lent, left) = lend(body);
+        let read = read_body(lent, bytes_max, Duration::from_secs(10)).await;
+        if let Ok(rest) = left.await {
+            forget(rest).await;
+        }
+        match read {
+            Ok(bytes) => Some(bytes.len()),
+            Err(status) => {
+                assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+                None
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_is_bounded_and_one_that_is_too_large_is_read_to_its_end() {
+        let of = async |bytes: usize, bytes_max: usize| read(Body::from(vec![b' '; bytes]), bytes_max).await;
+        assert_eq!(of(0, 8).await, Some(0));
+        assert_eq!(of(8, 8).await, Some(8));
+        assert_eq!(of(9, 8).await, None);
+        let taken = async |parts: usize| {
+            let taken = Arc::new(AtomicUsize::new(0));
+            let counted = Arc::clone(&taken);
+            let parts = stream::iter(0..parts).map(move |_| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                Ok::<_, std::io::Error>(vec![b' '; 64 * 1024])
+            });
+            assert_eq!(read(Body::from_stream(parts), 100_000).await, None);
+            taken.load(Ordering::Relaxed)
+        };
+        assert_eq!(taken(64).await, 64, "its sender gets rid of all of it");
+        assert!(taken(1_000).await < 100, "there is a bound");
+    }
+}

@@ -1,0 +1,150 @@
+//! Who holds which key: looked up by prefix, remembered for a moment.
+//!
+//! A busy key costs one look-up in `FRESH_FOR`, so a revoked one ends within that. What cannot be a key
+//! is never looked for, and look-ups wait for one another: guessing cannot crowd out the ledger, nor those
+//! who were known before, who wait apart.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use crate::api::{
+    Problem, Scope, key,
+    quota::{Bucket, Share},
+};
+use postrider_domain::ids::CompanyId;
+use postrider_ledger::{Ledger, keys::FoundKey};
+
+/// How long a look-up holds, a revocation included.
+const FRESH_FOR: Duration = Duration::from_secs(2);
+const KNOWN_MAX: usize = 10_000;
+const LOOK_UPS_AT_ONCE: usize = 2;
+
+/// A key that was looked up, with its bucket.
+#[derive(Debug)]
+pub(super) struct Holder {
+    pub id: Uuid,
+    pub company: CompanyId,
+    pub slug: Arc<str>,
+    pub name: Arc<str>,
+    pub live: bool,
+    pub scopes: Vec<Scope>,
+    hash: Vec<u8>,
+    revoked: bool,
+    pub bucket: Arc<Bucket>,
+}
+
+struct Known {
+    /// `None`: there is no such key.
+    holder: Option<Arc<Holder>>,
+    read_at: Instant,
+}
+
+/// All keys that were used lately.
+pub(super) struct Callers {
+    ledger: Ledger,
+    share: Share,
+    known: Mutex<HashMap<String, Known>>,
+    /// Of prefixes that were somebody's.
+    look_ups: Semaphore,
+    /// Of all others.
+    guesses: Semaphore,
+}
+
+impl Callers {
+    pub fn new(ledger: Ledger, share: Share) -> Callers {
+        let [look_ups, guesses] = [(); 2].map(|()| Semaphore::new(LOOK_UPS_AT_ONCE));
+        Callers { ledger, share, known: Mutex::default(), look_ups, guesses }
+    }
+
+    /// The holder of a key.
+    pub async fn identify(&self, text: Option<&str>) -> Result<Arc<Holder>, Problem> {
+        let Some(text) = text else {
+            return Err(Problem::unauthorized("send the key of your company in the header x-api-key"));
+        };
+        let unknown = || Problem::unauthorized("this key is not known; check the header x-api-key");
+        let prefix = key::prefix(text).ok_or_else(unknown)?;
+        let found = match self.remembered(prefix) {
+            Some(found) => found,
+            None => self.look_up(prefix, text).await?,
+        };
+        let holder = found.filter(|holder| key::is(text, &holder.hash)).ok_or_else(unknown)?;
+        match holder.revoked {
+            true => Err(Problem::unauthorized("this key was revoked; use another one")),
+            false => Ok(holder),
+        }
+    }
+
+    fn remembered(&self, prefix: &str) -> Option<Option<Arc<Holder>>> {
+        let known = self.known.lock().expect("nobody panics here");
+        let known =
+            known.get(prefix).filter(|known| postrider_clock::monotonic() - known.read_at < FRESH_FOR)?;
+        Some(known.holder.clone())
+    }
+
+    async fn look_up(&self, prefix: &str, text: &str) -> Result<Option<Arc<Holder>>, Problem> {
+        let turns = if self.was_somebodys(prefix) { &self.look_ups } else { &self.guesses };
+        let _turn = turns.acquire().await.expect("never closed");
+        // Whoever had the turn before may have brought the answer.
+        if let Some(found) = self.remembered(prefix) {
+            return Ok(found);
+        }
+        let found = self.ledger.find_key(prefix).await?;
+        if let Some(found) = &found
+            && !found.noted
+            && !found.revoked
+            && key::is(text, &found.hash)
+            && let Err(error) = self.ledger.note_key_use(found.id).await
+        {
+            // A database that takes no writes can still be read.
+            tracing::warn!(%error, key = %found.id, "the use of a key was not noted");
+        }
+        Ok(self.remember(prefix, found))
+    }
+
+    fn was_somebodys(&self, prefix: &str) -> bool {
+        let known = self.known.lock().expect("nobody panics here");
+        known.get(prefix).is_some_and(|known| known.holder.is_some())
+    }
+
+    fn remember(&self, prefix: &str, found: Option<FoundKey>) -> Option<Arc<Holder>> {
+        let mut known = self.known.lock().expect("nobody panics here");
+        let read_at = postrider_clock::monotonic();
+        if known.len() >= KNOWN_MAX {
+            known.retain(|_, known| known.holder.is_some() && read_at - known.read_at < FRESH_FOR);
+        }
+        if known.len() >= KNOWN_MAX {
+            known.clear();
+        }
+        let former = known.get(prefix).and_then(|known| known.holder.clone());
+        let holder = found.map(|found| {
+            let bucket = former.map(|former| Arc::clone(&former.bucket));
+            let bucket = bucket.unwrap_or_else(|| Arc::new(Bucket::new(self.share)));
+            Arc::new(Holder::of(found, bucket))
+        });
+        known.insert(prefix.to_owned(), Known { holder: holder.clone(), read_at });
+        holder
+    }
+}
+
+impl Holder {
+    fn of(found: FoundKey, bucket: Arc<Bucket>) -> Holder {
+        let listed = |scope: &Scope| found.scopes.iter().any(|word| word == scope.word());
+        Holder {
+            id: found.id,
+            company: found.company,
+            scopes: Scope::ALL.into_iter().filter(listed).collect(),
+            slug: found.slug.into(),
+            name: found.name.into(),
+            live: found.live,
+            hash: found.hash,
+            revoked: found.revoked,
+            bucket,
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! `POST /v1/requests/batch`: up to 1,000 jobs, each with its own answer.
+//!
+//! Each job's bytes are kept as they were written; one that is refused refuses no other.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Request, State},
+    http::StatusCode,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use crate::api::submit::{IDEMPOTENCY_KEY, submission_answer::AcceptedView};
+use crate::{
+    api::{Api, Caller, Problem, Scope, extract, problem::FieldProblem},
+    intake::Arrival,
+};
+
+const PATH: &str = "/v1/requests/batch";
+const JOBS_MAX: usize = 1_000;
+const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Jobs to hand in together.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct JobsBody {
+    /// Each as the body of `POST /v1/requests`; what is wrong with one is told in its answer.
+    #[schema(value_type = Vec<serde_json::Value>, min_items = 1, max_items = 1000)]
+    requests: Vec<Box<RawValue>>,
+}
+
+/// One answer for each job, in order.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AnswersView {
+    answers: Vec<AnswerView>,
+}
+
+/// The request, or what is wrong with the job.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum AnswerView {
+    Request(AcceptedView),
+    Problem(Problem),
+}
+
+/// Hands in up to 1,000 requests.
+///
+/// Each is decided, kept and answered by itself: look at every answer. Repeats are recognised by the
+/// `idempotency_key` of each job, or by its content; the header `Idempotency-Key` is for single requests.
+#[utoipa::path(
+    post, path = "/v1/requests/batch", tag = "requests",
+    request_body = JobsBody,
+    responses((status = 202, description = "Taken: an answer for each job, in order", body = AnswersView))
+)]
+pub(super) async fn hand_in_all(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    request: Request,
+) -> Result<(StatusCode, Json<AnswersView>), Problem> {
+    caller.needs(Scope::Send)?;
+    if request.headers().contains_key(IDEMPOTENCY_KEY) {
+        let detail = "a batch takes no Idempotency-Key; give each job its own idempotency_key";
+        return Err(Problem::bad_request(detail));
+    }
+    let _slot = api.batches.try_acquire().map_err(|_| Problem::unavailable(1))?;
+    let body = extract::read(request, &api, BODY_BYTES_MAX).await?;
+    let jobs = split(&body)?;
+    super::know_company(&api, &caller).await?;
+    let arrivals: Vec<Arrival> =
+        jobs.into_iter().map(|job| super::arrival(&caller, PATH, None, job)).collect();
+    let answers = api.jobs.take_all(arrivals).await.map_err(|_| Problem::unavailable(1))?;
+    let told =
+        answers.into_iter().map(|answer| match super::submission_answer::answer(answer, !caller.live) {
+            Ok(accepted) => AnswerView::Request(accepted),
+            Err(problem) => AnswerView::Problem(problem),
+        });
+    Ok((StatusCode::ACCEPTED, Json(AnswersView { answers: told.collect() })))
+}
+
+/// The bytes of each job; what is inside of them is for intake to judge.
+fn split(body: &[u8]) -> Result<Vec<Vec<u8>>, Problem> {
+    let JobsBody { requests } = extract::parse_plain(body)?;
+    if !(1..=JOBS_MAX).contains(&requests.len()) {
+        let message = format!("{} jobs were sent; send 1 to {JOBS_MAX}", requests.len());
+        return Err(Problem::unprocessable([FieldProblem::new("requests", "bad_count", message)]));
+    }
+    Ok(requests.into_iter().map(|job| Box::<str>::from(job).into_string().into_bytes()).collect())
+}

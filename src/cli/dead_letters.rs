@@ -1,0 +1,166 @@
+//! `postrider parked`: dead letters, looked at and replayed.
+//!
+//! Arguments and words only: what the broker is asked is `intake::parked`'s. A listing changes nothing but
+//! the broker's count of deliveries.
+
+use anyhow::bail;
+
+use crate::{
+    amqp::{
+        dead_letters::{self, Parked as Letter, Replay, ReplayWish, Replayed},
+        publisher::Fate,
+        session,
+        topology::Topology,
+    },
+    cli::output::{self, Table, time},
+    config::{Amqp, Config},
+};
+
+/// A queue that was made with a delivery limit drops letters that were looked at too often.
+const DELIVERIES_WARNED: i64 = 10;
+
+/// Look at dead letters, and replay them.
+#[derive(Debug, clap::Subcommand)]
+pub enum Parked {
+    /// List dead letters, the oldest first, and leave them where they are.
+    List {
+        /// Most letters shown.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+        limit: u16,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Publish dead letters again, the oldest first; each is one request however often it is replayed.
+    Replay {
+        /// Most letters replayed.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "id")]
+        limit: u16,
+        /// Only the letter with this message id.
+        #[arg(long, value_name = "MESSAGE_ID")]
+        id: Option<String>,
+    },
+}
+
+impl Parked {
+    pub async fn run(self, config: Config) -> anyhow::Result<()> {
+        match self {
+            Parked::List { limit, json } => list(&config.amqp, usize::from(limit), json).await,
+            Parked::Replay { limit, id } => replay(&config.amqp, usize::from(limit), id).await,
+        }
+    }
+}
+
+async fn list(amqp: &Amqp, max: usize, json: bool) -> anyhow::Result<()> {
+    let connection = session::connect(amqp, "postrider-parked").await?;
+    let listed = dead_letters::list(&connection, &Topology::new(&amqp.name), max).await;
+    session::close(&connection).await;
+    let (letters, more) = listed?;
+    if letters.iter().any(|letter| letter.deliveries >= DELIVERIES_WARNED) {
+        eprintln!(
+            "some letters were looked at {DELIVERIES_WARNED} times or more; a queue with a delivery limit drops them at it"
+        );
+    }
+    if json {
+        return output::json(&letters);
+    }
+    table(&letters).print()?;
+    if more > 0 {
+        eprintln!("{more} more; raise --limit");
+    }
+    Ok(())
+}
+
+async fn replay(amqp: &Amqp, max: usize, id: Option<String>) -> anyhow::Result<()> {
+    let connection = session::connect(amqp, "postrider-parked").await?;
+    let max = if id.is_some() { usize::MAX } else { max };
+    let wish = ReplayWish { max, only: id, speaker: dead_letters::speaker(&amqp.url) };
+    let replayed = dead_letters::replay(&connection, &Topology::new(&amqp.name), &wish).await;
+    session::close(&connection).await;
+    let Replayed { replays, broken } = replayed?;
+    output::put(&told(&replays))?;
+    if replays.iter().any(|replay| replay.nameless) {
+        eprintln!(
+            "some letters lost their user-id, which only its own user may set; if a company's bindings refuse \
+             them, see `postrider rejected list`"
+        );
+    }
+    if let Some(error) = broken {
+        return Err(error.context("the rest stays parked"));
+    }
+    match (replays.last(), &wish.only) {
+        (Some(last), _) if last.fate != Fate::Confirmed => {
+            bail!("the last one stays parked: {}", last.fate.word())
+        }
+        (Some(_), _) => Ok(()),
+        (None, Some(id)) => {
+            bail!("no dead letter has the message id {id:?}; `postrider parked list` shows them")
+        }
+        (None, None) => {
+            eprintln!("nothing is parked");
+            Ok(())
+        }
+    }
+}
+
+fn table(letters: &[Letter]) -> Table<7> {
+    let mut table =
+        Table::new(["Message id", "Routing key", "Bytes", "Died of", "Deaths", "Looked at", "Died at"]);
+    for letter in letters {
+        table.row([
+            letter.message_id.clone().unwrap_or_default(),
+            letter.routing_key.clone(),
+            letter.body_bytes.to_string(),
+            letter.reason.clone().unwrap_or_default(),
+            letter.deaths.map(|deaths| deaths.to_string()).unwrap_or_default(),
+            letter.deliveries.to_string(),
+            letter.died_at.map(time).unwrap_or_default(),
+        ]);
+    }
+    table
+}
+
+fn told(replayed: &[Replay]) -> String {
+    let line = |replay: &Replay| {
+        let id = replay.parked.message_id.as_deref().unwrap_or("(no message id)");
+        let word = if replay.fate == Fate::Confirmed { "replayed" } else { "not replayed" };
+        format!("{word} {} to {}\n", output::clean(id), output::clean(&replay.parked.routing_key))
+    };
+    replayed.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn letter(message_id: Option<&str>) -> Letter {
+        Letter {
+            message_id: message_id.map(str::to_owned),
+            routing_key: "requests.acme".into(),
+            body_bytes: 512,
+            reason: Some("delivery_limit".into()),
+            deaths: Some(1),
+            died_at: chrono::DateTime::from_timestamp(0, 0),
+            deliveries: 3,
+        }
+    }
+
+    #[test]
+    fn the_table_tells_what_died_of_what() {
+        assert_eq!(
+            table(&[letter(Some("m-1")), letter(None)]).render(false),
+            "Message id  Routing key    Bytes  Died of         Deaths  Looked at  Died at\n\
+             m-1         requests.acme    512  delivery_limit       1          3  1970-01-01T00:00:00Z\n\
+             -           requests.acme    512  delivery_limit       1          3  1970-01-01T00:00:00Z\n"
+        );
+    }
+
+    #[test]
+    fn a_replay_tells_what_moved_and_what_did_not() {
+        let replay = |fate| Replay { parked: letter(Some("m-1")), fate, nameless: false };
+        assert_eq!(
+            told(&[replay(Fate::Confirmed), replay(Fate::Refused)]),
+            "replayed m-1 to requests.acme\nnot replayed m-1 to requests.acme\n"
+        );
+    }
+}

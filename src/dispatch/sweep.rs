@@ -1,0 +1,80 @@
+//! The sweeper: leases that ran out, waiting messages that expired, responses whose request may have come.
+//!
+//! Every worker sweeps; SKIP LOCKED and compare-and-set make that harmless. No leader is needed.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+
+use crate::{telemetry::names, worker::stages::stopped};
+use postrider_domain::lifecycle::{State, fence::expiry, transition};
+use postrider_ledger::{
+    LedgerError,
+    sweep::{Check, Conclusion, FirstLooks, Swept},
+};
+
+use crate::dispatch::Shared;
+
+const LEASES_MAX: i64 = 20;
+const CHECKS_MAX: i64 = 200;
+const RESPONSES_MAX: i64 = 200;
+
+/// Sweeps until told to stop.
+pub async fn run(shared: Arc<Shared>, interval: Duration, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        match sweep_once(&shared).await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "leases and ends cannot be swept"),
+        }
+        tokio::select! {
+            () = stopped(&mut stop) => break,
+            () = tokio::time::sleep(interval.mul_f64(0.8 + 0.4 * postrider_clock::jitter())) => {}
+        }
+    }
+}
+
+/// One sweep; gives whether there may be more.
+pub async fn sweep_once(shared: &Shared) -> Result<bool, LedgerError> {
+    let first = FirstLooks {
+        email_secs: shared.unknown_looks.email.first().as_secs_f64(),
+        sms_secs: shared.unknown_looks.sms.first().as_secs_f64(),
+    };
+    let swept = shared.ledger.sweep(LEASES_MAX, first).await?;
+    if swept != Swept::default() {
+        metrics::counter!(names::SWEPT, "found" => "unsent").increment(swept.unsent.unsigned_abs());
+        metrics::counter!(names::SWEPT, "found" => "unknown").increment(swept.unknown.unsigned_abs());
+        tracing::warn!(unsent = swept.unsent, unknown = swept.unknown, "took over from leases that ran out");
+    }
+    for message in &swept.quarantined {
+        metrics::counter!(names::QUARANTINED, "kind" => "message").increment(1);
+        tracing::error!(%message, "a message that killed its workers is quarantined; see `postrider quarantine`");
+    }
+    let checks = shared.ledger.checks(CHECKS_MAX).await?;
+    let ends: Vec<Conclusion> = checks.iter().filter_map(conclusion).collect();
+    let ended = shared.ledger.conclude(&ends).await?;
+    for end in ends.iter().filter(|end| ended.contains(&end.message)) {
+        metrics::counter!(names::CONCLUDED, "reason" => end.reason.word()).increment(1);
+    }
+    let moved: Vec<_> =
+        checks.iter().filter(|check| conclusion(check).is_none()).map(|check| check.message.0).collect();
+    if !moved.is_empty() {
+        shared.ledger.drop_due(&moved).await?;
+    }
+    let looked = shared.ledger.awaited_due(RESPONSES_MAX).await?;
+    // A worker that died can leave thousands of leases, of one message each at worst.
+    let more_leases = swept.unsent + swept.unknown >= LEASES_MAX;
+    Ok(more_leases
+        || looked as i64 >= RESPONSES_MAX
+        || (!ended.is_empty() && checks.len() as i64 >= CHECKS_MAX))
+}
+
+/// The end that is due, if it is.
+fn conclusion(check: &Check) -> Option<Conclusion> {
+    if check.state != State::Waiting || check.expires_at > check.now {
+        return None;
+    }
+    let (signal, reason) = expiry(check.attempt, check.reached);
+    let next = transition(check.state, signal);
+    Some(Conclusion { message: check.message, epoch: check.epoch, was: check.state, next, reason })
+}

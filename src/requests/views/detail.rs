@@ -1,0 +1,210 @@
+//! Everything about one request, as programs read it.
+//!
+//! The same for the command line's `--json` and the API; what happened in order is `timeline`'s.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use postrider_domain::{
+    ids::Medium,
+    job::{Customer, Employee, RequesterRole},
+    lifecycle::Status,
+};
+use postrider_ledger::requests::{AnswerNote, MessageDetail, RequestDetail};
+
+use crate::requests::views::{
+    status_text::{Standing, address},
+    summary::source,
+    timeline::{Event, timeline},
+};
+
+/// One request as programs read it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Request)]
+pub struct Shown {
+    pub request_id: Uuid,
+    pub company: String,
+    #[schema(value_type = String)]
+    pub status: Status,
+    pub detail: Option<&'static str>,
+    pub paused: bool,
+    pub reason: Option<String>,
+    pub code: Option<String>,
+    pub source: &'static str,
+    pub test: bool,
+    #[schema(value_type = Option<Object>)]
+    pub customer: Option<Customer>,
+    #[schema(value_type = Object)]
+    pub employee: Employee,
+    pub address: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub medium: Option<Medium>,
+    pub account: Option<String>,
+    pub provider_id: Option<String>,
+    pub brand: String,
+    pub channel: String,
+    pub language: Option<String>,
+    pub country: Option<String>,
+    pub ext_interaction_id: Option<String>,
+    pub external_url: Option<String>,
+    pub tags: Vec<String>,
+    pub custom_properties: BTreeMap<String, String>,
+    pub initial_feedback_request_id: Option<Uuid>,
+    /// Who asks by hand.
+    pub requested_by: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub requested_by_role: Option<RequesterRole>,
+    pub override_reason: Option<String>,
+    /// Calls to the provider, for all messages.
+    pub attempts: i64,
+    pub messages: Vec<Message>,
+    pub created_at: DateTime<Utc>,
+    pub first_due_at: DateTime<Utc>,
+    /// When it is next sent or looked at, where it waits.
+    pub due_at: Option<DateTime<Utc>>,
+    pub expires_at: DateTime<Utc>,
+    pub paused_at: Option<DateTime<Utc>>,
+    pub delivered_at: Option<DateTime<Utc>>,
+    /// When the customer answered: the request is completed.
+    pub answered_at: Option<DateTime<Utc>>,
+    /// What the customer answered, as far as we were told.
+    pub answer: Option<Answer>,
+    pub ended_at: Option<DateTime<Utc>>,
+    pub timeline: Vec<Event>,
+}
+
+/// What a customer answered, in their own words.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RequestAnswer)]
+pub struct Answer {
+    /// `amqp` or `http`; `cli`: a person knew of it.
+    pub source: String,
+    /// The response that said so.
+    pub response_id: Option<String>,
+    pub received_at: Option<DateTime<Utc>>,
+    pub score: Option<u32>,
+    pub comment: Option<String>,
+    pub custom_properties: BTreeMap<String, String>,
+}
+
+impl From<AnswerNote> for Answer {
+    fn from(answer: AnswerNote) -> Answer {
+        let AnswerNote { source, response_id, received_at, score, comment, custom_properties } = answer;
+        Answer { source, response_id, received_at, score, comment, custom_properties }
+    }
+}
+
+/// One message of it: the first ask, or a person's retry.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RequestMessage)]
+pub struct Message {
+    pub message_id: Uuid,
+    pub seq: i16,
+    #[schema(value_type = String)]
+    pub status: Status,
+    pub detail: Option<&'static str>,
+    pub reason: Option<String>,
+    pub code: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub medium: Option<Medium>,
+    pub account: Option<String>,
+    pub provider_id: Option<String>,
+    pub attempts: i16,
+    pub delivered_at: Option<DateTime<Utc>>,
+    pub ended_at: Option<DateTime<Utc>>,
+    /// Where a person asked for it: who, through what, and why.
+    pub retry: Option<Retry>,
+}
+
+/// A person's retry.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RequestRetry)]
+pub struct Retry {
+    pub of: Uuid,
+    pub at: DateTime<Utc>,
+    pub requested_by: String,
+    /// An API key's name, or `cli`.
+    pub through: String,
+    pub note: Option<String>,
+    pub acknowledged_possible_duplicate: bool,
+}
+
+impl From<MessageDetail> for Message {
+    fn from(message: MessageDetail) -> Message {
+        Message {
+            message_id: message.id.0,
+            seq: message.seq,
+            status: message.state.status(),
+            detail: message.state.detail(),
+            reason: message.reason,
+            code: message.code,
+            medium: message.medium,
+            account: message.account,
+            provider_id: message.provider_id,
+            attempts: message.attempt,
+            delivered_at: message.delivered_at,
+            ended_at: message.ended_at,
+            retry: message.retry.map(|retry| Retry {
+                of: retry.of.0,
+                at: retry.at,
+                requested_by: retry.requested_by,
+                through: retry.door,
+                note: retry.note,
+                acknowledged_possible_duplicate: retry.acknowledged,
+            }),
+        }
+    }
+}
+
+#[must_use]
+pub fn shown(detail: RequestDetail) -> Shown {
+    let messages: Vec<Message> = detail.messages().into_iter().map(Message::from).collect();
+    let (paused, timeline) = (Standing::of(&detail).is_paused(), timeline(&detail));
+    let RequestDetail { job, .. } = detail;
+    let used = job.customer.as_ref().and_then(|customer| address(customer, detail.medium));
+    Shown {
+        request_id: detail.id,
+        company: detail.slug,
+        status: detail.state.status(),
+        detail: detail.state.detail(),
+        paused,
+        reason: detail.reason,
+        code: detail.code,
+        source: source(detail.source),
+        test: detail.test,
+        address: used.map(str::to_owned),
+        requested_by: job.manual.as_ref().map(|manual| manual.requested_by.clone()),
+        requested_by_role: job.manual.as_ref().and_then(|manual| manual.role),
+        override_reason: job.override_reason().map(str::to_owned),
+        customer: job.customer,
+        employee: job.employee,
+        medium: detail.medium,
+        account: detail.account,
+        provider_id: detail.provider_id,
+        brand: detail.brand,
+        channel: detail.channel,
+        language: job.language,
+        country: job.country,
+        ext_interaction_id: job.ext_interaction_id,
+        external_url: job.external_url,
+        tags: job.tags,
+        custom_properties: job.custom_properties,
+        initial_feedback_request_id: detail.root,
+        attempts: messages.iter().map(|message| i64::from(message.attempts)).sum(),
+        messages,
+        created_at: detail.created_at,
+        first_due_at: detail.first_due_at,
+        due_at: detail.due_at,
+        expires_at: detail.expires_at,
+        paused_at: detail.paused_at,
+        delivered_at: detail.delivered_at,
+        answered_at: detail.answered_at,
+        answer: detail.answer.map(Answer::from),
+        ended_at: detail.ended_at,
+        timeline,
+    }
+}

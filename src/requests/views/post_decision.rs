@@ -1,0 +1,124 @@
+//! What happened to a request after its decision, and when it, or a new job, could pass.
+//!
+//! No I/O: words over what the ledger holds of the message. `why` has them beside the rules' findings.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use postrider_domain::{
+    lifecycle::{Reason, State},
+    rules::Decision,
+};
+use postrider_ledger::requests::RequestDetail;
+
+use crate::requests::views::{
+    format_time::{moment, time},
+    reasons::sentence,
+    status_text::Standing,
+};
+
+/// When it could go out, or a new job for the same customer could pass.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = WhyNext)]
+pub struct Next {
+    pub at: Option<DateTime<Utc>>,
+    pub text: String,
+}
+
+/// The reason for which the message was suppressed although the rules had let it pass.
+#[must_use]
+pub fn later(detail: &RequestDetail, decision: &Decision) -> Option<Reason> {
+    let stored = Reason::from_word(detail.reason.as_deref()?)?;
+    (detail.state == State::Suppressed && decision.reason() != Some(stored)).then_some(stored)
+}
+
+/// What happened since, in words; `None` where nothing did.
+#[must_use]
+pub fn since(detail: &RequestDetail, decision: &Decision) -> Option<String> {
+    let when = |at: Option<DateTime<Utc>>| at.map(|at| format!(" at {}", time(at))).unwrap_or_default();
+    let code = detail.code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default();
+    let reason = detail.reason.as_deref().map(|word| match Reason::from_word(word) {
+        Some(reason) => format!("{word}: {}", sentence(reason)),
+        None => word.to_owned(),
+    });
+    let because = reason.map(|reason| format!(", {reason}")).unwrap_or_default();
+    let attempt = detail.attempt;
+    let text = match detail.state {
+        State::Waiting if attempt == 0 => String::new(),
+        // The reason is the quarantine's, told before.
+        State::Waiting if Standing::of(detail).is_quarantined() => {
+            format!("attempt {attempt}{} did not go out{code}", when(detail.begun_at))
+        }
+        State::Waiting => format!("attempt {attempt}{} did not go out{because}{code}", when(detail.begun_at)),
+        State::Sending => format!("attempt {attempt} is under way, begun{}", when(detail.begun_at)),
+        State::Unknown => format!("attempt {attempt} was made{}{because}{code}", when(detail.begun_at)),
+        State::Sent => format!("attempt {attempt} was handed over{}", when(detail.begun_at)),
+        State::Delivered => format!("delivered{}, by attempt {attempt}", when(detail.delivered_at)),
+        State::Concluded | State::Failed => format!("failed{}{because}{code}", when(detail.ended_at)),
+        State::Suppressed => match later(detail, decision) {
+            Some(_) => format!("suppressed{}{because}", when(detail.ended_at)),
+            None => String::new(),
+        },
+        State::Canceled => format!("canceled{}{because}", when(detail.ended_at)),
+    };
+    let held = Standing::of(detail).is_quarantined();
+    let paused = detail.paused_at.map(|at| match held {
+        true => format!("quarantined at {}: {}", time(at), sentence(Reason::Quarantined)),
+        false => format!("paused by a person at {}", time(at)),
+    });
+    // The score, and not the customer's words: those are shown with the request itself.
+    let score = detail.answer.as_ref().and_then(|answer| answer.score);
+    let score = score.map(|score| format!(", score {score}")).unwrap_or_default();
+    let answered = detail.answered_at.map(|at| format!("the customer answered at {}{score}", time(at)));
+    let told: Vec<String> =
+        [paused, Some(text).filter(|text| !text.is_empty()), answered].into_iter().flatten().collect();
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
+/// The next time, of it or of a new job; `again` is the rules' word now, where they were asked.
+#[must_use]
+pub fn next(detail: &RequestDetail, decision: &Decision, again: Option<&Decision>) -> Next {
+    let never = |text: &str| Next { at: None, text: text.to_owned() };
+    let at = |at: DateTime<Utc>, what: &str| Next {
+        at: Some(at),
+        text: format!("{what} {}", moment(at, detail.now)),
+    };
+    match detail.state {
+        State::Waiting if Standing::of(detail).is_quarantined() => never(
+            "when it is replayed by `postrider quarantine replay`: the rules are then asked again, and it is tried alone",
+        ),
+        State::Waiting if detail.paused_at.is_some() => {
+            never("when it is resumed: the rules are then asked again")
+        }
+        State::Waiting => at(detail.due_at.unwrap_or(detail.first_due_at).max(detail.now), "it goes out at"),
+        State::Sending => never("the attempt under way decides"),
+        State::Unknown => {
+            never("a receipt, or the end of the time for one, decides; no further attempt is made meanwhile")
+        }
+        State::Sent | State::Delivered => never("it went out; nothing is left to pass"),
+        State::Concluded | State::Failed => {
+            never("it ended; a person may have it sent once more, or a new job may ask this customer")
+        }
+        State::Canceled => never("it ended; only a new job could ask this customer"),
+        State::Suppressed => {
+            let could = match later(detail, decision) {
+                None => decision.could_pass_at(),
+                Some(Reason::SuppressionPeriod | Reason::Overtaken) => match again {
+                    Some(again) => again.could_pass_at(),
+                    None => {
+                        return never(
+                            "a new job could pass after the suppression period of who asked instead",
+                        );
+                    }
+                },
+                Some(Reason::Expired) => Some(detail.now),
+                Some(_) => None,
+            };
+            match could {
+                Some(could) => at(could.max(detail.now), "a new job for this customer could pass at"),
+                None => never("a new job for this customer would not pass by itself, at any time"),
+            }
+        }
+    }
+}

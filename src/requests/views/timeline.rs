@@ -1,0 +1,189 @@
+//! What happened to a request, in order.
+//!
+//! Made of columns: accepted, each message's attempts begun and settled, receipts, its end; and of what people
+//! did to it: who, through what and why. For the rules' account of it read `why`.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use postrider_domain::lifecycle::State;
+use postrider_ledger::requests::{ActNote, Deed, MessageDetail, PastAttempt, RequestDetail, RetryNote};
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = RequestEvent)]
+pub struct Event {
+    pub at: DateTime<Utc>,
+    pub event: &'static str,
+    /// Of which message: 0 is the first ask.
+    pub message: i16,
+    pub attempt: Option<i16>,
+    /// The outcome of an attempt, the kind of a receipt, the status of an end, who did it and through what.
+    pub what: Option<String>,
+    /// The provider's code, the reason of an end, a person's note.
+    pub why: Option<String>,
+    /// Of what was done through the API: the key's id.
+    pub key_id: Option<Uuid>,
+}
+
+/// What happened, in order.
+#[must_use]
+pub fn timeline(detail: &RequestDetail) -> Vec<Event> {
+    let mut events = vec![event(detail.created_at, "accepted", 0)];
+    let messages = detail.messages();
+    for act in &detail.acts {
+        let of = messages.iter().find(|message| message.id == act.message);
+        events.push(done(act, of.map_or(0, |message| message.seq)));
+    }
+    for message in &messages {
+        events.extend(of_message(message, &detail.acts));
+    }
+    if !detail.acts.iter().any(|act| act.deed == Deed::Answered) {
+        events.extend(detail.answered_at.map(|at| event(at, "answered", 0)));
+    }
+    // Stable: what happened at one instant stays in the order above.
+    events.sort_by_key(|event| event.at);
+    events
+}
+
+fn event(at: DateTime<Utc>, word: &'static str, message: i16) -> Event {
+    Event { at, event: word, message, attempt: None, what: None, why: None, key_id: None }
+}
+
+fn of_message(message: &MessageDetail, acts: &[ActNote]) -> Vec<Event> {
+    let event = |at, word| event(at, word, message.seq);
+    let mut events: Vec<Event> = message.retry.iter().map(|retry| retried(retry, message.seq)).collect();
+    let current = (message.attempt > 0).then(|| PastAttempt {
+        message: message.id.0,
+        attempt: message.attempt,
+        begun_at: message.begun_at,
+        settled_at: message.settled_at,
+        outcome: message.outcome,
+        // A failure that a provider reported later left its own code there.
+        code: message.code.clone().filter(|_| message.reason.as_deref() != Some("failed_at_provider")),
+    });
+    for attempt in message.past.iter().chain(&current) {
+        let of = |at, word| Event { attempt: Some(attempt.attempt), ..event(at, word) };
+        events.extend(attempt.begun_at.map(|at| of(at, "attempt_begun")));
+        events.extend(attempt.settled_at.map(|at| Event {
+            what: attempt.outcome.map(outcome),
+            why: attempt.code.clone(),
+            ..of(at, "attempt_settled")
+        }));
+    }
+    events.extend(message.receipts.iter().map(|receipt| Event {
+        attempt: receipt.attempt,
+        what: Some(receipt.kind.clone()),
+        why: receipt.code.clone(),
+        ..event(receipt.at, if receipt.looked_up { "found_by_asking" } else { "receipt" })
+    }));
+    // By a person it is an act of theirs; else it was quarantined.
+    let by_person = |at: &DateTime<Utc>| {
+        acts.iter().any(|act| act.deed == Deed::Paused && act.message == message.id && act.at == *at)
+    };
+    events.extend(message.paused_at.filter(|at| !by_person(at)).map(|at| event(at, "paused")));
+    let delivered_at = message.delivered_at.filter(|_| message.state == State::Delivered);
+    events.extend(delivered_at.or(message.ended_at).map(|at| Event {
+        what: Some(message.state.status().word().to_owned()),
+        why: message.reason.clone(),
+        ..event(at, "ended")
+    }));
+    events
+}
+
+fn retried(retry: &RetryNote, message: i16) -> Event {
+    let knew = if retry.acknowledged { ", who knew that it may go out twice" } else { "" };
+    Event {
+        what: Some(format!("by {} through {}{knew}", retry.requested_by, retry.door)),
+        why: retry.note.clone(),
+        key_id: retry.key,
+        ..event(retry.at, "retried", message)
+    }
+}
+
+fn done(act: &ActNote, message: i16) -> Event {
+    let person = act.person.as_ref().map(|person| format!("by {person} ")).unwrap_or_default();
+    Event {
+        what: Some(format!("{person}through {}", act.door)),
+        why: act.note.clone(),
+        key_id: act.key,
+        ..event(act.at, act.deed.word(), message)
+    }
+}
+
+/// The word of a stored outcome.
+fn outcome(code: i16) -> String {
+    match code {
+        0 => "accepted".to_owned(),
+        1 => "refused".to_owned(),
+        2 => "unknown".to_owned(),
+        other => format!("outcome {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::requests::views::fixtures::{at, detail};
+    use postrider_domain::ids::MessageId;
+
+    fn act(deed: Deed, secs: i64, person: Option<&str>) -> ActNote {
+        let (door, key, note) = ("crm".to_owned(), Some(Uuid::from_u128(9)), None);
+        ActNote {
+            message: MessageId(detail().id),
+            deed,
+            at: at(secs),
+            door,
+            key,
+            person: person.map(str::to_owned),
+            note,
+        }
+    }
+
+    fn told(detail: &RequestDetail) -> Vec<(&'static str, Option<String>)> {
+        timeline(detail).into_iter().map(|event| (event.event, event.what)).collect()
+    }
+
+    #[test]
+    fn who_paused_resumed_and_canceled_is_told_once_each() {
+        let by = |text: &str| Some(text.to_owned());
+        let acts =
+            vec![act(Deed::Paused, 5, None), act(Deed::Resumed, 6, Some("Ann")), act(Deed::Paused, 7, None)];
+        let paused = RequestDetail { paused_at: Some(at(7)), acts, ..detail() };
+        let expected = [
+            ("accepted", None),
+            ("paused", by("through crm")),
+            ("resumed", by("by Ann through crm")),
+            ("paused", by("through crm")),
+        ];
+        assert_eq!(told(&paused), expected);
+        assert_eq!(timeline(&paused)[1].key_id, Some(Uuid::from_u128(9)));
+        let quarantined = RequestDetail { paused_at: Some(at(7)), ..detail() };
+        assert_eq!(told(&quarantined), [("accepted", None), ("paused", None)]);
+    }
+
+    #[test]
+    fn an_act_comes_before_the_end_that_it_brought() {
+        let canceled = RequestDetail {
+            state: State::Canceled,
+            ended_at: Some(at(8)),
+            acts: vec![act(Deed::Canceled, 8, Some("Ann"))],
+            ..detail()
+        };
+        let words: Vec<&str> = timeline(&canceled).into_iter().map(|event| event.event).collect();
+        assert_eq!(words, ["accepted", "canceled", "ended"]);
+    }
+
+    #[test]
+    fn an_answer_that_a_person_noted_is_told_with_the_person() {
+        let answered = RequestDetail {
+            answered_at: Some(at(8)),
+            acts: vec![act(Deed::Answered, 8, Some("Ann"))],
+            ..detail()
+        };
+        let expected = [("accepted", None), ("answered", Some("by Ann through crm".to_owned()))];
+        assert_eq!(told(&answered), expected);
+    }
+}
