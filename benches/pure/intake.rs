@@ -71,13 +71,13 @@ fn keyed_hashes(criterion: &mut Criterion) {
     });
     group.bench_function("idempotency", |bencher| {
         bencher.iter(|| {
-            person::idempotency(&keys.identity, &company, &prepared.job, Some(black_box(key.as_str())))
+            lookup_keys::idempotency(&keys.identity, &company, &prepared.job, Some(black_box(key.as_str())))
         });
     });
     group.bench_function("look-up", |bencher| {
         let idem = prepared.pending.idem;
         bencher.iter(|| {
-            person::lookup(&keys.identity, &company, black_box(&prepared.job), &prepared.placed, idem)
+            lookup_keys::lookup(&keys.identity, &company, black_box(&prepared.job), &prepared.placed, idem)
         });
     });
     group.finish();

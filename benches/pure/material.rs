@@ -72,7 +72,7 @@ pub fn parsed(medium: Medium) -> Job {
 
 /// What `intake::admit` makes of a parsed job.
 pub fn pending(keys: &SecretKeys, company: &Arc<Company>, job: Job, key: &str) -> Pending {
-    let (idem, idem_made, content_hash) = person::idempotency(&keys.identity, company, &job, Some(key));
+    let (idem, idem_made, content_hash) = lookup_keys::idempotency(&keys.identity, company, &job, Some(key));
     Pending {
         place: 0,
         company: Arc::clone(company),
