@@ -91,13 +91,13 @@ async fn look(world: &World) -> anyhow::Result<Rest> {
 }
 
 async fn ready(world: &World, queue: &str) -> anyhow::Result<u32> {
-    let connection = supervisor::connect(&world.config.amqp, "torture-look").await?;
+    let connection = session::connect(&world.config.amqp, "torture-look").await?;
     let channel = connection.create_channel().await?;
     let passive = QueueDeclareOptions { passive: true, ..Default::default() };
     let name = format!("{}.{queue}", world.bed.amqp_name);
     let queue = channel.queue_declare(name.into(), passive, Default::default()).await?;
     let ready = queue.message_count();
-    supervisor::close(&connection).await;
+    session::close(&connection).await;
     Ok(ready)
 }
 
@@ -117,10 +117,10 @@ async fn replay(world: &World) -> anyhow::Result<usize> {
     if ready(world, "parked").await? == 0 {
         return Ok(0);
     }
-    let connection = supervisor::connect(&world.config.amqp, "torture-replay").await?;
-    let wish = parked::ReplayWish { max: REPLAYED_AT_ONCE, ..Default::default() };
+    let connection = session::connect(&world.config.amqp, "torture-replay").await?;
+    let wish = dead_letters::ReplayWish { max: REPLAYED_AT_ONCE, ..Default::default() };
     let topology = Topology::new(&world.bed.amqp_name);
-    let replayed = parked::replay(&connection, &topology, &wish).await.context("replay parked jobs")?;
-    supervisor::close(&connection).await;
+    let replayed = dead_letters::replay(&connection, &topology, &wish).await.context("replay parked jobs")?;
+    session::close(&connection).await;
     Ok(replayed.replays.len())
 }

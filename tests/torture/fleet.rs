@@ -224,7 +224,7 @@ impl Fleet {
         }
         let kills = self.deaths().kills;
         let mut armed = locked(&self.armed);
-        let mut points = crash::POINTS;
+        let mut points = failpoint::POINTS;
         dice.shuffle(&mut points);
         let name = points.into_iter().min_by_key(|name| {
             let died = kills.get(&format!("crash_{name}")).copied().unwrap_or(0);

@@ -185,7 +185,7 @@ fn missing(world: &World, tally: &Tally) -> Vec<String> {
         .collect();
     if arguments.emphasis.is_none() {
         let kills = world.fleet.deaths().kills;
-        let points = crash::POINTS.iter().map(|name| format!("crash_{name}"));
+        let points = failpoint::POINTS.iter().map(|name| format!("crash_{name}"));
         due.extend(points.map(|name| (name.clone(), kills.get(&name).copied().unwrap_or(0))));
     }
     due.into_iter().filter(|(_, count)| *count < arguments.each.into()).map(|(kind, _)| kind).collect()
@@ -207,9 +207,9 @@ impl Progress {
     fn of(world: &World, tally: &Tally) -> Progress {
         let (arguments, deaths) = (&world.arguments, world.fleet.deaths());
         let (each, emphasis) = (arguments.each, arguments.emphasis);
-        let points = if emphasis.is_none() { crash::POINTS.len() } else { 0 };
+        let points = if emphasis.is_none() { failpoint::POINTS.len() } else { 0 };
         let died_at = |name: &&str| deaths.kills.get(&format!("crash_{name}")).copied().unwrap_or(0);
-        let crashed: u64 = crash::POINTS.iter().map(|name| died_at(name).min(each.into())).sum();
+        let crashed: u64 = failpoint::POINTS.iter().map(|name| died_at(name).min(each.into())).sum();
         let part = |done: u64, due: f64| if due > 0.0 { (done as f64 / due).min(1.0) } else { 1.0 };
         let struck = [
             part(deaths.kills_count(), f64::from(arguments.kills)),

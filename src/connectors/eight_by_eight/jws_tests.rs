@@ -12,8 +12,7 @@ const SENT: i64 = 1_629_804_577_296;
 
 fn keys() -> Vec<PublicKey> {
     let jwk: serde_json::Value =
-        serde_json::from_str(include_str!("../../../tests/fixtures/recipes/8x8_key.jwk.json"))
-            .expect("JSON");
+        serde_json::from_str(include_str!("../../../tests/fixtures/recipes/8x8_key.jwk.json")).expect("JSON");
     let part = |name: &str| jwk[name].as_str().expect("a JWK of RSA").to_owned();
     vec![PublicKey { kid: part("kid"), n: part("n"), e: part("e") }]
 }

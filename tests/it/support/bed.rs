@@ -192,7 +192,7 @@ impl Bed {
     }
 
     pub async fn worker_with(&self, more: &str) -> Worker {
-        let worker = startup::start(self.config(more), false).await.expect("the worker starts");
+        let worker = worker::start(self.config(more), false).await.expect("the worker starts");
         if let Some(public) = worker.public_addr {
             self.webhooks_to("blanca", &public.to_string());
         }
