@@ -10,10 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use postrider::{
-    lifecycle::diagram,
-    telemetry::names::{Kind, TABLE},
-};
+use postrider::telemetry::names::{Kind, TABLE};
+use postrider_domain::lifecycle::diagram;
 
 const UPDATE: &str = "UPDATE_DOCS";
 const README_BYTES_MAX: usize = 8 * 1024;
