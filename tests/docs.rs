@@ -268,6 +268,26 @@ fn links_and_anchors_are_read_as_github_reads_them() {
     assert_eq!(target("README.md", "https://example.com/a#b"), None);
 }
 
+// ---------------------------------------------------------------- words
+
+/// Subjects that hide the thing that a sentence is about.
+const VAGUE_SUBJECTS: [&str; 5] = ["who", "whoever", "whom", "nobody", "somebody"];
+
+#[test]
+fn every_sentence_has_a_noun_as_its_subject() {
+    let mut found = Vec::new();
+    for path in pages() {
+        for line in prose(&read(&path)) {
+            let words = without_code(line).to_lowercase();
+            let mut words = words.split(|letter: char| !letter.is_alphanumeric());
+            if words.any(|word| VAGUE_SUBJECTS.contains(&word)) {
+                found.push(format!("{path}: {line}"));
+            }
+        }
+    }
+    assert!(found.is_empty(), "name the person or the thing instead:\n{}", found.join("\n"));
+}
+
 // ---------------------------------------------------------------- runbooks
 
 #[test]

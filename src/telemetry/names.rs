@@ -11,7 +11,7 @@ pub const TABLE: &[(Kind, &str, &str)] = &[
     (Kind::Counter, ATTEMPTS, "Attempts settled, by lane and outcome"),
     (Kind::Counter, RECEIPTS, "Receipts stored for the first time, by kind"),
     (Kind::Counter, RECEIPTS_REFUSED, "Webhooks refused, by provider and cause"),
-    (Kind::Counter, NOTICES, "Connector notices finished, by recipe id and outcome"),
+    (Kind::Counter, NOTICES, "Connector notifications finished, by recipe id and outcome"),
     (Kind::Histogram, SECONDS_TO_SENT, "Seconds from the due time to the provider's acceptance"),
     (Kind::Gauge, OLDEST_DUE, "Age of the oldest due message by lane, in seconds"),
     (Kind::Gauge, IN_FLIGHT, "Provider calls in flight, by lane"),
