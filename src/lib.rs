@@ -11,14 +11,13 @@
 //!
 //! # Rooms, in the order of a request
 //!
-//! * Entry points: AMQP consumers, `api` (HTTP), connectors (notifications of other systems), `cli`.
-//! * `intake`: a batch of jobs becomes requests or rejections. Rules, company settings, texts and the message's
-//!   lifecycle are pure: no I/O, and `now` is an argument.
-//! * The ledger: the only SQL, one function a domain verb.
-//! * `dispatch`: lanes, claims, attempts, outcomes, look-ups. The providers: Twilio, Mailgun, SMTP.
+//! * Entry points: `amqp` (consumers), `api` (HTTP), `connectors` (notifications of other systems), `cli`.
+//! * `intake`: a batch of jobs becomes requests or rejections; the crate `domain` decides, without I/O.
+//! * Crate `ledger`: the only SQL, one function a domain verb.
+//! * `dispatch`: lanes, claims, attempts, outcomes, look-ups; the crate `providers` makes the calls.
 //! * `webhooks`: signed receipts and unsubscribe links.
-//! * `requests`: views and actions of people. `alerts`: digests of rejected jobs.
-//! * Around all of them: start and stop, the company cache, configuration, telemetry, crash isolation.
+//! * `requests`, `blocks`: views and actions of people. `alerts`: digests of rejected jobs.
+//! * Around them: `worker` (start, stages, stop), `company_cache`, `config`, `telemetry`, `poison`.
 //!
 //! # Pages
 //!

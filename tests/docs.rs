@@ -247,9 +247,16 @@ fn every_page_that_the_tree_names_exists() {
         let Ok(text) = fs::read_to_string(root().join(&path)) else { continue };
         for rest in text.split("docs/").skip(1) {
             let part = |letter: char| !letter.is_ascii_alphanumeric() && !matches!(letter, '-' | '_' | '/');
-            let Some(page) = rest.split_once(".md").map(|(page, _)| page) else { continue };
-            if !page.contains(part) && !root().join(format!("docs/{page}.md")).exists() {
-                missing.push(format!("{path}: docs/{page}.md"));
+            let Some((page, after)) = rest.split_once(".md") else { continue };
+            if page.contains(part) {
+                continue;
+            }
+            let page = format!("docs/{page}.md");
+            let anchor = after.strip_prefix('#').and_then(|anchor| anchor.split(part).next());
+            let found = root().join(&page).exists()
+                && anchor.is_none_or(|anchor| anchors(&read(&page)).contains(anchor));
+            if !found {
+                missing.push(format!("{path}: {page}#{}", anchor.unwrap_or_default()));
             }
         }
     }
