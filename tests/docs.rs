@@ -21,6 +21,8 @@ const RUNBOOKS: &str = "docs/operating.md";
 /// Folders and files whose text may name a page under `docs/`.
 const CITING: [&str; 8] =
     ["src", "crates", "tests", "benches", "deploy", "Makefile", "CHANGELOG.md", "Cargo.toml"];
+/// Folders of the repository that a path in a page begins with.
+const FOLDERS: [&str; 6] = ["src", "crates", "tests", "deploy", "benches", "migrations"];
 const TEXT_EXTENSIONS: [&str; 8] = ["rs", "md", "toml", "sql", "yml", "yaml", "sh", "py"];
 
 fn root() -> PathBuf {
@@ -261,6 +263,29 @@ fn every_page_that_the_tree_names_exists() {
         }
     }
     assert!(missing.is_empty(), "pages that are named and not there:\n{}", missing.join("\n"));
+}
+
+/// Paths of the repository in a page's inline code; patterns and placeholders (capitals) are no paths.
+fn named_paths(text: &str) -> Vec<String> {
+    let plain = |letter: char| {
+        letter.is_ascii_lowercase() || letter.is_ascii_digit() || matches!(letter, '/' | '.' | '_' | '-')
+    };
+    let code = prose(text).flat_map(|line| line.split('`').skip(1).step_by(2));
+    let paths = code.filter(|code| {
+        let folder = code.split('/').next().unwrap_or_default();
+        code.contains('/') && FOLDERS.contains(&folder) && code.chars().all(plain)
+    });
+    paths.map(str::to_owned).collect()
+}
+
+#[test]
+fn every_path_that_a_page_names_exists() {
+    let mut missing = Vec::new();
+    for page in pages() {
+        let paths = named_paths(&read(&page)).into_iter().filter(|path| !root().join(path).exists());
+        missing.extend(paths.map(|path| format!("{page}: {path}")));
+    }
+    assert!(missing.is_empty(), "paths that are named and not there:\n{}", missing.join("\n"));
 }
 
 #[test]
