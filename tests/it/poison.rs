@@ -1,6 +1,6 @@
 //! What kills workers: it is found out, tried alone, quarantined and replayed, and costs nobody else anything.
 //!
-//! Workers are processes of their own that die by `src/crash.rs` over a word in a customer's name, and are
+//! Workers are processes of their own that die by `src/failpoint.rs` over a word in a customer's name, and are
 //! started again as an orchestrator would. How redeliveries look without any death is in `storms`.
 
 use std::{collections::BTreeSet, time::Duration};

@@ -1,4 +1,4 @@
-//! Who may import whom (the layout in `src/lib.rs`, as a test).
+//! Who may import whom (the floors of docs/architecture.md, as a test).
 //!
 //! Pure files see pure files only; each outside library has its homes. A file is pure by its place, or
 //! because its opening says `//! PURE`. Paths are read from the code wherever they stand, in a `use` or

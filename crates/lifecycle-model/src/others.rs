@@ -1,6 +1,6 @@
 //! Everybody but the workers: the provider and its receipts, the sweeper, customers and other people.
 //!
-//! From `src/dispatch/sweeper.rs`, `src/intake/{cancel,resume}.rs` and the webhooks. Whoever reads first and
+//! From `src/dispatch/sweep.rs`, `src/intake/{cancel,resume}.rs` and the webhooks. Whoever reads first and
 //! writes an end later may be overtaken in between. Next: `looker`.
 
 use super::{

@@ -12,7 +12,7 @@ use std::{
 
 use super::{Bed, wait};
 
-/// Variables of the environment, for `src/crash.rs`.
+/// Variables of the environment, for `src/failpoint.rs`.
 pub type Variables<'a> = &'a [(&'a str, &'a str)];
 
 /// `postrider run` with a test's configuration; killed when dropped.
