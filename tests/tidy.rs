@@ -1,11 +1,13 @@
-//! The layout rules, executable: who may import whom, how a file opens and how long it may be, which
-//! short cuts are not taken, and where SQL stands.
+//! The layout rules, executable: which file may import which, how a file opens and how long it may be,
+//! which short cuts are not taken, and where SQL stands.
 //!
 //! Every violation is reported at once, with its place and the remedy. Each rule is tried on a planted
 //! violation below, so that a rule which stopped seeing anything fails too. Next: `tidy/imports.rs`.
 
 #[path = "tidy/imports.rs"]
 mod imports;
+#[path = "tidy/manifests.rs"]
+mod manifests;
 #[path = "tidy/source.rs"]
 mod source;
 
@@ -46,14 +48,15 @@ fn the_house_is_tidy() {
     let sources = read_sources(root);
     assert!(sources.iter().any(|source| source.path == "src/lib.rs"), "the walk must find the sources");
 
-    let violations = check(&sources);
+    let mut violations = check(&sources);
+    violations.extend(manifests::check(&manifests::read(root)));
     let listed: Vec<String> = violations.iter().map(ToString::to_string).collect();
     assert!(violations.is_empty(), "{} layout rules are broken:\n{}\n", listed.len(), listed.join("\n"));
 }
 
 fn read_sources(root: &Path) -> Vec<Source> {
     let mut files = Vec::new();
-    for folder in ["src", "tests"] {
+    for folder in ["src", "crates", "tests", "benches"] {
         walk(&root.join(folder), &mut files);
     }
     files.sort();
@@ -68,7 +71,7 @@ fn read_sources(root: &Path) -> Vec<Source> {
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("the folder is readable") {
         let path = entry.expect("the folder's entry is readable").path();
-        if path.is_dir() {
+        if path.is_dir() && !path.ends_with("target") {
             walk(&path, files);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             files.push(path);
@@ -145,7 +148,11 @@ fn check_sleeps(source: &Source) -> Vec<Violation> {
 }
 
 fn check_sql(source: &Source) -> Vec<Violation> {
-    if !source.path.starts_with("src/") || source.path.starts_with("src/ledger/") {
+    let path = source.path.as_str();
+    if imports::crate_root(path).is_none()
+        || path.starts_with("crates/ledger/")
+        || path == "crates/demo/src/database.rs"
+    {
         return Vec::new();
     }
     let violation = |(line, _): &(usize, String)| {
@@ -189,112 +196,114 @@ fn assert_clean(path: &str, body: &str) {
 }
 
 #[test]
-fn a_pure_file_sees_pure_files_only() {
-    assert_clean("src/rules/quiet.rs", "use crate::{message::{Medium, ids::RequestId}, company::Policy};");
-    assert_refused(
-        "src/rules/quiet.rs",
-        "use crate::{message::Medium, ledger::Facts};",
-        "a pure file imports `crate::ledger::Facts`",
+fn the_company_never_sees_the_rules() {
+    assert_clean(
+        "crates/domain/src/rules/quiet.rs",
+        "use crate::{ids::{Medium, RequestId}, company::Policy};",
     );
     assert_refused(
-        "src/rules/quiet.rs",
-        "fn now() { crate::clock::now() }",
-        "a pure file imports `crate::clock::now`",
-    );
-    assert_refused("src/rules/mod.rs", "use super::ledger;", "a pure file imports `crate::ledger`");
-    assert_refused(
-        "src/rules/quiet.rs",
-        "use crate::providers::token::Token;",
-        "a pure file imports `crate::providers::token::Token`",
+        "crates/domain/src/rules/quiet.rs",
+        "fn now() { postrider_clock::now() }",
+        "a pure file uses `postrider_clock`",
     );
     assert_refused(
-        "src/company/file.rs",
+        "crates/domain/src/company/file.rs",
         "use crate::rules::Rule;",
         "a pure file imports `crate::rules::Rule`",
     );
-    assert_clean("src/company/file.rs", "use crate::message::{self, Medium};\nuse super::policy::Policy;");
-    assert_clean("src/rules/quiet.rs", "pub(in crate::ledger) fn f() {}");
-    assert_clean("src/rules/mod.rs", "mod tests {\n    use super::*;\n}");
+    assert_refused(
+        "crates/domain/src/company/mod.rs",
+        "use super::rules;",
+        "a pure file imports `crate::rules`",
+    );
+    assert_clean(
+        "crates/domain/src/company/file.rs",
+        "use crate::job::{self, Medium};\nuse super::policy::Policy;",
+    );
+    assert_clean("crates/domain/src/company/mod.rs", "mod tests {\n    use super::*;\n}");
 }
 
 #[test]
 fn a_providers_pure_file_never_sees_a_client() {
-    assert_clean(
-        "src/providers/twilio/wire.rs",
-        "use crate::{message::Medium, providers::{Outcome, twilio::wire::Call}};",
-    );
+    assert_clean("crates/providers/src/twilio/wire.rs", "use crate::{Outcome, twilio::wire::Call};");
     assert_refused(
-        "src/providers/twilio/wire.rs",
+        "crates/providers/src/twilio/wire.rs",
         "use super::client::Twilio;",
-        "a pure file imports `crate::providers::twilio::client::Twilio`",
+        "a pure file imports `crate::twilio::client::Twilio`",
     );
     assert_refused(
-        "src/providers/twilio/wire.rs",
-        "use crate::dispatch::Lane;",
-        "a pure file imports `crate::dispatch::Lane`",
+        "crates/providers/src/twilio/wire.rs",
+        "use postrider_ledger::Facts;",
+        "a pure file uses `postrider_ledger`",
     );
-    assert_refused("src/providers/token.rs", "use tokio::time;", "a pure file uses `tokio`");
-    assert_clean("src/providers/email.rs", "use lettre::{Address, message::Mailbox};");
+    assert_refused("crates/providers/src/token.rs", "use tokio::time;", "a pure file uses `tokio`");
+    assert_clean("crates/providers/src/email.rs", "use lettre::{Address, message::Mailbox};");
     assert_refused(
-        "src/providers/email.rs",
+        "crates/providers/src/email.rs",
         "use lettre::AsyncSmtpTransport;",
         "a pure file uses `lettre::AsyncSmtpTransport`",
     );
     assert_refused(
-        "src/providers/smtp/wire.rs",
+        "crates/providers/src/smtp/wire.rs",
         "use lettre::Message;",
         "a pure file uses `lettre::Message`",
     );
 }
 
 #[test]
-fn a_recipes_pure_file_never_sees_a_client() {
+fn a_connectors_pure_file_never_sees_a_client() {
     assert_clean(
-        "src/intake/recipes/crm/wire.rs",
-        "use crate::{company::Recipe, intake::recipes::crm::wire::Told};",
+        "src/connectors/crm/wire.rs",
+        "use crate::connectors::crm::wire::Told;\nuse postrider_domain::company::Recipe;",
     );
     assert_refused(
-        "src/intake/recipes/crm/wire.rs",
+        "src/connectors/crm/wire.rs",
         "use super::client::Asking;",
-        "a pure file imports `crate::intake::recipes::crm::client::Asking`",
+        "a pure file imports `crate::connectors::crm::client::Asking`",
     );
     assert_refused(
-        "src/intake/recipes/crm/wire.rs",
-        "use crate::intake::Arrival;",
-        "a pure file imports `crate::intake::Arrival`",
+        "src/connectors/crm/wire.rs",
+        "use crate::intake::InboundJob;",
+        "a pure file imports `crate::intake::InboundJob`",
     );
+    assert_clean("src/connectors/crm/wire.rs", "pub(in crate::intake) fn f() {}");
 }
 
 #[test]
 fn a_pure_file_neither_waits_nor_logs_nor_reads() {
-    assert_refused("src/content/link.rs", "async fn shorten() {}", "a pure file has `async`");
-    assert_refused("src/content/link.rs", "fn f() { tracing::info!(\"x\"); }", "a pure file uses `tracing`");
-    assert_refused("src/content/link.rs", "use std::{fmt, fs};", "a pure file uses `std::fs`");
+    assert_refused("crates/domain/src/content/link.rs", "async fn shorten() {}", "a pure file has `async`");
+    assert_refused(
+        "crates/domain/src/content/link.rs",
+        "fn f() { tracing::info!(\"x\"); }",
+        "a pure file uses `tracing`",
+    );
+    assert_refused("crates/domain/src/content/link.rs", "use std::{fmt, fs};", "a pure file uses `std::fs`");
     assert_clean(
-        "src/content/link.rs",
+        "crates/domain/src/content/link.rs",
         "// async tracing::info std::fs\nconst A: &str = \"async tokio::spawn\";",
     );
 }
 
 #[test]
 fn a_file_that_calls_itself_pure_is_held_to_it() {
-    let planted = Source::new("src/telemetry/redact.rs", "//! Redaction.\n//! PURE.\nuse crate::clock;\n");
+    let planted = Source::new("src/telemetry/redact.rs", "//! Redaction.\n//! PURE.\nuse crate::api;\n");
     let found: Vec<_> = check(&[planted]).into_iter().map(|violation| violation.problem).collect();
-    assert_eq!(found, ["a pure file imports `crate::clock`"]);
+    assert_eq!(found, ["a pure file imports `crate::api`"]);
 }
 
 #[test]
 fn every_library_stays_in_its_homes() {
-    assert_clean("src/ledger/accept.rs", "use sqlx::PgPool;");
-    assert_clean("src/startup.rs", "use sqlx::PgPool;\nuse lapin::Connection;");
+    assert_clean("src/worker/mod.rs", "use sqlx::PgPool;");
+    assert_clean("crates/ledger/src/accept.rs", "use sqlx::PgPool;");
     assert_refused("src/intake/batch.rs", "use sqlx::PgPool;", "imports `sqlx`");
     assert_refused("src/dispatch/call.rs", "fn f(c: &lapin::Channel) {}", "imports `lapin`");
     assert_refused("src/cli/why.rs", "use lapin as broker;", "imports `lapin`");
-    assert_clean("src/cli/demo/publish.rs", "use lapin::Connection;");
+    assert_clean("src/amqp/publish.rs", "use lapin::Connection;");
     assert_refused("src/webhooks/mod.rs", "use reqwest::Client;", "imports `reqwest`");
     assert_refused("src/dispatch/mod.rs", "use hyper::Request;", "imports `hyper`");
-    assert_clean("src/providers/http/line.rs", "use hyper::Request;");
-    assert_clean("src/intake/recipes/kustomer/client.rs", "use reqwest::Client;");
+    assert_clean("crates/providers/src/http/line.rs", "use hyper::Request;");
+    assert_clean("src/connectors/kustomer/client.rs", "use reqwest::Client;");
+    assert_refused("src/connectors/kustomer/mod.rs", "use reqwest::Client;", "imports `reqwest`");
     assert_refused("src/api/mail.rs", "use lettre::Message;", "imports `lettre`");
     assert_refused("src/telemetry/log.rs", "use axum::Router;", "imports `axum`");
     assert_clean("src/telemetry/http.rs", "use axum::Router;");
@@ -346,7 +355,13 @@ fn sql_stands_in_the_ledger_only() {
             &format!("const A: &str = \"{text}\";"),
             "SQL outside the ledger",
         );
-        assert_clean("src/ledger/claim.rs", &format!("const A: &str = \"{text}\";"));
+        assert_clean("crates/demo/src/database.rs", &format!("const A: &str = \"{text}\";"));
+        assert_refused(
+            "crates/demo/src/seeds.rs",
+            &format!("const A: &str = \"{text}\";"),
+            "SQL outside the ledger",
+        );
+        assert_clean("crates/ledger/src/claim.rs", &format!("const A: &str = \"{text}\";"));
         assert_clean("tests/it/claim.rs", &format!("const A: &str = \"{text}\";"));
     }
     assert_refused(

@@ -1,62 +1,61 @@
 //! Who may import whom (the floors of docs/architecture.md, as a test).
 //!
-//! Pure files see pure files only; each outside library has its homes. A file is pure by its place, or
-//! because its opening says `//! PURE`. Paths are read from the code wherever they stand, in a `use` or
-//! not, so that a full path is no way around. Next: `source.rs` (how a file is read).
+//! Pure files see pure files only; each outside library has its homes in the worker. A file is pure by its
+//! place, or because its opening says `//! PURE`. Paths are read from the code wherever they stand, in a
+//! `use` or not, so that a full path is no way around. Next: `manifests.rs` (the walls between crates).
 
 use super::{
     Violation,
     source::{Source, is_identifier},
 };
 
-/// The folders without I/O; `company` sees `message` only.
-const PURE_FOLDERS: [&str; 6] = ["message", "company", "rules", "simulation", "lifecycle", "content"];
-const PURE_PROVIDER_FILES: [&str; 3] =
-    ["src/providers/token.rs", "src/providers/receipt.rs", "src/providers/email.rs"];
+/// The crates without I/O, and files of other crates that are pure without saying it.
+const PURE_CRATES: [&str; 2] = ["crates/domain/src/", "crates/lifecycle-model/src/"];
+const PURE_FILES: [&str; 3] =
+    ["crates/providers/src/token.rs", "crates/providers/src/receipt.rs", "crates/providers/src/email.rs"];
+/// Folders in which every `wire.rs` is pure.
+const WIRE_FOLDERS: [&str; 2] = ["crates/providers/src/", "src/connectors/"];
+const EMAIL: &str = "crates/providers/src/email.rs";
+/// The rooms of the domain that `company` may see; the rules read a company, never the reverse.
+const BELOW_COMPANY: [&str; 5] = ["company", "ids", "address", "hash_keys", "job"];
 
 /// What a pure file cannot mention at all.
-const IMPURE_CRATES: [&str; 8] =
-    ["tracing", "tokio", "sqlx", "lapin", "reqwest", "axum", "hyper", "futures_util"];
+const IMPURE_CRATES: [&str; 10] = [
+    "tracing",
+    "tokio",
+    "sqlx",
+    "lapin",
+    "reqwest",
+    "axum",
+    "hyper",
+    "futures_util",
+    "postrider_clock",
+    "postrider_ledger",
+];
 const IMPURE_STANDARD: [&str; 4] = ["fs", "env", "process", "thread"];
 
-/// A library and the only places that may know it: folders end in `/`, one `*` stands for anything.
+/// A library of the worker and its only homes there: folders end in `/`, one `*` stands for anything. The
+/// manifests hold the other crates (`manifests.rs`).
 const HOMES: [(&str, &[&str]); 6] = [
-    ("sqlx", &["src/ledger/", "src/startup.rs"]),
-    (
-        "lapin",
-        &[
-            "src/intake/",
-            "src/events/",
-            "src/startup.rs",
-            "src/cli/publish.rs",
-            "src/cli/parked.rs",
-            "src/cli/demo/",
-        ],
-    ),
-    (
-        "reqwest",
-        &[
-            "src/providers/",
-            "src/simulator/",
-            "src/cli/demo/",
-            "src/events/",
-            "src/intake/recipes/*/client.rs",
-        ],
-    ),
-    // Bare connections: for the calls that send, and for servers that bound what a client may take.
-    ("hyper", &["src/providers/", "src/simulator/", "src/webhooks/"]),
-    ("lettre", &["src/providers/", "src/simulator/", "src/cli/demo/", "src/events/"]),
-    ("axum", &["src/api/", "src/dashboard/", "src/webhooks/", "src/simulator/", "src/telemetry/http.rs"]),
+    ("sqlx", &["src/worker/"]),
+    ("lapin", &["src/amqp/", "src/poison/"]),
+    ("reqwest", &["src/connectors/*/client.rs"]),
+    // Bare connections: a server that bounds what a client may take.
+    ("hyper", &["src/webhooks/"]),
+    ("lettre", &[]),
+    ("axum", &["src/api/", "src/connectors/", "src/dashboard/", "src/webhooks/", "src/telemetry/http.rs"]),
 ];
 
 pub fn check(sources: &[Source]) -> Vec<Violation> {
-    let pure_modules: Vec<String> =
-        sources.iter().filter(|source| is_pure(source)).map(|source| module_of(&source.path)).collect();
+    let pure_files: Vec<String> =
+        sources.iter().filter(|source| is_pure(source)).map(|source| source.path.clone()).collect();
     let mut violations = Vec::new();
-    for source in sources.iter().filter(|source| source.path.starts_with("src/")) {
-        check_homes(source, &mut violations);
-        if is_pure(source) {
-            check_pure(source, &pure_modules, &mut violations);
+    for source in sources {
+        if source.path.starts_with("src/") {
+            check_homes(source, &mut violations);
+        }
+        if crate_root(&source.path).is_some() && is_pure(source) {
+            check_pure(source, &pure_files, &mut violations);
         }
     }
     violations
@@ -64,17 +63,26 @@ pub fn check(sources: &[Source]) -> Vec<Violation> {
 
 fn is_pure(source: &Source) -> bool {
     let path = source.path.as_str();
-    let at_a_border = path.starts_with("src/providers/") || path.starts_with("src/intake/recipes/");
-    let wire = at_a_border && path.ends_with("/wire.rs");
-    PURE_FOLDERS.iter().any(|folder| path.starts_with(&format!("src/{folder}/")))
+    let wire = path.ends_with("/wire.rs") && WIRE_FOLDERS.iter().any(|folder| path.starts_with(folder));
+    PURE_CRATES.iter().any(|folder| path.starts_with(folder))
         || wire
-        || PURE_PROVIDER_FILES.contains(&path)
-        || source.text.starts_with("//! PURE")
+        || PURE_FILES.contains(&path)
         || source
             .text
             .lines()
             .take_while(|line| line.starts_with("//!"))
             .any(|line| line.starts_with("//! PURE"))
+}
+
+/// The folder of the crate that a file belongs to; nothing for tests and benches.
+pub fn crate_root(path: &str) -> Option<&str> {
+    let root = if path.starts_with("src/") {
+        "src/"
+    } else {
+        let name = path.strip_prefix("crates/")?.split('/').next()?;
+        &path[..("crates/".len() + name.len() + "/src/".len()).min(path.len())]
+    };
+    root.ends_with("src/").then_some(root)
 }
 
 fn check_homes(source: &Source, violations: &mut Vec<Violation>) {
@@ -83,7 +91,7 @@ fn check_homes(source: &Source, violations: &mut Vec<Violation>) {
             continue;
         }
         violations.extend(mentions(source, library).map(|at| {
-            let remedy = format!("only {} may; call a function of theirs", homes.join(", "));
+            let remedy = format!("its homes are [{}]; call a function of theirs", homes.join(", "));
             Violation::new(source, source.line_at(at), format!("imports `{library}`"), remedy)
         }));
     }
@@ -106,7 +114,7 @@ fn mentions<'a>(source: &'a Source, library: &'a str) -> impl Iterator<Item = us
     })
 }
 
-fn check_pure(source: &Source, pure_modules: &[String], violations: &mut Vec<Violation>) {
+fn check_pure(source: &Source, pure_files: &[String], violations: &mut Vec<Violation>) {
     let mut refuse = |at: usize, what: String, remedy: &str| {
         violations.push(Violation::new(
             source,
@@ -136,7 +144,7 @@ fn check_pure(source: &Source, pure_modules: &[String], violations: &mut Vec<Vio
             );
         }
     }
-    let email = source.path == "src/providers/email.rs";
+    let email = source.path == EMAIL;
     for (at, path) in paths(source, "lettre") {
         if !email || path.contains("transport") || path.contains("Transport") {
             refuse(
@@ -147,7 +155,7 @@ fn check_pure(source: &Source, pure_modules: &[String], violations: &mut Vec<Vio
         }
     }
     for (at, path) in inner_paths(source) {
-        if !may_see(&source.path, &path, pure_modules) {
+        if !may_see(&source.path, &path, pure_files) {
             refuse(
                 at,
                 format!("imports `crate::{path}`"),
@@ -157,35 +165,35 @@ fn check_pure(source: &Source, pure_modules: &[String], violations: &mut Vec<Vio
     }
 }
 
-/// Whether a pure file may see an item of the crate.
-fn may_see(importer: &str, path: &str, pure_modules: &[String]) -> bool {
-    let company = importer.starts_with("src/company/");
+/// Whether a pure file may see an item of its crate.
+fn may_see(importer: &str, path: &str, pure_files: &[String]) -> bool {
     let target = head(path);
-    if PURE_FOLDERS.contains(&target) {
-        return !company || ["message", "company"].contains(&target);
+    if importer.starts_with("crates/domain/src/company/") {
+        return BELOW_COMPANY.contains(&target);
     }
-    let is_pure_module =
-        || pure_modules.iter().any(|module| path == module || path.starts_with(&format!("{module}::")));
-    if path.starts_with("intake::recipes::") && importer.starts_with("src/intake/recipes/") {
-        return is_pure_module();
+    if PURE_CRATES.iter().any(|folder| importer.starts_with(folder)) {
+        return true;
     }
-    if target != "providers" || !importer.starts_with("src/providers/") {
-        return false;
-    }
-    // The shared types stand in providers/mod.rs itself; the other files are seen only where pure.
-    let second = path.split("::").nth(1).unwrap_or("*");
-    let shared_type = second.starts_with(|first: char| first.is_uppercase());
-    shared_type || is_pure_module()
+    // A crate's shared types stand in its lib.rs; files are seen only where pure.
+    let shared_type = importer.starts_with("crates/providers/src/")
+        && target.starts_with(|first: char| first.is_uppercase());
+    let root = crate_root(importer);
+    shared_type
+        || pure_files.iter().filter(|file| crate_root(file) == root).any(|file| {
+            let module = module_of(file);
+            path == module || path.starts_with(&format!("{module}::"))
+        })
 }
 
 fn head(path: &str) -> &str {
     path.split("::").next().unwrap_or(path)
 }
 
-/// `src/providers/mod.rs` is `providers`, `src/clock.rs` is `clock`.
+/// `src/alerts/mod.rs` is `alerts`, `crates/ledger/src/keys.rs` is `keys`, a `lib.rs` is the empty path.
 fn module_of(path: &str) -> String {
-    let inner = path.trim_start_matches("src/").trim_end_matches(".rs");
-    inner.trim_end_matches("/mod").replace('/', "::")
+    let inner = crate_root(path).and_then(|root| path.strip_prefix(root)).unwrap_or(path);
+    let inner = inner.trim_end_matches(".rs");
+    if inner == "lib" { String::new() } else { inner.trim_end_matches("/mod").replace('/', "::") }
 }
 
 /// Every path into this crate, written from its root: `crate::…` and `super::…` alike.
@@ -196,7 +204,7 @@ fn inner_paths(source: &Source) -> Vec<(usize, String)> {
     for (at, path) in paths(source, "super") {
         let mut module: Vec<&str> = Vec::new();
         let own = module_of(&source.path);
-        module.extend(own.split("::"));
+        module.extend(own.split("::").filter(|part| !part.is_empty()));
         let mut rest = path.as_str();
         let mut ups = if at > tests_at { 0 } else { 1 };
         while let Some(further) = rest.strip_prefix("super::") {

@@ -1,4 +1,6 @@
-//! Growth: what many sends leave behind, with and without an old snapshot that keeps dead rows.
+//! Growth: the size of the tables after many sends, with and without an old snapshot that keeps dead rows.
+//!
+//! Shapes of the results and their section of the report; `run/growth/bloat.rs` measures.
 
 use serde::{Deserialize, Serialize};
 

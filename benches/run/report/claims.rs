@@ -1,4 +1,6 @@
-//! Growth: the claim's plan, and its time beside waiting requests.
+//! Growth: the plan of the claim statement, and its time beside waiting requests.
+//!
+//! Shapes of the results and their section of the report; `run/growth/claims.rs` measures.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,6 @@
-//! By which medium customers are asked, and how far a request must have come to count.
+//! The medium of a run's requests, and the state that a request must reach to count.
+//!
+//! Both are command-line arguments (`run/arguments.rs`) and part of every stored result.
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,6 @@
-//! Latency: a table a rate, a line a row, medians of the rounds with their spread.
+//! Latency: a table for each rate, a line for each row, medians of the rounds with their spread.
+//!
+//! Shapes of the results and their section of the report; `run/latency/measure.rs` measures.
 
 use serde::{Deserialize, Serialize};
 

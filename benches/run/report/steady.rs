@@ -1,4 +1,6 @@
-//! The rate of a run's steady part: from a tenth to nine tenths of what came.
+//! The rate of a run's steady part: from a tenth to nine tenths of the counted requests.
+//!
+//! Start and end of a run are left out, because workers begin and end at different moments.
 
 const STEADY: (f64, f64) = (0.1, 0.9);
 

@@ -1,4 +1,6 @@
-//! What each setting of each peer gave before the rounds, and which was kept.
+//! The rate of each setting of each peer before the rounds, and the setting that was kept.
+//!
+//! Shapes of the results and their section of the report; `run/sweep.rs` measures.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,6 @@
-//! Growth: rate and latency beside requests that wait for later dates, and when all that waits is due at once.
+//! Growth: rate and latency beside requests that wait for later dates, and when all of them are due at once.
+//!
+//! Shapes of the results and their section of the report; `run/growth/waiting.rs` measures.
 
 use std::collections::BTreeSet;
 
