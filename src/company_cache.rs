@@ -9,14 +9,14 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use postrider_domain::{
-    company::{Company, Recipe},
+    company::{Company, Connector},
     ids::{AccountId, CompanyId},
 };
 use postrider_ledger::{Ledger, LedgerError};
 
 /// All companies at one moment.
 #[derive(Debug, Default)]
-pub struct Snapshot {
+pub struct CompanySnapshot {
     version: i64,
     by_slug: HashMap<String, Arc<Company>>,
     by_id: HashMap<CompanyId, Arc<Company>>,
@@ -25,10 +25,10 @@ pub struct Snapshot {
     /// By the opaque recipe id of webhook paths.
     by_recipe: HashMap<String, Arc<Company>>,
     /// Broker users and the companies that each may speak for.
-    speakers: HashMap<String, Vec<(CompanyId, bool)>>,
+    bindings: HashMap<String, Vec<(CompanyId, bool)>>,
 }
 
-impl Snapshot {
+impl CompanySnapshot {
     #[must_use]
     pub fn company(&self, slug: &str) -> Option<&Arc<Company>> {
         self.by_slug.get(slug)
@@ -46,7 +46,7 @@ impl Snapshot {
 
     /// A recipe and its company.
     #[must_use]
-    pub fn recipe(&self, id: &str) -> Option<(&Company, &Recipe)> {
+    pub fn recipe(&self, id: &str) -> Option<(&Company, &Connector)> {
         let company = self.by_recipe.get(id)?;
         Some((company, company.policy.recipe(id)?))
     }
@@ -54,13 +54,13 @@ impl Snapshot {
     /// Whether any broker user is bound to any company.
     #[must_use]
     pub fn has_bindings(&self) -> bool {
-        !self.speakers.is_empty()
+        !self.bindings.is_empty()
     }
 
     /// Whether a broker user may speak for a company: `Some(test)` where it may.
     #[must_use]
-    pub fn may_speak(&self, user: &str, company: CompanyId) -> Option<bool> {
-        let bound = self.speakers.get(user)?;
+    pub fn binding_for(&self, user: &str, company: CompanyId) -> Option<bool> {
+        let bound = self.bindings.get(user)?;
         bound.iter().find(|(id, _)| *id == company).map(|(_, test)| *test)
     }
 
@@ -68,8 +68,8 @@ impl Snapshot {
         self.by_id.values()
     }
 
-    fn of(version: i64, companies: Vec<Company>) -> Snapshot {
-        let mut snapshot = Snapshot { version, ..Snapshot::default() };
+    fn of(version: i64, companies: Vec<Company>) -> CompanySnapshot {
+        let mut snapshot = CompanySnapshot { version, ..CompanySnapshot::default() };
         for company in companies.into_iter().map(Arc::new) {
             for (name, account) in &company.account_ids {
                 snapshot.by_account.insert(name.clone(), (*account, Arc::clone(&company)));
@@ -78,7 +78,7 @@ impl Snapshot {
                 snapshot.by_recipe.insert(recipe.id.clone(), Arc::clone(&company));
             }
             for binding in &company.policy.bindings {
-                snapshot.speakers.entry(binding.user.clone()).or_default().push((company.id, binding.test));
+                snapshot.bindings.entry(binding.user.clone()).or_default().push((company.id, binding.test));
             }
             snapshot.by_slug.insert(company.policy.slug.clone(), Arc::clone(&company));
             snapshot.by_id.insert(company.id, company);
@@ -89,23 +89,23 @@ impl Snapshot {
 
 /// The live directory. Cheap to clone.
 #[derive(Clone)]
-pub struct Directory {
+pub struct CompanyCache {
     ledger: Ledger,
-    current: Arc<ArcSwap<Snapshot>>,
+    current: Arc<ArcSwap<CompanySnapshot>>,
     changed: watch::Sender<i64>,
 }
 
-impl Directory {
+impl CompanyCache {
     /// Reads all companies for the first time.
-    pub async fn load(ledger: Ledger) -> Result<Directory, LedgerError> {
+    pub async fn load(ledger: Ledger) -> Result<CompanyCache, LedgerError> {
         let directory =
-            Directory { ledger, current: Arc::new(ArcSwap::default()), changed: watch::Sender::new(-1) };
+            CompanyCache { ledger, current: Arc::new(ArcSwap::default()), changed: watch::Sender::new(-1) };
         directory.refresh().await?;
         Ok(directory)
     }
 
     #[must_use]
-    pub fn snapshot(&self) -> Arc<Snapshot> {
+    pub fn snapshot(&self) -> Arc<CompanySnapshot> {
         self.current.load_full()
     }
 
@@ -122,7 +122,7 @@ impl Directory {
             return Ok(false);
         }
         let companies = self.ledger.companies().await?;
-        self.current.store(Arc::new(Snapshot::of(version, companies)));
+        self.current.store(Arc::new(CompanySnapshot::of(version, companies)));
         self.changed.send_replace(version);
         Ok(true)
     }

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::connectors::Patience;
-use postrider_domain::lifecycle::{LookPlan, Looks, Schedule};
+use postrider_domain::lifecycle::{Looks, Schedule, StatusPollPlan};
 use postrider_providers::connect::Timeouts;
 
 /// The embedded, commented default layer.
@@ -298,10 +298,10 @@ impl Config {
 
 impl LookTimes {
     #[must_use]
-    pub fn plan(&self) -> LookPlan {
+    pub fn plan(&self) -> StatusPollPlan {
         let looks =
             |secs: &[f64]| Looks(secs.iter().copied().map(Duration::from_secs_f64).collect::<Vec<_>>());
-        LookPlan { email: looks(&self.email_looks_secs), sms: looks(&self.sms_looks_secs) }
+        StatusPollPlan { email: looks(&self.email_looks_secs), sms: looks(&self.sms_looks_secs) }
     }
 
     fn check(&self, section: &str) -> anyhow::Result<()> {

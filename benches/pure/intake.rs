@@ -13,7 +13,7 @@ use postrider::intake::{
 use postrider_domain::{
     address::normalise_phone,
     ids::Medium,
-    job::{Source, parse::parse},
+    job::{JobOrigin, parse::parse},
     rules::{self, Case, Facts, MemberFact},
 };
 
@@ -99,7 +99,7 @@ fn deciding(criterion: &mut Criterion) {
     let case = Case { job: &prepared.job, company: &company, placed: &prepared.placed, facts: &facts };
     let mut group = criterion.benchmark_group("decide");
     group.bench_function("place", |bencher| {
-        bencher.iter(|| rules::place(black_box(&prepared.job), &company.policy, Source::Automatic));
+        bencher.iter(|| rules::place(black_box(&prepared.job), &company.policy, JobOrigin::Automatic));
     });
     group.bench_function("prepare", |bencher| {
         bencher.iter(|| prepare(&keys.identity, black_box(&prepared.pending), None));

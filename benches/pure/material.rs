@@ -19,7 +19,7 @@ use postrider_domain::{
     content::RenderFacts,
     hash_keys::SecretKeys,
     ids::{AccountId, CompanyId, Medium, MessageId},
-    job::{Job, Source, parse::parse},
+    job::{Job, JobOrigin, parse::parse},
 };
 use postrider_providers::{Correlation, OutgoingSms, TokenKey, correlation};
 use uuid::Uuid;
@@ -77,7 +77,7 @@ pub fn pending(keys: &SecretKeys, company: &Arc<Company>, job: Job, key: &str) -
         place: 0,
         company: Arc::clone(company),
         job: Arc::new(job),
-        source: Source::Automatic,
+        source: JobOrigin::Automatic,
         source_code: 0,
         test: false,
         suspect: None,

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use crate::{company_cache::Directory, telemetry::names, worker::stages::stopped};
+use crate::{company_cache::CompanyCache, telemetry::names, worker::stages::stopped};
 use postrider_domain::{
     company::Company,
     hash_keys::SecretKeys,
@@ -32,7 +32,7 @@ const ACCEPTED_MAX: u64 = 5_000_000;
 #[derive(Clone)]
 pub struct Watch {
     pub ledger: Ledger,
-    pub directory: Directory,
+    pub directory: CompanyCache,
     pub keys: Arc<SecretKeys>,
 }
 

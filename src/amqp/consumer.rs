@@ -22,7 +22,7 @@ use lapin::{
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{config::Amqp, failpoint, telemetry::names, worker::stages::stopped};
-use postrider_domain::job::Source;
+use postrider_domain::job::JobOrigin;
 use postrider_ledger::LedgerError;
 
 use crate::{
@@ -30,7 +30,7 @@ use crate::{
         acks::{Acks, LowWater},
         topology::{REQUESTS, Topology},
     },
-    intake::{Acceptor, Arrival, inbound::Door},
+    intake::{Acceptor, InboundJob, inbound::EntryPoint},
     poison::suspect_jobs::{self, Suspect, Suspects, Trial},
 };
 
@@ -50,7 +50,7 @@ pub enum End {
 }
 
 /// A batch that could not be written; its deliveries go back to the broker.
-pub struct Unwritten(pub Vec<Arrival>);
+pub struct Unwritten(pub Vec<InboundJob>);
 
 impl fmt::Debug for Unwritten {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -100,7 +100,7 @@ struct Generation<'a> {
     config: &'a Amqp,
     channel: &'a Channel,
     mark: LowWater,
-    batch: Vec<(u64, Arrival)>,
+    batch: Vec<(u64, InboundJob)>,
     batch_since: Option<Instant>,
     suspects: Suspects,
     /// An error: the patience with the database ended.
@@ -108,7 +108,7 @@ struct Generation<'a> {
 }
 
 /// Deliveries that are written together, with their tags.
-type Batch = Arc<(Vec<u64>, Vec<Arrival>)>;
+type Batch = Arc<(Vec<u64>, Vec<InboundJob>)>;
 
 /// What a task of a generation has done.
 enum Work {
@@ -204,7 +204,8 @@ impl Generation<'_> {
     }
 
     fn start_batch(&mut self) {
-        let (tags, arrivals): (Vec<u64>, Vec<Arrival>) = std::mem::take(&mut self.batch).into_iter().unzip();
+        let (tags, arrivals): (Vec<u64>, Vec<InboundJob>) =
+            std::mem::take(&mut self.batch).into_iter().unzip();
         let batch = Arc::new((tags, arrivals));
         self.batch_since = None;
         self.start(Some(Arc::clone(&batch)), move |acceptor| {
@@ -323,16 +324,16 @@ async fn until(at: Option<Instant>) {
 }
 
 /// `keys`: with what the routing keys of this queue begin.
-pub(super) fn arrival(delivery: Delivery, keys: &str) -> Arrival {
+pub(super) fn arrival(delivery: Delivery, keys: &str) -> InboundJob {
     let routing = delivery.routing_key.as_str().to_owned();
     let slug = routing.strip_prefix(keys).filter(|slug| !slug.contains('.'));
     let text =
         |value: &Option<lapin::types::ShortString>| value.as_ref().map(|value| value.as_str().to_owned());
-    Arrival {
+    InboundJob {
         company: slug.map(str::to_owned),
-        door: Door::Amqp { user: text(delivery.properties.user_id()) },
+        door: EntryPoint::Amqp { user: text(delivery.properties.user_id()) },
         key: text(delivery.properties.message_id()).filter(|key| !key.is_empty()),
-        source: Source::Automatic,
+        source: JobOrigin::Automatic,
         routing,
         suspect: None,
         body: delivery.data,

@@ -25,7 +25,7 @@ use crate::{
         consumer::{BROKER_CALL_WITHIN, End, Unwritten, arrival, patiently},
         topology::{RESPONSES, Topology},
     },
-    intake::{Acceptor, Arrival, accept::rejection, responses::Heard},
+    intake::{Acceptor, InboundJob, accept::rejection, responses::ResponseOutcome},
 };
 
 const BATCH_MAX: usize = 200;
@@ -80,7 +80,7 @@ async fn settle(
     batch: Vec<Delivery>,
 ) -> Result<(), End> {
     let Some(last) = batch.last().map(|delivery| delivery.delivery_tag) else { return Ok(()) };
-    let arrivals: Vec<Arrival> = batch.into_iter().map(|delivery| arrival(delivery, RESPONSES)).collect();
+    let arrivals: Vec<InboundJob> = batch.into_iter().map(|delivery| arrival(delivery, RESPONSES)).collect();
     let patience = Duration::from_secs(config.database_patience_secs);
     let (taker, taken) = (acceptor.clone(), arrivals.clone());
     let written = tokio::spawn(patiently(
@@ -108,14 +108,14 @@ async fn settle(
 }
 
 /// Takes a batch and keeps what is refused as rejected jobs.
-pub(super) async fn take(acceptor: &Acceptor, arrivals: &[Arrival]) -> Result<(), LedgerError> {
-    let heard = acceptor.hear(arrivals).await?;
+pub(super) async fn take(acceptor: &Acceptor, arrivals: &[InboundJob]) -> Result<(), LedgerError> {
+    let heard = acceptor.accept_responses(arrivals).await?;
     let mut rejections = Vec::new();
     for (arrival, heard) in arrivals.iter().zip(heard) {
         let (company, problems) = match heard {
-            Heard::Kept(_) => continue,
-            Heard::Conflict(company) => (Some(company), vec![conflict()]),
-            Heard::Refused(company, problems) => (company, problems),
+            ResponseOutcome::Kept(_) => continue,
+            ResponseOutcome::Conflict(company) => (Some(company), vec![conflict()]),
+            ResponseOutcome::Refused(company, problems) => (company, problems),
         };
         let known = acceptor.company(&acceptor.directory.snapshot(), arrival).ok();
         let whose = company.and(known).map(|(company, test)| (company.id, test));

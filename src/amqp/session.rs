@@ -38,17 +38,17 @@ const LEAKED_THREADS_MAX: usize = 16;
 
 /// What a supervisor has consumed, on a connection of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Line {
+pub enum ConsumerSession {
     Requests,
     /// What customers answered.
     Responses,
 }
 
-impl Line {
+impl ConsumerSession {
     fn connection_name(self) -> &'static str {
         match self {
-            Line::Requests => "postrider-intake",
-            Line::Responses => "postrider-responses",
+            ConsumerSession::Requests => "postrider-intake",
+            ConsumerSession::Responses => "postrider-responses",
         }
     }
 }
@@ -57,7 +57,7 @@ impl Line {
 pub async fn run(
     acceptor: Acceptor,
     config: Amqp,
-    line: Line,
+    line: ConsumerSession,
     mut stop: watch::Receiver<bool>,
     may_exit: bool,
 ) {
@@ -140,11 +140,11 @@ fn parse(url: &SecretString, heartbeat_secs: u16) -> anyhow::Result<AMQPUri> {
 async fn generation(
     acceptor: &Acceptor,
     config: &Amqp,
-    line: Line,
+    line: ConsumerSession,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<End> {
     // Whatever this worker was trying alone when the generation before ended: it lived through that.
-    if line == Line::Requests
+    if line == ConsumerSession::Requests
         && let Err(error) = acceptor.ledger.clear_jobs_of(acceptor.hand_over.worker).await
     {
         tracing::debug!(%error, "notes about suspects cannot be taken back yet");
@@ -160,8 +160,8 @@ async fn generation(
         let opened = async {
             let topology = Topology::new(&config.name);
             match line {
-                Line::Requests => topology.declare(&connection).await?,
-                Line::Responses => topology.declare_responses(&connection).await?,
+                ConsumerSession::Requests => topology.declare(&connection).await?,
+                ConsumerSession::Responses => topology.declare_responses(&connection).await?,
             }
             connection.create_channel().await.context("open a channel")
         };
@@ -170,11 +170,11 @@ async fn generation(
             opened = opened => opened?,
         };
         let end = match line {
-            Line::Requests => {
+            ConsumerSession::Requests => {
                 tracing::info!("consuming");
                 consumer::consume(acceptor, config, &channel, stop).await
             }
-            Line::Responses => response_consumer::consume(acceptor, config, &channel, stop).await,
+            ConsumerSession::Responses => response_consumer::consume(acceptor, config, &channel, stop).await,
         };
         // Buffered deliveries go back only when the channel closes.
         let closed = tokio::time::timeout(CLOSE_WITHIN, channel.close(200, "end of generation".into())).await;
@@ -191,14 +191,14 @@ async fn generation(
 /// Waits until the database takes the batch that it could not. To answer is not enough: a read-only or full
 /// database does too, and each time that we took deliveries and handed them back would bring them nearer to
 /// their delivery limit, where they count as poison. What is written here comes again as its own twin.
-async fn wait_for_database(acceptor: &Acceptor, line: Line, unwritten: &Unwritten) {
+async fn wait_for_database(acceptor: &Acceptor, line: ConsumerSession, unwritten: &Unwritten) {
     loop {
         tokio::time::sleep(Duration::from_secs_f64(0.3 + 0.4 * postrider_clock::jitter())).await;
         // Of a suspect nothing is tried here: whether the database answers is all that can be asked.
         let taken = match (unwritten.0.as_slice(), line) {
             ([], _) => acceptor.ledger.ping().await,
-            (arrivals, Line::Requests) => acceptor.accept(arrivals).await.map(drop),
-            (arrivals, Line::Responses) => response_consumer::take(acceptor, arrivals).await,
+            (arrivals, ConsumerSession::Requests) => acceptor.accept(arrivals).await.map(drop),
+            (arrivals, ConsumerSession::Responses) => response_consumer::take(acceptor, arrivals).await,
         };
         match taken {
             Err(LedgerError::Unavailable(_) | LedgerError::Contended(_)) => {}

@@ -13,7 +13,7 @@ use axum::{
 };
 use uuid::Uuid;
 
-use crate::api::{Api, Problem, Scope, key_cache::Holder};
+use crate::api::{Api, Problem, Scope, key_cache::ApiKey};
 use postrider_domain::ids::CompanyId;
 
 const HEADER: &str = "x-api-key";
@@ -33,7 +33,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    fn of(holder: &Holder) -> Caller {
+    fn of(holder: &ApiKey) -> Caller {
         Caller {
             company: holder.company,
             slug: Arc::clone(&holder.slug),

@@ -231,18 +231,18 @@ mod tests {
     fn what_is_missing_or_of_another_type_is_named_by_its_field() {
         #[derive(Debug, serde::Deserialize)]
         #[serde(rename_all = "snake_case")]
-        enum Act {
+        enum Action {
             Cancel,
         }
         #[derive(Debug, serde::Deserialize)]
         struct Call {
-            act: Act,
+            act: Action,
         }
         let told = |body: &str| {
             let problem = parse::<Call>(body.as_bytes()).map(|call| call.act).expect_err(body);
             (problem.status, problem.problems[0].field.clone(), problem.problems[0].code.to_string())
         };
-        assert!(matches!(parse::<Call>(br#"{"act": "cancel"}"#).expect("is fine").act, Act::Cancel));
+        assert!(matches!(parse::<Call>(br#"{"act": "cancel"}"#).expect("is fine").act, Action::Cancel));
         assert_eq!(told("{}"), (422, "act".to_owned(), "missing".to_owned()));
         for body in [r#"{"act": 1}"#, r#"{"act": true}"#, r#"{"act": null}"#, r#"{"act": "fly"}"#] {
             assert_eq!(told(body), (422, "act".to_owned(), "bad_value".to_owned()), "{body}");

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::api::{
     Problem, Scope, key,
-    quota::{Bucket, Share},
+    quota::{Bucket, RateLimit},
 };
 use postrider_domain::ids::CompanyId;
 use postrider_ledger::{Ledger, keys::FoundKey};
@@ -27,7 +27,7 @@ const LOOK_UPS_AT_ONCE: usize = 2;
 
 /// A key that was looked up, with its bucket.
 #[derive(Debug)]
-pub(super) struct Holder {
+pub(super) struct ApiKey {
     pub id: Uuid,
     pub company: CompanyId,
     pub slug: Arc<str>,
@@ -41,14 +41,14 @@ pub(super) struct Holder {
 
 struct Known {
     /// `None`: there is no such key.
-    holder: Option<Arc<Holder>>,
+    holder: Option<Arc<ApiKey>>,
     read_at: Instant,
 }
 
 /// All keys that were used lately.
 pub(super) struct Callers {
     ledger: Ledger,
-    share: Share,
+    share: RateLimit,
     known: Mutex<HashMap<String, Known>>,
     /// Of prefixes that were somebody's.
     look_ups: Semaphore,
@@ -57,13 +57,13 @@ pub(super) struct Callers {
 }
 
 impl Callers {
-    pub fn new(ledger: Ledger, share: Share) -> Callers {
+    pub fn new(ledger: Ledger, share: RateLimit) -> Callers {
         let [look_ups, guesses] = [(); 2].map(|()| Semaphore::new(LOOK_UPS_AT_ONCE));
         Callers { ledger, share, known: Mutex::default(), look_ups, guesses }
     }
 
     /// The holder of a key.
-    pub async fn identify(&self, text: Option<&str>) -> Result<Arc<Holder>, Problem> {
+    pub async fn identify(&self, text: Option<&str>) -> Result<Arc<ApiKey>, Problem> {
         let Some(text) = text else {
             return Err(Problem::unauthorized("send the key of your company in the header x-api-key"));
         };
@@ -80,14 +80,14 @@ impl Callers {
         }
     }
 
-    fn remembered(&self, prefix: &str) -> Option<Option<Arc<Holder>>> {
+    fn remembered(&self, prefix: &str) -> Option<Option<Arc<ApiKey>>> {
         let known = self.known.lock().expect("nobody panics here");
         let known =
             known.get(prefix).filter(|known| postrider_clock::monotonic() - known.read_at < FRESH_FOR)?;
         Some(known.holder.clone())
     }
 
-    async fn look_up(&self, prefix: &str, text: &str) -> Result<Option<Arc<Holder>>, Problem> {
+    async fn look_up(&self, prefix: &str, text: &str) -> Result<Option<Arc<ApiKey>>, Problem> {
         let turns = if self.was_somebodys(prefix) { &self.look_ups } else { &self.guesses };
         let _turn = turns.acquire().await.expect("never closed");
         // Whoever had the turn before may have brought the answer.
@@ -112,7 +112,7 @@ impl Callers {
         known.get(prefix).is_some_and(|known| known.holder.is_some())
     }
 
-    fn remember(&self, prefix: &str, found: Option<FoundKey>) -> Option<Arc<Holder>> {
+    fn remember(&self, prefix: &str, found: Option<FoundKey>) -> Option<Arc<ApiKey>> {
         let mut known = self.known.lock().expect("nobody panics here");
         let read_at = postrider_clock::monotonic();
         if known.len() >= KNOWN_MAX {
@@ -125,17 +125,17 @@ impl Callers {
         let holder = found.map(|found| {
             let bucket = former.map(|former| Arc::clone(&former.bucket));
             let bucket = bucket.unwrap_or_else(|| Arc::new(Bucket::new(self.share)));
-            Arc::new(Holder::of(found, bucket))
+            Arc::new(ApiKey::of(found, bucket))
         });
         known.insert(prefix.to_owned(), Known { holder: holder.clone(), read_at });
         holder
     }
 }
 
-impl Holder {
-    fn of(found: FoundKey, bucket: Arc<Bucket>) -> Holder {
+impl ApiKey {
+    fn of(found: FoundKey, bucket: Arc<Bucket>) -> ApiKey {
         let listed = |scope: &Scope| found.scopes.iter().any(|word| word == scope.word());
-        Holder {
+        ApiKey {
             id: found.id,
             company: found.company,
             scopes: Scope::ALL.into_iter().filter(listed).collect(),

@@ -27,4 +27,4 @@ mod whoami;
 pub use auth::Caller;
 pub use key::Scope;
 pub use problem::Problem;
-pub use state::{Api, Parts};
+pub use state::{Api, ApiDeps};

@@ -15,7 +15,7 @@ use governor::{
 
 /// How many calls a key may make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share {
+pub struct RateLimit {
     pub calls_per_sec: NonZeroU32,
     pub burst: NonZeroU32,
 }
@@ -26,12 +26,12 @@ type Limiter = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformati
 #[derive(Debug)]
 pub struct Bucket {
     limiter: Limiter,
-    share: Share,
+    share: RateLimit,
 }
 
 /// What is left after a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rest {
+pub struct Remaining {
     pub left: u32,
     /// Seconds until the bucket is full again.
     pub full_in_secs: u64,
@@ -41,32 +41,32 @@ pub struct Rest {
 
 impl Bucket {
     #[must_use]
-    pub fn new(share: Share) -> Bucket {
+    pub fn new(share: RateLimit) -> Bucket {
         let cells = Cells::per_second(share.calls_per_sec).allow_burst(share.burst);
         let limiter = RateLimiter::direct(cells).with_middleware::<StateInformationMiddleware>();
         Bucket { limiter, share }
     }
 
     /// Takes one call's worth; `Err`: there is none.
-    pub fn take(&self) -> Result<Rest, Rest> {
+    pub fn take(&self) -> Result<Remaining, Remaining> {
         match self.limiter.check() {
             Ok(state) => {
                 let left = state.remaining_burst_capacity();
                 let used = self.share.burst.get().saturating_sub(left);
-                Ok(Rest { left, full_in_secs: secs(used, self.share), retry_after_secs: 0 })
+                Ok(Remaining { left, full_in_secs: secs(used, self.share), retry_after_secs: 0 })
             }
             Err(not_until) => {
                 let wait = not_until.wait_time_from(DefaultClock::default().now());
                 let retry_after_secs = wait.as_secs() + 1;
                 let full_in_secs = secs(self.share.burst.get(), self.share);
-                Err(Rest { left: 0, full_in_secs, retry_after_secs })
+                Err(Remaining { left: 0, full_in_secs, retry_after_secs })
             }
         }
     }
 
     /// Writes what is left into an answer.
-    pub fn tell(&self, rest: Rest, headers: &mut HeaderMap) {
-        let Share { burst, .. } = self.share;
+    pub fn tell(&self, rest: Remaining, headers: &mut HeaderMap) {
+        let RateLimit { burst, .. } = self.share;
         let policy = format!("\"calls\";q={burst};w={}", secs(burst.get(), self.share));
         let rest = format!("\"calls\";r={};t={}", rest.left, rest.full_in_secs);
         for (name, value) in [("ratelimit-policy", policy), ("ratelimit", rest)] {
@@ -78,7 +78,7 @@ impl Bucket {
 }
 
 /// How long so many calls take to come back.
-fn secs(calls: u32, share: Share) -> u64 {
+fn secs(calls: u32, share: RateLimit) -> u64 {
     u64::from(calls.div_ceil(share.calls_per_sec.get()))
 }
 
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_share_is_counted_down_and_then_refused_with_a_time() {
-        let share = Share { calls_per_sec: NonZeroU32::MIN, burst: NonZeroU32::new(3).expect("three") };
+        let share = RateLimit { calls_per_sec: NonZeroU32::MIN, burst: NonZeroU32::new(3).expect("three") };
         let bucket = Bucket::new(share);
         let left: Vec<u32> = (0..3).map(|_| bucket.take().expect("within the share").left).collect();
         assert_eq!(left, [2, 1, 0]);

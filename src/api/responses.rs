@@ -19,9 +19,9 @@ use uuid::Uuid;
 use crate::api::{Api, Caller, Problem, Scope, extract, problem::FieldProblem};
 use crate::{
     amqp::response_consumer,
-    intake::{Acceptor, Arrival, inbound::Door, responses::Heard},
+    intake::{Acceptor, InboundJob, inbound::EntryPoint, responses::ResponseOutcome},
 };
-use postrider_domain::job::{self, Source, parse::BODY_BYTES_MAX, response::parse_response_call};
+use postrider_domain::job::{self, JobOrigin, parse::BODY_BYTES_MAX, response::parse_response_call};
 
 const PATH: &str = "/v1/responses";
 
@@ -87,27 +87,27 @@ async fn respond(
     let body = extract::read(request, &api, BODY_BYTES_MAX).await?;
     parse_response_call(&body).map_err(refusal)?;
     super::submit::know_company(&api, &caller).await?;
-    let arrival = Arrival {
+    let arrival = InboundJob {
         body,
         company: Some(caller.slug.to_string()),
         routing: PATH.to_owned(),
-        door: Door::Http { test: !caller.live, manager: false },
+        door: EntryPoint::Http { test: !caller.live, manager: false },
         key: None,
-        source: Source::Automatic,
+        source: JobOrigin::Automatic,
         suspect: None,
     };
     // By the web's own connections: what is read from the broker is not held up here.
     let acceptor = Acceptor { ledger: api.ledger.clone(), ..api.acceptor.clone() };
-    match acceptor.hear(&[arrival]).await?.pop() {
-        Some(Heard::Kept(kept)) => Ok(Json(ResponseView {
+    match acceptor.accept_responses(&[arrival]).await?.pop() {
+        Some(ResponseOutcome::Kept(kept)) => Ok(Json(ResponseView {
             id: kept.id,
             status: if kept.requests.is_empty() { "waiting" } else { "completed" },
             request_ids: kept.requests,
             answered_at: kept.answered_at,
             received_at: kept.received_at,
         })),
-        Some(Heard::Conflict(_)) => Err(refusal(vec![response_consumer::conflict()])),
-        Some(Heard::Refused(_, problems)) => Err(refusal(problems)),
+        Some(ResponseOutcome::Conflict(_)) => Err(refusal(vec![response_consumer::conflict()])),
+        Some(ResponseOutcome::Refused(_, problems)) => Err(refusal(problems)),
         None => Err(Problem::unavailable(1)),
     }
 }

@@ -7,10 +7,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 
-use crate::api::{key_cache::Callers, quota::Share};
+use crate::api::{key_cache::Callers, quota::RateLimit};
 use crate::{
-    company_cache::Directory,
-    intake::{Acceptor, http_batcher::Jobs},
+    company_cache::CompanyCache,
+    intake::{Acceptor, http_batcher::JobBatcher},
 };
 use postrider_domain::hash_keys::SecretKeys;
 use postrider_ledger::Ledger;
@@ -22,11 +22,11 @@ const SIMULATIONS_AT_ONCE: usize = 1;
 pub struct Api {
     pub ledger: Ledger,
     pub reads: Ledger,
-    pub directory: Directory,
+    pub directory: CompanyCache,
     pub keys: Arc<SecretKeys>,
     /// Decides as intake does and hands nothing over: its lanes are nobody's.
     pub acceptor: Acceptor,
-    pub jobs: Jobs,
+    pub jobs: JobBatcher,
     /// Calls with many jobs at once; each may hold some megabytes.
     pub(super) batches: Semaphore,
     /// Simulations under way; each may keep a connection of `reads` and a thread busy.
@@ -37,21 +37,21 @@ pub struct Api {
 }
 
 /// What the API is made of.
-pub struct Parts {
+pub struct ApiDeps {
     pub ledger: Ledger,
     pub reads: Ledger,
-    pub directory: Directory,
+    pub directory: CompanyCache,
     pub keys: Arc<SecretKeys>,
     pub acceptor: Acceptor,
-    pub jobs: Jobs,
+    pub jobs: JobBatcher,
     pub body_within: Duration,
     pub public_base_url: String,
-    pub share: Share,
+    pub share: RateLimit,
 }
 
 impl Api {
     #[must_use]
-    pub fn new(parts: Parts) -> Arc<Api> {
+    pub fn new(parts: ApiDeps) -> Arc<Api> {
         Arc::new(Api {
             callers: Callers::new(parts.ledger.clone(), parts.share),
             ledger: parts.ledger,

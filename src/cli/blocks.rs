@@ -28,7 +28,7 @@ use postrider_domain::{
 use postrider_ledger::{
     Ledger,
     audit::Actor,
-    blocks_by_hand::{BlockWish, Lift, Lifted, words},
+    blocks_by_hand::{BlockFilter, Lift, Lifted, words},
 };
 
 use crate::cli::{publish::read, requests::company_of};
@@ -167,7 +167,7 @@ impl Of<'_> {
         Ok(self.keys.address(self.company, medium, &address))
     }
 
-    async fn page(&self, wish: BlockWish) -> anyhow::Result<Vec<BlockView>> {
+    async fn page(&self, wish: BlockFilter) -> anyhow::Result<Vec<BlockView>> {
         let rows = self.ledger.blocks_page(self.company, &wish).await?;
         Ok(rows.into_iter().map(BlockView::from).collect())
     }
@@ -178,7 +178,8 @@ impl List {
         let id = self.address.as_deref().map(|address| of.id(address, self.medium.as_deref())).transpose()?;
         let medium: Option<Medium> = self.medium.as_deref().and_then(medium_of);
         let kinds = self.kind.as_deref().map(kinds_of).transpose().map_err(anyhow::Error::msg)?;
-        let wish = BlockWish { id, medium, kinds: kinds.unwrap_or_default(), before: None, max: self.limit };
+        let wish =
+            BlockFilter { id, medium, kinds: kinds.unwrap_or_default(), before: None, max: self.limit };
         let blocks = of.page(wish).await?;
         if self.json {
             return output::json(&blocks);
@@ -199,7 +200,7 @@ impl Add {
         let actor = Actor::at_the_command_line();
         let added = of.ledger.block_by_hand(of.company, &[block], "cli", &actor).await?;
         if self.json {
-            let blocks = of.page(BlockWish { id: Some(id), max: 1, ..BlockWish::default() }).await?;
+            let blocks = of.page(BlockFilter { id: Some(id), max: 1, ..BlockFilter::default() }).await?;
             return output::json(blocks.first().context("somebody lifted it at once")?);
         }
         match added {
@@ -265,7 +266,7 @@ async fn export(of: &Of<'_>) -> anyhow::Result<()> {
     output::put(HEADING)?;
     let mut before = None;
     loop {
-        let wish = BlockWish { before, max: PAGE, ..BlockWish::default() };
+        let wish = BlockFilter { before, max: PAGE, ..BlockFilter::default() };
         let rows = of.ledger.blocks_page(of.company, &wish).await?;
         output::put(&bulk::written(&rows))?;
         match rows.last().filter(|_| rows.len() as i64 == PAGE) {

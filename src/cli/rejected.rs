@@ -12,14 +12,14 @@ use uuid::Uuid;
 
 use crate::{
     cli::output::{self, Table, fields, moment, time},
-    company_cache::Directory,
+    company_cache::CompanyCache,
     config::Config,
-    dispatch::fast_path::HandOver,
+    dispatch::fast_path::FastPath,
     intake::{
-        Acceptor, Answer, Arrival,
+        AcceptOutcome, Acceptor, InboundJob,
         replay::{self, NotReplayable, Replayed},
     },
-    poison::crash_isolation::Quiet,
+    poison::crash_isolation::IsolationGate,
     worker,
 };
 use postrider_domain::{job::Problem, lifecycle::State};
@@ -211,22 +211,24 @@ async fn replay(
     config: &Config,
     ledger: &Ledger,
     job: &RejectedJob,
-    arrival: Arrival,
+    arrival: InboundJob,
     corrected: bool,
 ) -> anyhow::Result<()> {
     let acceptor = Acceptor {
         ledger: ledger.clone(),
-        directory: Directory::load(ledger.clone()).await?,
+        directory: CompanyCache::load(ledger.clone()).await?,
         keys: worker::keys(config)?,
-        hand_over: HandOver { lanes: None, worker: postrider_clock::random_id(), lease: config.lease() },
+        hand_over: FastPath { lanes: None, worker: postrider_clock::random_id(), lease: config.lease() },
         trust_routing_key: config.amqp.trust_routing_key,
-        quiet: Quiet::default(),
+        quiet: IsolationGate::default(),
     };
     let actor = Actor::at_the_command_line();
     match replay::replay(&acceptor, job, arrival, corrected, &actor).await? {
         Replayed::Answered(answer) => output::put(&told(answer)?),
-        Replayed::Heard(requests) if requests.is_empty() => output::put("taken; it waits for its request\n"),
-        Replayed::Heard(requests) => {
+        Replayed::ResponseOutcome(requests) if requests.is_empty() => {
+            output::put("taken; it waits for its request\n")
+        }
+        Replayed::ResponseOutcome(requests) => {
             output::put(&format!("taken; it completes {} requests\n", requests.len()))
         }
         Replayed::Refused(problems) => still_rejected(&problems),
@@ -239,7 +241,7 @@ fn arrival(
     job: &RejectedJob,
     corrected: Option<Vec<u8>>,
     company: Option<String>,
-) -> anyhow::Result<Arrival> {
+) -> anyhow::Result<InboundJob> {
     replay::arrival(job, corrected, company).map_err(|why| match why {
         NotReplayable::Done(request) => anyhow::anyhow!("it was replayed before, as request {request}"),
         NotReplayable::NoCompany => anyhow::anyhow!(
@@ -268,15 +270,17 @@ fn still_rejected(problems: &[Problem]) -> anyhow::Result<()> {
     bail!("still rejected:\n{}", lines.join("\n"))
 }
 
-fn told(answer: Answer) -> anyhow::Result<String> {
+fn told(answer: AcceptOutcome) -> anyhow::Result<String> {
     let status = |state: State| state.status().word();
     // The id of a refusal seen before is not this one's, so it is not told.
     match answer {
-        Answer::Accepted { id, state, .. } => Ok(format!("accepted as request {id}: {}\n", status(state))),
-        Answer::Duplicate { id, state, .. } => {
+        AcceptOutcome::Accepted { id, state, .. } => {
+            Ok(format!("accepted as request {id}: {}\n", status(state)))
+        }
+        AcceptOutcome::Duplicate { id, state, .. } => {
             Ok(format!("it was accepted before, as request {id}: {}\n", status(state)))
         }
-        Answer::Rejected { problems, .. } => {
+        AcceptOutcome::Rejected { problems, .. } => {
             still_rejected(&problems)?;
             Ok(String::new())
         }
@@ -286,7 +290,7 @@ fn told(answer: Answer) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::intake::inbound::Door;
+    use crate::intake::inbound::EntryPoint;
 
     fn job(routing: &str) -> RejectedJob {
         let at = DateTime::UNIX_EPOCH;
@@ -321,7 +325,7 @@ mod tests {
         assert_eq!((arrival.company.as_deref(), arrival.key.as_deref()), (Some("acme"), Some("m-1")));
         assert_eq!(
             (arrival.door, arrival.body.as_slice()),
-            (Door::Operator { test: false }, b"{}".as_slice())
+            (EntryPoint::Operator { test: false }, b"{}".as_slice())
         );
     }
 
@@ -386,7 +390,8 @@ mod tests {
     #[test]
     fn a_job_still_rejected_lists_all_its_problems() {
         let problems = job("requests.acme").row.problems;
-        let error = told(Answer::Rejected { id: Uuid::from_u128(6), problems }).expect_err("is an error");
+        let error =
+            told(AcceptOutcome::Rejected { id: Uuid::from_u128(6), problems }).expect_err("is an error");
         insta::assert_snapshot!(error, @r#"
         still rejected:
           customer.email: bad_email: write it as local@domain

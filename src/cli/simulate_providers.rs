@@ -8,7 +8,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
-use postrider_provider_simulator::{Behaviour, Magic, Simulator, SimulatorConfig};
+use postrider_provider_simulator::{Behaviour, RecipientFault, Simulator, SimulatorConfig};
 
 /// Behave as Mailgun, Twilio and an SMTP relay do, faults included.
 #[derive(Debug, clap::Args)]
@@ -96,7 +96,7 @@ impl SimulateProviders {
         println!("SMTP relay          {}", simulator.smtp_addr);
         println!("ledger              http://{}/_simulator/ledger", simulator.http_addr);
         println!("\nRecipients that choose what happens (email as word+anything@any.domain):");
-        for (word, number, what) in Magic::table() {
+        for (word, number, what) in RecipientFault::table() {
             println!("  {word:<14} {number}  {what}");
         }
         tokio::select! {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     failpoint,
-    intake::{Acceptor, Answer, Arrival, accept::rejection, inbound::Door},
+    intake::{AcceptOutcome, Acceptor, InboundJob, accept::rejection, inbound::EntryPoint},
     poison::suspect_jobs::panicked,
     telemetry::names,
     worker::stages::stopped,
@@ -23,7 +23,7 @@ use postrider_ledger::{Ledger, LedgerError, notices::Notice};
 
 use crate::connectors::{
     in_flight::{UnderWay, by_recipe},
-    kustomer::client::Asking,
+    kustomer::client::KustomerClient,
     prepare::{Prepared, delay_secs},
 };
 
@@ -49,7 +49,7 @@ pub struct Patience {
 pub struct Inbox {
     pub ledger: Ledger,
     pub acceptor: Acceptor,
-    pub asking: Asking,
+    pub asking: KustomerClient,
     pub patience: Patience,
     /// Rung by the door of this process.
     pub bell: Arc<Notify>,
@@ -120,9 +120,9 @@ impl Inbox {
         let answers = self.accepted(&handed_in, &arrivals).await?;
         for (notice, answer) in handed_in.into_iter().zip(answers) {
             let (outcome, made) = match answer {
-                Answer::Accepted { id, .. } => ("accepted", id),
-                Answer::Duplicate { id, .. } => ("duplicate", id),
-                Answer::Rejected { id, .. } => ("rejected", id),
+                AcceptOutcome::Accepted { id, .. } => ("accepted", id),
+                AcceptOutcome::Duplicate { id, .. } => ("duplicate", id),
+                AcceptOutcome::Rejected { id, .. } => ("rejected", id),
             };
             failpoint::on_word("notice_done", Some(&notice.name));
             count(notice, outcome);
@@ -132,7 +132,11 @@ impl Inbox {
     }
 
     /// Hands jobs in. Where one of them makes us panic, one by one: that one is kept until it is mended.
-    async fn accepted(&self, notices: &[&Notice], arrivals: &[Arrival]) -> Result<Vec<Answer>, LedgerError> {
+    async fn accepted(
+        &self,
+        notices: &[&Notice],
+        arrivals: &[InboundJob],
+    ) -> Result<Vec<AcceptOutcome>, LedgerError> {
         if let Some(answers) = self.accept(notices, arrivals).await {
             return answers;
         }
@@ -143,7 +147,7 @@ impl Inbox {
                 None => {
                     metrics::counter!(names::QUARANTINED, "kind" => "job").increment(1);
                     let id = self.refuse(notice, arrival, vec![panicked()]).await?;
-                    answers.push(Answer::Rejected { id, problems: Vec::new() });
+                    answers.push(AcceptOutcome::Rejected { id, problems: Vec::new() });
                 }
             }
         }
@@ -154,8 +158,8 @@ impl Inbox {
     async fn accept(
         &self,
         notices: &[&Notice],
-        arrivals: &[Arrival],
-    ) -> Option<Result<Vec<Answer>, LedgerError>> {
+        arrivals: &[InboundJob],
+    ) -> Option<Result<Vec<AcceptOutcome>, LedgerError>> {
         let answers = AssertUnwindSafe(async {
             notices.iter().for_each(|notice| failpoint::on_word("notice_accept", Some(&notice.name)));
             self.acceptor.accept(arrivals).await
@@ -171,10 +175,10 @@ impl Inbox {
     async fn refuse(
         &self,
         notice: &Notice,
-        arrival: &Arrival,
+        arrival: &InboundJob,
         problems: Vec<Problem>,
     ) -> Result<Uuid, LedgerError> {
-        let whose = Some((notice.company, matches!(arrival.door, Door::Recipe { test: true })));
+        let whose = Some((notice.company, matches!(arrival.door, EntryPoint::Connector { test: true })));
         let rejection = rejection(&self.acceptor.keys, arrival, whose, problems);
         let id = rejection.id;
         self.ledger.reject(&[rejection]).await?;

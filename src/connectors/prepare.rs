@@ -8,12 +8,12 @@ use uuid::Uuid;
 
 use crate::{
     failpoint,
-    intake::{Arrival, inbound::Door},
+    intake::{InboundJob, inbound::EntryPoint},
     poison::suspect_jobs,
 };
 use postrider_domain::{
-    company::{Company, EightByEight, Kustomer, Recipe, RecipeSettings},
-    job::{Problem, Source},
+    company::{Company, Connector, ConnectorSettings, EightByEight, Kustomer},
+    job::{JobOrigin, Problem},
 };
 use postrider_ledger::{LedgerError, customers::Named, notices::Notice};
 
@@ -29,7 +29,7 @@ use crate::connectors::{
 /// What a notice comes to for now.
 #[derive(Debug)]
 pub(super) enum Prepared {
-    Job(Arrival),
+    Job(InboundJob),
     /// Not now, and why.
     Later(String),
     /// The interaction was taken up again: its end notes it anew. Otherwise it is looked at after so long.
@@ -39,7 +39,7 @@ pub(super) enum Prepared {
     /// Authentic and in order, and no reason to ask anybody.
     Nothing(&'static str),
     /// To be kept with the rejected jobs.
-    Refused(Arrival, Vec<Problem>),
+    Refused(InboundJob, Vec<Problem>),
     /// We took so long that somebody else took the notice up, and finished it.
     Over,
 }
@@ -48,7 +48,7 @@ pub(super) enum Prepared {
 struct Of<'a> {
     notice: &'a Notice,
     company: &'a Company,
-    recipe: &'a Recipe,
+    recipe: &'a Connector,
 }
 
 impl Inbox {
@@ -66,8 +66,8 @@ impl Inbox {
             return Ok(Prepared::Job(of.arrival(job.clone())));
         }
         match &recipe.settings {
-            RecipeSettings::Kustomer(settings) => self.kustomer(&of, settings).await,
-            RecipeSettings::EightByEight(settings) => self.eight_by_eight(&of, settings).await,
+            ConnectorSettings::Kustomer(settings) => self.kustomer(&of, settings).await,
+            ConnectorSettings::EightByEight(settings) => self.eight_by_eight(&of, settings).await,
         }
     }
 
@@ -164,9 +164,9 @@ impl Prepared {
 }
 
 impl Of<'_> {
-    fn arrival(&self, body: Vec<u8>) -> Arrival {
+    fn arrival(&self, body: Vec<u8>) -> InboundJob {
         let company = Some(self.company.policy.slug.clone());
-        Arrival { company, ..arrival(self.notice, self.recipe.test, body) }
+        InboundJob { company, ..arrival(self.notice, self.recipe.test, body) }
     }
 
     fn refused(&self, path: &str, code: &str, message: &str) -> Prepared {
@@ -175,14 +175,14 @@ impl Of<'_> {
     }
 }
 
-fn arrival(notice: &Notice, test: bool, body: Vec<u8>) -> Arrival {
-    Arrival {
+fn arrival(notice: &Notice, test: bool, body: Vec<u8>) -> InboundJob {
+    InboundJob {
         body,
         company: None,
         routing: format!("recipes/{}", notice.recipe),
-        door: Door::Recipe { test },
+        door: EntryPoint::Connector { test },
         key: Some(notice.name.clone()),
-        source: Source::Automatic,
+        source: JobOrigin::Automatic,
         suspect: None::<Uuid>,
     }
 }

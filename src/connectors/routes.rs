@@ -17,12 +17,12 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
 use crate::{
-    company_cache::Directory,
+    company_cache::CompanyCache,
     connectors::{
         eight_by_eight::{
             client::{NotNow, PublicKeys},
             interaction::{Interaction, Standing},
-            jws::{self, Disbelief, Headers},
+            jws::{self, Headers, SignatureError},
             wire as eight_by_eight,
         },
         kustomer::wire::{self as kustomer, Heard},
@@ -31,7 +31,7 @@ use crate::{
     telemetry::names,
 };
 use postrider_domain::{
-    company::{Company, EightByEight, PublicKey, Recipe, RecipeSettings},
+    company::{Company, Connector, ConnectorSettings, EightByEight, PublicKey},
     hash_keys::SecretKeys,
 };
 use postrider_ledger::{
@@ -47,9 +47,9 @@ const BODY_BYTES_MAX: usize = 1024 * 1024;
 const TRIES_MAX: usize = 20;
 
 /// What the door needs.
-pub struct RecipeDoor {
+pub struct ConnectorState {
     pub ledger: Ledger,
-    pub directory: Directory,
+    pub directory: CompanyCache,
     pub keys: Arc<SecretKeys>,
     pub public_keys: PublicKeys,
     /// Tells the inbox of this process.
@@ -58,7 +58,7 @@ pub struct RecipeDoor {
 }
 
 /// The routes of recipes.
-pub fn router(door: Arc<RecipeDoor>) -> Router {
+pub fn router(door: Arc<ConnectorState>) -> Router {
     Router::new()
         .route("/webhooks/kustomer/{recipe}/events", post(from_kustomer))
         .route("/webhooks/8x8/{recipe}/events", post(from_eight_by_eight))
@@ -68,7 +68,7 @@ pub fn router(door: Arc<RecipeDoor>) -> Router {
 type Refused = StatusCode;
 
 async fn from_kustomer(
-    State(door): State<Arc<RecipeDoor>>,
+    State(door): State<Arc<ConnectorState>>,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Body,
@@ -78,8 +78,8 @@ async fn from_kustomer(
         let body = body.inspect_err(|_| refused("kustomer", "body"))?;
         let snapshot = door.directory.snapshot();
         let found = snapshot.recipe(&id).and_then(|(company, recipe)| match &recipe.settings {
-            RecipeSettings::Kustomer(settings) => Some((company, settings)),
-            RecipeSettings::EightByEight(_) => None,
+            ConnectorSettings::Kustomer(settings) => Some((company, settings)),
+            ConnectorSettings::EightByEight(_) => None,
         });
         // The same work for an id that nobody has.
         let tokens = match found {
@@ -89,7 +89,7 @@ async fn from_kustomer(
         let signature = header(&headers, "x-kustomer-webhook-signature");
         let authentic = kustomer::authentic(&tokens, &body, signature);
         let Some((company, settings)) = found.filter(|_| authentic) else {
-            return Err(disbelieved("kustomer", Disbelief::BadSignature));
+            return Err(disbelieved("kustomer", SignatureError::BadSignature));
         };
         let name = match kustomer::parse(&body, settings) {
             Ok(Heard::Nothing) => return Ok(()),
@@ -107,7 +107,7 @@ async fn from_kustomer(
 }
 
 async fn from_eight_by_eight(
-    State(door): State<Arc<RecipeDoor>>,
+    State(door): State<Arc<ConnectorState>>,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Body,
@@ -120,15 +120,15 @@ async fn from_eight_by_eight(
         }
         let snapshot = door.directory.snapshot();
         let found = snapshot.recipe(&id).and_then(|(company, recipe)| match &recipe.settings {
-            RecipeSettings::EightByEight(settings) => Some((company, recipe, settings)),
-            RecipeSettings::Kustomer(_) => None,
+            ConnectorSettings::EightByEight(settings) => Some((company, recipe, settings)),
+            ConnectorSettings::Kustomer(_) => None,
         });
         let Some((company, recipe, settings)) = found else {
-            return Err(disbelieved("8x8", Disbelief::BadSignature));
+            return Err(disbelieved("8x8", SignatureError::BadSignature));
         };
         let signed = signed_headers(&headers);
         if signed.tenant_id != Some(settings.tenant_id.as_str()) {
-            return Err(disbelieved("8x8", Disbelief::OtherTenant));
+            return Err(disbelieved("8x8", SignatureError::OtherTenant));
         }
         let keys = door.public_keys(&recipe.id, settings, &signed).await?;
         jws::verify(&keys, &signed, &body, postrider_clock::wall())
@@ -145,7 +145,7 @@ async fn from_eight_by_eight(
     answered.await.err().unwrap_or(StatusCode::OK)
 }
 
-impl RecipeDoor {
+impl ConnectorState {
     /// The keys that a delivery may be signed with: the recipe's own or, where it has none of that id, the
     /// one that 8x8 publishes under it.
     async fn public_keys<'s>(
@@ -172,7 +172,7 @@ impl RecipeDoor {
     async fn learn(
         &self,
         company: &Company,
-        recipe: &Recipe,
+        recipe: &Connector,
         settings: &EightByEight,
         told: eight_by_eight::Told,
     ) -> Result<(), Refused> {
@@ -225,13 +225,13 @@ fn signed_headers(headers: &HeaderMap) -> Headers<'_> {
     }
 }
 
-fn disbelieved(recipe: &'static str, disbelief: Disbelief) -> Refused {
+fn disbelieved(recipe: &'static str, disbelief: SignatureError) -> Refused {
     refused(
         recipe,
         match disbelief {
-            Disbelief::BadSignature => "bad_signature",
-            Disbelief::OtherTenant => "other_tenant",
-            Disbelief::OutOfTime => "out_of_time",
+            SignatureError::BadSignature => "bad_signature",
+            SignatureError::OtherTenant => "other_tenant",
+            SignatureError::OutOfTime => "out_of_time",
         },
     );
     StatusCode::FORBIDDEN

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use crate::telemetry::names;
 use postrider_domain::ids::AccountId;
 use postrider_ledger::looks::Missing;
-use postrider_providers::{Class, Looked, Sought};
+use postrider_providers::{LookupQuery, LookupResult, StatusSource};
 
 use crate::dispatch::{Lane, Lanes};
 
@@ -18,7 +18,7 @@ use crate::dispatch::{Lane, Lanes};
 const ASKED_AT_ONCE: usize = 50;
 
 /// A message and what its provider says of it; `None`: it cannot be asked.
-pub type Answered = (Missing, Option<Looked>);
+pub type Answered = (Missing, Option<LookupResult>);
 
 /// Asks every account's provider for its messages, for no longer than `within` and one part more. What the
 /// time does not suffice for is left out.
@@ -35,7 +35,7 @@ pub async fn ask(lanes: &Lanes, missing: Vec<Missing>, within: Duration) -> Vec<
 }
 
 async fn ask_lane(lane: Option<Arc<Lane>>, missing: Vec<Missing>, within: Duration) -> Vec<Answered> {
-    let able = lane.as_ref().filter(|lane| lane.class() == Class::LookUp);
+    let able = lane.as_ref().filter(|lane| lane.class() == StatusSource::Queryable);
     let Some((lane, provider)) = able.and_then(|lane| Some((lane, lane.provider.as_ref()?))) else {
         return missing.into_iter().map(|missing| (missing, None)).collect();
     };
@@ -45,13 +45,13 @@ async fn ask_lane(lane: Option<Arc<Lane>>, missing: Vec<Missing>, within: Durati
         if postrider_clock::monotonic() - since > within {
             break;
         }
-        let sought: Vec<Sought> = part.iter().map(|missing| sought(lane, missing)).collect();
+        let sought: Vec<LookupQuery> = part.iter().map(|missing| sought(lane, missing)).collect();
         let looked = tokio::time::timeout(provider.look_up_within(), provider.look_up(&sought))
             .await
             .unwrap_or_default();
         let mut looked = looked.into_iter();
         for missing in part {
-            let looked = looked.next().unwrap_or(Looked::unclear("timeout"));
+            let looked = looked.next().unwrap_or(LookupResult::unclear("timeout"));
             metrics::counter!(names::LOOK_UPS, "lane" => lane.settings.id.clone(), "found" => word(&looked))
                 .increment(1);
             answered.push((missing.clone(), Some(looked)));
@@ -60,9 +60,9 @@ async fn ask_lane(lane: Option<Arc<Lane>>, missing: Vec<Missing>, within: Durati
     answered
 }
 
-fn sought(lane: &Lane, missing: &Missing) -> Sought {
+fn sought(lane: &Lane, missing: &Missing) -> LookupQuery {
     let test = lane.company.policy.test_address(missing.medium).map(str::to_owned);
-    Sought {
+    LookupQuery {
         message: missing.message,
         attempt: missing.attempt,
         request: missing.request,
@@ -72,10 +72,10 @@ fn sought(lane: &Lane, missing: &Missing) -> Sought {
     }
 }
 
-fn word(looked: &Looked) -> &'static str {
+fn word(looked: &LookupResult) -> &'static str {
     match looked {
-        Looked::Found(_) => "found",
-        Looked::Absent => "absent",
-        Looked::Unclear { .. } => "unclear",
+        LookupResult::Found(_) => "found",
+        LookupResult::Absent => "absent",
+        LookupResult::Unclear { .. } => "unclear",
     }
 }

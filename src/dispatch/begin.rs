@@ -16,7 +16,7 @@ use postrider_domain::{
     ids::MessageId,
     lifecycle::{
         Reason, Signal, State, TransitionMap,
-        fence::{Standstill, standstill},
+        fence::{FenceVerdict, standstill},
         transition,
     },
 };
@@ -25,14 +25,18 @@ use postrider_ledger::{
     sweep::Conclusion,
 };
 
-use crate::dispatch::{Claim, Shared, call, claim::count_off, lane::Ready, settle::Done};
+use crate::dispatch::{Claim, DispatchContext, call, claim::count_off, lane::Ready, settle::FinishedAttempt};
 
 const BATCH_MAX: usize = 128;
 /// A begin that took longer is checked once more before anybody is called.
 const SLOW_BEGIN: Duration = Duration::from_millis(100);
 
 /// Takes ready claims until every lane is closed.
-pub async fn run(shared: Arc<Shared>, mut ready: mpsc::Receiver<Ready>, done: mpsc::Sender<Done>) {
+pub async fn run(
+    shared: Arc<DispatchContext>,
+    mut ready: mpsc::Receiver<Ready>,
+    done: mpsc::Sender<FinishedAttempt>,
+) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while ready.recv_many(&mut batch, BATCH_MAX).await > 0 {
         let batch: Vec<Ready> = std::mem::take(&mut batch);
@@ -40,7 +44,7 @@ pub async fn run(shared: Arc<Shared>, mut ready: mpsc::Receiver<Ready>, done: mp
     }
 }
 
-async fn begin(shared: &Arc<Shared>, batch: Vec<Ready>, done: &mpsc::Sender<Done>) {
+async fn begin(shared: &Arc<DispatchContext>, batch: Vec<Ready>, done: &mpsc::Sender<FinishedAttempt>) {
     let keys: Vec<(MessageId, i32)> = batch.iter().map(|item| item.claim.key()).collect();
     let mut leases: Vec<_> = batch.iter().map(|item| item.claim.lease.id).collect();
     leases.sort_unstable();
@@ -72,10 +76,10 @@ async fn begin(shared: &Arc<Shared>, batch: Vec<Ready>, done: &mpsc::Sender<Done
 
 /// Calls what was begun, each with its attempt. `before`: just before the statement that began it.
 pub(super) async fn call_begun(
-    shared: &Arc<Shared>,
+    shared: &Arc<DispatchContext>,
     begun: Vec<(Ready, i16)>,
     before: Instant,
-    done: &mpsc::Sender<Done>,
+    done: &mpsc::Sender<FinishedAttempt>,
 ) {
     let stopped = match postrider_clock::monotonic() - before > SLOW_BEGIN {
         true => stopped_meanwhile(shared, &begun).await,
@@ -90,7 +94,11 @@ pub(super) async fn call_begun(
 }
 
 /// Looks at what the fence refused, beside everything else.
-pub(super) fn resolve_aside(shared: &Arc<Shared>, fenced: Vec<Claim>, done: &mpsc::Sender<Done>) {
+pub(super) fn resolve_aside(
+    shared: &Arc<DispatchContext>,
+    fenced: Vec<Claim>,
+    done: &mpsc::Sender<FinishedAttempt>,
+) {
     if fenced.is_empty() {
         return;
     }
@@ -105,7 +113,7 @@ pub(super) fn resolve_aside(shared: &Arc<Shared>, fenced: Vec<Claim>, done: &mps
 /// Begin waited for a lock, or for its turn: it judged blocks and answers by a view that is old by now.
 /// Gives those that were begun and must not be called any more. Where nobody can say, none is called:
 /// their attempts were not made, and come again.
-async fn stopped_meanwhile(shared: &Shared, begun: &[(Ready, i16)]) -> HashSet<(MessageId, i32)> {
+async fn stopped_meanwhile(shared: &DispatchContext, begun: &[(Ready, i16)]) -> HashSet<(MessageId, i32)> {
     let keys: Vec<_> = begun.iter().map(|(item, _)| item.claim.key()).collect();
     match shared.ledger.standings(&keys).await {
         Ok(standings) => standings
@@ -123,7 +131,7 @@ async fn stopped_meanwhile(shared: &Shared, begun: &[(Ready, i16)]) -> HashSet<(
 /// Begin's answer was lost: it may have been written, or still be under way in the database. No call was
 /// made, and this worker lives to say so. Release comes first: its new epochs keep a late begin out, so
 /// that whatever was begun by then is all that settle has to take back.
-async fn take_back(shared: &Shared, batch: Vec<Ready>) {
+async fn take_back(shared: &DispatchContext, batch: Vec<Ready>) {
     let settlements: Vec<Settlement> = batch.iter().map(|item| not_called(&item.claim)).collect();
     let claims: Vec<Claim> = batch.into_iter().map(|item| item.claim).collect();
     let places: Vec<_> = claims.iter().map(|claim| (claim.message, claim.epoch, claim.due_at)).collect();
@@ -161,7 +169,7 @@ pub(super) fn not_called(claim: &Claim) -> Settlement {
 }
 
 /// Ends what the fence refused for good, puts back what is free again.
-async fn resolve(shared: Arc<Shared>, claims: Vec<Claim>) {
+async fn resolve(shared: Arc<DispatchContext>, claims: Vec<Claim>) {
     let keys: Vec<_> = claims.iter().map(Claim::key).collect();
     let standings = match shared.ledger.standings(&keys).await {
         Ok(standings) => standings,
@@ -174,9 +182,9 @@ async fn resolve(shared: Arc<Shared>, claims: Vec<Claim>) {
     let (mut ends, mut again) = (Vec::new(), Vec::new());
     for ((message, epoch), standing) in standings {
         match standstill(&standing) {
-            Standstill::NotOurs => {}
-            Standstill::Again => again.push((message, epoch, standing.now)),
-            Standstill::End(signal, reason) => {
+            FenceVerdict::NotOurs => {}
+            FenceVerdict::Again => again.push((message, epoch, standing.now)),
+            FenceVerdict::End(signal, reason) => {
                 let next = transition(State::Waiting, signal);
                 metrics::counter!(names::CONCLUDED, "reason" => reason.word()).increment(1);
                 ends.push(Conclusion { message, epoch, was: State::Waiting, next, reason });

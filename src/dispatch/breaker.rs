@@ -15,17 +15,17 @@ pub struct Thresholds {
 
 /// How a call spoke for its lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sign {
+pub enum CallHealth {
     /// The provider took or refused a message as such: it is there.
-    Well,
+    Success,
     /// Not reached, not answered, or a failure of its own.
-    Ill,
+    Failure,
     /// The account itself is refused.
     Refused,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Position {
+pub enum BreakerState {
     Closed,
     HalfOpen,
     Open,
@@ -47,41 +47,41 @@ impl Breaker {
     }
 
     #[must_use]
-    pub fn position(&self, now: Instant) -> Position {
+    pub fn position(&self, now: Instant) -> BreakerState {
         match self.until {
-            None => Position::Closed,
-            Some(until) if now < until => Position::Open,
-            Some(_) => Position::HalfOpen,
+            None => BreakerState::Closed,
+            Some(until) if now < until => BreakerState::Open,
+            Some(_) => BreakerState::HalfOpen,
         }
     }
 
     /// Takes a sign; gives whether the breaker opened by it.
-    pub fn note(&mut self, sign: Sign, now: Instant) -> bool {
+    pub fn note(&mut self, sign: CallHealth, now: Instant) -> bool {
         match sign {
-            Sign::Well => {
+            CallHealth::Success => {
                 self.failures = 0;
                 self.until = None;
                 self.pause = self.thresholds.open;
                 false
             }
-            Sign::Ill => {
+            CallHealth::Failure => {
                 self.failures += 1;
-                let probe_failed = self.position(now) == Position::HalfOpen;
+                let probe_failed = self.position(now) == BreakerState::HalfOpen;
                 self.open_if(probe_failed || self.failures >= self.thresholds.failures, now)
             }
-            Sign::Refused => self.open_if(true, now),
+            CallHealth::Refused => self.open_if(true, now),
         }
     }
 
     fn open_if(&mut self, open: bool, now: Instant) -> bool {
         match self.position(now) {
-            Position::Open => false,
-            Position::Closed | Position::HalfOpen if !open => false,
-            Position::Closed => {
+            BreakerState::Open => false,
+            BreakerState::Closed | BreakerState::HalfOpen if !open => false,
+            BreakerState::Closed => {
                 self.until = Some(now + self.pause);
                 true
             }
-            Position::HalfOpen => {
+            BreakerState::HalfOpen => {
                 self.pause = (self.pause * 2).min(self.thresholds.open_max);
                 self.until = Some(now + self.pause);
                 true
@@ -103,32 +103,38 @@ mod tests {
     #[test]
     fn it_opens_after_failures_in_a_row_only() {
         let (mut breaker, now) = (breaker(), postrider_clock::monotonic());
-        for sign in [Sign::Ill, Sign::Ill, Sign::Well, Sign::Ill, Sign::Ill] {
+        for sign in [
+            CallHealth::Failure,
+            CallHealth::Failure,
+            CallHealth::Success,
+            CallHealth::Failure,
+            CallHealth::Failure,
+        ] {
             assert!(!breaker.note(sign, now));
         }
-        assert!(breaker.note(Sign::Ill, now));
-        assert_eq!(breaker.position(now), Position::Open);
-        assert_eq!(breaker.position(now + SECOND), Position::HalfOpen);
+        assert!(breaker.note(CallHealth::Failure, now));
+        assert_eq!(breaker.position(now), BreakerState::Open);
+        assert_eq!(breaker.position(now + SECOND), BreakerState::HalfOpen);
     }
 
     #[test]
     fn a_refused_account_opens_at_once() {
         let (mut breaker, now) = (breaker(), postrider_clock::monotonic());
-        assert!(breaker.note(Sign::Refused, now));
-        assert_eq!(breaker.position(now), Position::Open);
+        assert!(breaker.note(CallHealth::Refused, now));
+        assert_eq!(breaker.position(now), BreakerState::Open);
     }
 
     #[test]
     fn each_failed_probe_doubles_the_wait_up_to_its_bound_and_a_good_one_closes() {
         let (mut breaker, mut now) = (breaker(), postrider_clock::monotonic());
-        breaker.note(Sign::Refused, now);
+        breaker.note(CallHealth::Refused, now);
         for wait in [1, 2, 3, 3] {
-            assert_eq!(breaker.position(now + wait * SECOND - SECOND / 2), Position::Open);
+            assert_eq!(breaker.position(now + wait * SECOND - SECOND / 2), BreakerState::Open);
             now += wait * SECOND;
-            assert_eq!(breaker.position(now), Position::HalfOpen);
-            assert!(breaker.note(Sign::Ill, now));
+            assert_eq!(breaker.position(now), BreakerState::HalfOpen);
+            assert!(breaker.note(CallHealth::Failure, now));
         }
-        breaker.note(Sign::Well, now + 3 * SECOND);
-        assert_eq!(breaker.position(now + 3 * SECOND), Position::Closed);
+        breaker.note(CallHealth::Success, now + 3 * SECOND);
+        assert_eq!(breaker.position(now + 3 * SECOND), BreakerState::Closed);
     }
 }

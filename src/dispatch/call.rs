@@ -17,19 +17,25 @@ use postrider_domain::lifecycle::{Reason, Signal, TransitionMap};
 use postrider_providers::{Outcome, Outgoing, Provider, Refusal, RefusalKind};
 
 use crate::dispatch::{
-    Shared,
+    DispatchContext,
     begin::not_called,
     lane::{Lane, Ready, call_deadline},
-    outcome::{Terms, settlement, sign, word},
+    outcome::{SettlementContext, settlement, sign, word},
     sandbox,
-    settle::Done,
+    settle::FinishedAttempt,
 };
 
 /// Beyond the provider's own timeout, in case it does not keep it.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Makes the call of a begun attempt in a task of its own. `before` is the time before begin was sent.
-pub fn start(shared: Arc<Shared>, item: Ready, attempt: i16, before: Instant, done: mpsc::Sender<Done>) {
+pub fn start(
+    shared: Arc<DispatchContext>,
+    item: Ready,
+    attempt: i16,
+    before: Instant,
+    done: mpsc::Sender<FinishedAttempt>,
+) {
     let Ready { claim, lane, outgoing, slot, alone } = item;
     // Begun: a suspect's death from here on leaves an unknown, and accuses nobody.
     drop(alone);
@@ -69,7 +75,8 @@ pub fn start(shared: Arc<Shared>, item: Ready, attempt: i16, before: Instant, do
         let sent_after = timed.then(|| claim.database_now(postrider_clock::monotonic()) - claim.due_at);
         let report = (simulated && settled.proof)
             .then(|| sandbox::report(Arc::clone(&shared), lane.account, claim.message, attempt));
-        let done_item = Done { settlement: settled, lease, lane, sent_after, suspect: claim.suspect };
+        let done_item =
+            FinishedAttempt { settlement: settled, lease, lane, sent_after, suspect: claim.suspect };
         if done.send(done_item).await.is_err() {
             tracing::error!("an outcome came after the end of settling; its lease will lapse");
         }
@@ -93,19 +100,24 @@ async fn send(provider: &dyn Provider, outgoing: &Outgoing) -> Outcome {
 }
 
 /// Takes a begun attempt back without a call: its customer stopped it in the meantime.
-pub async fn stop(item: Ready, done: &mpsc::Sender<Done>) {
+pub async fn stop(item: Ready, done: &mpsc::Sender<FinishedAttempt>) {
     let Ready { claim, lane, slot, .. } = item;
     drop(slot);
     let settlement = not_called(&claim);
-    let item =
-        Done { settlement, lease: Arc::clone(&claim.lease), lane, sent_after: None, suspect: claim.suspect };
+    let item = FinishedAttempt {
+        settlement,
+        lease: Arc::clone(&claim.lease),
+        lane,
+        sent_after: None,
+        suspect: claim.suspect,
+    };
     if done.send(item).await.is_err() {
         tracing::error!("an attempt was stopped after the end of settling; its lease will lapse");
     }
 }
 
 fn concluded(
-    shared: &Shared,
+    shared: &DispatchContext,
     lane: &Lane,
     claim: &super::Claim,
     (attempt, begun): (i16, Instant),
@@ -121,7 +133,7 @@ fn concluded(
     if let Outcome::Refused(Refusal { kind: RefusalKind::Account, code, .. }) = &outcome {
         tracing::error!(lane = %lane.settings.id, code, "the provider refuses this account");
     }
-    let terms = Terms {
+    let terms = SettlementContext {
         schedule: &shared.schedule,
         unknown_looks: &shared.unknown_looks,
         receipt_looks: &shared.receipt_looks,

@@ -14,9 +14,9 @@ use tokio::sync::watch;
 
 use crate::{telemetry::names, worker::stages::stopped};
 use postrider_domain::ids::AccountId;
-use postrider_ledger::{LedgerError, accept::LeaseTerms, claim::LaneWish};
+use postrider_ledger::{LedgerError, accept::LeaseTerms, claim::LaneDemand};
 
-use crate::dispatch::{Claim, Lane, Lanes, LeaseShare, Permit, Shared, breaker::Position};
+use crate::dispatch::{Claim, DispatchContext, Lane, Lanes, LeaseShare, Permit, breaker::BreakerState};
 
 /// Interval of the scan without the claim's floor. The floor keeps claims fast beside an old snapshot
 /// (docs/dependency-hazards.md#f13), but hides due rows that became visible late.
@@ -26,7 +26,7 @@ const AGES_EVERY: Duration = Duration::from_secs(2);
 const FLOOR_MARGIN_SECS: i64 = 15;
 
 pub struct Claimer {
-    shared: Arc<Shared>,
+    shared: Arc<DispatchContext>,
     lanes: Arc<Lanes>,
     floors: HashMap<AccountId, DateTime<Utc>>,
     full_look: Option<Instant>,
@@ -35,7 +35,7 @@ pub struct Claimer {
 
 impl Claimer {
     #[must_use]
-    pub fn new(shared: Arc<Shared>, lanes: Arc<Lanes>) -> Claimer {
+    pub fn new(shared: Arc<DispatchContext>, lanes: Arc<Lanes>) -> Claimer {
         Claimer { shared, lanes, floors: HashMap::new(), full_look: None, ages_shown: None }
     }
 
@@ -81,7 +81,7 @@ impl Claimer {
             }
             let floor =
                 self.floors.get(&lane.account).copied().filter(|_| !full).unwrap_or(DateTime::UNIX_EPOCH);
-            wishes.push(LaneWish { lane: lane.account, count: room.len() as i32, floor });
+            wishes.push(LaneDemand { lane: lane.account, count: room.len() as i32, floor });
             rooms.insert(lane.account, room);
         }
         if wishes.is_empty() {
@@ -115,7 +115,7 @@ impl Claimer {
         for wish in &wishes {
             let count = counts.get(&wish.lane).copied().unwrap_or(0);
             let filled = count == wish.count as usize;
-            more |= filled && lanes[&wish.lane].position() == Position::Closed;
+            more |= filled && lanes[&wish.lane].position() == BreakerState::Closed;
             self.after(&lanes[&wish.lane], filled, oldest.get(&wish.lane).zip(now));
         }
         Ok(more)
@@ -144,6 +144,6 @@ impl Claimer {
             let floor = *oldest - chrono::Duration::seconds(FLOOR_MARGIN_SECS);
             self.floors.insert(lane.account, floor);
         }
-        lane.set_backlog(filled || lane.position() != Position::Closed);
+        lane.set_backlog(filled || lane.position() != BreakerState::Closed);
     }
 }

@@ -11,10 +11,10 @@ use postrider_domain::{
 };
 use postrider_providers::{Correlation, Outgoing, OutgoingEmail, OutgoingSms, correlation};
 
-use crate::dispatch::{Claim, Lane, Shared};
+use crate::dispatch::{Claim, DispatchContext, Lane};
 
 /// The next attempt's message; the error is a code for the timeline, without personal data.
-pub fn outgoing(shared: &Shared, lane: &Lane, claim: &Claim) -> Result<Outgoing, String> {
+pub fn outgoing(shared: &DispatchContext, lane: &Lane, claim: &Claim) -> Result<Outgoing, String> {
     let policy = &lane.company.policy;
     let brand = policy.brand(&claim.brand).ok_or("brand_removed")?;
     let attempt = claim.attempt + 1;
@@ -92,7 +92,7 @@ fn notified(
 }
 
 /// Where the provider reports to: the signed URL names the attempt.
-fn status_callback(shared: &Shared, lane: &Lane, correlation: Correlation) -> String {
+fn status_callback(shared: &DispatchContext, lane: &Lane, correlation: Correlation) -> String {
     format!(
         "{}/webhooks/{}/{}/status?{}",
         shared.public_base_url,
@@ -102,7 +102,7 @@ fn status_callback(shared: &Shared, lane: &Lane, correlation: Correlation) -> St
     )
 }
 
-fn unsubscribe_url(shared: &Shared, claim: &Claim) -> String {
+fn unsubscribe_url(shared: &DispatchContext, claim: &Claim) -> String {
     let tag = shared.keys.unsubscribe(claim.message);
     format!("{}/unsubscribe/{}/{}", shared.public_base_url, claim.message.0.simple(), hex::encode(tag))
 }

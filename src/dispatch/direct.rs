@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::dispatch::{
-    Claim, Lane, Lanes, Shared,
+    Claim, DispatchContext, Lane, Lanes,
     begin::{call_begun, not_called, resolve_aside},
     claim::count_off,
     lane::Ready,
@@ -60,7 +60,7 @@ impl Lanes {
     }
 }
 
-async fn take_back(shared: &Shared, claims: &[Claim]) {
+async fn take_back(shared: &DispatchContext, claims: &[Claim]) {
     let settlements: Vec<_> = claims.iter().map(not_called).collect();
     let until = postrider_clock::monotonic() + shared.lease / 3;
     while postrider_clock::monotonic() < until {

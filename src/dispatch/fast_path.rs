@@ -23,7 +23,7 @@ use postrider_domain::{
 };
 use postrider_ledger::{
     LedgerError,
-    accept::{Hand, LeaseTerms, NewRequest, lane_of},
+    accept::{InitialDispatch, LeaseTerms, NewRequest, lane_of},
 };
 
 /// As accept writes them.
@@ -36,14 +36,14 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Intake's side of the lanes; without any lanes (a process that does not dispatch) nothing is leased.
 #[derive(Clone)]
-pub struct HandOver {
+pub struct FastPath {
     pub lanes: Option<Arc<Lanes>>,
     pub worker: Uuid,
     pub lease: Duration,
 }
 
 /// The database's time, this worker's at that moment, and until when a batch waits for slots.
-pub struct Moment {
+pub struct BatchClock {
     now: DateTime<Utc>,
     asked: Instant,
     patient_until: Option<Instant>,
@@ -51,11 +51,11 @@ pub struct Moment {
     crowded: HashSet<AccountId>,
 }
 
-impl Moment {
+impl BatchClock {
     /// `now`: as the database said just now.
     #[must_use]
-    pub fn new(now: DateTime<Utc>) -> Moment {
-        Moment { now, asked: postrider_clock::monotonic(), patient_until: None, crowded: HashSet::new() }
+    pub fn new(now: DateTime<Utc>) -> BatchClock {
+        BatchClock { now, asked: postrider_clock::monotonic(), patient_until: None, crowded: HashSet::new() }
     }
 
     fn patient_until(&mut self) -> Instant {
@@ -68,44 +68,44 @@ impl Moment {
 }
 
 /// Rows that one statement writes, where each goes after it, and the lease that it writes.
-pub struct Portion {
+pub struct Chunk {
     pub rows: Vec<NewRequest>,
     pub terms: LeaseTerms,
     /// By request; absent: it waits in the ledger.
-    places: HashMap<Uuid, Place>,
+    places: HashMap<Uuid, Placement>,
     lease: Arc<LeaseShare>,
     taken: Instant,
 }
 
-enum Place {
+enum Placement {
     Queue(Permit, Box<Claim>),
     Call(Box<Ready>),
 }
 
 /// What one lane can take of a portion.
-struct Room {
+struct LaneCapacity {
     lane: Arc<Lane>,
     slots: Option<OwnedSemaphorePermit>,
     /// More slots will come soon: whoever finds none waits for the next portion.
     more: bool,
 }
 
-impl HandOver {
+impl FastPath {
     /// Takes the rows that are to be written next out of `rows`; at least one.
-    pub async fn next(&self, rows: &mut Vec<NewRequest>, moment: &mut Moment) -> Portion {
+    pub async fn next(&self, rows: &mut Vec<NewRequest>, moment: &mut BatchClock) -> Chunk {
         let mut rooms = self.rooms(rows, moment).await;
         let taken = postrider_clock::monotonic();
         let terms =
             LeaseTerms { id: postrider_clock::new_id(), worker: self.worker, secs: self.lease.as_secs_f64() };
         let lease = LeaseShare::new(terms.id, 0);
-        let mut portion = Portion { rows: Vec::new(), terms, places: HashMap::new(), lease, taken };
+        let mut portion = Chunk { rows: Vec::new(), terms, places: HashMap::new(), lease, taken };
         let together = match &self.lanes {
             Some(lanes) => Some(lanes.quiet().together().await),
             None => None,
         };
         let mut rest = Vec::new();
         for mut row in rows.drain(..) {
-            row.hand = Hand::Later;
+            row.hand = InitialDispatch::Deferred;
             let room =
                 lane_of(&row).filter(|_| is_due(&row, moment.now)).and_then(|lane| rooms.get_mut(&lane));
             if let Some((room, lanes)) = room.zip(self.lanes.as_ref()) {
@@ -129,7 +129,7 @@ impl HandOver {
     }
 
     /// Call slots of every lane that is open and that rows are due for.
-    async fn rooms(&self, rows: &[NewRequest], moment: &mut Moment) -> HashMap<AccountId, Room> {
+    async fn rooms(&self, rows: &[NewRequest], moment: &mut BatchClock) -> HashMap<AccountId, LaneCapacity> {
         let Some(lanes) = self.lanes.as_ref().map(|lanes| lanes.all()) else { return HashMap::new() };
         let mut wanted: HashMap<AccountId, usize> = HashMap::new();
         for lane in rows.iter().filter(|row| is_due(row, moment.now)).filter_map(lane_of) {
@@ -154,20 +154,22 @@ impl HandOver {
                 false => lane.slots_now(count),
             };
             let more = crowd && slots.is_some();
-            rooms.insert(account, Room { lane: Arc::clone(lane), slots, more });
+            rooms.insert(account, LaneCapacity { lane: Arc::clone(lane), slots, more });
         }
         rooms
     }
 
     /// After the commit: the winners are called or go into their queues; what the others held is free again.
-    pub async fn complete(&self, mut portion: Portion, states: &HashMap<Uuid, State>) {
+    pub async fn complete(&self, mut portion: Chunk, states: &HashMap<Uuid, State>) {
         let (mut begun, mut fenced, mut queued) = (Vec::new(), Vec::new(), Vec::new());
         for row in &portion.rows {
             match (states.get(&row.id), portion.places.remove(&row.id)) {
                 (_, None) => {}
-                (Some(State::Sending), Some(Place::Call(ready))) => begun.push((*ready, FIRST_ATTEMPT)),
-                (Some(State::Waiting), Some(Place::Call(ready))) => fenced.push(ready.claim),
-                (Some(State::Waiting), Some(Place::Queue(permit, claim))) => queued.push((permit, *claim)),
+                (Some(State::Sending), Some(Placement::Call(ready))) => begun.push((*ready, FIRST_ATTEMPT)),
+                (Some(State::Waiting), Some(Placement::Call(ready))) => fenced.push(ready.claim),
+                (Some(State::Waiting), Some(Placement::Queue(permit, claim))) => {
+                    queued.push((permit, *claim))
+                }
                 // No winner, so the lease that was written does not count it.
                 (_, Some(_)) => drop(portion.lease.count_off()),
             }
@@ -184,11 +186,11 @@ impl HandOver {
 
     /// The statement failed; gives its rows back. Where its answer was lost, attempts may be written down
     /// that nobody makes.
-    pub fn failed(&self, portion: Portion, error: &LedgerError) -> Vec<NewRequest> {
+    pub fn failed(&self, portion: Chunk, error: &LedgerError) -> Vec<NewRequest> {
         if let (LedgerError::Unavailable(_), Some(lanes)) = (error, &self.lanes) {
             let begun = portion.places.into_values().filter_map(|place| match place {
-                Place::Call(ready) => Some(ready.claim),
-                Place::Queue(..) => None,
+                Placement::Call(ready) => Some(ready.claim),
+                Placement::Queue(..) => None,
             });
             lanes.never_called(begun.collect());
         }
@@ -196,17 +198,23 @@ impl HandOver {
     }
 }
 
-impl Place {
-    fn hand(&self) -> Hand {
+impl Placement {
+    fn hand(&self) -> InitialDispatch {
         match self {
-            Place::Queue(..) => Hand::Leased,
-            Place::Call(_) => Hand::Begun,
+            Placement::Queue(..) => InitialDispatch::Leased,
+            Placement::Call(_) => InitialDispatch::Started,
         }
     }
 }
 
-impl Portion {
-    fn place(&self, row: &NewRequest, room: &mut Room, lanes: &Lanes, moment: &Moment) -> Option<Place> {
+impl Chunk {
+    fn place(
+        &self,
+        row: &NewRequest,
+        room: &mut LaneCapacity,
+        lanes: &Lanes,
+        moment: &BatchClock,
+    ) -> Option<Placement> {
         // A suspect's message is tried alone, after its acceptance.
         if row.suspect.is_none()
             && let Some(slot) = room.slots.as_mut().and_then(|slots| slots.split(1))
@@ -214,7 +222,7 @@ impl Portion {
             if room.lane.has_token() {
                 let claim = self.claim(row, moment)?;
                 let ready = lanes.compose_together(claim, &room.lane, slot);
-                return Some(Place::Call(Box::new(ready)));
+                return Some(Placement::Call(Box::new(ready)));
             }
             // Slots are no use without tokens: the lane's own task waits for both.
             (room.slots, room.more) = (None, false);
@@ -223,10 +231,10 @@ impl Portion {
             return None;
         }
         let permit = room.lane.permit()?;
-        Some(Place::Queue(permit, Box::new(self.claim(row, moment)?)))
+        Some(Placement::Queue(permit, Box::new(self.claim(row, moment)?)))
     }
 
-    fn claim(&self, row: &NewRequest, moment: &Moment) -> Option<Claim> {
+    fn claim(&self, row: &NewRequest, moment: &BatchClock) -> Option<Claim> {
         let candidate = row.decision.candidate.as_ref()?;
         self.lease.count_on();
         Some(Claim {

@@ -21,12 +21,12 @@ use postrider_domain::{
     company::{Account, Company},
     ids::AccountId,
 };
-use postrider_providers::{Class, Outgoing, Provider};
+use postrider_providers::{Outgoing, Provider, StatusSource};
 
 use crate::{
     dispatch::{
-        Claim, Shared,
-        breaker::{Breaker, Position, Sign, Thresholds},
+        Claim, DispatchContext,
+        breaker::{Breaker, BreakerState, CallHealth, Thresholds},
         claim::count_off,
         compose,
     },
@@ -83,7 +83,7 @@ impl Lane {
     /// Makes the lane and starts its task; it ends when the lane is closed.
     pub fn start(
         parts: LaneParts,
-        shared: Arc<Shared>,
+        shared: Arc<DispatchContext>,
         ready: mpsc::Sender<Ready>,
     ) -> (Arc<Lane>, tokio::task::JoinHandle<()>) {
         let (queue, claims) = mpsc::channel(parts.queue_max);
@@ -114,7 +114,7 @@ impl Lane {
     /// Whether new requests may come in at all: not while the lane has a backlog, nor with its breaker open.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        !*self.backlog.borrow() && self.position() == Position::Closed
+        !*self.backlog.borrow() && self.position() == BreakerState::Closed
     }
 
     /// Room in the queue for one hand-over.
@@ -180,9 +180,9 @@ impl Lane {
     /// So many at once, or a single probe while nothing else is here, or none.
     fn as_breaker_lets(&self, most: usize) -> usize {
         match self.position() {
-            Position::Closed => most,
-            Position::HalfOpen if self.queued() == 0 && self.calls_now() == 0 => 1,
-            Position::HalfOpen | Position::Open => 0,
+            BreakerState::Closed => most,
+            BreakerState::HalfOpen if self.queued() == 0 && self.calls_now() == 0 => 1,
+            BreakerState::HalfOpen | BreakerState::Open => 0,
         }
     }
 
@@ -212,21 +212,21 @@ impl Lane {
     }
 
     #[must_use]
-    pub fn position(&self) -> Position {
+    pub fn position(&self) -> BreakerState {
         if self.provider.is_none() {
-            return Position::Open;
+            return BreakerState::Open;
         }
         self.breaker().position(postrider_clock::monotonic())
     }
 
     /// What may be done after an unknown outcome.
     #[must_use]
-    pub fn class(&self) -> Class {
-        self.provider.as_ref().map_or(Class::Blind, |provider| provider.class())
+    pub fn class(&self) -> StatusSource {
+        self.provider.as_ref().map_or(StatusSource::ReceiptsOnly, |provider| provider.class())
     }
 
     /// Takes a call's sign for the breaker.
-    pub fn note(&self, sign: Sign) {
+    pub fn note(&self, sign: CallHealth) {
         let opened = self.breaker().note(sign, postrider_clock::monotonic());
         if opened {
             self.set_backlog(true);
@@ -253,9 +253,9 @@ impl Lane {
     /// Shows the breaker's position.
     pub fn gauge(&self) {
         let position = match self.position() {
-            Position::Closed => 0.0,
-            Position::HalfOpen => 1.0,
-            Position::Open => 2.0,
+            BreakerState::Closed => 0.0,
+            BreakerState::HalfOpen => 1.0,
+            BreakerState::Open => 2.0,
         };
         metrics::gauge!(names::BREAKER, "lane" => self.settings.id.clone()).set(position);
     }
@@ -270,7 +270,7 @@ impl Lane {
 
     async fn run(
         self: Arc<Self>,
-        shared: Arc<Shared>,
+        shared: Arc<DispatchContext>,
         mut claims: mpsc::Receiver<Claim>,
         ready: mpsc::Sender<Ready>,
     ) {
@@ -282,7 +282,7 @@ impl Lane {
                 claim = claims.recv() => match claim { Some(claim) => claim, None => break },
             };
             // An open breaker hands everything queued back in one statement.
-            if self.position() == Position::Open {
+            if self.position() == BreakerState::Open {
                 self.give_back(&shared, drain(&mut claims, claim)).await;
                 continue;
             }
@@ -323,7 +323,7 @@ impl Lane {
 
     /// Gives unbegun claims back, at their old places in the line. Where the database is away the lease
     /// lapses and says the same later.
-    async fn give_back(&self, shared: &Shared, claims: Vec<Claim>) {
+    async fn give_back(&self, shared: &DispatchContext, claims: Vec<Claim>) {
         if claims.is_empty() {
             return;
         }
@@ -351,7 +351,7 @@ impl Lane {
 
     async fn compose(
         &self,
-        shared: &Shared,
+        shared: &DispatchContext,
         claim: &Claim,
         alone: Option<&Alone>,
     ) -> Result<Outgoing, String> {
@@ -364,7 +364,11 @@ impl Lane {
 
     /// Renders, with the quiet in the caller's hand. A panic over a customer's name fails that one message,
     /// never the worker (docs/dependency-hazards.md#f8).
-    pub(super) fn compose_quietly(&self, shared: &Shared, claim: &Claim) -> Result<Outgoing, String> {
+    pub(super) fn compose_quietly(
+        &self,
+        shared: &DispatchContext,
+        claim: &Claim,
+    ) -> Result<Outgoing, String> {
         let composed = catch_unwind(AssertUnwindSafe(|| {
             failpoint::on_word("compose", claim.customer_name.as_deref());
             compose::outgoing(shared, self, claim)
@@ -386,6 +390,6 @@ fn drain(claims: &mut mpsc::Receiver<Claim>, first: Claim) -> Vec<Claim> {
 
 /// The monotonic instant from which a call may no longer start.
 #[must_use]
-pub fn call_deadline(begun: Instant, shared: &Shared, timeout: Duration) -> Instant {
+pub fn call_deadline(begun: Instant, shared: &DispatchContext, timeout: Duration) -> Instant {
     begun + shared.lease.saturating_sub(timeout).saturating_sub(shared.call_margin)
 }

@@ -13,7 +13,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{company_cache::Snapshot, poison::crash_isolation::Quiet, telemetry::names};
+use crate::{company_cache::CompanySnapshot, poison::crash_isolation::IsolationGate, telemetry::names};
 use postrider_domain::{
     company::{Account, Company},
     ids::AccountId,
@@ -21,10 +21,10 @@ use postrider_domain::{
 use postrider_providers::{HttpClient, Timeouts, connect};
 
 use crate::dispatch::{
-    Lane, Shared,
+    DispatchContext, Lane,
     breaker::Thresholds,
     lane::{LaneParts, Ready},
-    settle::Done,
+    settle::FinishedAttempt,
 };
 
 type Map = HashMap<AccountId, Arc<Lane>>;
@@ -33,9 +33,9 @@ type Map = HashMap<AccountId, Arc<Lane>>;
 pub struct Lanes {
     current: ArcSwap<Map>,
     /// The way to settle; gone once the lanes are closed for good, so that settle can end.
-    done: ArcSwapOption<mpsc::Sender<Done>>,
+    done: ArcSwapOption<mpsc::Sender<FinishedAttempt>>,
     state: Mutex<State>,
-    maker: Maker,
+    maker: LaneFactory,
 }
 
 struct State {
@@ -45,8 +45,8 @@ struct State {
 }
 
 /// What every lane is made with.
-pub struct Maker {
-    pub shared: Arc<Shared>,
+pub struct LaneFactory {
+    pub shared: Arc<DispatchContext>,
     /// Shared by all lanes; each keeps lines of its own.
     pub http: HttpClient,
     pub timeouts: Timeouts,
@@ -56,17 +56,17 @@ pub struct Maker {
 
 impl Lanes {
     #[must_use]
-    pub fn new(maker: Maker, ready: mpsc::Sender<Ready>, done: mpsc::Sender<Done>) -> Lanes {
+    pub fn new(maker: LaneFactory, ready: mpsc::Sender<Ready>, done: mpsc::Sender<FinishedAttempt>) -> Lanes {
         let state = State { tasks: Vec::new(), ready: Some(ready) };
         let done = ArcSwapOption::from_pointee(done);
         Lanes { current: ArcSwap::default(), done, state: Mutex::new(state), maker }
     }
 
-    pub(super) fn shared(&self) -> &Arc<Shared> {
+    pub(super) fn shared(&self) -> &Arc<DispatchContext> {
         &self.maker.shared
     }
 
-    pub(super) fn done(&self) -> Option<mpsc::Sender<Done>> {
+    pub(super) fn done(&self) -> Option<mpsc::Sender<FinishedAttempt>> {
         self.done.load().as_deref().cloned()
     }
 
@@ -77,12 +77,12 @@ impl Lanes {
 
     /// The quiet of this process.
     #[must_use]
-    pub fn quiet(&self) -> Quiet {
+    pub fn quiet(&self) -> IsolationGate {
         self.maker.shared.quiet.clone()
     }
 
     /// Makes, keeps and closes lanes as the companies say.
-    pub async fn follow(&self, snapshot: &Snapshot) {
+    pub async fn follow(&self, snapshot: &CompanySnapshot) {
         let mut state = self.state.lock().await;
         let Some(ready) = state.ready.clone() else { return };
         let old = self.current.load_full();

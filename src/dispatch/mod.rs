@@ -28,11 +28,11 @@ use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
-use crate::poison::crash_isolation::Quiet;
+use crate::poison::crash_isolation::IsolationGate;
 use postrider_domain::{
     content::Renderer,
     hash_keys::SecretKeys,
-    lifecycle::{LookPlan, Schedule},
+    lifecycle::{Schedule, StatusPollPlan},
 };
 use postrider_ledger::Ledger;
 use postrider_providers::TokenKey;
@@ -42,7 +42,7 @@ pub use lane::{Lane, Permit, Ready};
 pub use lanes::Lanes;
 
 /// What every step of the pipe shares.
-pub struct Shared {
+pub struct DispatchContext {
     pub ledger: Ledger,
     /// This worker with its boot nonce.
     pub worker: Uuid,
@@ -52,12 +52,12 @@ pub struct Shared {
     pub public_base_url: String,
     pub schedule: Schedule,
     /// When unknown attempts are looked for.
-    pub unknown_looks: LookPlan,
+    pub unknown_looks: StatusPollPlan,
     /// When missing receipts are.
-    pub receipt_looks: LookPlan,
+    pub receipt_looks: StatusPollPlan,
     /// How long a lease lasts, from claim and again from begin.
     pub lease: Duration,
     /// A call must have this much of its lease left beyond its own timeout.
     pub call_margin: Duration,
-    pub quiet: Quiet,
+    pub quiet: IsolationGate,
 }

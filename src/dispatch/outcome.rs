@@ -6,20 +6,20 @@ use std::time::{Duration, Instant};
 
 use postrider_domain::{
     ids::BlockKind,
-    lifecycle::{LookPlan, NextTry, Reason, Schedule, Signal, TransitionMap, schedule::Progress},
+    lifecycle::{NextTry, Reason, Schedule, Signal, StatusPollPlan, TransitionMap, schedule::Progress},
 };
 use postrider_ledger::settle::{OutcomeCode, Settlement};
-use postrider_providers::{Class, Outcome, Refusal, RefusalKind};
+use postrider_providers::{Outcome, Refusal, RefusalKind, StatusSource};
 
-use crate::dispatch::{Claim, breaker::Sign};
+use crate::dispatch::{Claim, breaker::CallHealth};
 
 /// What is fixed for all outcomes of a worker.
 #[derive(Debug, Clone, Copy)]
-pub struct Terms<'a> {
+pub struct SettlementContext<'a> {
     pub schedule: &'a Schedule,
-    pub unknown_looks: &'a LookPlan,
-    pub receipt_looks: &'a LookPlan,
-    pub class: Class,
+    pub unknown_looks: &'a StatusPollPlan,
+    pub receipt_looks: &'a StatusPollPlan,
+    pub class: StatusSource,
     /// Just before the attempt was begun.
     pub begun: Instant,
     pub now: Instant,
@@ -29,7 +29,7 @@ pub struct Terms<'a> {
 
 /// The settlement of one begun attempt.
 #[must_use]
-pub fn settlement(claim: &Claim, attempt: i16, outcome: Outcome, terms: Terms) -> Settlement {
+pub fn settlement(claim: &Claim, attempt: i16, outcome: Outcome, terms: SettlementContext) -> Settlement {
     let blank = Settlement {
         message: claim.message,
         epoch: claim.epoch,
@@ -52,8 +52,8 @@ pub fn settlement(claim: &Claim, attempt: i16, outcome: Outcome, terms: Terms) -
             provider_id,
             proof: true,
             watch_secs: match terms.class {
-                Class::LookUp => Some(terms.receipt_looks.of(claim.medium).first().as_secs_f64()),
-                Class::Blind => None,
+                StatusSource::Queryable => Some(terms.receipt_looks.of(claim.medium).first().as_secs_f64()),
+                StatusSource::ReceiptsOnly => None,
             },
             ..blank
         },
@@ -70,17 +70,17 @@ pub fn settlement(claim: &Claim, attempt: i16, outcome: Outcome, terms: Terms) -
 }
 
 /// How long from now until the unknown is first looked for.
-fn first_look(claim: &Claim, terms: Terms) -> Duration {
+fn first_look(claim: &Claim, terms: SettlementContext) -> Duration {
     let looks = terms.unknown_looks.of(claim.medium);
     let elapsed = terms.now.saturating_duration_since(terms.begun);
     let at = match terms.class {
-        Class::LookUp => looks.next(elapsed).unwrap_or(looks.last()),
-        Class::Blind => looks.last(),
+        StatusSource::Queryable => looks.next(elapsed).unwrap_or(looks.last()),
+        StatusSource::ReceiptsOnly => looks.last(),
     };
     at.saturating_sub(elapsed)
 }
 
-fn refused(claim: &Claim, refusal: Refusal, terms: Terms, blank: Settlement) -> Settlement {
+fn refused(claim: &Claim, refusal: Refusal, terms: SettlementContext, blank: Settlement) -> Settlement {
     let blank = Settlement { code: Some(refusal.code), ..blank };
     let lane_trouble = |reason| Settlement {
         map: TransitionMap::of(Signal::Retry),
@@ -124,7 +124,7 @@ fn refused(claim: &Claim, refusal: Refusal, terms: Terms, blank: Settlement) -> 
     }
 }
 
-fn next_try(claim: &Claim, hint: Option<Duration>, terms: Terms) -> NextTry {
+fn next_try(claim: &Claim, hint: Option<Duration>, terms: SettlementContext) -> NextTry {
     let progress = Progress {
         tries: u16::try_from(claim.tries).unwrap_or_default() + 1,
         first_due_at: claim.first_due_at,
@@ -135,14 +135,14 @@ fn next_try(claim: &Claim, hint: Option<Duration>, terms: Terms) -> NextTry {
 
 /// What an outcome says about its lane.
 #[must_use]
-pub fn sign(outcome: &Outcome) -> Sign {
+pub fn sign(outcome: &Outcome) -> CallHealth {
     match outcome {
-        Outcome::Accepted { .. } => Sign::Well,
-        Outcome::Unknown { .. } => Sign::Ill,
+        Outcome::Accepted { .. } => CallHealth::Success,
+        Outcome::Unknown { .. } => CallHealth::Failure,
         Outcome::Refused(refusal) => match refusal.kind {
-            RefusalKind::NotCalled => Sign::Ill,
-            RefusalKind::Account => Sign::Refused,
-            RefusalKind::ForNow | RefusalKind::Message | RefusalKind::Recipient { .. } => Sign::Well,
+            RefusalKind::NotCalled => CallHealth::Failure,
+            RefusalKind::Account => CallHealth::Refused,
+            RefusalKind::ForNow | RefusalKind::Message | RefusalKind::Recipient { .. } => CallHealth::Success,
         },
     }
 }

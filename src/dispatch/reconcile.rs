@@ -19,7 +19,7 @@ use postrider_domain::{
     ids::{Medium, MessageId},
     lifecycle::{
         Reason, Signal, State, TransitionMap,
-        looks::{AfterLook, Sight},
+        looks::{NextPoll, ProbeResult},
         transition,
     },
 };
@@ -29,10 +29,10 @@ use postrider_ledger::{
     receive::NewReceipt,
     sweep::Conclusion,
 };
-use postrider_providers::{Class, Looked, Proof, ReceiptKind, correlation::fingerprint};
+use postrider_providers::{LookupResult, Proof, ReceiptKind, StatusSource, correlation::fingerprint};
 
 use crate::dispatch::{
-    Lanes, Shared,
+    DispatchContext, Lanes,
     ask::{Answered, ask},
 };
 
@@ -43,13 +43,13 @@ const WATCHES_MAX: i64 = 5;
 
 /// Asks providers for what they never told.
 pub struct Reconciler {
-    shared: Arc<Shared>,
+    shared: Arc<DispatchContext>,
     lanes: Arc<Lanes>,
 }
 
 impl Reconciler {
     #[must_use]
-    pub fn new(shared: Arc<Shared>, lanes: Arc<Lanes>) -> Reconciler {
+    pub fn new(shared: Arc<DispatchContext>, lanes: Arc<Lanes>) -> Reconciler {
         Reconciler { shared, lanes }
     }
 
@@ -177,18 +177,18 @@ impl Reconciler {
         for (missing, looked) in unfound {
             let elapsed = (missing.now - missing.begun_at).to_std().unwrap_or_default();
             let sight = match looked {
-                None => Sight::Blind,
-                Some(Looked::Absent) => Sight::Absent,
-                Some(Looked::Unclear { .. } | Looked::Found(_)) => Sight::Unclear,
+                None => ProbeResult::Blind,
+                Some(LookupResult::Absent) => ProbeResult::Absent,
+                Some(LookupResult::Unclear { .. } | LookupResult::Found(_)) => ProbeResult::Unclear,
             };
             let looks = self.shared.unknown_looks.of(missing.medium);
             match looks.after(elapsed, missing.absent, sight, self.may_resend(&missing)) {
-                AfterLook::Again { since_begin, absent } => {
+                NextPoll::Again { since_begin, absent } => {
                     let since_begin = chrono::Duration::from_std(since_begin).unwrap_or_default();
                     again.push((missing.message, missing.begun_at + since_begin, absent));
                 }
-                AfterLook::End => ends.push(end(&missing)),
-                AfterLook::Resend => resends.push((missing.message, missing.epoch)),
+                NextPoll::End => ends.push(end(&missing)),
+                NextPoll::Resend => resends.push((missing.message, missing.epoch)),
             }
         }
         if !again.is_empty() {
@@ -208,11 +208,9 @@ impl Reconciler {
     }
 
     fn may_resend(&self, missing: &Missing) -> bool {
-        let wanted = self
-            .lanes
-            .all()
-            .get(&missing.account)
-            .is_some_and(|lane| lane.company.policy.resend_if_absent && lane.class() == Class::LookUp);
+        let wanted = self.lanes.all().get(&missing.account).is_some_and(|lane| {
+            lane.company.policy.resend_if_absent && lane.class() == StatusSource::Queryable
+        });
         wanted && missing.medium == Medium::Email && !missing.resent && missing.expires_at > missing.now
     }
 
@@ -233,8 +231,8 @@ impl Reconciler {
 
 fn proof((_, looked): &Answered) -> Option<&Proof> {
     match looked {
-        Some(Looked::Found(proof)) => Some(proof),
-        Some(Looked::Absent | Looked::Unclear { .. }) | None => None,
+        Some(LookupResult::Found(proof)) => Some(proof),
+        Some(LookupResult::Absent | LookupResult::Unclear { .. }) | None => None,
     }
 }
 

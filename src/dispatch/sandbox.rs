@@ -12,7 +12,7 @@ use postrider_domain::{
 use postrider_ledger::receive::NewReceipt;
 use postrider_providers::{Outcome, correlation::fingerprint};
 
-use crate::dispatch::{Claim, Lane, Shared};
+use crate::dispatch::{Claim, DispatchContext, Lane};
 
 const TRIES_MAX: u32 = 5;
 
@@ -29,7 +29,7 @@ pub fn accepted(message: MessageId) -> Outcome {
 }
 
 /// Its receipt. One that gets lost leaves the message `sent`, as any provider's would.
-pub async fn report(shared: Arc<Shared>, account: AccountId, message: MessageId, attempt: i16) {
+pub async fn report(shared: Arc<DispatchContext>, account: AccountId, message: MessageId, attempt: i16) {
     let notice = format!("simulated:{}:{attempt}:delivered", message.0);
     let receipt = NewReceipt {
         key: shared.keys.identity.receipt(account, &notice),

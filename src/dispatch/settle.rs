@@ -14,13 +14,13 @@ use crate::{failpoint, telemetry::names};
 use postrider_domain::lifecycle::State;
 use postrider_ledger::{LedgerError, settle::Settlement};
 
-use crate::dispatch::{Lane, LeaseShare, Shared, reconcile::settled};
+use crate::dispatch::{DispatchContext, Lane, LeaseShare, reconcile::settled};
 
 const BATCH_MAX: usize = 256;
-const COMPANY_WAIT: Duration = Duration::from_millis(20);
+const LINGER: Duration = Duration::from_millis(20);
 
 /// One finished attempt.
-pub struct Done {
+pub struct FinishedAttempt {
     pub settlement: Settlement,
     pub lease: Arc<LeaseShare>,
     pub lane: Arc<Lane>,
@@ -31,12 +31,12 @@ pub struct Done {
 }
 
 /// Writes outcomes down until nobody can send any more.
-pub async fn run(shared: Arc<Shared>, mut done: mpsc::Receiver<Done>) {
+pub async fn run(shared: Arc<DispatchContext>, mut done: mpsc::Receiver<FinishedAttempt>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     let mut empty = Vec::new();
     while done.recv_many(&mut batch, BATCH_MAX).await > 0 {
         wait_for_company(&mut done, &mut batch).await;
-        let items: Vec<Done> = std::mem::take(&mut batch);
+        let items: Vec<FinishedAttempt> = std::mem::take(&mut batch);
         failpoint::point("before_settle");
         write(&shared, &items, &empty).await;
         failpoint::point("after_settle");
@@ -59,8 +59,8 @@ pub async fn run(shared: Arc<Shared>, mut done: mpsc::Receiver<Done>) {
 
 /// Whoever comes within a moment is written down together: a statement costs as much as some fifty rows. An
 /// outcome that waits is lost with its worker, so the moment is short.
-async fn wait_for_company(done: &mut mpsc::Receiver<Done>, batch: &mut Vec<Done>) {
-    let until = time::sleep(COMPANY_WAIT);
+async fn wait_for_company(done: &mut mpsc::Receiver<FinishedAttempt>, batch: &mut Vec<FinishedAttempt>) {
+    let until = time::sleep(LINGER);
     tokio::pin!(until);
     while batch.len() < BATCH_MAX {
         let room = BATCH_MAX - batch.len();
@@ -72,7 +72,7 @@ async fn wait_for_company(done: &mut mpsc::Receiver<Done>, batch: &mut Vec<Done>
     }
 }
 
-async fn write(shared: &Shared, items: &[Done], empty: &[uuid::Uuid]) {
+async fn write(shared: &DispatchContext, items: &[FinishedAttempt], empty: &[uuid::Uuid]) {
     let mut settlements: Vec<Settlement> = items.iter().map(|item| item.settlement.clone()).collect();
     let mut wait = Duration::from_millis(50);
     loop {

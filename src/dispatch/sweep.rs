@@ -13,14 +13,14 @@ use postrider_ledger::{
     sweep::{Check, Conclusion, FirstLooks, Swept},
 };
 
-use crate::dispatch::Shared;
+use crate::dispatch::DispatchContext;
 
 const LEASES_MAX: i64 = 20;
 const CHECKS_MAX: i64 = 200;
 const RESPONSES_MAX: i64 = 200;
 
 /// Sweeps until told to stop.
-pub async fn run(shared: Arc<Shared>, interval: Duration, mut stop: watch::Receiver<bool>) {
+pub async fn run(shared: Arc<DispatchContext>, interval: Duration, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
         match sweep_once(&shared).await {
             Ok(true) => continue,
@@ -35,7 +35,7 @@ pub async fn run(shared: Arc<Shared>, interval: Duration, mut stop: watch::Recei
 }
 
 /// One sweep; gives whether there may be more.
-pub async fn sweep_once(shared: &Shared) -> Result<bool, LedgerError> {
+pub async fn sweep_once(shared: &DispatchContext) -> Result<bool, LedgerError> {
     let first = FirstLooks {
         email_secs: shared.unknown_looks.email.first().as_secs_f64(),
         sms_secs: shared.unknown_looks.sms.first().as_secs_f64(),

@@ -13,7 +13,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::{company_cache::Directory, poison::crash_isolation::Quiet, telemetry::names};
+use crate::{company_cache::CompanyCache, poison::crash_isolation::IsolationGate, telemetry::names};
 use postrider_domain::{
     hash_keys::SecretKeys,
     ids::CompanyId,
@@ -30,13 +30,13 @@ use postrider_ledger::{
 };
 
 use crate::{
-    dispatch::fast_path::{HandOver, Moment},
+    dispatch::fast_path::{BatchClock, FastPath},
     intake::{
-        Answer, Arrival, Told,
-        admit::Whose,
+        AcceptOutcome, DecisionSummary, InboundJob,
+        admit::JobOwner,
         customer_lookup,
         decide::{self, Pending, Prepared},
-        inbound::Door,
+        inbound::EntryPoint,
     },
 };
 
@@ -47,18 +47,18 @@ const ROUNDS_MAX: usize = 1_000;
 #[derive(Clone)]
 pub struct Acceptor {
     pub ledger: Ledger,
-    pub directory: Directory,
+    pub directory: CompanyCache,
     pub keys: Arc<SecretKeys>,
-    pub hand_over: HandOver,
+    pub hand_over: FastPath,
     /// `None`: until the first broker user is bound.
     pub trust_routing_key: Option<bool>,
-    pub quiet: Quiet,
+    pub quiet: IsolationGate,
 }
 
 /// The answers of one batch so far.
 struct Answers<'a> {
-    arrivals: &'a [Arrival],
-    answers: Vec<Option<Answer>>,
+    arrivals: &'a [InboundJob],
+    answers: Vec<Option<AcceptOutcome>>,
     rejections: Vec<Rejection>,
     /// Whom people named.
     named: Vec<(CompanyId, Named)>,
@@ -66,7 +66,7 @@ struct Answers<'a> {
 
 impl Acceptor {
     /// Takes a batch; one answer for each arrival, in order.
-    pub async fn accept(&self, arrivals: &[Arrival]) -> Result<Vec<Answer>, LedgerError> {
+    pub async fn accept(&self, arrivals: &[InboundJob]) -> Result<Vec<AcceptOutcome>, LedgerError> {
         let snapshot = self.directory.snapshot();
         let blank = vec![None; arrivals.len()];
         let mut answers = Answers { arrivals, answers: blank, rejections: Vec::new(), named: Vec::new() };
@@ -163,7 +163,7 @@ impl Acceptor {
                 // Only who reserves a person competes for them: a crowd that one keeps out is done in one round.
                 Ok(row) if !decide::take(&mut taken, row.reserves()) => later.push(prepared.pending),
                 Ok(row) => {
-                    let heard = answers.arrivals[prepared.pending.place].door.hears();
+                    let heard = answers.arrivals[prepared.pending.place].door.wants_decision();
                     places.insert(row.id, (prepared.pending, heard.then(|| row.decision.clone())));
                     rows.push(row);
                 }
@@ -188,9 +188,9 @@ impl Acceptor {
                 answers.named.extend(customer_lookup::named(&pending));
                 let told = decision.map(|decision| {
                     let reason = suppressed(decision.verdict, state).map(|reason| reason.word().to_owned());
-                    Box::new(Told { reason, decision })
+                    Box::new(DecisionSummary { reason, decision })
                 });
-                answers.answers[pending.place] = Some(Answer::Accepted { id, state, told });
+                answers.answers[pending.place] = Some(AcceptOutcome::Accepted { id, state, told });
             }
         }
         for id in refused {
@@ -212,7 +212,7 @@ impl Acceptor {
         now: DateTime<Utc>,
         written: &mut HashMap<Uuid, State>,
     ) -> Result<(), LedgerError> {
-        let mut moment = Moment::new(now);
+        let mut moment = BatchClock::new(now);
         while !rows.is_empty() {
             let portion = self.hand_over.next(rows, &mut moment).await;
             match self.ledger.accept(&portion.rows, portion.terms).await {
@@ -276,9 +276,10 @@ impl Acceptor {
                     if !pending.test {
                         metrics::counter!(names::DUPLICATES).increment(1);
                     }
-                    let heard = answers.arrivals[pending.place].door.hears();
+                    let heard = answers.arrivals[pending.place].door.wants_decision();
                     let told = heard.then(|| first_told(twin)).flatten();
-                    answers.answers[pending.place] = Some(Answer::Duplicate { id, state: twin.state, told });
+                    answers.answers[pending.place] =
+                        Some(AcceptOutcome::Duplicate { id, state: twin.state, told });
                 }
                 Some(_) => {
                     answers.reject(&self.keys, pending.place, pending.whose(), vec![key_conflict()]);
@@ -307,17 +308,17 @@ impl Acceptor {
 }
 
 impl Answers<'_> {
-    fn reject(&mut self, keys: &SecretKeys, place: usize, whose: Whose, problems: Vec<Problem>) {
+    fn reject(&mut self, keys: &SecretKeys, place: usize, whose: JobOwner, problems: Vec<Problem>) {
         let rejection = rejection(keys, &self.arrivals[place], whose, problems);
-        let answer = Answer::Rejected { id: rejection.id, problems: rejection.problems.clone() };
+        let answer = AcceptOutcome::Rejected { id: rejection.id, problems: rejection.problems.clone() };
         self.answers[place] = Some(answer);
         // Who corrects a rejected job hears what is still wrong; the job itself is kept as it was.
-        if !matches!(self.arrivals[place].door, Door::Operator { .. }) {
+        if !matches!(self.arrivals[place].door, EntryPoint::Operator { .. }) {
             self.rejections.push(rejection);
         }
     }
 
-    fn complete(self) -> Vec<Answer> {
+    fn complete(self) -> Vec<AcceptOutcome> {
         self.answers
             .into_iter()
             .map(|answer| answer.expect("every job of a finished batch has its answer"))
@@ -334,8 +335,8 @@ pub(super) fn key_conflict() -> Problem {
 /// A job as it is kept with its problems; counts it, unless it is a test.
 pub(crate) fn rejection(
     keys: &SecretKeys,
-    arrival: &Arrival,
-    whose: Whose,
+    arrival: &InboundJob,
+    whose: JobOwner,
     problems: Vec<Problem>,
 ) -> Rejection {
     let company = whose.map(|(company, _)| company);
@@ -368,9 +369,9 @@ fn storable(text: &str) -> String {
 }
 
 /// What was decided when the job came the first time.
-fn first_told(twin: &Twin) -> Option<Box<Told>> {
+fn first_told(twin: &Twin) -> Option<Box<DecisionSummary>> {
     let decision = serde_json::from_str(&twin.decision).ok()?;
-    Some(Box::new(Told { reason: twin.reason.clone(), decision }))
+    Some(Box::new(DecisionSummary { reason: twin.reason.clone(), decision }))
 }
 
 /// The reason for which an accepted request is kept back.

@@ -9,29 +9,29 @@ use std::{
     sync::Arc,
 };
 
-use crate::{company_cache::Snapshot, failpoint, telemetry::names};
+use crate::{company_cache::CompanySnapshot, failpoint, telemetry::names};
 use postrider_domain::{
     company::Company,
     ids::CompanyId,
-    job::{Job, Problem, Source, parse},
+    job::{Job, JobOrigin, Problem, parse},
 };
 
 use crate::{
-    intake::{Acceptor, Arrival, decide::Pending, inbound::Door, lookup_keys},
+    intake::{Acceptor, InboundJob, decide::Pending, inbound::EntryPoint, lookup_keys},
     poison::suspect_jobs,
 };
 
 /// Whose job it is, where that is known, and whether it is a test.
-pub(super) type Whose = Option<(CompanyId, bool)>;
+pub(super) type JobOwner = Option<(CompanyId, bool)>;
 
 impl Acceptor {
     /// Company, binding, parse, key; else whose mistake it is, and which.
     pub(super) fn admit(
         &self,
-        snapshot: &Snapshot,
+        snapshot: &CompanySnapshot,
         place: usize,
-        arrival: &Arrival,
-    ) -> Result<Pending, (Whose, Vec<Problem>)> {
+        arrival: &InboundJob,
+    ) -> Result<Pending, (JobOwner, Vec<Problem>)> {
         let (company, test) = self.company(snapshot, arrival).map_err(|problem| (None, vec![problem]))?;
         let job = read(arrival)
             .and_then(|job| authorised(job, &arrival.door))
@@ -42,7 +42,7 @@ impl Acceptor {
         Ok(Pending {
             place,
             company,
-            source: if job.manual.is_some() { Source::Manual } else { arrival.source },
+            source: if job.manual.is_some() { JobOrigin::Manual } else { arrival.source },
             job: Arc::new(job),
             source_code: arrival.door.code(),
             test,
@@ -56,8 +56,8 @@ impl Acceptor {
     /// Whose job it is, and whether it is a test.
     pub(crate) fn company(
         &self,
-        snapshot: &Snapshot,
-        arrival: &Arrival,
+        snapshot: &CompanySnapshot,
+        arrival: &InboundJob,
     ) -> Result<(Arc<Company>, bool), Problem> {
         let refuse = |code: &str, message: &str| Err(Problem::new("", code, message));
         let Some(slug) = &arrival.company else {
@@ -71,11 +71,13 @@ impl Acceptor {
         };
         let trusting = self.trust_routing_key.unwrap_or(!snapshot.has_bindings());
         let test = match &arrival.door {
-            Door::Operator { test } | Door::Http { test, .. } | Door::Recipe { test } => Some(*test),
-            Door::Amqp { user: Some(user) } => snapshot
-                .may_speak(user, company.id)
+            EntryPoint::Operator { test }
+            | EntryPoint::Http { test, .. }
+            | EntryPoint::Connector { test } => Some(*test),
+            EntryPoint::Amqp { user: Some(user) } => snapshot
+                .binding_for(user, company.id)
                 .or((!snapshot.has_bindings() && trusting).then_some(false)),
-            Door::Amqp { user: None } => trusting.then_some(false),
+            EntryPoint::Amqp { user: None } => trusting.then_some(false),
         };
         match test {
             Some(test) => Ok((Arc::clone(company), test)),
@@ -88,7 +90,7 @@ impl Acceptor {
 }
 
 /// An override is for whoever manages the company's settings.
-fn authorised(job: Job, door: &Door) -> Result<Job, Vec<Problem>> {
+fn authorised(job: Job, door: &EntryPoint) -> Result<Job, Vec<Problem>> {
     if job.override_reason().is_none() || door.may_override() {
         return Ok(job);
     }
@@ -97,14 +99,14 @@ fn authorised(job: Job, door: &Door) -> Result<Job, Vec<Problem>> {
 }
 
 /// Parses; a panic is ours, not the producer's, and the job is kept until we have mended it.
-fn read(arrival: &Arrival) -> Result<Job, Vec<Problem>> {
+fn read(arrival: &InboundJob) -> Result<Job, Vec<Problem>> {
     let body = &arrival.body;
     let parsed = catch_unwind(AssertUnwindSafe(|| {
         failpoint::on_word("intake", std::str::from_utf8(body).ok());
         match arrival.door {
-            Door::Http { .. } => parse::parse_call(body),
-            Door::Operator { .. } => parse::parse_manual(body),
-            Door::Amqp { .. } | Door::Recipe { .. } => parse::parse(body),
+            EntryPoint::Http { .. } => parse::parse_call(body),
+            EntryPoint::Operator { .. } => parse::parse_manual(body),
+            EntryPoint::Amqp { .. } | EntryPoint::Connector { .. } => parse::parse(body),
         }
     }));
     parsed.unwrap_or_else(|_| {

@@ -15,12 +15,12 @@ use postrider_domain::{
     },
 };
 use postrider_ledger::{
-    accept::{Hand, NewRequest},
-    gather::{Lookup, StandsOut},
+    accept::{InitialDispatch, NewRequest},
+    gather::{Lookup, LookupHits},
 };
 use uuid::Uuid;
 
-use crate::intake::{admit::Whose, lookup_keys};
+use crate::intake::{admit::JobOwner, lookup_keys};
 
 /// A parsed job whose company is known, on its way through the rounds of one batch.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ pub struct Pending {
     pub place: usize,
     pub company: Arc<Company>,
     pub job: Arc<Job>,
-    pub source: postrider_domain::job::Source,
+    pub source: postrider_domain::job::JobOrigin,
     pub source_code: i16,
     pub test: bool,
     pub suspect: Option<Uuid>,
@@ -40,7 +40,7 @@ pub struct Pending {
 
 impl Pending {
     /// Whose job it is, and whether it is a test.
-    pub(super) fn whose(&self) -> Whose {
+    pub(super) fn whose(&self) -> JobOwner {
         Some((self.company.id, self.test))
     }
 }
@@ -94,7 +94,7 @@ pub(super) fn take(taken: &mut HashSet<Uuid>, wants: &[Uuid]) -> bool {
 pub fn decide(
     keys: &IdentityKey,
     prepared: &Prepared,
-    stands_out: Option<&StandsOut>,
+    stands_out: Option<&LookupHits>,
     now: DateTime<Utc>,
 ) -> Result<NewRequest, Vec<Problem>> {
     let Prepared { pending, job, root, placed, lookup, awaited, requester } = prepared;
@@ -132,7 +132,7 @@ pub fn decide(
         addr,
         slots: if suppression::reserves(&case) { lookup.slots.clone() } else { Vec::new() },
         window_secs: window_secs(&case),
-        hand: Hand::Later,
+        hand: InitialDispatch::Deferred,
         suspect: pending.suspect,
         decision,
     })
@@ -156,8 +156,8 @@ fn address_key(keys: &IdentityKey, prepared: &Prepared, candidate: &Candidate) -
 
 /// The facts about one job, but for what only its caller knows: whether it is a recovery, a test, answered
 /// already, and who asks.
-pub(crate) fn facts(employee: &Employee, stands_out: Option<&StandsOut>, now: DateTime<Utc>) -> Facts {
-    let blank = StandsOut { approved: true, ..StandsOut::default() };
+pub(crate) fn facts(employee: &Employee, stands_out: Option<&LookupHits>, now: DateTime<Utc>) -> Facts {
+    let blank = LookupHits { approved: true, ..LookupHits::default() };
     let known = stands_out.unwrap_or(&blank);
     let member = match (stands_out, known.member_by_email, known.member_by_custom_id) {
         (None, _, _) => MemberFact::Found { approved: true },

@@ -1,7 +1,7 @@
 //! Jobs that come one by one, as calls do: accepted together, each answered after the commit.
 //!
 //! A lone job goes at once. What comes while a batch is under way waits for it, or for a full batch, or for
-//! `COMPANY_WAIT`, so that concurrent callers share commits. Bounded by count and by bytes; full, or without a
+//! `LINGER`, so that concurrent callers share commits. Bounded by count and by bytes; full, or without a
 //! database for longer than `PATIENCE`, callers hear *not now*, and the same job again is taken once.
 
 use std::{
@@ -19,7 +19,7 @@ use crate::{failpoint, telemetry::names, worker::stages::stopped};
 use postrider_ledger::LedgerError;
 
 use crate::{
-    intake::{Acceptor, Answer, Arrival, accept::rejection},
+    intake::{AcceptOutcome, Acceptor, InboundJob, accept::rejection},
     poison::suspect_jobs::panicked,
 };
 
@@ -27,51 +27,54 @@ const QUEUE_MAX: usize = 4_000;
 const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 const BATCH_MAX: usize = 500;
 const BATCHES_IN_FLIGHT: usize = 2;
-const COMPANY_WAIT: Duration = Duration::from_millis(5);
+const LINGER: Duration = Duration::from_millis(5);
 /// A database that restarts is waited for: not every caller repeats what it was refused.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// It cannot be taken just now: too much waits, the database is away, or this worker stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("jobs cannot be taken just now")]
-pub struct NotNow;
+pub struct Busy;
 
 /// The way of single jobs into the ledger; cheap to clone.
 #[derive(Clone)]
-pub struct Jobs {
+pub struct JobBatcher {
     queue: mpsc::Sender<Entry>,
     bytes: Arc<Semaphore>,
 }
 
 struct Entry {
-    arrival: Arrival,
-    answer: oneshot::Sender<Answer>,
+    arrival: InboundJob,
+    answer: oneshot::Sender<AcceptOutcome>,
     /// Room in memory, until it is answered.
     _room: OwnedSemaphorePermit,
 }
 
-impl Jobs {
+impl JobBatcher {
     /// Starts the task that takes them; asked to stop, it finishes what it was given.
     #[must_use]
-    pub fn start(acceptor: Acceptor, stop: watch::Receiver<bool>) -> (Jobs, tokio::task::JoinHandle<()>) {
+    pub fn start(
+        acceptor: Acceptor,
+        stop: watch::Receiver<bool>,
+    ) -> (JobBatcher, tokio::task::JoinHandle<()>) {
         let (queue, entries) = mpsc::channel(QUEUE_MAX);
-        let jobs = Jobs { queue, bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)) };
+        let jobs = JobBatcher { queue, bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)) };
         let taker = Taker { acceptor, batch: Vec::new(), since: None, running: JoinSet::new() };
         (jobs, tokio::spawn(taker.run(entries, stop)))
     }
 
     /// Takes one job.
-    pub async fn take(&self, arrival: Arrival) -> Result<Answer, NotNow> {
-        self.take_all(vec![arrival]).await?.pop().ok_or(NotNow)
+    pub async fn take(&self, arrival: InboundJob) -> Result<AcceptOutcome, Busy> {
+        self.take_all(vec![arrival]).await?.pop().ok_or(Busy)
     }
 
     /// Takes jobs, all of them or none; one answer for each, in order. After an error some may be accepted
     /// all the same: the same again gets their first answers.
-    pub async fn take_all(&self, arrivals: Vec<Arrival>) -> Result<Vec<Answer>, NotNow> {
+    pub async fn take_all(&self, arrivals: Vec<InboundJob>) -> Result<Vec<AcceptOutcome>, Busy> {
         let mut answers = Vec::with_capacity(arrivals.len());
         {
-            let places = self.queue.try_reserve_many(arrivals.len()).map_err(|_| NotNow)?;
-            let rooms: Result<Vec<_>, NotNow> = arrivals.iter().map(|arrival| self.room(arrival)).collect();
+            let places = self.queue.try_reserve_many(arrivals.len()).map_err(|_| Busy)?;
+            let rooms: Result<Vec<_>, Busy> = arrivals.iter().map(|arrival| self.room(arrival)).collect();
             for ((place, room), arrival) in places.zip(rooms?).zip(arrivals) {
                 let (answer, answered) = oneshot::channel();
                 place.send(Entry { arrival, answer, _room: room });
@@ -80,14 +83,14 @@ impl Jobs {
         }
         let mut told = Vec::with_capacity(answers.len());
         for answer in answers {
-            told.push(answer.await.map_err(|_| NotNow)?);
+            told.push(answer.await.map_err(|_| Busy)?);
         }
         Ok(told)
     }
 
-    fn room(&self, arrival: &Arrival) -> Result<OwnedSemaphorePermit, NotNow> {
-        let bytes = u32::try_from(arrival.body.len().max(1)).map_err(|_| NotNow)?;
-        Arc::clone(&self.bytes).try_acquire_many_owned(bytes).map_err(|_| NotNow)
+    fn room(&self, arrival: &InboundJob) -> Result<OwnedSemaphorePermit, Busy> {
+        let bytes = u32::try_from(arrival.body.len().max(1)).map_err(|_| Busy)?;
+        Arc::clone(&self.bytes).try_acquire_many_owned(bytes).map_err(|_| Busy)
     }
 }
 
@@ -115,7 +118,7 @@ impl Taker {
                     0 => open = false,
                     _ => _ = self.since.get_or_insert_with(postrider_clock::monotonic),
                 },
-                () = tokio::time::sleep_until((flush_at.unwrap_or_else(postrider_clock::monotonic) + COMPANY_WAIT).into()),
+                () = tokio::time::sleep_until((flush_at.unwrap_or_else(postrider_clock::monotonic) + LINGER).into()),
                     if flush_at.is_some() => {}
                 else => return,
             }
@@ -124,8 +127,7 @@ impl Taker {
 
     fn may_start(&self, open: bool) -> bool {
         let Some(since) = self.since else { return false };
-        let waited =
-            !open || self.batch.len() >= BATCH_MAX || postrider_clock::monotonic() - since >= COMPANY_WAIT;
+        let waited = !open || self.batch.len() >= BATCH_MAX || postrider_clock::monotonic() - since >= LINGER;
         self.running.is_empty() || (self.running.len() < BATCHES_IN_FLIGHT && waited)
     }
 
@@ -138,7 +140,7 @@ impl Taker {
 
 /// Whoever gets no answer hears *not now*: its sender is dropped.
 async fn answer(acceptor: Acceptor, entries: Vec<Entry>) {
-    let (arrivals, answers): (Vec<Arrival>, Vec<_>) =
+    let (arrivals, answers): (Vec<InboundJob>, Vec<_>) =
         entries.into_iter().map(|Entry { arrival, answer, _room }| (arrival, (answer, _room))).unzip();
     let arrivals = Arc::new(arrivals);
     let told = match accept(&acceptor, &arrivals).await {
@@ -156,12 +158,12 @@ async fn answer(acceptor: Acceptor, entries: Vec<Entry>) {
 }
 
 enum Done {
-    Accepted(Vec<Answer>),
+    Accepted(Vec<AcceptOutcome>),
     Panicked,
     Away(LedgerError),
 }
 
-async fn accept(acceptor: &Acceptor, arrivals: &Arc<Vec<Arrival>>) -> Done {
+async fn accept(acceptor: &Acceptor, arrivals: &Arc<Vec<InboundJob>>) -> Done {
     let since = postrider_clock::monotonic();
     loop {
         let (acceptor, arrivals) = (acceptor.clone(), Arc::clone(arrivals));
@@ -180,7 +182,7 @@ async fn accept(acceptor: &Acceptor, arrivals: &Arc<Vec<Arrival>>) -> Done {
 }
 
 /// One job of the batch makes us panic: finds it, and keeps it as a rejection.
-async fn one_by_one(acceptor: &Acceptor, arrivals: &[Arrival]) -> Vec<Option<Answer>> {
+async fn one_by_one(acceptor: &Acceptor, arrivals: &[InboundJob]) -> Vec<Option<AcceptOutcome>> {
     let mut told = Vec::with_capacity(arrivals.len());
     for arrival in arrivals {
         told.push(match accept(acceptor, &Arc::new(vec![arrival.clone()])).await {
@@ -192,7 +194,7 @@ async fn one_by_one(acceptor: &Acceptor, arrivals: &[Arrival]) -> Vec<Option<Ans
     told
 }
 
-async fn quarantine(acceptor: &Acceptor, arrival: &Arrival) -> Option<Answer> {
+async fn quarantine(acceptor: &Acceptor, arrival: &InboundJob) -> Option<AcceptOutcome> {
     let company = acceptor.company(&acceptor.directory.snapshot(), arrival).ok();
     let rejection = rejection(
         &acceptor.keys,
@@ -203,23 +205,23 @@ async fn quarantine(acceptor: &Acceptor, arrival: &Arrival) -> Option<Answer> {
     acceptor.ledger.reject(std::slice::from_ref(&rejection)).await.ok()?;
     metrics::counter!(names::QUARANTINED, "kind" => "job").increment(1);
     tracing::error!("a job that made Postrider panic is quarantined; see `postrider rejected list`");
-    Some(Answer::Rejected { id: rejection.id, problems: rejection.problems })
+    Some(AcceptOutcome::Rejected { id: rejection.id, problems: rejection.problems })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::intake::inbound::Door;
-    use postrider_domain::job::Source;
+    use crate::intake::inbound::EntryPoint;
+    use postrider_domain::job::JobOrigin;
 
-    fn arrivals(count: usize, bytes: usize) -> Vec<Arrival> {
-        let one = Arrival {
+    fn arrivals(count: usize, bytes: usize) -> Vec<InboundJob> {
+        let one = InboundJob {
             body: vec![b' '; bytes],
             company: Some("acme".to_owned()),
             routing: "/v1/requests".to_owned(),
-            door: Door::Http { test: false, manager: false },
+            door: EntryPoint::Http { test: false, manager: false },
             key: None,
-            source: Source::Automatic,
+            source: JobOrigin::Automatic,
             suspect: None,
         };
         vec![one; count]
@@ -228,12 +230,12 @@ mod tests {
     #[tokio::test]
     async fn more_than_there_is_room_for_is_refused_as_a_whole() {
         let (queue, mut entries) = mpsc::channel(3);
-        let jobs = Jobs { queue, bytes: Arc::new(Semaphore::new(10)) };
-        assert_eq!(jobs.take_all(arrivals(4, 1)).await, Err(NotNow), "too many");
-        assert_eq!(jobs.take_all(arrivals(2, 6)).await, Err(NotNow), "too large");
+        let jobs = JobBatcher { queue, bytes: Arc::new(Semaphore::new(10)) };
+        assert_eq!(jobs.take_all(arrivals(4, 1)).await, Err(Busy), "too many");
+        assert_eq!(jobs.take_all(arrivals(2, 6)).await, Err(Busy), "too large");
         assert!(entries.try_recv().is_err(), "nothing of them was taken");
         assert_eq!(jobs.bytes.available_permits(), 10);
         drop(entries);
-        assert_eq!(jobs.take_all(arrivals(1, 1)).await, Err(NotNow), "the worker stops");
+        assert_eq!(jobs.take_all(arrivals(1, 1)).await, Err(Busy), "the worker stops");
     }
 }

@@ -5,30 +5,30 @@
 use uuid::Uuid;
 
 use postrider_domain::{
-    job::{Problem, Source},
+    job::{JobOrigin, Problem},
     lifecycle::State,
     rules::Decision,
 };
 
 /// A job at the door, unparsed.
 #[derive(Debug, Clone)]
-pub struct Arrival {
+pub struct InboundJob {
     pub body: Vec<u8>,
     /// The company's slug as the door knows it; `None`: it could not be read from the routing.
     pub company: Option<String>,
     /// Routing key or path, for the record of a rejection.
     pub routing: String,
-    pub door: Door,
+    pub door: EntryPoint,
     /// AMQP `message_id` or the `Idempotency-Key` header; the job's own key goes before it.
     pub key: Option<String>,
-    pub source: Source,
+    pub source: JobOrigin,
     /// Under what it was written down, where it is tried alone; its acceptance takes that back.
     pub suspect: Option<Uuid>,
 }
 
 /// Who speaks, and through what.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Door {
+pub enum EntryPoint {
     /// The broker's validated user, where the delivery has one.
     Amqp { user: Option<String> },
     /// A call with a key, which names the company; a test key makes tests, a manager's may override.
@@ -36,17 +36,17 @@ pub enum Door {
     /// A person who hands a refused job in again, for any company; a test stays a test.
     Operator { test: bool },
     /// A company's own recipe, of a notice whose signature was verified.
-    Recipe { test: bool },
+    Connector { test: bool },
 }
 
-impl Door {
+impl EntryPoint {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            Door::Amqp { .. } => "amqp",
-            Door::Http { .. } => "http",
-            Door::Operator { .. } => "operator",
-            Door::Recipe { .. } => "recipe",
+            EntryPoint::Amqp { .. } => "amqp",
+            EntryPoint::Http { .. } => "http",
+            EntryPoint::Operator { .. } => "operator",
+            EntryPoint::Connector { .. } => "recipe",
         }
     }
 
@@ -54,10 +54,10 @@ impl Door {
     #[must_use]
     pub fn code(&self) -> i16 {
         match self {
-            Door::Amqp { .. } => 0,
-            Door::Http { .. } => 1,
-            Door::Operator { .. } => 2,
-            Door::Recipe { .. } => 3,
+            EntryPoint::Amqp { .. } => 0,
+            EntryPoint::Http { .. } => 1,
+            EntryPoint::Operator { .. } => 2,
+            EntryPoint::Connector { .. } => 3,
         }
     }
 
@@ -65,22 +65,22 @@ impl Door {
     #[must_use]
     pub fn may_override(&self) -> bool {
         match self {
-            Door::Amqp { .. } | Door::Recipe { .. } => false,
-            Door::Http { manager, .. } => *manager,
-            Door::Operator { .. } => true,
+            EntryPoint::Amqp { .. } | EntryPoint::Connector { .. } => false,
+            EntryPoint::Http { manager, .. } => *manager,
+            EntryPoint::Operator { .. } => true,
         }
     }
 
     /// Whoever stands there hears what was decided; a broker takes no such answer.
     #[must_use]
-    pub fn hears(&self) -> bool {
-        matches!(self, Door::Http { .. })
+    pub fn wants_decision(&self) -> bool {
+        matches!(self, EntryPoint::Http { .. })
     }
 }
 
 /// What is told of a decision: now, or when it was made the first time.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Told {
+pub struct DecisionSummary {
     /// Why it is held, or has ended.
     pub reason: Option<String>,
     pub decision: Decision,
@@ -88,11 +88,11 @@ pub struct Told {
 
 /// What became of a job.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Answer {
+pub enum AcceptOutcome {
     /// A new request, waiting or suppressed.
-    Accepted { id: Uuid, state: State, told: Option<Box<Told>> },
+    Accepted { id: Uuid, state: State, told: Option<Box<DecisionSummary>> },
     /// The same job came before: the first answer again, and how it stands by now.
-    Duplicate { id: Uuid, state: State, told: Option<Box<Told>> },
+    Duplicate { id: Uuid, state: State, told: Option<Box<DecisionSummary>> },
     /// Refused, and kept with its problems.
     Rejected { id: Uuid, problems: Vec<Problem> },
 }
@@ -106,12 +106,12 @@ mod tests {
     #[test]
     fn no_door_stores_what_comes_through_it_as_an_alert() {
         let doors = [
-            Door::Amqp { user: None },
-            Door::Http { test: false, manager: false },
-            Door::Operator { test: false },
-            Door::Recipe { test: false },
+            EntryPoint::Amqp { user: None },
+            EntryPoint::Http { test: false, manager: false },
+            EntryPoint::Operator { test: false },
+            EntryPoint::Connector { test: false },
         ];
-        let mut codes: Vec<i16> = doors.iter().map(Door::code).chain([ALERT_SOURCE]).collect();
+        let mut codes: Vec<i16> = doors.iter().map(EntryPoint::code).chain([ALERT_SOURCE]).collect();
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), doors.len() + 1, "each has a number of its own");

@@ -19,4 +19,4 @@ pub mod replay;
 pub mod responses;
 
 pub use accept::Acceptor;
-pub use inbound::{Answer, Arrival, Told};
+pub use inbound::{AcceptOutcome, DecisionSummary, InboundJob};

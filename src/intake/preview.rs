@@ -18,7 +18,7 @@ use postrider_domain::{
 use postrider_ledger::{LedgerError, accept::NewRequest};
 
 use crate::intake::{
-    Acceptor, Arrival,
+    Acceptor, InboundJob,
     decide::{self, Pending},
 };
 
@@ -50,7 +50,7 @@ pub struct Text {
 
 impl Acceptor {
     /// Says what would become of a job.
-    pub async fn preview(&self, arrival: &Arrival, public_base_url: &str) -> Result<Preview, LedgerError> {
+    pub async fn preview(&self, arrival: &InboundJob, public_base_url: &str) -> Result<Preview, LedgerError> {
         let mut pending = match self.admit(&self.directory.snapshot(), 0, arrival) {
             Ok(pending) => pending,
             Err((_, problems)) => return Ok(Preview::Unreadable(problems)),

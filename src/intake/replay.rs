@@ -12,9 +12,9 @@ use crate::{
         response_consumer,
         topology::{REQUESTS, RESPONSES},
     },
-    intake::{Acceptor, Answer, Arrival, inbound::Door, responses::Heard},
+    intake::{AcceptOutcome, Acceptor, InboundJob, inbound::EntryPoint, responses::ResponseOutcome},
 };
-use postrider_domain::job::{Problem, Source};
+use postrider_domain::job::{JobOrigin, Problem};
 use postrider_ledger::{LedgerError, audit::Actor, rejected::RejectedJob};
 
 /// Why a job cannot be handed in again.
@@ -30,9 +30,9 @@ pub enum NotReplayable {
 /// What became of a replay.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Replayed {
-    Answered(Answer),
+    Answered(AcceptOutcome),
     /// A response, which completes these requests, or waits for one.
-    Heard(Vec<Uuid>),
+    ResponseOutcome(Vec<Uuid>),
     /// A response that is still refused.
     Refused(Vec<Problem>),
     /// Another one is under way, or was just done.
@@ -47,7 +47,7 @@ pub fn arrival(
     job: &RejectedJob,
     corrected: Option<Vec<u8>>,
     company: Option<String>,
-) -> Result<Arrival, NotReplayable> {
+) -> Result<InboundJob, NotReplayable> {
     if let Some(request) = job.row.replayed_as {
         return Err(NotReplayable::Done(request));
     }
@@ -55,13 +55,13 @@ pub fn arrival(
     let of_key = routing.strip_prefix(REQUESTS).or_else(|| routing.strip_prefix(RESPONSES));
     let of_key = of_key.filter(|slug| !slug.contains('.'));
     let company = company.or_else(|| of_key.map(str::to_owned)).or_else(|| job.row.company.clone());
-    Ok(Arrival {
+    Ok(InboundJob {
         body: corrected.or_else(|| job.body.clone()).ok_or(NotReplayable::NoBody)?,
         company: Some(company.ok_or(NotReplayable::NoCompany)?),
         routing: job.row.routing.clone(),
-        door: Door::Operator { test: job.row.test },
+        door: EntryPoint::Operator { test: job.row.test },
         key: job.message_key.clone(),
-        source: Source::Automatic,
+        source: JobOrigin::Automatic,
         suspect: None,
     })
 }
@@ -73,7 +73,7 @@ pub fn arrival(
 pub async fn replay(
     acceptor: &Acceptor,
     job: &RejectedJob,
-    arrival: Arrival,
+    arrival: InboundJob,
     corrected: bool,
     actor: &Actor,
 ) -> Result<Replayed, LedgerError> {
@@ -83,21 +83,28 @@ pub async fn replay(
     let snapshot = acceptor.directory.snapshot();
     let company = arrival.company.as_ref().and_then(|slug| snapshot.company(slug).map(|company| company.id));
     if is_response(job) {
-        let heard = acceptor.hear(&[arrival]).await?.into_iter().next().expect("a response has its answer");
+        let heard = acceptor
+            .accept_responses(&[arrival])
+            .await?
+            .into_iter()
+            .next()
+            .expect("a response has its answer");
         return Ok(match heard {
-            Heard::Kept(kept) => {
+            ResponseOutcome::Kept(kept) => {
                 if let Some(company) = company {
                     turn.done(None, corrected, company, actor).await?;
                 }
-                Replayed::Heard(kept.requests)
+                Replayed::ResponseOutcome(kept.requests)
             }
-            Heard::Conflict(_) => Replayed::Refused(vec![response_consumer::conflict()]),
-            Heard::Refused(_, problems) => Replayed::Refused(problems),
+            ResponseOutcome::Conflict(_) => Replayed::Refused(vec![response_consumer::conflict()]),
+            ResponseOutcome::Refused(_, problems) => Replayed::Refused(problems),
         });
     }
     let answers = acceptor.accept(&[arrival]).await?;
     let answer = answers.into_iter().next().expect("an arrival has its answer");
-    if let (Answer::Accepted { id, .. } | Answer::Duplicate { id, .. }, Some(company)) = (&answer, company) {
+    if let (AcceptOutcome::Accepted { id, .. } | AcceptOutcome::Duplicate { id, .. }, Some(company)) =
+        (&answer, company)
+    {
         turn.done(Some(*id), corrected, company, actor).await?;
     }
     Ok(Replayed::Answered(answer))

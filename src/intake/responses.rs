@@ -24,13 +24,13 @@ use postrider_ledger::{
 };
 
 use crate::{
-    intake::{Acceptor, Arrival},
+    intake::{Acceptor, InboundJob},
     poison::suspect_jobs,
 };
 
 /// What became of a response.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Heard {
+pub enum ResponseOutcome {
     Kept(Kept),
     /// The same id came before and said something else.
     Conflict(CompanyId),
@@ -49,7 +49,10 @@ pub struct Kept {
 
 impl Acceptor {
     /// Takes a batch of responses; one answer for each, in order.
-    pub async fn hear(&self, arrivals: &[Arrival]) -> Result<Vec<Heard>, LedgerError> {
+    pub async fn accept_responses(
+        &self,
+        arrivals: &[InboundJob],
+    ) -> Result<Vec<ResponseOutcome>, LedgerError> {
         let read: Vec<_> = arrivals.iter().map(|arrival| self.read_response(arrival)).collect();
         let rows: Vec<NewResponse> = read.iter().flatten().cloned().collect();
         let unstorable = self.keep(&rows).await?;
@@ -65,22 +68,24 @@ impl Acceptor {
             named.dedup();
         }
         let heard = |row: NewResponse| match kept.get(&row.key) {
-            Some(kept) if kept.content_hash == row.content_hash => Heard::Kept(Kept {
+            Some(kept) if kept.content_hash == row.content_hash => ResponseOutcome::Kept(Kept {
                 id: kept.id,
                 answered_at: kept.answered_at,
                 received_at: kept.received_at,
                 requests: requests.get(&row.key).cloned().unwrap_or_default(),
             }),
-            Some(_) => Heard::Conflict(row.company),
+            Some(_) => ResponseOutcome::Conflict(row.company),
             None if unstorable.contains(&row.id) => {
                 let message = "the database refuses this content; check its characters";
-                Heard::Refused(Some(row.company), vec![Problem::new("", "unstorable", message)])
+                ResponseOutcome::Refused(Some(row.company), vec![Problem::new("", "unstorable", message)])
             }
             None => unreachable!("what was written, or was there before, is there"),
         };
         Ok(read
             .into_iter()
-            .map(|row| row.map_or_else(|(company, problems)| Heard::Refused(company, problems), heard))
+            .map(|row| {
+                row.map_or_else(|(company, problems)| ResponseOutcome::Refused(company, problems), heard)
+            })
             .collect())
     }
 
@@ -104,7 +109,7 @@ impl Acceptor {
     }
 
     /// Whose response it is and what it says; else whose mistake it is, and which.
-    fn read_response(&self, arrival: &Arrival) -> Result<NewResponse, (Option<CompanyId>, Vec<Problem>)> {
+    fn read_response(&self, arrival: &InboundJob) -> Result<NewResponse, (Option<CompanyId>, Vec<Problem>)> {
         let snapshot = self.directory.snapshot();
         let (company, test) = self.company(&snapshot, arrival).map_err(|problem| (None, vec![problem]))?;
         let parsed = catch_unwind(AssertUnwindSafe(|| self.new_response(&company, test, arrival)));
@@ -120,7 +125,7 @@ impl Acceptor {
         &self,
         company: &Company,
         test: bool,
-        arrival: &Arrival,
+        arrival: &InboundJob,
     ) -> Result<NewResponse, Vec<Problem>> {
         let response = parse_response(&arrival.body)?;
         let keys = &self.keys.identity;

@@ -12,14 +12,14 @@ use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 /// One for each process, shared by its stages; cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Quiet(Arc<RwLock<()>>);
+pub struct IsolationGate(Arc<RwLock<()>>);
 
 /// One of many.
 pub type Together = OwnedRwLockReadGuard<()>;
 /// The only one.
 pub type Alone = OwnedRwLockWriteGuard<()>;
 
-impl Quiet {
+impl IsolationGate {
     pub async fn together(&self) -> Together {
         Arc::clone(&self.0).read_owned().await
     }

@@ -17,13 +17,13 @@ use futures_util::FutureExt;
 use lapin::message::Delivery;
 use uuid::Uuid;
 
-use crate::{failpoint, poison::crash_isolation::Quiet, telemetry::names};
+use crate::{failpoint, poison::crash_isolation::IsolationGate, telemetry::names};
 use postrider_domain::{hash_keys::IdentityKey, job::Problem};
 use postrider_ledger::{LedgerError, suspects::Note};
 
 use crate::{
     amqp::dead_letters::number,
-    intake::{Acceptor, Answer, Arrival, accept::rejection},
+    intake::{AcceptOutcome, Acceptor, InboundJob, accept::rejection},
 };
 
 /// Deliveries before this one that make a suspect of it.
@@ -36,7 +36,7 @@ const BELIEVED_AFTER: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone)]
 pub struct Suspect {
     pub tag: u64,
-    arrival: Arrival,
+    arrival: InboundJob,
     key: Uuid,
     /// Before this one.
     deliveries: i64,
@@ -46,9 +46,9 @@ pub struct Suspect {
 
 impl Suspect {
     #[must_use]
-    pub fn new(tag: u64, arrival: Arrival, deliveries: i64, keys: &IdentityKey) -> Suspect {
+    pub fn new(tag: u64, arrival: InboundJob, deliveries: i64, keys: &IdentityKey) -> Suspect {
         let key = keys.suspect(&arrival.routing, arrival.key.as_deref(), &arrival.body);
-        Suspect { tag, arrival: Arrival { suspect: Some(key), ..arrival }, key, deliveries, note: None }
+        Suspect { tag, arrival: InboundJob { suspect: Some(key), ..arrival }, key, deliveries, note: None }
     }
 }
 
@@ -134,13 +134,13 @@ pub async fn try_alone(acceptor: &Acceptor, suspect: &Suspect) -> Result<Trial, 
         return Ok(Trial::Accused(Suspect { note: Some(note), ..suspect.clone() }));
     }
     // The quiet is ours already. Not handed over: a suspect's message takes its place in the line.
-    let mut alone = Acceptor { quiet: Quiet::default(), ..acceptor.clone() };
+    let mut alone = Acceptor { quiet: IsolationGate::default(), ..acceptor.clone() };
     alone.hand_over.lanes = None;
     failpoint::point("before_commit");
     let accepted = AssertUnwindSafe(alone.accept(std::slice::from_ref(&suspect.arrival))).catch_unwind();
     match accepted.await {
         Ok(answers) => {
-            if !matches!(answers?.first(), Some(Answer::Accepted { .. })) {
+            if !matches!(answers?.first(), Some(AcceptOutcome::Accepted { .. })) {
                 acceptor.ledger.clear_job(suspect.key).await?;
             }
         }

@@ -12,11 +12,11 @@ use crate::{poison::crash_isolation::Alone, worker::stages::stopped};
 use postrider_domain::ids::AccountId;
 use postrider_ledger::{LedgerError, accept::LeaseTerms};
 
-use crate::dispatch::{Claim, Lanes, LeaseShare, Permit, Shared};
+use crate::dispatch::{Claim, DispatchContext, Lanes, LeaseShare, Permit};
 
 /// Claims suspects until told to stop: the next when the one before is settled or given back.
 pub async fn run(
-    shared: Arc<Shared>,
+    shared: Arc<DispatchContext>,
     lanes: Arc<Lanes>,
     interval: Duration,
     mut stop: watch::Receiver<bool>,
@@ -42,7 +42,11 @@ pub async fn run(
 }
 
 /// Claims the oldest suspect of the lanes that have room; gives whether there was one.
-async fn claim_one(shared: &Shared, lanes: &Lanes, turn: OwnedSemaphorePermit) -> Result<bool, LedgerError> {
+async fn claim_one(
+    shared: &DispatchContext,
+    lanes: &Lanes,
+    turn: OwnedSemaphorePermit,
+) -> Result<bool, LedgerError> {
     let lanes = lanes.all();
     let mut rooms: HashMap<AccountId, Permit> =
         lanes.values().filter_map(|lane| Some((lane.account, lane.room_for_one()?))).collect();
@@ -65,7 +69,7 @@ async fn claim_one(shared: &Shared, lanes: &Lanes, turn: OwnedSemaphorePermit) -
 
 /// Waits until nothing else is read or composed, and writes down that this suspect is; `None` where that was not
 /// to be written, and it is to be given back.
-pub async fn try_alone(shared: &Shared, claim: &Claim) -> Option<Alone> {
+pub async fn try_alone(shared: &DispatchContext, claim: &Claim) -> Option<Alone> {
     let alone = shared.quiet.alone().await;
     match shared.ledger.try_message(claim.message, claim.epoch).await {
         Ok(true) => Some(alone),

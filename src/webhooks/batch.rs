@@ -16,7 +16,7 @@ use postrider_ledger::{
 
 const QUEUE_MAX: usize = 2_048;
 const BATCH_MAX: usize = 250;
-const COMPANY_WAIT: Duration = Duration::from_millis(2);
+const LINGER: Duration = Duration::from_millis(2);
 /// Well within the 15 s that a provider waits for its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -53,7 +53,7 @@ async fn write(ledger: Ledger, mut entries: mpsc::Receiver<Entry>) {
                 return;
             }
             if batch.len() < BATCH_MAX {
-                tokio::time::sleep(COMPANY_WAIT).await;
+                tokio::time::sleep(LINGER).await;
                 while batch.len() < BATCH_MAX
                     && let Ok(entry) = entries.try_recv()
                 {
@@ -116,7 +116,7 @@ async fn answer(ledger: &Ledger, entries: Vec<Entry>) {
         }
         match received.moved {
             Some((State::Unknown, _)) => settled("receipt", 1),
-            Some((State::Concluded, _)) => settled("late_receipt", 1),
+            Some((State::PresumedFailed, _)) => settled("late_receipt", 1),
             _ => {}
         }
         let _ = answer.send(Ok(*received));

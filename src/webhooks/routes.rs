@@ -14,8 +14,8 @@ use axum::{
     routing::{get, post},
 };
 
-use crate::{company_cache::Directory, telemetry::names};
-use postrider_domain::{hash_keys::SecretKeys, ids::Medium, lifecycle::LookPlan};
+use crate::{company_cache::CompanyCache, telemetry::names};
+use postrider_domain::{hash_keys::SecretKeys, ids::Medium, lifecycle::StatusPollPlan};
 use postrider_ledger::Ledger;
 use postrider_providers::{TokenKey, WebhookRefusal};
 
@@ -29,20 +29,20 @@ use crate::webhooks::{
 const BODY_BYTES_MAX: usize = 256 * 1024;
 
 /// What the public door needs.
-pub struct Door {
+pub struct WebhookState {
     pub ledger: Ledger,
-    pub directory: Directory,
+    pub directory: CompanyCache,
     pub keys: Arc<SecretKeys>,
     pub token_key: TokenKey,
     pub receipts: Receipts,
     pub public_base_url: String,
     pub body_within: Duration,
     /// When missing receipts are asked for.
-    pub receipt_looks: LookPlan,
+    pub receipt_looks: StatusPollPlan,
 }
 
 /// The public routes.
-pub fn router(door: Arc<Door>) -> Router {
+pub fn router(door: Arc<WebhookState>) -> Router {
     Router::new()
         .route("/webhooks/{provider}/{account}/{kind}", post(webhook))
         .route("/unsubscribe/{message}/{tag}", get(unsubscribe::ask).post(unsubscribe::unsubscribe))
@@ -50,7 +50,7 @@ pub fn router(door: Arc<Door>) -> Router {
 }
 
 async fn webhook(
-    State(door): State<Arc<Door>>,
+    State(door): State<Arc<WebhookState>>,
     Path((provider, account, kind)): Path<(String, String, String)>,
     uri: Uri,
     headers: HeaderMap,

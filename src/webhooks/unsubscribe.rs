@@ -13,7 +13,7 @@ use axum::{
 
 use postrider_domain::ids::BlockKind;
 
-use crate::webhooks::{routes::Door, verify::unsubscribe_target};
+use crate::webhooks::{routes::WebhookState, verify::unsubscribe_target};
 
 const ASK: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
 <meta name=\"viewport\" content=\"width=device-width\"><title>Unsubscribe</title>\
@@ -31,7 +31,7 @@ pub(super) async fn ask() -> Html<&'static str> {
 }
 
 pub(super) async fn unsubscribe(
-    State(door): State<Arc<Door>>,
+    State(door): State<Arc<WebhookState>>,
     Path((message, tag)): Path<(String, String)>,
 ) -> Response {
     if let Some(message) = unsubscribe_target(&door.keys, &message, &tag)

@@ -9,7 +9,7 @@ use postrider_domain::{
     ids::{AccountId, Medium},
     lifecycle::TransitionMap,
 };
-use postrider_ledger::{blocks::InboundWish, receive::NewReceipt};
+use postrider_ledger::{blocks::OptOutChange, receive::NewReceipt};
 use postrider_providers::{
     Receipt, ReceiptKind, TokenKey, WebhookKeys, WebhookRefusal, mailgun, twilio, webhook_keys,
 };
@@ -33,7 +33,7 @@ pub struct Call<'a> {
 #[derive(Debug)]
 pub enum Verified {
     Receipt(NewReceipt),
-    Wish(InboundWish),
+    Wish(OptOutChange),
     /// Authentic, and of no consequence here.
     Nothing,
     /// Authentic, but its token fits no attempt through this account.
@@ -86,7 +86,7 @@ pub fn verified(
     let key = keys.identity.receipt(account, &receipt.dedupe);
     let inbound = |address: &str, stop| {
         let addr = keys.identity.address(company.id, Medium::Sms, address);
-        Verified::Wish(InboundWish {
+        Verified::Wish(OptOutChange {
             key,
             content: receipt.content,
             account,

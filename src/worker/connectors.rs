@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use crate::worker::Ledgers;
 use crate::{
     config::Config,
-    connectors::{Inbox, kustomer::client::Asking},
+    connectors::{Inbox, kustomer::client::KustomerClient},
     intake::Acceptor,
     worker::stages::{Stage, Worker},
 };
@@ -26,7 +26,7 @@ pub(super) fn start(
     let inbox = Inbox {
         ledger: ledgers.intake.clone(),
         acceptor: acceptor.clone(),
-        asking: Asking::new(within).context("set up questions to other systems")?,
+        asking: KustomerClient::new(within).context("set up questions to other systems")?,
         patience: config.recipes_patience(),
         bell,
     };

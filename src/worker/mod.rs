@@ -27,15 +27,15 @@ use uuid::Uuid;
 
 use crate::{
     alerts::scheduler::Watch,
-    amqp::session::{self, Line},
-    company_cache::Directory,
+    amqp::session::{self, ConsumerSession},
+    company_cache::CompanyCache,
     config::{Config, Database},
     dispatch::{
-        self, Lanes, Shared, breaker::Thresholds, claimer::Claimer, fast_path::HandOver, lanes::Maker,
-        reconcile::Reconciler,
+        self, DispatchContext, Lanes, breaker::Thresholds, claimer::Claimer, fast_path::FastPath,
+        lanes::LaneFactory, reconcile::Reconciler,
     },
     intake::Acceptor,
-    poison::crash_isolation::Quiet,
+    poison::crash_isolation::IsolationGate,
     telemetry::http::{self, Health},
     worker::stages::{Stage, Worker},
 };
@@ -129,7 +129,7 @@ pub async fn start(mut config: Config, own_process: bool) -> anyhow::Result<Work
     let ledgers = Ledgers::open(&config)?;
     ledgers.web.check_schema().await.context("check the database")?;
     ledgers.dispatch.self_test().await.context("test the database connection")?;
-    let directory = Directory::load(ledgers.web.clone()).await.context("read the companies")?;
+    let directory = CompanyCache::load(ledgers.web.clone()).await.context("read the companies")?;
     let worker_id = postrider_clock::random_id();
     let mut worker = Worker::new(Duration::from_secs_f64(config.shutdown.deadline_secs));
     let refresh = Duration::from_millis(config.companies.refresh_ms);
@@ -149,7 +149,7 @@ pub async fn start(mut config: Config, own_process: bool) -> anyhow::Result<Work
         true => Some(start_dispatch(&config, &ledgers, &keys, &directory, worker_id, &mut worker).await?),
         false => None,
     };
-    let hand_over = HandOver { lanes: lanes.clone(), worker: worker_id, lease: config.lease() };
+    let hand_over = FastPath { lanes: lanes.clone(), worker: worker_id, lease: config.lease() };
     let acceptor = Acceptor {
         ledger: ledgers.intake.clone(),
         directory: directory.clone(),
@@ -160,7 +160,7 @@ pub async fn start(mut config: Config, own_process: bool) -> anyhow::Result<Work
     };
     let bell = Arc::new(Notify::new());
     if config.roles.intake {
-        for line in [Line::Requests, Line::Responses] {
+        for line in [ConsumerSession::Requests, ConsumerSession::Responses] {
             let stop = worker.stop_of(Stage::Intake);
             let task = session::run(acceptor.clone(), config.amqp.clone(), line, stop, own_process);
             worker.add(Stage::Intake, tokio::spawn(task));
@@ -219,13 +219,13 @@ async fn start_dispatch(
     config: &Config,
     ledgers: &Ledgers,
     keys: &Arc<SecretKeys>,
-    directory: &Directory,
+    directory: &CompanyCache,
     worker_id: Uuid,
     worker: &mut Worker,
 ) -> anyhow::Result<Arc<Lanes>> {
     let watch = Watch { ledger: ledgers.reads.clone(), directory: directory.clone(), keys: Arc::clone(keys) };
     worker.add(Stage::Claims, tokio::spawn(watch.run(worker.stop_of(Stage::Claims))));
-    let shared = Arc::new(Shared {
+    let shared = Arc::new(DispatchContext {
         ledger: ledgers.dispatch.clone(),
         worker: worker_id,
         renderer: Renderer::new(),
@@ -237,7 +237,7 @@ async fn start_dispatch(
         receipt_looks: config.receipts.plan(),
         lease: config.lease(),
         call_margin: Duration::from_secs_f64(config.dispatch.call_margin_secs),
-        quiet: Quiet::default(),
+        quiet: IsolationGate::default(),
     });
     let (ready_sender, ready) = mpsc::channel(READY_QUEUE);
     let (done_sender, done) = mpsc::channel(DONE_QUEUE);
@@ -247,7 +247,7 @@ async fn start_dispatch(
         open_max: Duration::from_secs_f64(config.breaker.open_max_secs),
     };
     let lanes = Arc::new(Lanes::new(
-        Maker {
+        LaneFactory {
             shared: Arc::clone(&shared),
             http: http_client(&config.timeouts()).context("set up calls to providers")?,
             timeouts: config.timeouts(),
@@ -276,7 +276,7 @@ async fn start_dispatch(
     Ok(lanes)
 }
 
-fn follow_changes(lanes: Arc<Lanes>, directory: Directory) -> JoinHandle<()> {
+fn follow_changes(lanes: Arc<Lanes>, directory: CompanyCache) -> JoinHandle<()> {
     let mut changes = directory.changes();
     tokio::spawn(async move {
         while changes.changed().await.is_ok() {

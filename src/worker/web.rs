@@ -12,15 +12,15 @@ use tokio::{
 
 use crate::worker::Ledgers;
 use crate::{
-    api::{self, Api, quota::Share},
+    api::{self, Api, quota::RateLimit},
     config::Config,
-    connectors::{self, eight_by_eight::client::PublicKeys, routes::RecipeDoor},
-    dispatch::fast_path::HandOver,
-    intake::{Acceptor, http_batcher::Jobs},
+    connectors::{self, eight_by_eight::client::PublicKeys, routes::ConnectorState},
+    dispatch::fast_path::FastPath,
+    intake::{Acceptor, http_batcher::JobBatcher},
     webhooks::{
         self,
         batch::Receipts,
-        routes::Door,
+        routes::WebhookState,
         serve::{Limits, Router, serve},
     },
     worker::stages::{Stage, Worker},
@@ -37,7 +37,7 @@ pub(super) fn start(
     worker: &mut Worker,
 ) -> anyhow::Result<()> {
     let (receipts, task) = Receipts::start(ledgers.web.clone());
-    let door = Arc::new(Door {
+    let door = Arc::new(WebhookState {
         ledger: ledgers.web.clone(),
         directory: acceptor.directory.clone(),
         token_key: TokenKey::new(vec![acceptor.keys.token]),
@@ -48,7 +48,7 @@ pub(super) fn start(
         receipt_looks: config.receipts.plan(),
     });
     let within = Duration::from_secs_f64(config.recipes.look_up_timeout_secs);
-    let recipes = Arc::new(RecipeDoor {
+    let recipes = Arc::new(ConnectorState {
         ledger: ledgers.web.clone(),
         directory: acceptor.directory.clone(),
         keys: Arc::clone(&acceptor.keys),
@@ -65,11 +65,11 @@ pub(super) fn start(
 }
 
 fn api(config: &Config, ledgers: &Ledgers, acceptor: &Acceptor, worker: &mut Worker) -> Arc<Api> {
-    let (jobs, task) = Jobs::start(acceptor.clone(), worker.stop_of(Stage::Intake));
+    let (jobs, task) = JobBatcher::start(acceptor.clone(), worker.stop_of(Stage::Intake));
     worker.add(Stage::Intake, task);
     // Lanes end before the doors close: nothing here may hold them.
-    let hand_over = HandOver { lanes: None, ..acceptor.hand_over.clone() };
-    Api::new(api::Parts {
+    let hand_over = FastPath { lanes: None, ..acceptor.hand_over.clone() };
+    Api::new(api::ApiDeps {
         ledger: ledgers.web.clone(),
         reads: ledgers.reads.clone(),
         directory: acceptor.directory.clone(),
@@ -78,7 +78,7 @@ fn api(config: &Config, ledgers: &Ledgers, acceptor: &Acceptor, worker: &mut Wor
         jobs,
         body_within: Duration::from_secs_f64(config.web.body_timeout_secs),
         public_base_url: public_base_url(config),
-        share: Share { calls_per_sec: config.api.calls_per_sec, burst: config.api.calls_burst },
+        share: RateLimit { calls_per_sec: config.api.calls_per_sec, burst: config.api.calls_burst },
     })
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use futures_util::future::{join, join_all};
 use postrider::{
-    intake::{Acceptor, Answer, Arrival, responses::Heard},
+    intake::{AcceptOutcome, Acceptor, InboundJob, responses::ResponseOutcome},
     requests::views::page,
     worker::stages::Worker,
 };
@@ -37,8 +37,8 @@ fn response(id: &str, more: Value) -> Value {
     response
 }
 
-fn responding(body: &Value) -> Arrival {
-    Arrival { routing: "responses.blanca".to_owned(), ..arrival("blanca", body.to_string().as_bytes()) }
+fn responding(body: &Value) -> InboundJob {
+    InboundJob { routing: "responses.blanca".to_owned(), ..arrival("blanca", body.to_string().as_bytes()) }
 }
 
 /// Changes the world as no worker would.
@@ -65,20 +65,20 @@ impl World {
     async fn accept(&self, job: &Value) -> Uuid {
         let answers = self.acceptor.accept(&[arrival("blanca", job.to_string().as_bytes())]).await;
         match answers.expect("the ledger answers").pop() {
-            Some(Answer::Accepted { id, .. }) => id,
+            Some(AcceptOutcome::Accepted { id, .. }) => id,
             other => panic!("no new request: {other:?}"),
         }
     }
 
-    async fn hear(&self, response: &Value) -> Heard {
-        let heard = self.acceptor.hear(&[responding(response)]).await;
+    async fn accept_responses(&self, response: &Value) -> ResponseOutcome {
+        let heard = self.acceptor.accept_responses(&[responding(response)]).await;
         heard.expect("the ledger answers").pop().expect("one is heard")
     }
 
     /// The requests that a response completes by now.
     async fn completes(&self, response: &Value) -> Vec<Uuid> {
-        match self.hear(response).await {
-            Heard::Kept(kept) => kept.requests,
+        match self.accept_responses(response).await {
+            ResponseOutcome::Kept(kept) => kept.requests,
             other => panic!("not kept: {other:?}"),
         }
     }
@@ -174,7 +174,7 @@ async fn a_request_and_its_response_that_come_in_one_instant_always_meet() {
                 for _ in 0..n % 7 {
                     world.bed.ledger.ping().await.expect("the ledger answers");
                 }
-                world.hear(&response).await
+                world.accept_responses(&response).await
             };
             let accepted = async {
                 for _ in 0..n / 7 % 7 {
@@ -203,7 +203,7 @@ async fn what_both_sides_missed_is_found_by_the_sweep_of_a_worker() {
     let taker = bed.worker_with("roles.dispatch = false").await;
     let acceptor = taker.acceptor.clone().expect("this worker takes jobs");
     let body = response("r-1", json!({ "ext_interaction_id": "call-7" }));
-    acceptor.hear(&[responding(&body)]).await.expect("heard");
+    acceptor.accept_responses(&[responding(&body)]).await.expect("heard");
     // As if the job had been gathered before the response was written: it finds nothing that waits.
     change(&bed, "create table aside as select * from awaited").await;
     change(&bed, "delete from awaited").await;
@@ -222,13 +222,14 @@ async fn the_same_response_again_is_told_the_same_and_another_under_its_id_is_a_
     let world = World::new().await;
     let id = world.accept(&job("+14155550004", json!({}))).await;
     let said = response("r-1", json!({ "request_id": id, "score": 3 }));
-    let first = world.hear(&said).await;
-    assert!(matches!(&first, Heard::Kept(kept) if kept.requests == [id]));
-    assert_eq!(world.hear(&said).await, first);
-    let twice = world.acceptor.hear(&[responding(&said), responding(&said)]).await.expect("heard");
+    let first = world.accept_responses(&said).await;
+    assert!(matches!(&first, ResponseOutcome::Kept(kept) if kept.requests == [id]));
+    assert_eq!(world.accept_responses(&said).await, first);
+    let twice =
+        world.acceptor.accept_responses(&[responding(&said), responding(&said)]).await.expect("heard");
     assert_eq!(twice, [first.clone(), first], "in one batch, too");
     let other = response("r-1", json!({ "request_id": id, "score": 4 }));
-    assert!(matches!(world.hear(&other).await, Heard::Conflict(_)));
+    assert!(matches!(world.accept_responses(&other).await, ResponseOutcome::Conflict(_)));
     assert_eq!(world.count("select count(*) from response").await, 1);
     world.end().await;
 }
@@ -308,7 +309,7 @@ async fn a_paused_request_that_is_answered_ends_and_a_delivered_one_keeps_its_st
     );
     for n in [1, 2] {
         let body = response(&format!("r-{n}"), json!({ "ext_interaction_id": format!("call-{n}") }));
-        acceptor.hear(&[responding(&body)]).await.expect("heard");
+        acceptor.accept_responses(&[responding(&body)]).await.expect("heard");
     }
     let standings = bed.standings().await;
     assert_eq!((standings[0].status, standings[0].reason.as_deref()), ("delivered", None));
@@ -342,7 +343,7 @@ async fn an_interactions_response_completes_every_request_about_it_also_one_to_c
 async fn a_response_waits_for_its_request_for_its_time_and_no_longer() {
     let world = World::new().await;
     let former = random_id();
-    world.hear(&response("r-1", json!({ "request_id": former }))).await;
+    world.accept_responses(&response("r-1", json!({ "request_id": former }))).await;
     change(&world.bed, "update awaited set until = now(), look_at = now()").await;
     assert_eq!(world.bed.ledger.awaited_due(10).await.expect("swept"), 1);
     assert_eq!(world.count("select count(*) from awaited").await, 0);

@@ -7,7 +7,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use postrider::{
-    dispatch::{breaker::Position, lane::Lane},
+    dispatch::{breaker::BreakerState, lane::Lane},
     worker::stages::Worker,
 };
 use postrider_domain::{company::Policy, ids::BlockKind, lifecycle::State};
@@ -49,11 +49,11 @@ const DELIVERED: End = End {
 const SENT: End = End { state: State::Sent, ..DELIVERED };
 const AFTERWARDS: End = End { state: State::Failed, reason: Some("failed_at_provider"), ..DELIVERED };
 const UNKNOWN: End =
-    End { state: State::Concluded, reason: Some("outcome_unknown"), outcome: 2, ..DELIVERED };
+    End { state: State::PresumedFailed, reason: Some("outcome_unknown"), outcome: 2, ..DELIVERED };
 /// The same, and the provider had not taken it: we cannot know.
 const UNTAKEN: End = End { accepted: 0, ..UNKNOWN };
 const EXHAUSTED: End = End {
-    state: State::Concluded,
+    state: State::PresumedFailed,
     reason: Some("retries_exhausted"),
     attempts: TRIES_MAX,
     outcome: 1,
@@ -328,12 +328,12 @@ async fn account_refused(via: Via, word: &'static str, code: &str) {
         "{one:?}"
     );
     assert!(one.held > 0, "who waits keeps the reservation");
-    assert_ne!(lane(&worker, via.account()).position(), Position::Closed);
+    assert_ne!(lane(&worker, via.account()).position(), BreakerState::Closed);
     assert_eq!(seen(&bed, &recipient).1, 0);
     bed.simulator.set_magic(&recipient, "ok");
     let status = if via == Via::Smtp { "sent" } else { "delivered" };
     bed.all_are(1, status).await;
-    assert_eq!(lane(&worker, via.account()).position(), Position::Closed);
+    assert_eq!(lane(&worker, via.account()).position(), BreakerState::Closed);
     assert_eq!(seen(&bed, &recipient).1, 1);
     bed.nothing_left(worker).await;
 }
@@ -364,7 +364,7 @@ async fn unreachable(via: Via, mended: bool) {
         (Some("not_called"), Some("connect"), 0, Some(1)),
         "{one:?}"
     );
-    assert_ne!(lane(&worker, via.account()).position(), Position::Closed);
+    assert_ne!(lane(&worker, via.account()).position(), BreakerState::Closed);
     assert_eq!(seen(&bed, &recipient), (0, 0));
     if mended {
         bed.company("blanca", |policy| via.at(policy, http, smtp)).await;

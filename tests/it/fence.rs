@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use postrider_clock::random_id;
 use postrider_domain::ids::{AccountId, CompanyId, Medium};
-use postrider_ledger::{blocks::InboundWish, requests::By};
+use postrider_ledger::{blocks::OptOutChange, requests::By};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -91,7 +91,7 @@ async fn answered(bed: &Bed, request: Uuid) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_while_a_begin_waits_for_its_row_leads_to_no_call() {
     stopped_while_its_begin_waits("stop", async |bed, company, _| {
-        let wish = InboundWish {
+        let wish = OptOutChange {
             key: random_id(),
             content: [0; 32],
             account: AccountId(1),

@@ -10,7 +10,7 @@ use postrider_domain::{
 };
 use postrider_ledger::{
     accept::LeaseTerms,
-    claim::{Due, LaneWish},
+    claim::{Due, LaneDemand},
     requests::By,
     settle::{OutcomeCode, Settlement},
     sweep::{FirstLooks, Swept},
@@ -52,7 +52,7 @@ impl One {
     }
 
     async fn claim(&self) -> Option<Due> {
-        let wish = LaneWish { lane: self.lane, count: 10, floor: chrono::DateTime::UNIX_EPOCH };
+        let wish = LaneDemand { lane: self.lane, count: 10, floor: chrono::DateTime::UNIX_EPOCH };
         self.bed.ledger.claim(&[wish], self.terms()).await.expect("asked").pop()
     }
 

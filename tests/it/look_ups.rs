@@ -14,8 +14,8 @@ use postrider_domain::{
 };
 use postrider_provider_simulator::{Accepted, Behaviour, Simulator, SimulatorConfig};
 use postrider_providers::{
-    Correlation, Looked, Outcome, Outgoing, OutgoingEmail, OutgoingSms, Proof, Provider, ReceiptKind, Sought,
-    Timeouts, Token, connect, http_client,
+    Correlation, LookupQuery, LookupResult, Outcome, Outgoing, OutgoingEmail, OutgoingSms, Proof, Provider,
+    ReceiptKind, Timeouts, Token, connect, http_client,
 };
 use secrecy::SecretString;
 
@@ -66,7 +66,7 @@ impl Via {
     }
 
     /// An attempt at this recipient, as it goes out and as it is sought when its answer was lost.
-    fn attempt(self, to: &str) -> (Outgoing, Sought) {
+    fn attempt(self, to: &str) -> (Outgoing, LookupQuery) {
         let (message, request) = (MessageId(postrider_clock::new_id()), postrider_clock::new_id());
         let correlation = Correlation { message, attempt: 2, token: Token([7; 16]) };
         let text = format!("How was it? https://survey.example.com/s/{request}");
@@ -90,7 +90,7 @@ impl Via {
                 correlation,
             }),
         };
-        let sought = Sought {
+        let sought = LookupQuery {
             message,
             attempt: 2,
             request,
@@ -102,7 +102,7 @@ impl Via {
     }
 
     /// Makes an attempt by this provider; gives it as it is sought, and what the call told.
-    async fn send(self, provider: &dyn Provider, to: &str) -> (Sought, Outcome) {
+    async fn send(self, provider: &dyn Provider, to: &str) -> (LookupQuery, Outcome) {
         let (outgoing, sought) = self.attempt(to);
         let outcome = provider.send(&outgoing).await;
         (sought, outcome)
@@ -116,21 +116,21 @@ async fn simulator(change: impl FnOnce(&mut Behaviour)) -> Simulator {
     Simulator::start(config).await.expect("loopback has free ports")
 }
 
-async fn look_up(provider: &dyn Provider, sought: &Sought) -> Looked {
+async fn look_up(provider: &dyn Provider, sought: &LookupQuery) -> LookupResult {
     let mut looked = provider.look_up(std::slice::from_ref(sought)).await;
     assert_eq!(looked.len(), 1, "one answer for one attempt");
     looked.remove(0)
 }
 
-fn kind(looked: &Looked) -> Option<&ReceiptKind> {
+fn kind(looked: &LookupResult) -> Option<&ReceiptKind> {
     match looked {
-        Looked::Found(Proof { kind, .. }) => Some(kind),
-        Looked::Absent | Looked::Unclear { .. } => None,
+        LookupResult::Found(Proof { kind, .. }) => Some(kind),
+        LookupResult::Absent | LookupResult::Unclear { .. } => None,
     }
 }
 
-fn unclear(code: &str) -> Looked {
-    Looked::Unclear { code: code.to_owned() }
+fn unclear(code: &str) -> LookupResult {
+    LookupResult::Unclear { code: code.to_owned() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,7 +150,7 @@ async fn what_was_accepted_is_found_though_its_answer_was_lost() {
             let accepted = simulator.accepted().pop().expect("just now");
             let proof =
                 Proof { kind: ReceiptKind::Accepted, code: None, provider_id: Some(accepted.provider_id) };
-            assert_eq!(look_up(&*patient, &sought).await, Looked::Found(proof), "{via:?} {word}");
+            assert_eq!(look_up(&*patient, &sought).await, LookupResult::Found(proof), "{via:?} {word}");
         }
     }
     simulator.shutdown().await;
@@ -167,17 +167,21 @@ async fn what_the_provider_never_took_is_absent() {
             simulator.set_magic(&recipient, word);
             let (sought, outcome) = via.send(&*provider, &recipient).await;
             assert!(matches!(outcome, Outcome::Unknown { .. }), "{via:?} {word}: {outcome:?}");
-            assert_eq!(look_up(&*provider, &sought).await, Looked::Absent, "{via:?} {word}");
+            assert_eq!(look_up(&*provider, &sought).await, LookupResult::Absent, "{via:?} {word}");
         }
-        let later = Sought { begun_at: other.begun_at + TimeDelta::minutes(10), ..other.clone() };
+        let later = LookupQuery { begun_at: other.begun_at + TimeDelta::minutes(10), ..other.clone() };
         if via == Via::Twilio {
-            assert_eq!(look_up(&*provider, &later).await, Looked::Absent, "an older text of the request");
+            assert_eq!(
+                look_up(&*provider, &later).await,
+                LookupResult::Absent,
+                "an older text of the request"
+            );
         }
-        let next = Sought { attempt: 3, ..other.clone() };
+        let next = LookupQuery { attempt: 3, ..other.clone() };
         if via == Via::Mailgun {
-            assert_eq!(look_up(&*provider, &next).await, Looked::Absent, "another attempt");
+            assert_eq!(look_up(&*provider, &next).await, LookupResult::Absent, "another attempt");
         }
-        assert!(matches!(look_up(&*provider, &other).await, Looked::Found(_)), "{via:?}");
+        assert!(matches!(look_up(&*provider, &other).await, LookupResult::Found(_)), "{via:?}");
     }
     simulator.shutdown().await;
 }
@@ -217,8 +221,8 @@ async fn a_look_up_tells_how_far_the_message_came_and_which_address_is_dead() {
         simulator.webhooks_settled().await;
         let Outcome::Accepted { provider_id } = outcome else { panic!("{via:?} {word}: {outcome:?}") };
         let proof = Proof { kind: expected.clone(), code: code.map(str::to_owned), provider_id };
-        let known = Sought { provider_id: proof.provider_id.clone(), ..sought.clone() };
-        let found = Looked::Found(proof);
+        let known = LookupQuery { provider_id: proof.provider_id.clone(), ..sought.clone() };
+        let found = LookupResult::Found(proof);
         assert_eq!(look_up(&*provider, &sought).await, found, "{via:?} {word}, the answer lost");
         assert_eq!(look_up(&*provider, &known).await, found, "{via:?} {word}, the id known");
     }
@@ -246,7 +250,7 @@ async fn many_attempts_are_asked_for_at_once_and_answered_each_in_its_place() {
         assert_eq!(looked.len(), count);
         for (number, one) in looked.iter().enumerate() {
             let fits = match (number % 3, number % 5) {
-                (0, _) => *one == Looked::Absent,
+                (0, _) => *one == LookupResult::Absent,
                 (_, 0) => matches!(kind(one), Some(ReceiptKind::Failed { block: Some(_) })),
                 _ => kind(one) == Some(&ReceiptKind::Delivered),
             };
@@ -277,12 +281,12 @@ async fn every_page_is_read_and_too_many_are_unclear() {
         pages_of(3);
         let looked = provider.look_up(&sought).await;
         let delivered = looked.iter().filter(|one| kind(one) == Some(&ReceiptKind::Delivered)).count();
-        assert_eq!((delivered, &looked[12]), (12, &Looked::Absent), "{via:?}");
+        assert_eq!((delivered, &looked[12]), (12, &LookupResult::Absent), "{via:?}");
         pages_of(1);
         let looked = provider.look_up(&sought).await;
         assert!(looked.iter().any(|one| kind(one).is_some()), "{via:?}: what was seen stands");
         let unseen = looked.iter().filter(|one| **one == unclear("too_many_pages")).count();
-        assert!(unseen >= 2 && !looked.contains(&Looked::Absent), "{via:?}: {looked:?}");
+        assert!(unseen >= 2 && !looked.contains(&LookupResult::Absent), "{via:?}: {looked:?}");
         pages_of(usize::MAX);
     }
     simulator.shutdown().await;
@@ -296,10 +300,10 @@ async fn what_the_provider_shows_late_is_absent_until_then() {
         let (sought, outcome) = via.send(&*provider, &via.recipient(4)).await;
         let Outcome::Accepted { provider_id } = outcome else { panic!("accepted") };
         simulator.webhooks_settled().await;
-        assert_eq!(look_up(&*provider, &sought).await, Looked::Absent, "{via:?}");
+        assert_eq!(look_up(&*provider, &sought).await, LookupResult::Absent, "{via:?}");
         if via == Via::Twilio {
             // A SID that we were given exists, whatever the look-up says.
-            let known = Sought { provider_id, ..sought.clone() };
+            let known = LookupQuery { provider_id, ..sought.clone() };
             assert_eq!(look_up(&*provider, &known).await, unclear("http_404"));
         }
         simulator.set_behaviour(Behaviour::default());
@@ -328,7 +332,7 @@ async fn where_mailgun_has_one_of_its_apis_that_one_decides_alone() {
         for (number, one) in provider.look_up(&sought).await.iter().enumerate() {
             let fits = match (logs || events, number % 2) {
                 (true, 1) => kind(one) == Some(&ReceiptKind::Delivered),
-                (true, _) => *one == Looked::Absent,
+                (true, _) => *one == LookupResult::Absent,
                 (false, _) => *one == unclear("not_on_offer"),
             };
             assert!(fits, "logs {logs}, events {events}, {number}: {one:?}");
@@ -344,7 +348,7 @@ async fn a_provider_that_is_out_closed_slow_or_gone_says_nothing() {
         let provider = via.at(simulator.http_addr);
         let (_, never) = via.attempt(&via.recipient(5));
         let twice = [never.clone(), never.clone()];
-        assert_eq!(provider.look_up(&twice).await, [Looked::Absent, Looked::Absent], "{via:?}");
+        assert_eq!(provider.look_up(&twice).await, [LookupResult::Absent, LookupResult::Absent], "{via:?}");
         simulator.set_outage(true);
         assert_eq!(provider.look_up(&twice).await, [unclear("http_503"), unclear("http_503")], "{via:?}");
         simulator.set_outage(false);

@@ -4,7 +4,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use postrider::dispatch::{Claim, LeaseShare, Shared, settle::Done};
+use postrider::dispatch::{Claim, DispatchContext, LeaseShare, settle::FinishedAttempt};
 use postrider_clock::{monotonic, random_id};
 use postrider_domain::{
     content::Renderer,
@@ -232,7 +232,7 @@ async fn a_code_that_cannot_be_stored_costs_its_code_and_delays_nobody() {
     let settling = tokio::spawn(postrider::dispatch::settle::run(shared(&bed), outcomes));
     for (id, code) in ids.iter().zip(["a\0b", "busy"]) {
         let lease = LeaseShare::new(random_id(), 1);
-        let item = Done {
+        let item = FinishedAttempt {
             settlement: refused(*id, code),
             lease,
             lane: Arc::clone(&lane),
@@ -256,8 +256,8 @@ async fn a_code_that_cannot_be_stored_costs_its_code_and_delays_nobody() {
     assert!(lanes_of.stop().await && intake.stop().await);
 }
 
-pub fn shared(bed: &Bed) -> Arc<Shared> {
-    Arc::new(Shared {
+pub fn shared(bed: &Bed) -> Arc<DispatchContext> {
+    Arc::new(DispatchContext {
         ledger: bed.ledger.clone(),
         worker: random_id(),
         renderer: Renderer::new(),

@@ -99,7 +99,10 @@ async fn what_no_provider_has_ends_as_unknown_after_the_last_look() {
         bed.simulator.set_magic(recipient, "reset");
         bed.publish(&job).await;
         bed.all_are(1, "failed").await;
-        assert_eq!(message(&bed).await, (State::Concluded, Some("outcome_unknown".to_owned()), 1, false));
+        assert_eq!(
+            message(&bed).await,
+            (State::PresumedFailed, Some("outcome_unknown".to_owned()), 1, false)
+        );
         assert!(bed.simulator.accepted().is_empty());
         assert_eq!(count(&bed, "due").await, 0);
         assert!(metric(&worker, "postrider_unknowns_settled_total{by=\"window\"}").await >= 1.0);
@@ -194,7 +197,7 @@ async fn it_is_sent_once_more_only_once_whatever_becomes_of_it() {
     bed.simulator.set_magic(EMAIL, "reset");
     bed.publish(&by_email()).await;
     bed.all_are(1, "failed").await;
-    assert_eq!(message(&bed).await, (State::Concluded, Some("outcome_unknown".to_owned()), 2, true));
+    assert_eq!(message(&bed).await, (State::PresumedFailed, Some("outcome_unknown".to_owned()), 2, true));
     assert_eq!(bed.simulator.calls().len(), 2);
     bed.nothing_left(worker).await;
 }
@@ -206,7 +209,7 @@ async fn an_index_that_lags_behind_every_look_costs_one_double_and_never_two() {
     bed.simulator.set_magic(EMAIL, "acceptreset");
     bed.publish(&by_email()).await;
     bed.all_are(1, "failed").await;
-    assert_eq!(message(&bed).await, (State::Concluded, Some("outcome_unknown".to_owned()), 2, true));
+    assert_eq!(message(&bed).await, (State::PresumedFailed, Some("outcome_unknown".to_owned()), 2, true));
     assert_eq!(bed.simulator.accepted().len(), 2, "the documented bound");
     bed.nothing_left(worker).await;
 }
@@ -220,7 +223,7 @@ async fn looks_that_were_hindered_never_let_it_be_sent_once_more() {
         .await;
     bed.simulator.set_outage(true);
     bed.all_are(1, "failed").await;
-    assert_eq!(message(&bed).await, (State::Concluded, Some("outcome_unknown".to_owned()), 1, false));
+    assert_eq!(message(&bed).await, (State::PresumedFailed, Some("outcome_unknown".to_owned()), 1, false));
     bed.simulator.set_outage(false);
     bed.nothing_left(worker).await;
 }

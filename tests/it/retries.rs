@@ -4,9 +4,9 @@
 
 use futures_util::future::join_all;
 use postrider::{
-    company_cache::Directory,
+    company_cache::CompanyCache,
     requests::{
-        actions::retry::{Retried, Wish, retry},
+        actions::retry::{ActionRequest, Retried, retry},
         views::timeline::timeline,
     },
     worker::stages::Worker,
@@ -16,7 +16,7 @@ use postrider_domain::{
     ids::{AccountId, BlockKind, CompanyId, Medium, MessageId},
     lifecycle::{Reason, State, Status},
 };
-use postrider_ledger::{accept::LeaseTerms, claim::LaneWish, requests::By};
+use postrider_ledger::{accept::LeaseTerms, claim::LaneDemand, requests::By};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -32,8 +32,8 @@ fn job() -> Value {
     })
 }
 
-fn wish() -> Wish<'static> {
-    Wish {
+fn wish() -> ActionRequest<'static> {
+    ActionRequest {
         door: "test",
         key: None,
         requested_by: "Ann",
@@ -43,15 +43,15 @@ fn wish() -> Wish<'static> {
     }
 }
 
-fn knowing() -> Wish<'static> {
-    Wish { acknowledged: true, ..wish() }
+fn knowing() -> ActionRequest<'static> {
+    ActionRequest { acknowledged: true, ..wish() }
 }
 
-async fn directory(bed: &Bed) -> Directory {
-    Directory::load(bed.ledger.clone()).await.expect("the companies are read")
+async fn directory(bed: &Bed) -> CompanyCache {
+    CompanyCache::load(bed.ledger.clone()).await.expect("the companies are read")
 }
 
-async fn ask(bed: &Bed, id: Uuid, wish: Wish<'_>) -> Retried {
+async fn ask(bed: &Bed, id: Uuid, wish: ActionRequest<'_>) -> Retried {
     retry(&bed.ledger, &directory(bed).await, &bed.keys, id, wish).await.expect("asked")
 }
 
@@ -119,7 +119,7 @@ impl Ended {
     async fn begin(&self) -> Result<(), Option<(State, Reason)>> {
         let (lane,): (i32,) =
             sqlx::query_as("select lane from due").fetch_one(&self.bed.pool).await.expect("it is due");
-        let wish = LaneWish { lane: AccountId(lane), count: 9, floor: chrono::DateTime::UNIX_EPOCH };
+        let wish = LaneDemand { lane: AccountId(lane), count: 9, floor: chrono::DateTime::UNIX_EPOCH };
         let terms = LeaseTerms { id: random_id(), worker: random_id(), secs: 60.0 };
         let due = self.bed.ledger.claim(&[wish], terms).await.expect("claimed").pop().expect("it is due");
         let claim = (due.message, due.epoch);
@@ -128,7 +128,7 @@ impl Ended {
         }
         let standings = self.bed.ledger.standings(&[claim]).await.expect("asked");
         match postrider_domain::lifecycle::fence::standstill(&standings[0].1) {
-            postrider_domain::lifecycle::fence::Standstill::End(signal, reason) => {
+            postrider_domain::lifecycle::fence::FenceVerdict::End(signal, reason) => {
                 Err(Some((postrider_domain::lifecycle::transition(State::Waiting, signal), reason)))
             }
             _ => Err(None),
@@ -179,7 +179,7 @@ async fn retries_at_once_make_one_message() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_names_the_failed_message_makes_one_retry_however_often_it_comes() {
     let ended = Ended::unsent().await;
-    let named = Wish { of: Some(MessageId(ended.id)), ..wish() };
+    let named = ActionRequest { of: Some(MessageId(ended.id)), ..wish() };
     assert!(matches!(ask(&ended.bed, ended.id, named).await, Retried::Going(_)));
     ended
         .change("update message set state = 5, reason = 'retries_exhausted', ended_at = now() where seq = 1; delete from due")

@@ -10,7 +10,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use postrider::{company_cache::Directory, requests::actions::resume};
+use postrider::{company_cache::CompanyCache, requests::actions::resume};
 use postrider_domain::{
     ids::{BlockKind, MessageId},
     lifecycle::{Reason, Signal, State, transition},
@@ -167,7 +167,7 @@ async fn unsubscribe(world: &World, message: MessageId, lane: Lane, person: u32)
 
 /// Resumes by the rules, as the command line does.
 pub async fn resume_one(world: &World, message: Uuid) -> anyhow::Result<()> {
-    let directory = Directory::load(world.bed.ledger.clone()).await?;
+    let directory = CompanyCache::load(world.bed.ledger.clone()).await?;
     resume::resume(&world.bed.ledger, &directory, &world.bed.keys, message, By::PROGRAM).await?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! No I/O: Counts by kind are fixed; a seeded generator only shuffles them and draws delays and copies, so
 //! that a wrong total is never the dice's fault. Recipients choose their own fault: email addresses by
-//! their first word (`simulator::Magic`), phone numbers through `faults`, because one customer is asked
+//! their first word (`simulator::RecipientFault`), phone numbers through `faults`, because one customer is asked
 //! once and each job needs a number of its own.
 
 use serde_json::{Value, json};
@@ -235,7 +235,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use postrider_provider_simulator::Magic;
+    use postrider_provider_simulator::RecipientFault;
 
     #[test]
     fn the_same_jobs_come_in_every_run_each_under_its_own_key() {
@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn every_word_of_a_recipient_is_one_that_the_simulator_knows() {
         for (_, _, word, _) in KINDS {
-            assert!(Magic::from_word(word).is_some(), "{word}");
+            assert!(RecipientFault::from_word(word).is_some(), "{word}");
         }
     }
 

@@ -157,7 +157,7 @@ fn is_explained(row: &RequestEnd) -> bool {
     let reason = row.reason.as_deref().and_then(Reason::from_word);
     match row.state {
         State::Failed => reason == Some(Reason::FailedAtProvider),
-        State::Concluded => reason == Some(Reason::OutcomeUnknown),
+        State::PresumedFailed => reason == Some(Reason::OutcomeUnknown),
         State::Waiting
         | State::Sending
         | State::Unknown
@@ -202,7 +202,7 @@ mod tests {
             requests: vec![
                 request(1, State::Delivered, None),
                 request(2, State::Failed, Some("failed_at_provider")),
-                request(3, State::Concluded, Some("outcome_unknown")),
+                request(3, State::PresumedFailed, Some("outcome_unknown")),
             ],
             rejected: vec![RejectedEnd {
                 company: None,

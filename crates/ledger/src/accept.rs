@@ -45,7 +45,7 @@ pub struct NewRequest {
     /// Suppression period in seconds; `None`: takes over from any holder.
     pub window_secs: Option<i32>,
     /// What this worker does with it next.
-    pub hand: Hand,
+    pub hand: InitialDispatch,
     /// What was written down about a job that is tried alone; goes with its acceptance.
     pub suspect: Option<Uuid>,
 }
@@ -53,13 +53,13 @@ pub struct NewRequest {
 /// Where a new message goes with its acceptance, if the rules let it be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i16)]
-pub enum Hand {
+pub enum InitialDispatch {
     /// It waits in the ledger.
-    Later = 0,
+    Deferred = 0,
     /// Under this worker's lease: a place in its lane's queue is kept.
     Leased = 1,
     /// Its first attempt is begun, unless the fence says no: a call slot is kept.
-    Begun = 2,
+    Started = 2,
 }
 
 /// The lease under which the batch's immediate messages are sent.

@@ -84,7 +84,7 @@ pub struct Audit {
 
 /// Which audits to list.
 #[derive(Debug, Clone, Default)]
-pub struct AuditWish {
+pub struct AuditFilter {
     pub action: Option<String>,
     pub object: Option<String>,
     pub since: Option<DateTime<Utc>>,
@@ -115,7 +115,7 @@ pub(super) async fn write(transaction: &mut PgConnection, entry: Entry<'_>) -> R
 
 impl Ledger {
     /// A company's audits, the newest first.
-    pub async fn audits(&self, company: CompanyId, wish: &AuditWish) -> Result<Vec<Audit>, LedgerError> {
+    pub async fn audits(&self, company: CompanyId, wish: &AuditFilter) -> Result<Vec<Audit>, LedgerError> {
         let rows = sqlx::query_file_as!(
             Audit,
             "src/sql/audit_list.sql",

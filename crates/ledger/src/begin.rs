@@ -5,7 +5,7 @@
 use uuid::Uuid;
 
 use super::{Ledger, LedgerError, gather::stored_state, retrying};
-use postrider_domain::{ids::MessageId, lifecycle::fence::Standing};
+use postrider_domain::{ids::MessageId, lifecycle::fence::FenceFacts};
 
 impl Ledger {
     /// Begins attempts; gives each begun claim with its attempt number. The leases named are renewed
@@ -30,12 +30,12 @@ impl Ledger {
     pub async fn standings(
         &self,
         claims: &[(MessageId, i32)],
-    ) -> Result<Vec<((MessageId, i32), Standing)>, LedgerError> {
+    ) -> Result<Vec<((MessageId, i32), FenceFacts)>, LedgerError> {
         let (ids, epochs) = sorted(claims);
         let rows = sqlx::query_file!("src/sql/standing.sql", &ids, &epochs).fetch_all(&self.pool).await?;
         rows.into_iter()
             .map(|row| {
-                let standing = Standing {
+                let standing = FenceFacts {
                     state: stored_state(row.state)?,
                     epoch_is_ours: row.epoch_is_ours,
                     paused: row.paused,

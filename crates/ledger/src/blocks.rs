@@ -42,7 +42,7 @@ impl Ledger {
 
 /// A text that asks to stop or to start again.
 #[derive(Debug, Clone)]
-pub struct InboundWish {
+pub struct OptOutChange {
     /// hash(account, the text's id)
     pub key: Uuid,
     pub content: [u8; 32],
@@ -55,7 +55,7 @@ pub struct InboundWish {
 
 impl Ledger {
     /// Takes such a text once; gives whether it was new.
-    pub async fn inbound(&self, wish: &InboundWish) -> Result<bool, LedgerError> {
+    pub async fn inbound(&self, wish: &OptOutChange) -> Result<bool, LedgerError> {
         let fresh = sqlx::query_file_scalar!(
             "src/sql/inbound.sql",
             wish.key,

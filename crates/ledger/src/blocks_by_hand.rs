@@ -39,7 +39,7 @@ pub struct BlockRow {
 
 /// Which blocks to list.
 #[derive(Debug, Clone, Default)]
-pub struct BlockWish {
+pub struct BlockFilter {
     /// The block of one address.
     pub id: Option<Uuid>,
     pub medium: Option<Medium>,
@@ -99,7 +99,7 @@ impl Ledger {
     pub async fn blocks_page(
         &self,
         company: CompanyId,
-        wish: &BlockWish,
+        wish: &BlockFilter,
     ) -> Result<Vec<BlockRow>, LedgerError> {
         let rows = sqlx::query_file_as!(
             BlockRow,

@@ -14,7 +14,7 @@ use postrider_domain::{
 
 /// How much to claim from one lane, and from which due time on.
 #[derive(Debug, Clone, Copy)]
-pub struct LaneWish {
+pub struct LaneDemand {
     pub lane: AccountId,
     pub count: i32,
     /// No due row before it is looked at; the dawn of time for a full look.
@@ -107,7 +107,7 @@ impl Row {
 }
 
 impl Ledger {
-    pub async fn claim(&self, wishes: &[LaneWish], lease: LeaseTerms) -> Result<Vec<Due>, LedgerError> {
+    pub async fn claim(&self, wishes: &[LaneDemand], lease: LeaseTerms) -> Result<Vec<Due>, LedgerError> {
         let lanes: Vec<i32> = wishes.iter().map(|wish| wish.lane.0).collect();
         let counts: Vec<i32> = wishes.iter().map(|wish| wish.count).collect();
         let floors: Vec<DateTime<Utc>> = wishes.iter().map(|wish| wish.floor).collect();

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     Ledger, LedgerError,
-    requests::{By, Deed},
+    requests::{ActionKind, By},
     retrying,
     sweep::Conclusion,
 };
@@ -20,14 +20,19 @@ impl Ledger {
 
     /// Ends a message because of what a person did, which is on record; gives whether it was really ended by
     /// this call.
-    pub async fn conclude_by(&self, end: Conclusion, deed: Deed, by: By<'_>) -> Result<bool, LedgerError> {
+    pub async fn conclude_by(
+        &self,
+        end: Conclusion,
+        deed: ActionKind,
+        by: By<'_>,
+    ) -> Result<bool, LedgerError> {
         Ok(!self.conclude_for(&[end], Some((deed, by))).await?.is_empty())
     }
 
     async fn conclude_for(
         &self,
         ends: &[Conclusion],
-        person: Option<(Deed, By<'_>)>,
+        person: Option<(ActionKind, By<'_>)>,
     ) -> Result<Vec<MessageId>, LedgerError> {
         let (deed, by) = person.unzip();
         let mut ends: Vec<&Conclusion> = ends.iter().collect();
@@ -45,7 +50,7 @@ impl Ledger {
                 &was,
                 &next,
                 &reasons,
-                deed.map(Deed::word) as Option<&str>,
+                deed.map(ActionKind::word) as Option<&str>,
                 by.map(|by| by.door) as Option<&str>,
                 by.and_then(|by| by.key) as Option<Uuid>,
                 by.and_then(|by| by.person) as Option<&str>,

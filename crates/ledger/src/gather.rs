@@ -24,7 +24,7 @@ pub struct Lookup {
 
 /// What stands out about one job.
 #[derive(Debug, Clone, Default)]
-pub struct StandsOut {
+pub struct LookupHits {
     pub ordinal: usize,
     /// The request that already has the job's idempotency key.
     pub seen: Option<Uuid>,
@@ -42,7 +42,7 @@ pub struct Gathered {
     pub now: DateTime<Utc>,
     /// Some response waits for a request to come: `awaited` tells whether for one of these.
     pub awaits: bool,
-    pub standing_out: Vec<StandsOut>,
+    pub standing_out: Vec<LookupHits>,
 }
 
 /// An earlier request with the same idempotency key.
@@ -88,7 +88,7 @@ impl Ledger {
                 let holders =
                     [(row.holder_1, row.asked_1), (row.holder_2, row.asked_2), (row.holder_3, row.asked_3)];
                 let approved = [row.approved_by_email, row.approved_by_custom_id];
-                Some(StandsOut {
+                Some(LookupHits {
                     ordinal: usize::try_from(row.ordinal? - 1).ok()?,
                     seen: row.seen,
                     former_taken: row.former_taken.is_some(),

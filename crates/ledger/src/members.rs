@@ -42,7 +42,7 @@ pub struct ListedMember {
 
 /// Which members to list.
 #[derive(Debug, Clone, Default)]
-pub struct MemberWish {
+pub struct MemberFilter {
     /// Without case.
     pub email: Option<String>,
     pub custom_id: Option<String>,
@@ -109,7 +109,7 @@ impl Ledger {
     pub async fn members_page(
         &self,
         company: CompanyId,
-        wish: &MemberWish,
+        wish: &MemberFilter,
     ) -> Result<Vec<MemberRow>, LedgerError> {
         let rows = sqlx::query_file_as!(
             Stored,

@@ -36,7 +36,7 @@ pub struct Rejection {
 
 /// Which of a company's rejected jobs to list.
 #[derive(Debug, Clone, Default)]
-pub struct RejectedWish {
+pub struct RejectedFilter {
     /// A problem with this code, at this field path: the same problem where both are given.
     pub code: Option<String>,
     pub field: Option<String>,
@@ -49,7 +49,7 @@ pub struct RejectedWish {
     pub max: i64,
 }
 
-impl RejectedWish {
+impl RejectedFilter {
     /// What a job's problems must contain.
     fn problem(&self) -> Option<serde_json::Value> {
         let mut problem = serde_json::Map::new();
@@ -146,7 +146,7 @@ impl Ledger {
     pub async fn rejected_page(
         &self,
         company: CompanyId,
-        wish: &RejectedWish,
+        wish: &RejectedFilter,
     ) -> Result<Vec<RejectedRow>, LedgerError> {
         let rows = sqlx::query_file!(
             "src/sql/rejected_page.sql",

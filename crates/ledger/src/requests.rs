@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, fmt};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-pub use acts::{ActNote, By, Deed};
+pub use acts::{ActNote, ActionKind, By};
 
 use super::{Ledger, LedgerError, show::Row};
 use postrider_domain::{

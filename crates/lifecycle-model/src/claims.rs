@@ -10,15 +10,17 @@ use super::{
     search::{Seen, explore},
     world::Left,
 };
-use postrider_domain::lifecycle::State::{self, Canceled, Concluded, Delivered, Failed, Sent, Suppressed};
+use postrider_domain::lifecycle::State::{
+    self, Canceled, Delivered, Failed, PresumedFailed, Sent, Suppressed,
+};
 
 /// The ends that there are, each with how often the provider accepted what ended so.
 const ENDS_OF_ONE_SEND: [(State, usize); 8] = [
     (Sent, 1),
     (Delivered, 1),
     // Nobody knows: it was taken, or it was not.
-    (Concluded, 0),
-    (Concluded, 1),
+    (PresumedFailed, 0),
+    (PresumedFailed, 1),
     // Refused by the call's answer, or reported later.
     (Failed, 0),
     (Failed, 1),

@@ -12,7 +12,7 @@ use super::{
 };
 use postrider_domain::lifecycle::{
     Signal, State,
-    looks::{AfterLook, Sight},
+    looks::{NextPoll, ProbeResult},
     transition,
 };
 
@@ -88,13 +88,13 @@ fn since(elapsed: u8) -> Duration {
 }
 
 /// `reconcile::plan`
-fn planned(after: AfterLook, epoch: u8) -> Looker {
+fn planned(after: NextPoll, epoch: u8) -> Looker {
     match after {
-        AfterLook::Again { since_begin, absent } => {
+        NextPoll::Again { since_begin, absent } => {
             Looker::Again { at: since_begin.as_secs() as u8, absent: absent as u8 }
         }
-        AfterLook::End => Looker::End { epoch },
-        AfterLook::Resend => Looker::Resend { epoch },
+        NextPoll::End => Looker::End { epoch },
+        NextPoll::Resend => Looker::Resend { epoch },
     }
 }
 
@@ -107,14 +107,14 @@ fn window_ended(epoch: u8) -> Conclusion {
 struct Answer {
     words: &'static str,
     proof: Option<Signal>,
-    sight: Sight,
+    sight: ProbeResult,
 }
 
 fn answers(world: &World, elapsed: u8, conditions: &Conditions) -> Vec<Answer> {
     let nothing = |sight, words| Answer { words, proof: None, sight };
-    let found = |signal, words| Answer { words, proof: Some(signal), sight: Sight::Unclear };
+    let found = |signal, words| Answer { words, proof: Some(signal), sight: ProbeResult::Unclear };
     if conditions.index == Index::Blind {
-        return vec![nothing(Sight::Blind, "a look cannot be made")];
+        return vec![nothing(ProbeResult::Blind, "a look cannot be made")];
     }
     let looks = &conditions.looks.0;
     let early = looks.len() > 2 && since(elapsed) < looks[looks.len() - 2];
@@ -124,14 +124,14 @@ fn answers(world: &World, elapsed: u8, conditions: &Conditions) -> Vec<Answer> {
         Call::UnderWay => early || conditions.index == Index::Lagging,
         Call::Unmade | Call::Gone => true,
     };
-    let mut answers = vec![nothing(Sight::Unclear, "a look tells nothing")];
+    let mut answers = vec![nothing(ProbeResult::Unclear, "a look tells nothing")];
     if call == Call::Accepted {
         answers.push(found(Signal::Accepted, "a look finds it accepted"));
         answers.push(found(Signal::DeliveredReceipt, "a look finds it delivered"));
         answers.push(found(Signal::FailedReceipt, "a look finds it failed"));
     }
     if hidden {
-        answers.push(nothing(Sight::Absent, "a look finds no trace of it"));
+        answers.push(nothing(ProbeResult::Absent, "a look finds no trace of it"));
     }
     answers
 }

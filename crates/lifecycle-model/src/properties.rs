@@ -65,7 +65,7 @@ impl fmt::Display for Breach {
 pub fn of_step(old: &World, step: &Step, new: &World, changes: &[(State, State)]) -> Option<Breach> {
     let (was, state) = (old.row.state, new.row.state);
     if was != state {
-        let by_proof = was == State::Concluded && step.kind == Kind::Proof;
+        let by_proof = was == State::PresumedFailed && step.kind == Kind::Proof;
         if was.is_end() && !by_proof {
             return Some(Breach::AnEndChanged(was, state));
         }

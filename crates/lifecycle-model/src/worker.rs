@@ -15,7 +15,7 @@ use super::{
 };
 use postrider_domain::lifecycle::{
     State,
-    fence::{Standing, Standstill, standstill},
+    fence::{FenceFacts, FenceVerdict, standstill},
     transition,
 };
 
@@ -168,7 +168,7 @@ fn not_begun(next: &mut Next, index: usize, worker: &Worker) {
 /// `standing.sql`, judged by the product's own fence.
 fn verdict(world: &World, epoch: u8, conditions: &Conditions) -> Verdict {
     let (row, facts, now) = (&world.row, &world.facts, DateTime::UNIX_EPOCH);
-    let standing = Standing {
+    let standing = FenceFacts {
         state: row.state,
         epoch_is_ours: row.epoch == epoch,
         paused: row.paused,
@@ -182,9 +182,9 @@ fn verdict(world: &World, epoch: u8, conditions: &Conditions) -> Verdict {
         now,
     };
     match standstill(&standing) {
-        Standstill::NotOurs => Verdict::NotOurs,
-        Standstill::End(signal, _) => Verdict::End(transition(State::Waiting, signal)),
-        Standstill::Again => Verdict::Again,
+        FenceVerdict::NotOurs => Verdict::NotOurs,
+        FenceVerdict::End(signal, _) => Verdict::End(transition(State::Waiting, signal)),
+        FenceVerdict::Again => Verdict::Again,
     }
 }
 

@@ -118,7 +118,7 @@ pub enum Phase {
     Settled,
 }
 
-/// `Standstill`, as far as a step depends on it.
+/// `FenceVerdict`, as far as a step depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Verdict {
     NotOurs,

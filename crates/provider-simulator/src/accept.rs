@@ -7,9 +7,9 @@ use std::{io, sync::Arc};
 
 use super::{
     book::CallNumber,
-    courier::Telling,
+    courier::WebhookSequence,
     entry::{Accepted, Correlation, Detail, Line, Provider, Verdict},
-    house::{House, Verdicted},
+    house::{SimulatorState, Verdicted},
     plan::{self, Posting},
 };
 
@@ -26,7 +26,7 @@ pub(super) struct Parcel {
     pub raw: Vec<u8>,
 }
 
-impl House {
+impl SimulatorState {
     /// Returns when the acceptance is on disk and, for an `early` recipient, its receipts are posted.
     pub(super) async fn accept(self: &Arc<Self>, parcel: Parcel, decided: Verdicted) -> io::Result<()> {
         let house = Arc::clone(self);
@@ -38,7 +38,7 @@ impl House {
         let (accepted, detail) = self.enter(parcel);
         let shown = Accepted { raw: Vec::new(), ..accepted.clone() };
         let notices = plan::notices(decided.magic, accepted.provider);
-        let telling = Telling {
+        let telling = WebhookSequence {
             accepted: shown,
             detail: detail.clone(),
             notices,

@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 
 use super::{
     connection::{Connection, Ending},
-    house::{House, Verdicted},
+    house::{SimulatorState, Verdicted},
     plan::Answer,
 };
 
 /// Answers an accepted call as its plan says.
 pub(super) async fn give(
-    house: &House,
+    house: &SimulatorState,
     connection: &Connection,
     (how, decided): (Answer, Verdicted),
     status: StatusCode,

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::entry::{Accepted, Call, Correlation, Detail, Line, Provider, Receipt, Told, Verdict};
 
 #[derive(Debug, Default)]
-pub(super) struct Book {
+pub(super) struct CallLog {
     accepted: Vec<Accepted>,
     details: Vec<Detail>,
     history: Vec<Vec<Told>>,
@@ -43,7 +43,7 @@ impl Entry<'_> {
     }
 }
 
-impl Book {
+impl CallLog {
     /// Notes a call; true when it is the recipient's first at this provider.
     pub(super) fn begin(
         &mut self,

@@ -20,7 +20,7 @@ use tokio::{
 };
 use tower_service::Service;
 
-use super::{entry::Provider, house::House};
+use super::{entry::Provider, house::SimulatorState};
 
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -54,7 +54,7 @@ impl Connection {
 }
 
 /// Accepts until the simulator ends.
-pub(super) async fn listen(listener: TcpListener, router: Router, house: Arc<House>) {
+pub(super) async fn listen(listener: TcpListener, router: Router, house: Arc<SimulatorState>) {
     let _alive = house.life.alive.clone();
     let life = house.life.clone();
     let ended = life.ended();
@@ -83,7 +83,7 @@ pub(super) async fn listen(listener: TcpListener, router: Router, house: Arc<Hou
 
 type Answering = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
-async fn serve(stream: TcpStream, router: Router, house: &Arc<House>) {
+async fn serve(stream: TcpStream, router: Router, house: &Arc<SimulatorState>) {
     let _alive = house.life.alive.clone();
     let _ = stream.set_nodelay(true);
     let connection = Arc::new(Connection::default());

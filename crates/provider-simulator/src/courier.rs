@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{
     entry::{Accepted, Detail, Line, Notice, Provider, Told},
-    house::House,
+    house::SimulatorState,
     mailgun,
     plan::Posting,
     twilio,
@@ -28,7 +28,7 @@ const POST_TIMEOUT: Duration = Duration::from_secs(15);
 const MAILGUN_RETRIES_MILLIS: [u64; 6] = [100, 200, 300, 1_200, 2_400, 4_800];
 
 #[derive(Debug)]
-pub(super) struct Courier {
+pub(super) struct WebhookSender {
     client: reqwest::Client,
     slots: Semaphore,
     pending: watch::Sender<usize>,
@@ -37,7 +37,7 @@ pub(super) struct Courier {
 
 /// One message's notices and how they go out.
 #[derive(Debug)]
-pub(super) struct Telling {
+pub(super) struct WebhookSequence {
     pub accepted: Accepted,
     pub detail: Detail,
     pub notices: &'static [Notice],
@@ -63,8 +63,8 @@ impl Drop for Pending {
     }
 }
 
-impl Courier {
-    pub(super) fn new() -> Result<Courier, reqwest::Error> {
+impl WebhookSender {
+    pub(super) fn new() -> Result<WebhookSender, reqwest::Error> {
         // An error says that another part of the process installed its provider before.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
@@ -75,7 +75,7 @@ impl Courier {
             .pool_max_idle_per_host(POSTS_AT_ONCE_MAX)
             .build()?;
         let slots = Semaphore::new(POSTS_AT_ONCE_MAX);
-        Ok(Courier { client, slots, pending: watch::Sender::new(0), posted: watch::Sender::new(0) })
+        Ok(WebhookSender { client, slots, pending: watch::Sender::new(0), posted: watch::Sender::new(0) })
     }
 
     pub(super) fn pending(&self) -> Pending {
@@ -126,8 +126,12 @@ pub(super) enum Answered {
     Nothing,
 }
 
-impl House {
-    pub(super) fn tell_in_background(self: &Arc<Self>, telling: Telling, pending: Pending) -> JoinHandle<()> {
+impl SimulatorState {
+    pub(super) fn tell_in_background(
+        self: &Arc<Self>,
+        telling: WebhookSequence,
+        pending: Pending,
+    ) -> JoinHandle<()> {
         let house = Arc::clone(self);
         let life = self.life.clone();
         tokio::spawn(async move {
@@ -140,7 +144,7 @@ impl House {
         })
     }
 
-    async fn tell_all(self: &Arc<Self>, telling: &Telling) {
+    async fn tell_all(self: &Arc<Self>, telling: &WebhookSequence) {
         let several = telling.posting != Posting::Early && telling.notices.len() > 1;
         if several && self.falls(self.behaviour().webhook_reorder_rate) {
             self.tell_backwards(telling).await;
@@ -156,7 +160,7 @@ impl House {
     }
 
     /// Everything happens in its order, and is posted in the reverse one.
-    async fn tell_backwards(self: &Arc<Self>, telling: &Telling) {
+    async fn tell_backwards(self: &Arc<Self>, telling: &WebhookSequence) {
         let mut all = Vec::new();
         for notice in telling.notices {
             all.push(self.happened(telling, *notice).await);
@@ -175,7 +179,7 @@ impl House {
     }
 
     /// Writes a notice down.
-    async fn happened(&self, telling: &Telling, notice: Notice) -> Told {
+    async fn happened(&self, telling: &WebhookSequence, notice: Notice) -> Told {
         let provider_id = telling.accepted.provider_id.clone();
         let told = Told {
             id: postrider_clock::random_id(),
@@ -194,7 +198,7 @@ impl House {
     }
 
     /// Posts what happened, or loses it.
-    async fn announce(self: &Arc<Self>, telling: &Telling, told: Told) {
+    async fn announce(self: &Arc<Self>, telling: &WebhookSequence, told: Told) {
         let (behaviour, notice) = (self.behaviour(), told.notice);
         if telling.posting == Posting::Lost || self.falls(behaviour.webhook_loss_rate) {
             return;
@@ -218,7 +222,7 @@ impl House {
         }
     }
 
-    fn receipt(&self, telling: &Telling, told: &Told) -> Option<Post> {
+    fn receipt(&self, telling: &WebhookSequence, told: &Told) -> Option<Post> {
         let (accepted, detail) = (&telling.accepted, &telling.detail);
         match accepted.provider {
             Provider::Mailgun => mailgun::webhook(self, accepted, detail, told),
@@ -227,7 +231,7 @@ impl House {
         }
     }
 
-    async fn deliver(&self, post: &Post, telling: &Telling, told: Told) {
+    async fn deliver(&self, post: &Post, telling: &WebhookSequence, told: Told) {
         let first = self.courier.post(post).await;
         let last = match telling.accepted.provider {
             Provider::Mailgun if told.notice != Notice::Delivered => self.retry_mailgun(post, first).await,

@@ -18,12 +18,12 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::{
     behaviour::{Behaviour, Dice},
-    book::{Book, CallNumber},
-    courier::Courier,
+    book::{CallLog, CallNumber},
+    courier::WebhookSender,
     disk::Disk,
     entry::{Correlation, Provider, Verdict},
-    magic::Magic,
-    plan::{self, Answer, Refusal, Taking},
+    magic::RecipientFault,
+    plan::{self, Answer, CallPlan, Refusal},
 };
 
 /// Secrets and addresses that do not change while the simulator runs.
@@ -43,12 +43,12 @@ pub(super) struct WebhookUrls {
 }
 
 #[derive(Debug)]
-pub(super) struct House {
+pub(super) struct SimulatorState {
     pub fixed: Fixed,
-    pub courier: Courier,
+    pub courier: WebhookSender,
     pub disk: Option<Disk>,
     pub connections: Arc<Semaphore>,
-    pub life: Life,
+    pub life: TaskScope,
     behaviour: ArcSwap<Behaviour>,
     dice: Dice,
     /// By provider.
@@ -57,8 +57,8 @@ pub(super) struct House {
     logs_offered: AtomicBool,
     events_offered: AtomicBool,
     urls: RwLock<WebhookUrls>,
-    chosen: RwLock<HashMap<String, Magic>>,
-    book: Mutex<Book>,
+    chosen: RwLock<HashMap<String, RecipientFault>>,
+    book: Mutex<CallLog>,
     /// Moves with every change of the book.
     changed: watch::Sender<()>,
     /// Counts how often hung calls were let go.
@@ -67,12 +67,12 @@ pub(super) struct House {
 
 /// Tells tasks to end, and knows when all have: each holds a clone of `alive`.
 #[derive(Debug, Clone)]
-pub(super) struct Life {
+pub(super) struct TaskScope {
     pub stopping: watch::Receiver<bool>,
     pub alive: mpsc::Sender<std::convert::Infallible>,
 }
 
-impl Life {
+impl TaskScope {
     /// Returns when the simulator ends, also when its handle was dropped.
     pub(super) async fn ended(mut self) {
         let _ = self.stopping.wait_for(|stopping| *stopping).await;
@@ -83,17 +83,17 @@ impl Life {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Verdicted {
     pub call: CallNumber,
-    pub magic: Magic,
-    pub taking: Taking,
+    pub magic: RecipientFault,
+    pub taking: CallPlan,
     /// How often hung calls had been let go when this one began.
     begun_at: u64,
 }
 
 const CONNECTIONS_MAX: usize = 4_096;
 
-impl House {
-    pub(super) fn new(fixed: Fixed, behaviour: Behaviour, urls: WebhookUrls, held: Held) -> House {
-        House {
+impl SimulatorState {
+    pub(super) fn new(fixed: Fixed, behaviour: Behaviour, urls: WebhookUrls, held: Setup) -> SimulatorState {
+        SimulatorState {
             fixed,
             courier: held.courier,
             disk: held.disk,
@@ -119,8 +119,8 @@ impl House {
             self.change(|book| book.begin(provider, recipient, correlation, postrider_clock::wall()));
         let magic = self.magic_of(provider, recipient);
         let taking = if self.is_out(provider) {
-            Taking::Refuse(Refusal::Outage)
-        } else if magic == Magic::Ok {
+            CallPlan::Refuse(Refusal::Outage)
+        } else if magic == RecipientFault::Ok {
             self.chance(provider)
         } else {
             plan::taking(magic, provider, first)
@@ -136,14 +136,14 @@ impl House {
     }
 
     /// Changes the book and wakes who waits for a change.
-    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Book) -> T) -> T {
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut CallLog) -> T) -> T {
         let result = change(&mut self.book());
         self.changed.send_replace(());
         result
     }
 
     /// The book, to look at. A poisoned lock still guards whole entries: each change is one push.
-    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
+    pub(super) fn book(&self) -> MutexGuard<'_, CallLog> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -209,7 +209,7 @@ impl House {
         *self.urls.write().unwrap_or_else(PoisonError::into_inner) = urls;
     }
 
-    pub(super) fn choose(&self, recipient: &str, magic: Magic) {
+    pub(super) fn choose(&self, recipient: &str, magic: RecipientFault) {
         self.chosen.write().unwrap_or_else(PoisonError::into_inner).insert(recipient.to_owned(), magic);
     }
 
@@ -224,41 +224,41 @@ impl House {
         let _ = released.wait_for(|count| *count > decided.begun_at).await;
     }
 
-    fn magic_of(&self, provider: Provider, recipient: &str) -> Magic {
+    fn magic_of(&self, provider: Provider, recipient: &str) -> RecipientFault {
         let chosen = self.chosen.read().unwrap_or_else(PoisonError::into_inner);
         chosen.get(recipient).copied().unwrap_or_else(|| match provider {
-            Provider::Mailgun | Provider::Smtp => Magic::of_email(recipient),
-            Provider::Twilio => Magic::of_phone(recipient),
+            Provider::Mailgun | Provider::Smtp => RecipientFault::of_email(recipient),
+            Provider::Twilio => RecipientFault::of_phone(recipient),
         })
     }
 
     /// At most one fault a call, each at its rate.
-    fn chance(&self, provider: Provider) -> Taking {
+    fn chance(&self, provider: Provider) -> CallPlan {
         let behaviour = self.behaviour.load();
         // A negative reply to the dot leaves the mail with its sender (RFC 5321 §4.2.5): a relay that took it
         // and yet says so would make every sender repeat it.
         let accept_error = if provider == Provider::Smtp { Answer::Cut } else { Answer::ServerError };
         let faults = [
-            (behaviour.error_rate, Taking::Refuse(Refusal::Error)),
-            (behaviour.hang_rate, Taking::Accept(Answer::Hang)),
-            (behaviour.accept_error_rate, Taking::Accept(accept_error)),
-            (behaviour.accept_reset_rate, Taking::Accept(Answer::Reset)),
-            (behaviour.reset_rate, Taking::Ignore),
-            (behaviour.busy_rate, Taking::Refuse(Refusal::Busy)),
-            (behaviour.slow_rate, Taking::Accept(Answer::Slow)),
+            (behaviour.error_rate, CallPlan::Refuse(Refusal::Error)),
+            (behaviour.hang_rate, CallPlan::Accept(Answer::Hang)),
+            (behaviour.accept_error_rate, CallPlan::Accept(accept_error)),
+            (behaviour.accept_reset_rate, CallPlan::Accept(Answer::Reset)),
+            (behaviour.reset_rate, CallPlan::Ignore),
+            (behaviour.busy_rate, CallPlan::Refuse(Refusal::Busy)),
+            (behaviour.slow_rate, CallPlan::Accept(Answer::Slow)),
         ];
         let fault = faults.into_iter().find(|(rate, _)| self.falls(*rate));
-        fault.map_or(Taking::Accept(Answer::Proper), |(_, taking)| taking)
+        fault.map_or(CallPlan::Accept(Answer::Proper), |(_, taking)| taking)
     }
 }
 
 /// What `run` made before the house stands.
 #[derive(Debug)]
-pub(super) struct Held {
-    pub book: Book,
+pub(super) struct Setup {
+    pub book: CallLog,
     pub disk: Option<Disk>,
-    pub courier: Courier,
-    pub life: Life,
+    pub courier: WebhookSender,
+    pub life: TaskScope,
 }
 
 async fn pause(time: Duration) {

@@ -31,5 +31,5 @@ mod tests;
 
 pub use behaviour::Behaviour;
 pub use entry::{Accepted, Call, Provider, Receipt, Verdict};
-pub use magic::Magic;
+pub use magic::RecipientFault;
 pub use run::{Simulator, SimulatorConfig};

@@ -5,12 +5,12 @@
 
 use super::{
     entry::{Notice, Provider},
-    magic::Magic,
+    magic::RecipientFault,
 };
 
 /// What happens to one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Taking {
+pub(super) enum CallPlan {
     /// Written to the ledger, then answered as said.
     Accept(Answer),
     /// Answered with a refusal.
@@ -60,49 +60,49 @@ pub(super) enum Posting {
 }
 
 /// `first`: no call for this recipient came before.
-pub(super) fn taking(magic: Magic, provider: Provider, first: bool) -> Taking {
+pub(super) fn taking(magic: RecipientFault, provider: Provider, first: bool) -> CallPlan {
     match magic {
-        Magic::Busy => Taking::Refuse(Refusal::Busy),
-        Magic::Flaky if first => Taking::Refuse(Refusal::Busy),
-        Magic::Invalid => Taking::Refuse(Refusal::Invalid),
+        RecipientFault::Busy => CallPlan::Refuse(Refusal::Busy),
+        RecipientFault::Flaky if first => CallPlan::Refuse(Refusal::Busy),
+        RecipientFault::Invalid => CallPlan::Refuse(Refusal::Invalid),
         // Mailgun takes mail for whom it suppresses and fails it later.
-        Magic::OptOut if provider != Provider::Mailgun => Taking::Refuse(Refusal::OptedOut),
-        Magic::Misconfigured => Taking::Refuse(Refusal::Misconfigured),
-        Magic::Magnificent => Taking::Refuse(Refusal::Magnificent),
-        Magic::Error => Taking::Refuse(Refusal::Error),
-        Magic::Spam if provider != Provider::Twilio => Taking::Refuse(Refusal::Spam),
-        Magic::Dot451 => Taking::Refuse(Refusal::Unavailable),
-        Magic::Reset => Taking::Ignore,
-        Magic::Slow => Taking::Accept(Answer::Slow),
-        Magic::AcceptReset | Magic::DotReset => Taking::Accept(Answer::Reset),
-        Magic::Hang | Magic::NoDot => Taking::Accept(Answer::Hang),
-        Magic::Cut => Taking::Accept(Answer::Cut),
-        Magic::Garbage => Taking::Accept(Answer::Garbage),
-        Magic::AcceptError => Taking::Accept(Answer::ServerError),
-        Magic::Ok
-        | Magic::Flaky
-        | Magic::OptOut
-        | Magic::Spam
-        | Magic::Bounce
-        | Magic::SoftBounce
-        | Magic::Complain
-        | Magic::Unsubscribe
-        | Magic::Silent
-        | Magic::Early
-        | Magic::Twice
-        | Magic::Shuffled
-        | Magic::LateBounce
-        | Magic::LostReceipt
-        | Magic::RejectedLater => Taking::Accept(Answer::Proper),
+        RecipientFault::OptOut if provider != Provider::Mailgun => CallPlan::Refuse(Refusal::OptedOut),
+        RecipientFault::Misconfigured => CallPlan::Refuse(Refusal::Misconfigured),
+        RecipientFault::Magnificent => CallPlan::Refuse(Refusal::Magnificent),
+        RecipientFault::Error => CallPlan::Refuse(Refusal::Error),
+        RecipientFault::Spam if provider != Provider::Twilio => CallPlan::Refuse(Refusal::Spam),
+        RecipientFault::Dot451 => CallPlan::Refuse(Refusal::Unavailable),
+        RecipientFault::Reset => CallPlan::Ignore,
+        RecipientFault::Slow => CallPlan::Accept(Answer::Slow),
+        RecipientFault::AcceptReset | RecipientFault::DotReset => CallPlan::Accept(Answer::Reset),
+        RecipientFault::Hang | RecipientFault::NoDot => CallPlan::Accept(Answer::Hang),
+        RecipientFault::Cut => CallPlan::Accept(Answer::Cut),
+        RecipientFault::Garbage => CallPlan::Accept(Answer::Garbage),
+        RecipientFault::AcceptError => CallPlan::Accept(Answer::ServerError),
+        RecipientFault::Ok
+        | RecipientFault::Flaky
+        | RecipientFault::OptOut
+        | RecipientFault::Spam
+        | RecipientFault::Bounce
+        | RecipientFault::SoftBounce
+        | RecipientFault::Complain
+        | RecipientFault::Unsubscribe
+        | RecipientFault::Silent
+        | RecipientFault::Early
+        | RecipientFault::Twice
+        | RecipientFault::Shuffled
+        | RecipientFault::LateBounce
+        | RecipientFault::LostReceipt
+        | RecipientFault::RejectedLater => CallPlan::Accept(Answer::Proper),
     }
 }
 
 /// Whether what the caller is answered, if it is, proves neither an acceptance nor a refusal.
-pub(super) fn is_doubtful(taking: Taking) -> bool {
+pub(super) fn is_doubtful(taking: CallPlan) -> bool {
     match taking {
-        Taking::Accept(Answer::Proper) => false,
-        Taking::Accept(_) | Taking::Ignore => true,
-        Taking::Refuse(refusal) => match refusal {
+        CallPlan::Accept(Answer::Proper) => false,
+        CallPlan::Accept(_) | CallPlan::Ignore => true,
+        CallPlan::Refuse(refusal) => match refusal {
             Refusal::Magnificent | Refusal::Error | Refusal::Unavailable | Refusal::Outage => true,
             Refusal::Busy | Refusal::Invalid | Refusal::OptedOut | Refusal::Misconfigured | Refusal::Spam => {
                 false
@@ -111,14 +111,17 @@ pub(super) fn is_doubtful(taking: Taking) -> bool {
     }
 }
 
-pub(super) fn posting(magic: Magic) -> Posting {
-    let special =
-        [(Magic::Twice, Posting::Twice), (Magic::Early, Posting::Early), (Magic::LostReceipt, Posting::Lost)];
+pub(super) fn posting(magic: RecipientFault) -> Posting {
+    let special = [
+        (RecipientFault::Twice, Posting::Twice),
+        (RecipientFault::Early, Posting::Early),
+        (RecipientFault::LostReceipt, Posting::Lost),
+    ];
     special.into_iter().find(|(word, _)| *word == magic).map_or(Posting::Once, |(_, posting)| posting)
 }
 
 /// What is told of an accepted message afterwards, in the order of telling.
-pub(super) fn notices(magic: Magic, provider: Provider) -> &'static [Notice] {
+pub(super) fn notices(magic: RecipientFault, provider: Provider) -> &'static [Notice] {
     let (mail, text) = mail_and_text_notices(magic);
     match provider {
         Provider::Mailgun => mail,
@@ -127,41 +130,45 @@ pub(super) fn notices(magic: Magic, provider: Provider) -> &'static [Notice] {
     }
 }
 
-fn mail_and_text_notices(magic: Magic) -> (&'static [Notice], &'static [Notice]) {
+fn mail_and_text_notices(magic: RecipientFault) -> (&'static [Notice], &'static [Notice]) {
     use Notice::{
         Bounced, Complained, Delivered, Failed, LateBounce, Rejected, Sent, Stopped, Suppressed,
         TemporaryFailure, Undelivered, Unsubscribed,
     };
     match magic {
-        Magic::Silent => (&[], &[]),
-        Magic::OptOut => (&[Suppressed], &[]),
-        Magic::Bounce => (&[Bounced], &[Sent, Undelivered { code: 30005 }]),
-        Magic::SoftBounce => (&[TemporaryFailure, Delivered], &[Sent, Delivered]),
-        Magic::Shuffled => (&[Delivered, TemporaryFailure], &[Delivered, Sent]),
-        Magic::Complain => (&[Delivered, Complained], &[Sent, Delivered, Stopped { typed: false }]),
-        Magic::Unsubscribe => (&[Delivered, Unsubscribed], &[Sent, Delivered, Stopped { typed: true }]),
-        Magic::LateBounce => (&[Delivered, LateBounce], &[Sent, Delivered, Undelivered { code: 30005 }]),
-        Magic::Spam => (&[], &[Sent, Undelivered { code: 30007 }]),
-        Magic::RejectedLater => (&[Rejected], &[Failed { code: 30003 }]),
-        Magic::Ok
-        | Magic::Busy
-        | Magic::Flaky
-        | Magic::Invalid
-        | Magic::Misconfigured
-        | Magic::Slow
-        | Magic::Reset
-        | Magic::AcceptReset
-        | Magic::Hang
-        | Magic::Cut
-        | Magic::Garbage
-        | Magic::Magnificent
-        | Magic::Error
-        | Magic::AcceptError
-        | Magic::Early
-        | Magic::Twice
-        | Magic::NoDot
-        | Magic::DotReset
-        | Magic::Dot451
-        | Magic::LostReceipt => (&[Delivered], &[Sent, Delivered]),
+        RecipientFault::Silent => (&[], &[]),
+        RecipientFault::OptOut => (&[Suppressed], &[]),
+        RecipientFault::Bounce => (&[Bounced], &[Sent, Undelivered { code: 30005 }]),
+        RecipientFault::SoftBounce => (&[TemporaryFailure, Delivered], &[Sent, Delivered]),
+        RecipientFault::Shuffled => (&[Delivered, TemporaryFailure], &[Delivered, Sent]),
+        RecipientFault::Complain => (&[Delivered, Complained], &[Sent, Delivered, Stopped { typed: false }]),
+        RecipientFault::Unsubscribe => {
+            (&[Delivered, Unsubscribed], &[Sent, Delivered, Stopped { typed: true }])
+        }
+        RecipientFault::LateBounce => {
+            (&[Delivered, LateBounce], &[Sent, Delivered, Undelivered { code: 30005 }])
+        }
+        RecipientFault::Spam => (&[], &[Sent, Undelivered { code: 30007 }]),
+        RecipientFault::RejectedLater => (&[Rejected], &[Failed { code: 30003 }]),
+        RecipientFault::Ok
+        | RecipientFault::Busy
+        | RecipientFault::Flaky
+        | RecipientFault::Invalid
+        | RecipientFault::Misconfigured
+        | RecipientFault::Slow
+        | RecipientFault::Reset
+        | RecipientFault::AcceptReset
+        | RecipientFault::Hang
+        | RecipientFault::Cut
+        | RecipientFault::Garbage
+        | RecipientFault::Magnificent
+        | RecipientFault::Error
+        | RecipientFault::AcceptError
+        | RecipientFault::Early
+        | RecipientFault::Twice
+        | RecipientFault::NoDot
+        | RecipientFault::DotReset
+        | RecipientFault::Dot451
+        | RecipientFault::LostReceipt => (&[Delivered], &[Sent, Delivered]),
     }
 }

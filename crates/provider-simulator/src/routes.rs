@@ -21,18 +21,18 @@ use serde_json::json;
 use super::{
     answer::{json_response, text_response},
     entry::{Provider, Verdict},
-    house::House,
+    house::SimulatorState,
     mailgun, twilio,
 };
 
-pub(super) type Shared = State<Arc<House>>;
+pub(super) type Shared = State<Arc<SimulatorState>>;
 /// Names and values as they came: repeats and blanks kept.
 pub(super) type Pairs = Vec<(String, String)>;
 
 const BODY_BYTES_MAX: usize = 25 * 1024 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-pub(super) fn router(house: Arc<House>) -> Router {
+pub(super) fn router(house: Arc<SimulatorState>) -> Router {
     Router::new()
         .route("/v3/{domain}/messages", post(mailgun::take_form))
         .route("/v3/{domain}/messages.mime", post(mailgun::take_mime))

@@ -12,13 +12,13 @@ use tokio::{
 
 use super::{
     behaviour::Behaviour,
-    book::Book,
+    book::CallLog,
     connection,
-    courier::Courier,
+    courier::WebhookSender,
     disk::Disk,
     entry::{Accepted, Call, Provider, Receipt},
-    house::{Fixed, Held, House, Life, WebhookUrls},
-    magic::Magic,
+    house::{Fixed, Setup, SimulatorState, TaskScope, WebhookUrls},
+    magic::RecipientFault,
     routes, smtp,
 };
 
@@ -67,7 +67,7 @@ impl Default for SimulatorConfig {
 pub struct Simulator {
     pub http_addr: SocketAddr,
     pub smtp_addr: SocketAddr,
-    house: Arc<House>,
+    house: Arc<SimulatorState>,
     stopping: watch::Sender<bool>,
     all_ended: mpsc::Receiver<std::convert::Infallible>,
     writer: Option<std::thread::JoinHandle<()>>,
@@ -91,9 +91,9 @@ impl Simulator {
         };
         let urls =
             WebhookUrls { mailgun: config.mailgun_webhook_url, twilio_inbound: config.twilio_inbound_url };
-        let courier = Courier::new().map_err(io::Error::other)?;
-        let held = Held { book, disk, courier, life: Life { stopping: stop, alive } };
-        let house = Arc::new(House::new(fixed, config.behaviour, urls, held));
+        let courier = WebhookSender::new().map_err(io::Error::other)?;
+        let held = Setup { book, disk, courier, life: TaskScope { stopping: stop, alive } };
+        let house = Arc::new(SimulatorState::new(fixed, config.behaviour, urls, held));
         tokio::spawn(connection::listen(http, routes::router(Arc::clone(&house)), Arc::clone(&house)));
         tokio::spawn(smtp::listen(relay, Arc::clone(&house)));
         Ok(Simulator { http_addr, smtp_addr, house, stopping, all_ended, writer })
@@ -173,9 +173,9 @@ impl Simulator {
     /// Makes this recipient behave as the word says, whatever its address.
     ///
     /// # Panics
-    /// On a word that is not in `Magic::table`.
+    /// On a word that is not in `RecipientFault::table`.
     pub fn set_magic(&self, recipient: &str, magic: &str) {
-        let magic = Magic::from_word(magic).expect("a word of Magic::table");
+        let magic = RecipientFault::from_word(magic).expect("a word of Magic::table");
         self.house.choose(recipient, magic);
     }
 
@@ -218,10 +218,10 @@ impl Simulator {
     }
 }
 
-type Opened = (Book, Option<Disk>, Option<std::thread::JoinHandle<()>>);
+type Opened = (CallLog, Option<Disk>, Option<std::thread::JoinHandle<()>>);
 
 fn open_ledger(path: Option<&std::path::Path>) -> io::Result<Opened> {
-    let mut book = Book::default();
+    let mut book = CallLog::default();
     let Some(path) = path else { return Ok((book, None, None)) };
     let (disk, writer, lines) = Disk::open(path)?;
     lines.into_iter().for_each(|line| book.restore(line));

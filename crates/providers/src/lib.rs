@@ -31,19 +31,19 @@ use postrider_domain::ids::{BlockKind, MessageId};
 
 pub use connect::{MissingCredential, Timeouts, WebhookKeys, connect, webhook_keys};
 pub use http::{HttpClient, HttpClientError, asking_client, http_client, read_answer};
-pub use look_up::{Looked, Proof, Sought};
+pub use look_up::{LookupQuery, LookupResult, Proof};
 pub use receipt::{Receipt, ReceiptKind, WebhookRefusal};
 pub use token::{Token, TokenKey};
 
 /// A boxed future, so that lanes can hold any provider.
 pub type CallFuture<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 /// The same for a look-up: one answer for each attempt, in their order.
-pub type LookFuture<'a> = Pin<Box<dyn Future<Output = Vec<Looked>> + Send + 'a>>;
+pub type LookFuture<'a> = Pin<Box<dyn Future<Output = Vec<LookupResult>> + Send + 'a>>;
 
 /// One way out of the house.
 pub trait Provider: Send + Sync {
     /// What may be done after an unknown outcome.
-    fn class(&self) -> Class;
+    fn class(&self) -> StatusSource;
     /// Whole time that one call may take, connect included.
     fn call_timeout(&self) -> Duration;
     /// Makes one call. Never retries by itself; bounded by `call_timeout`; must not panic on any
@@ -56,8 +56,8 @@ pub trait Provider: Send + Sync {
     }
     /// Asks for several attempts at once; one answer each, in order. Bounded by `look_up_within`: what
     /// was not asked by then is unclear. Never sends anything.
-    fn look_up<'a>(&'a self, sought: &'a [Sought]) -> LookFuture<'a> {
-        Box::pin(ready(vec![Looked::unclear("no_look_up"); sought.len()]))
+    fn look_up<'a>(&'a self, sought: &'a [LookupQuery]) -> LookFuture<'a> {
+        Box::pin(ready(vec![LookupResult::unclear("no_look_up"); sought.len()]))
     }
 }
 
@@ -68,11 +68,11 @@ fn wrong_medium<'a>() -> CallFuture<'a> {
 
 /// How the truth about an unknown outcome can be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
+pub enum StatusSource {
     /// Receipts, and look-ups at the provider.
-    LookUp,
+    Queryable,
     /// Nothing but receipts, if any.
-    Blind,
+    ReceiptsOnly,
 }
 
 /// What the call told us at once.

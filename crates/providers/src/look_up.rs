@@ -27,7 +27,7 @@ const PAGE_BYTES_MAX: usize = 8 * 1024;
 
 /// An attempt whose truth is sought at its provider.
 #[derive(Clone)]
-pub struct Sought {
+pub struct LookupQuery {
     pub message: MessageId,
     pub attempt: i16,
     /// The request's id, which every text carries in its survey link.
@@ -41,7 +41,7 @@ pub struct Sought {
 }
 
 /// Without the address: what is printed for debugging ends in logs.
-impl fmt::Debug for Sought {
+impl fmt::Debug for LookupQuery {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Sought")
@@ -53,7 +53,7 @@ impl fmt::Debug for Sought {
     }
 }
 
-impl Sought {
+impl LookupQuery {
     /// The provider's record of the attempt can be no older than this.
     #[must_use]
     pub fn since(&self) -> DateTime<Utc> {
@@ -63,7 +63,7 @@ impl Sought {
 
 /// What a provider says of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Looked {
+pub enum LookupResult {
     /// The provider has it; the furthest that it tells.
     Found(Proof),
     /// Asked completely: the provider has no such message (yet).
@@ -72,10 +72,10 @@ pub enum Looked {
     Unclear { code: String },
 }
 
-impl Looked {
+impl LookupResult {
     #[must_use]
-    pub fn unclear(code: impl Into<String>) -> Looked {
-        Looked::Unclear { code: code.into() }
+    pub fn unclear(code: impl Into<String>) -> LookupResult {
+        LookupResult::Unclear { code: code.into() }
     }
 }
 
@@ -131,13 +131,13 @@ impl Proof {
 /// # Errors
 ///
 /// `Unclear` for any other answer, one that broke off, and one of another shape.
-pub fn read<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T, Looked> {
+pub fn read<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T, LookupResult> {
     match (answer.status, &answer.body) {
         (200, Body::Read(bytes)) => {
-            serde_json::from_slice(bytes).map_err(|_| Looked::unclear("http_200_unreadable"))
+            serde_json::from_slice(bytes).map_err(|_| LookupResult::unclear("http_200_unreadable"))
         }
-        (200, Body::Cut) => Err(Looked::unclear("http_200_cut")),
-        (status, _) => Err(Looked::unclear(format!("http_{status}"))),
+        (200, Body::Cut) => Err(LookupResult::unclear("http_200_cut")),
+        (status, _) => Err(LookupResult::unclear(format!("http_{status}"))),
     }
 }
 
@@ -147,7 +147,7 @@ pub fn read<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T, Looked> {
 /// # Errors
 ///
 /// `Unclear` where nothing can be made of it: the pages from there on were not seen.
-pub fn page(url: &str) -> Result<String, Looked> {
+pub fn page(url: &str) -> Result<String, LookupResult> {
     let path = if url.starts_with('/') {
         Some(url.to_owned())
     } else {
@@ -157,7 +157,7 @@ pub fn page(url: &str) -> Result<String, Looked> {
         })
     };
     path.filter(|path| path.starts_with('/') && path.len() <= PAGE_BYTES_MAX)
-        .ok_or_else(|| Looked::unclear("page_unusable"))
+        .ok_or_else(|| LookupResult::unclear("page_unusable"))
 }
 
 #[cfg(test)]
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn the_address_is_not_printed() {
-        let sought = Sought {
+        let sought = LookupQuery {
             message: MessageId(Uuid::from_u128(1)),
             attempt: 2,
             request: Uuid::from_u128(3),

@@ -15,8 +15,8 @@ use crate::api::requests::one;
 use crate::{
     api::{Api, Caller, Problem, Scope, extract, extract::Path, problem::FieldProblem},
     requests::actions::{
-        action::{Act, Did, Hands, Outcome},
-        retry::{NOTE_MAX, REQUESTED_BY_MAX, Wish},
+        action::{Action, ActionContext, ActionStatus, Outcome},
+        retry::{ActionRequest, NOTE_MAX, REQUESTED_BY_MAX},
     },
 };
 use postrider_domain::ids::MessageId;
@@ -31,7 +31,7 @@ pub fn routes() -> OpenApiRouter<Arc<Api>> {
 
 /// What came of an act.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Acted {
+pub struct ActionResult {
     request_id: Uuid,
     /// A stable word: what holds now.
     result: &'static str,
@@ -65,38 +65,50 @@ pub struct RetryWish {
 /// Stops what is still on its way, until it is resumed. It still expires.
 #[utoipa::path(post, path = "/v1/requests/{id}/pause", tag = "requests",
     params(("id" = Uuid, Path, description = "The request's id")), responses(
-    (status = 200, description = "It is paused, or the attempt under way is the last", body = Acted),
+    (status = 200, description = "It is paused, or the attempt under way is the last", body = ActionResult),
     (status = 404, description = "No request of the company has that id"),
     (status = 409, description = "Nothing of it is on its way")))]
-async fn pause(state: State<Arc<Api>>, caller: Caller, id: Path<Uuid>) -> Result<Json<Acted>, Problem> {
-    simple(Act::Pause, state, caller, id).await
+async fn pause(
+    state: State<Arc<Api>>,
+    caller: Caller,
+    id: Path<Uuid>,
+) -> Result<Json<ActionResult>, Problem> {
+    simple(Action::Pause, state, caller, id).await
 }
 
 /// Lets a paused request go on, if the rules still let it.
 #[utoipa::path(post, path = "/v1/requests/{id}/resume", tag = "requests",
     params(("id" = Uuid, Path, description = "The request's id")), responses(
-    (status = 200, description = "It is not paused any more", body = Acted),
+    (status = 200, description = "It is not paused any more", body = ActionResult),
     (status = 404, description = "No request of the company has that id"),
     (status = 409, description = "The rules keep it back, or it has ended")))]
-async fn resume(state: State<Arc<Api>>, caller: Caller, id: Path<Uuid>) -> Result<Json<Acted>, Problem> {
-    simple(Act::Resume, state, caller, id).await
+async fn resume(
+    state: State<Arc<Api>>,
+    caller: Caller,
+    id: Path<Uuid>,
+) -> Result<Json<ActionResult>, Problem> {
+    simple(Action::Resume, state, caller, id).await
 }
 
 /// Takes back what is not yet handed over.
 #[utoipa::path(post, path = "/v1/requests/{id}/cancel", tag = "requests",
     params(("id" = Uuid, Path, description = "The request's id")), responses(
-    (status = 200, description = "It is canceled", body = Acted),
+    (status = 200, description = "It is canceled", body = ActionResult),
     (status = 404, description = "No request of the company has that id"),
     (status = 409, description = "It is handed over, or has ended")))]
-async fn cancel(state: State<Arc<Api>>, caller: Caller, id: Path<Uuid>) -> Result<Json<Acted>, Problem> {
-    simple(Act::Cancel, state, caller, id).await
+async fn cancel(
+    state: State<Arc<Api>>,
+    caller: Caller,
+    id: Path<Uuid>,
+) -> Result<Json<ActionResult>, Problem> {
+    simple(Action::Cancel, state, caller, id).await
 }
 
 /// Sends a failed request once more, as a new message, on record.
 #[utoipa::path(post, path = "/v1/requests/{id}/retry", tag = "requests", request_body = RetryWish,
     params(("id" = Uuid, Path, description = "The request's id")), responses(
-    (status = 202, description = "A new message waits to be sent", body = Acted),
-    (status = 200, description = "It was retried before", body = Acted),
+    (status = 202, description = "A new message waits to be sent", body = ActionResult),
+    (status = 200, description = "It was retried before", body = ActionResult),
     (status = 404, description = "No request of the company has that id"),
     (status = 409, description = "It did not fail, may have gone out, or is kept back; the type says which")))]
 async fn retry(
@@ -104,22 +116,22 @@ async fn retry(
     caller: Caller,
     Path(id): Path<Uuid>,
     extract::Json(wish): extract::Json<RetryWish>,
-) -> Result<(StatusCode, Json<Acted>), Problem> {
+) -> Result<(StatusCode, Json<ActionResult>), Problem> {
     caller.needs(Scope::Manage)?;
     wish.check()?;
-    let acted = apply(&api, &caller, Act::Retry, id, wish.wish(&caller)).await?;
+    let acted = apply(&api, &caller, Action::Retry, id, wish.wish(&caller)).await?;
     let status = if acted.already { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(acted)))
 }
 
 async fn simple(
-    act: Act,
+    act: Action,
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<Uuid>,
-) -> Result<Json<Acted>, Problem> {
+) -> Result<Json<ActionResult>, Problem> {
     caller.needs(Scope::Manage)?;
-    let wish = Wish {
+    let wish = ActionRequest {
         door: &caller.name,
         key: Some(caller.key),
         requested_by: "",
@@ -136,8 +148,8 @@ impl RetryWish {
         self.note.as_ref().map_or(Ok(()), |note| check_text("note", note, 0, NOTE_MAX))
     }
 
-    fn wish<'a>(&'a self, caller: &'a Caller) -> Wish<'a> {
-        Wish {
+    fn wish<'a>(&'a self, caller: &'a Caller) -> ActionRequest<'a> {
+        ActionRequest {
             door: &caller.name,
             key: Some(caller.key),
             requested_by: self.requested_by.trim(),
@@ -159,7 +171,13 @@ pub(super) fn check_text(field: &str, text: &str, min: usize, max: usize) -> Res
 }
 
 /// Acts on one of the caller's own requests.
-async fn apply(api: &Api, caller: &Caller, act: Act, id: Uuid, wish: Wish<'_>) -> Result<Acted, Problem> {
+async fn apply(
+    api: &Api,
+    caller: &Caller,
+    act: Action,
+    id: Uuid,
+    wish: ActionRequest<'_>,
+) -> Result<ActionResult, Problem> {
     let detail = one::find(api, caller, id).await?;
     if !caller.live && !detail.test {
         return Err(Problem::forbidden("a test key acts on test requests only; use a live key"));
@@ -167,24 +185,29 @@ async fn apply(api: &Api, caller: &Caller, act: Act, id: Uuid, wish: Wish<'_>) -
     let outcome = outcome(api, act, id, wish).await?;
     let Outcome { did, result, detail, message, problems } = outcome;
     match did {
-        Did::Done | Did::Already => Ok(Acted {
+        ActionStatus::Done | ActionStatus::Already => Ok(ActionResult {
             request_id: id,
             result,
-            already: did == Did::Already,
+            already: did == ActionStatus::Already,
             detail,
             message_id: message.map(|message| message.0),
         }),
-        Did::Refused => Err(Problem {
+        ActionStatus::Refused => Err(Problem {
             problems: problems.into_iter().map(FieldProblem::from).collect(),
             ..Problem::new(StatusCode::CONFLICT, result, detail)
         }),
-        Did::Unknown => Err(Problem::not_found()),
+        ActionStatus::Unknown => Err(Problem::not_found()),
     }
 }
 
 /// What came of an act; trouble that is not the caller's is a 503.
-pub(super) async fn outcome(api: &Api, act: Act, id: Uuid, wish: Wish<'_>) -> Result<Outcome, Problem> {
-    let hands = Hands { ledger: &api.ledger, directory: &api.directory, keys: &api.keys };
+pub(super) async fn outcome(
+    api: &Api,
+    act: Action,
+    id: Uuid,
+    wish: ActionRequest<'_>,
+) -> Result<Outcome, Problem> {
+    let hands = ActionContext { ledger: &api.ledger, directory: &api.directory, keys: &api.keys };
     act.apply(hands, id, wish).await.map_err(|error| {
         tracing::warn!(request = %id, error = %format!("{error:#}"), "an act was not done");
         Problem::unavailable(2)

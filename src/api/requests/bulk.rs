@@ -16,11 +16,11 @@ use crate::{
     api::{Api, Caller, Problem, Scope, extract, problem::FieldProblem},
     requests::{
         actions::{
-            action::{Act, Hands},
+            action::{Action, ActionContext},
             bulk::{self, BulkError, Plan},
-            retry::{NOTE_MAX, REQUESTED_BY_MAX, Wish},
+            retry::{ActionRequest, NOTE_MAX, REQUESTED_BY_MAX},
         },
-        views::summary::Line,
+        views::summary::RequestSummary,
     },
 };
 use postrider_ledger::list::Filter;
@@ -33,7 +33,7 @@ pub fn routes() -> OpenApiRouter<Arc<Api>> {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bulk {
-    act: Act,
+    act: Action,
     /// Which requests; only those that the act can change are counted and hit.
     #[serde(deserialize_with = "extract::object")]
     filter: Wanted,
@@ -60,7 +60,7 @@ pub struct BulkAnswer {
     /// Requests that are still to be acted on.
     left: usize,
     /// Of a preview: the newest of them.
-    sample: Vec<Line>,
+    sample: Vec<RequestSummary>,
     /// Of a batch: how many by result.
     results: BTreeMap<&'static str, usize>,
     /// Of a batch: each request and what came of it.
@@ -82,7 +82,7 @@ pub struct BulkOne {
 struct Said<'a> {
     company: i32,
     live: bool,
-    act: Act,
+    act: Action,
     filter: &'a Wanted,
     requested_by: Option<&'a str>,
     note: Option<&'a str>,
@@ -113,13 +113,13 @@ async fn many(
             let preview = bulk::preview(&api.reads, &api.keys, plan).await.map_err(refused)?;
             BulkAnswer {
                 left: preview.count,
-                sample: preview.sample.into_iter().map(Line::from).collect(),
+                sample: preview.sample.into_iter().map(RequestSummary::from).collect(),
                 confirm: preview.confirm,
                 ..BulkAnswer::none()
             }
         }
         Some(confirm) => {
-            let hands = Hands { ledger: &api.reads, directory: &api.directory, keys: &api.keys };
+            let hands = ActionContext { ledger: &api.reads, directory: &api.directory, keys: &api.keys };
             let batch = bulk::confirmed(hands, plan, confirm).await.map_err(refused)?;
             BulkAnswer {
                 left: batch.left,
@@ -144,7 +144,7 @@ async fn many(
 impl Bulk {
     fn check(&self) -> Result<(), Problem> {
         match (&self.requested_by, self.act) {
-            (None, Act::Retry) => {
+            (None, Action::Retry) => {
                 let message = "a retry needs the name of the person who wants it";
                 return Err(Problem::unprocessable([FieldProblem::new("requested_by", "missing", message)]));
             }
@@ -154,8 +154,8 @@ impl Bulk {
         self.note.as_ref().map_or(Ok(()), |note| check_text("note", note, 0, NOTE_MAX))
     }
 
-    fn wish<'a>(&'a self, caller: &'a Caller) -> Wish<'a> {
-        Wish {
+    fn wish<'a>(&'a self, caller: &'a Caller) -> ActionRequest<'a> {
+        ActionRequest {
             door: &caller.name,
             key: Some(caller.key),
             requested_by: self.requested_by.as_deref().unwrap_or_default().trim(),

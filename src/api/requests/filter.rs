@@ -212,7 +212,7 @@ mod tests {
             ..Wanted::default()
         };
         let filter = wanted.filter(CompanyId(7)).expect("it is fine");
-        assert_eq!(filter.states, [State::Sent, State::Concluded, State::Failed]);
+        assert_eq!(filter.states, [State::Sent, State::PresumedFailed, State::Failed]);
         assert_eq!((filter.sources, filter.test), (vec![1], Some(false)));
         assert_eq!((filter.to.expect("given") - filter.from.expect("given")).num_hours(), 24);
         assert_eq!(filter.search.expect("given").names, ["JANE", "Jane", "jane"]);

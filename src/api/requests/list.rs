@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::api::requests::filter::Wanted;
 use crate::{
     api::{Api, Caller, Problem, Scope, extract::Query, problem::FieldProblem},
-    requests::views::{page, summary::Line},
+    requests::views::{page, summary::RequestSummary},
 };
 
 const LIMIT: i64 = 50;
@@ -50,7 +50,7 @@ struct Asked {
 /// A page of requests.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RequestPage {
-    requests: Vec<Line>,
+    requests: Vec<RequestSummary>,
     /// Where the next page goes on; absent on the last.
     next_cursor: Option<String>,
 }
@@ -76,7 +76,7 @@ async fn list(
     let limit = asked.paged.limit.as_deref().map_or(Ok(LIMIT), limit)?;
     let page = page::page(&api.reads, &filter, before, limit).await?;
     Ok(Json(RequestPage {
-        requests: page.rows.into_iter().map(Line::from).collect(),
+        requests: page.rows.into_iter().map(RequestSummary::from).collect(),
         next_cursor: page.next.map(|id| id.simple().to_string()),
     }))
 }

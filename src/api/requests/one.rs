@@ -12,7 +12,7 @@ use crate::{
     api::{Api, Caller, Problem, Scope, extract::Path},
     requests::views::{
         detail::{Shown, shown},
-        explain::{Why, explain},
+        explain::{Explanation, explain},
     },
 };
 use postrider_ledger::requests::RequestDetail;
@@ -38,13 +38,13 @@ async fn show(
 /// What each rule found, what happened since, and when it could pass.
 #[utoipa::path(get, path = "/v1/requests/{id}/why", tag = "requests",
     params(("id" = Uuid, Path, description = "The request's id")), responses(
-    (status = 200, description = "The account", body = Why),
+    (status = 200, description = "The account", body = Explanation),
     (status = 404, description = "No request of the company has that id")))]
 async fn why(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<Uuid>,
-) -> Result<Json<Why>, Problem> {
+) -> Result<Json<Explanation>, Problem> {
     caller.needs(Scope::Read)?;
     let detail = find(&api, &caller, id).await?;
     let why = explain(&api.ledger, Some((&api.directory, &api.keys)), &detail).await;

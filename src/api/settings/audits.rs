@@ -16,7 +16,7 @@ use crate::api::settings::{
     page::{Limit, Moment, Page, Word},
 };
 use crate::api::{Api, Caller, Problem, extract::Query};
-use postrider_ledger::audit::{Audit, AuditWish};
+use postrider_ledger::audit::{Audit, AuditFilter};
 
 pub fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new().routes(routes!(list))
@@ -94,7 +94,7 @@ async fn list(
     Query(query): Query<AuditQuery>,
 ) -> Result<Json<Page<AuditView>>, Problem> {
     access::look(&caller)?;
-    let wish = AuditWish {
+    let wish = AuditFilter {
         action: query.action.map(|word| word.0),
         object: query.object.map(|word| word.0),
         since: query.since.map(|moment| moment.0),

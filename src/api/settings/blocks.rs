@@ -34,7 +34,7 @@ use crate::{
     },
 };
 use postrider_domain::ids::Medium;
-use postrider_ledger::blocks_by_hand::{BlockRow, BlockWish, Lift, Lifted, words};
+use postrider_ledger::blocks_by_hand::{BlockFilter, BlockRow, Lift, Lifted, words};
 
 /// What the database can compare with.
 const YEAR_9999_MICROS: i64 = 253_402_300_799_999_999;
@@ -127,7 +127,7 @@ async fn list(
         ),
         None => None,
     };
-    let wish = BlockWish { id, medium: query.medium, kinds, before, max: query.limit.to_ask() };
+    let wish = BlockFilter { id, medium: query.medium, kinds, before, max: query.limit.to_ask() };
     let rows = api.reads.blocks_page(caller.company, &wish).await?;
     Ok(Json(Page::of(rows, query.limit, cursor_of, BlockView::from)))
 }
@@ -193,7 +193,7 @@ async fn lift(
 }
 
 async fn found(api: &Api, caller: &Caller, id: Uuid) -> Result<BlockRow, Problem> {
-    let wish = BlockWish { id: Some(id), max: 1, ..BlockWish::default() };
+    let wish = BlockFilter { id: Some(id), max: 1, ..BlockFilter::default() };
     let rows = api.reads.blocks_page(caller.company, &wish).await?;
     rows.into_iter().next().ok_or_else(Problem::not_found)
 }

@@ -27,7 +27,7 @@ use crate::{
     csv_rows::BYTES_MAX,
 };
 use postrider_domain::{ids::CompanyId, job::fields::Problems};
-use postrider_ledger::blocks_by_hand::{BlockRow, BlockWish};
+use postrider_ledger::blocks_by_hand::{BlockFilter, BlockRow};
 
 pub fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new().routes(routes!(import)).routes(routes!(export))
@@ -116,6 +116,6 @@ async fn export(caller: Caller, State(api): State<Arc<Api>>) -> Result<Response,
 
 async fn page(api: &Api, company: CompanyId, after: Option<&BlockRow>) -> Result<Vec<BlockRow>, Problem> {
     let before = after.map(|row| (row.since, row.id));
-    let wish = BlockWish { before, max: PAGE, ..BlockWish::default() };
+    let wish = BlockFilter { before, max: PAGE, ..BlockFilter::default() };
     Ok(api.reads.blocks_page(company, &wish).await?)
 }

@@ -32,7 +32,7 @@ use postrider_domain::{
 use postrider_ledger::{
     LedgerError,
     audit::Actor,
-    members::{MemberChange, MemberChanged, MemberRow, MemberWish},
+    members::{MemberChange, MemberChanged, MemberFilter, MemberRow},
 };
 
 const PATCH_KINDS: [&str; 2] = ["application/merge-patch+json", "application/json"];
@@ -105,7 +105,7 @@ async fn list(
     Query(query): Query<MemberQuery>,
 ) -> Result<Json<Page<MemberView>>, Problem> {
     access::look(&caller)?;
-    let wish = MemberWish {
+    let wish = MemberFilter {
         email: query.email.map(|word| word.0),
         custom_id: query.custom_id.map(|word| word.0),
         approved: query.approved,

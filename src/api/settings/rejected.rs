@@ -26,12 +26,12 @@ use crate::{
         submit::{self, submission_answer::DecisionView},
     },
     intake::{
-        Answer,
+        AcceptOutcome,
         preview::Preview,
         replay::{self, NotReplayable, Replayed},
     },
 };
-use postrider_ledger::rejected::{RejectedJob, RejectedRow, RejectedWish};
+use postrider_ledger::rejected::{RejectedFilter, RejectedJob, RejectedRow};
 
 /// After a replay that ended without an answer.
 const AGAIN_SECS: u64 = 2;
@@ -180,7 +180,7 @@ async fn list(
     Query(query): Query<RejectedQuery>,
 ) -> Result<Json<Page<RejectedView>>, Problem> {
     access::look(&caller)?;
-    let wish = RejectedWish {
+    let wish = RejectedFilter {
         code: query.code.map(|word| word.0),
         field: query.field.map(|word| word.0),
         since: query.since.map(|moment| moment.0),
@@ -244,7 +244,7 @@ async fn replay_job(
         tokio::spawn(async move { replay::replay(&acceptor, &job, arrival, is_corrected, &actor).await });
     match task.await.map_err(|_| Problem::unavailable(AGAIN_SECS))?? {
         Replayed::Answered(answer) => answered(answer).map(Json),
-        Replayed::Heard(requests) => {
+        Replayed::ResponseOutcome(requests) => {
             Ok(Json(ReplayView { request: requests.first().copied(), ..view("heard", false) }))
         }
         Replayed::Refused(problems) => Err(Problem::unprocessable(problems)),
@@ -277,12 +277,12 @@ fn previewed(preview: Preview) -> ReplayView {
     }
 }
 
-fn answered(answer: Answer) -> Result<ReplayView, Problem> {
+fn answered(answer: AcceptOutcome) -> Result<ReplayView, Problem> {
     let taken =
         |outcome, id, status| ReplayView { request: Some(id), status: Some(status), ..view(outcome, false) };
     match answer {
-        Answer::Accepted { id, state, .. } => Ok(taken("accepted", id, state.status().word())),
-        Answer::Duplicate { id, state, .. } => Ok(taken("duplicate", id, state.status().word())),
-        Answer::Rejected { problems, .. } => Err(Problem::unprocessable(problems)),
+        AcceptOutcome::Accepted { id, state, .. } => Ok(taken("accepted", id, state.status().word())),
+        AcceptOutcome::Duplicate { id, state, .. } => Ok(taken("duplicate", id, state.status().word())),
+        AcceptOutcome::Rejected { problems, .. } => Err(Problem::unprocessable(problems)),
     }
 }

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use crate::api::submit::{IDEMPOTENCY_KEY, submission_answer::AcceptedView};
 use crate::{
     api::{Api, Caller, Problem, Scope, extract, problem::FieldProblem},
-    intake::Arrival,
+    intake::InboundJob,
 };
 
 const PATH: &str = "/v1/requests/batch";
@@ -69,7 +69,7 @@ pub(super) async fn hand_in_all(
     let body = extract::read(request, &api, BODY_BYTES_MAX).await?;
     let jobs = split(&body)?;
     super::know_company(&api, &caller).await?;
-    let arrivals: Vec<Arrival> =
+    let arrivals: Vec<InboundJob> =
         jobs.into_iter().map(|job| super::arrival(&caller, PATH, None, job)).collect();
     let answers = api.jobs.take_all(arrivals).await.map_err(|_| Problem::unavailable(1))?;
     let told =

@@ -15,8 +15,8 @@ use axum::http::HeaderMap;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::api::{Api, Caller, Problem, Scope};
-use crate::intake::{Arrival, inbound::Door};
-use postrider_domain::job::{Source, parse::LABEL_CHARS_MAX};
+use crate::intake::{InboundJob, inbound::EntryPoint};
+use postrider_domain::job::{JobOrigin, parse::LABEL_CHARS_MAX};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -25,14 +25,14 @@ pub fn routes() -> OpenApiRouter<Arc<Api>> {
 }
 
 /// A job as it came from this caller.
-pub(super) fn arrival(caller: &Caller, path: &str, key: Option<String>, body: Vec<u8>) -> Arrival {
-    Arrival {
+pub(super) fn arrival(caller: &Caller, path: &str, key: Option<String>, body: Vec<u8>) -> InboundJob {
+    InboundJob {
         body,
         company: Some(caller.slug.to_string()),
         routing: path.to_owned(),
-        door: Door::Http { test: !caller.live, manager: caller.scopes.contains(&Scope::Manage) },
+        door: EntryPoint::Http { test: !caller.live, manager: caller.scopes.contains(&Scope::Manage) },
         key,
-        source: Source::Automatic,
+        source: JobOrigin::Automatic,
         suspect: None,
     }
 }

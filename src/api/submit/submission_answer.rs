@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     api::{Problem, problem::FieldProblem},
-    intake::{Answer, Told},
+    intake::{AcceptOutcome, DecisionSummary},
 };
 use postrider_domain::{
     job,
@@ -102,15 +102,15 @@ impl DecisionView {
 }
 
 /// The request, or what is wrong with the job.
-pub(super) fn answer(answer: Answer, test: bool) -> Result<AcceptedView, Problem> {
-    let accepted = |id, status, told: Option<Box<Told>>, duplicate| {
+pub(super) fn answer(answer: AcceptOutcome, test: bool) -> Result<AcceptedView, Problem> {
+    let accepted = |id, status, told: Option<Box<DecisionSummary>>, duplicate| {
         let decision = told.as_ref().map(|told| DecisionView::of(&told.decision));
         AcceptedView { id, status, reason: told.and_then(|told| told.reason), test, duplicate, decision }
     };
     match answer {
-        Answer::Accepted { id, state, told } => Ok(accepted(id, state.status(), told, false)),
-        Answer::Duplicate { id, state, told } => Ok(accepted(id, state.status(), told, true)),
-        Answer::Rejected { problems, .. } => Err(refusal(problems)),
+        AcceptOutcome::Accepted { id, state, told } => Ok(accepted(id, state.status(), told, false)),
+        AcceptOutcome::Duplicate { id, state, told } => Ok(accepted(id, state.status(), told, true)),
+        AcceptOutcome::Rejected { problems, .. } => Err(refusal(problems)),
     }
 }
 

@@ -8,12 +8,12 @@ use uuid::Uuid;
 
 use crate::{
     cli::output,
-    company_cache::Directory,
+    company_cache::CompanyCache,
     config::Config,
     requests::{
         actions::{
-            action::{self, Act, Did, Hands, Outcome},
-            retry::{NOTE_MAX, REQUESTED_BY_MAX, Wish},
+            action::{self, Action, ActionContext, ActionStatus, Outcome},
+            retry::{ActionRequest, NOTE_MAX, REQUESTED_BY_MAX},
         },
         views::status_text::Standing,
     },
@@ -46,13 +46,13 @@ impl Retry {
         if self.note.as_deref().is_some_and(|note| length(note) > NOTE_MAX) {
             bail!("write at most {NOTE_MAX} characters as --note");
         }
-        let wish = Wish {
+        let wish = ActionRequest {
             requested_by: self.by.trim(),
             note: self.note.as_deref(),
             acknowledged: self.acknowledge_possible_duplicate,
             ..of_user("")
         };
-        apply(Act::Retry, config, ledger, self.id, wish).await
+        apply(Action::Retry, config, ledger, self.id, wish).await
     }
 }
 
@@ -67,7 +67,7 @@ pub(super) async fn cancel(ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
 /// Also the replay of a quarantined one.
 pub(in crate::cli) async fn resume(config: &Config, ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
     let held = ledger.show_open(id).await?.is_some_and(|detail| Standing::of(&detail).is_quarantined());
-    apply(Act::Resume, config, ledger, id, of_user(&user())).await?;
+    apply(Action::Resume, config, ledger, id, of_user(&user())).await?;
     if held {
         output::put("it is tried alone, and one more death of its worker quarantines it again\n")?;
     }
@@ -90,21 +90,27 @@ fn user() -> String {
     }
 }
 
-fn of_user(user: &str) -> Wish<'_> {
-    Wish { door: "cli", key: None, requested_by: user, note: None, acknowledged: false, of: None }
+fn of_user(user: &str) -> ActionRequest<'_> {
+    ActionRequest { door: "cli", key: None, requested_by: user, note: None, acknowledged: false, of: None }
 }
 
-async fn apply(act: Act, config: &Config, ledger: &Ledger, id: Uuid, wish: Wish<'_>) -> anyhow::Result<()> {
+async fn apply(
+    act: Action,
+    config: &Config,
+    ledger: &Ledger,
+    id: Uuid,
+    wish: ActionRequest<'_>,
+) -> anyhow::Result<()> {
     let keys = worker::keys(config)?;
-    let directory = Directory::load(ledger.clone()).await?;
-    let hands = Hands { ledger, directory: &directory, keys: &keys };
+    let directory = CompanyCache::load(ledger.clone()).await?;
+    let hands = ActionContext { ledger, directory: &directory, keys: &keys };
     tell(act.apply(hands, id, wish).await?, id)
 }
 
 fn tell(outcome: Outcome, id: Uuid) -> anyhow::Result<()> {
     match outcome.did {
-        Did::Done => output::put(&format!("{}\n", outcome.detail)),
-        Did::Already | Did::Refused => bail!("{}", outcome.detail),
-        Did::Unknown => Err(super::unknown(id)),
+        ActionStatus::Done => output::put(&format!("{}\n", outcome.detail)),
+        ActionStatus::Already | ActionStatus::Refused => bail!("{}", outcome.detail),
+        ActionStatus::Unknown => Err(super::unknown(id)),
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     requests::views::{
         page,
         status_text::{Standing, address, quarantined, sent_by},
-        summary::{Line, states},
+        summary::{RequestSummary, states},
     },
 };
 use postrider_domain::{ids::Medium, lifecycle::Status};
@@ -60,7 +60,7 @@ impl List {
             }
         }
         if self.json {
-            let lines: Vec<Line> = rows.into_iter().map(Line::from).collect();
+            let lines: Vec<RequestSummary> = rows.into_iter().map(RequestSummary::from).collect();
             return output::json(&lines);
         }
         table(&rows, postrider_clock::wall()).print()?;
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn programs_get_stable_keys() {
-        let line = serde_json::to_value(Line::from(row(State::Unknown))).expect("plain data");
+        let line = serde_json::to_value(RequestSummary::from(row(State::Unknown))).expect("plain data");
         let keys: Vec<&String> = line.as_object().expect("an object").keys().collect();
         assert_eq!(
             keys,
@@ -224,7 +224,10 @@ mod tests {
     #[test]
     fn a_status_word_stands_for_all_its_states() {
         assert_eq!(states(&[Status::Queued]), [State::Waiting, State::Sending, State::Unknown]);
-        assert_eq!(states(&[Status::Failed, Status::Sent]), [State::Sent, State::Concluded, State::Failed]);
+        assert_eq!(
+            states(&[Status::Failed, Status::Sent]),
+            [State::Sent, State::PresumedFailed, State::Failed]
+        );
         assert!(states(&[]).is_empty(), "none wanted means all");
     }
 

@@ -26,7 +26,7 @@ pub enum Requests {
     /// Show everything about one request, with its timeline.
     Show(Look),
     /// Say what each rule found, what happened since, and when it could pass.
-    Why(Look),
+    Explanation(Look),
     /// Stop a queued request until it is resumed; it still expires.
     Pause(One),
     /// Let a paused request go on, if the rules still let it.
@@ -63,7 +63,7 @@ impl Requests {
         match self {
             Requests::List(list) => list.run(&ledger).await,
             Requests::Show(look) => show::run(&ledger, look.id, look.json).await,
-            Requests::Why(look) => why::run(&config, &ledger, look.id, look.json).await,
+            Requests::Explanation(look) => why::run(&config, &ledger, look.id, look.json).await,
             Requests::Pause(one) => act::pause(&ledger, one.id).await,
             Requests::Resume(one) => act::resume(&config, &ledger, one.id).await,
             Requests::Cancel(one) => act::cancel(&ledger, one.id).await,

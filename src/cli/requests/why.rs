@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use crate::{
     cli::output::{self, Table, fields, moment},
-    company_cache::Directory,
+    company_cache::CompanyCache,
     config::Config,
     requests::views::{
-        explain::{Rule, Why, explain},
+        explain::{Explanation, Rule, explain},
         reasons::sentence,
         status_text::Standing,
     },
@@ -21,7 +21,7 @@ use postrider_ledger::Ledger;
 pub(super) async fn run(config: &Config, ledger: &Ledger, id: Uuid, json: bool) -> anyhow::Result<()> {
     let detail = super::find(ledger, id).await?;
     // Without the installation's secret the rules are not asked again.
-    let directory = Directory::load(ledger.clone()).await.ok();
+    let directory = CompanyCache::load(ledger.clone()).await.ok();
     let keys = worker::keys(config).ok();
     let why = explain(ledger, directory.as_ref().zip(keys.as_deref()), &detail).await?;
     if json {
@@ -33,7 +33,7 @@ pub(super) async fn run(config: &Config, ledger: &Ledger, id: Uuid, json: bool) 
     output::put(&format!("\n{}", tail(&why)))
 }
 
-fn head(why: &Why, status: String, now: DateTime<Utc>) -> String {
+fn head(why: &Explanation, status: String, now: DateTime<Utc>) -> String {
     let verdict = match why.verdict_reason {
         None => format!("send, due {}", moment(why.due_at, now)),
         Some(reason) => format!("suppress, {reason}: {}", sentence(reason)),
@@ -60,7 +60,7 @@ fn table(rules: &[Rule], now: DateTime<Utc>) -> Table<4> {
     table
 }
 
-fn tail(why: &Why) -> String {
+fn tail(why: &Explanation) -> String {
     let since = why.since.clone().unwrap_or_else(|| "nothing".to_owned());
     fields(&[("Since then", since), ("Next", why.next.text.clone())])
 }
@@ -208,7 +208,7 @@ mod tests {
             attempted(State::Unknown, Some("awaiting_proof")),
             attempted(State::Sent, None),
             attempted(State::Delivered, None),
-            attempted(State::Concluded, Some("outcome_unknown")),
+            attempted(State::PresumedFailed, Some("outcome_unknown")),
             attempted(State::Failed, Some("a_reason_of_a_later_version")),
             attempted(State::Canceled, Some("canceled_by_person")),
             RequestDetail { paused_at: Some(at(12)), ..detail() },

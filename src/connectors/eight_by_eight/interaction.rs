@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use postrider_domain::{
     address::{normalise_email, normalise_phone},
-    company::{EightByEight, Recipe},
+    company::{Connector, EightByEight},
     job::parse::TAG_CHARS_MAX,
 };
 
@@ -165,7 +165,7 @@ impl Interaction {
     /// The job of a complete interaction, for the customer as they are known by now. What is longer than a
     /// job's tag or link may be is left out: it would have the job refused.
     #[must_use]
-    pub fn job(&self, id: &str, person: &Person, recipe: &Recipe, settings: &EightByEight) -> Vec<u8> {
+    pub fn job(&self, id: &str, person: &Person, recipe: &Connector, settings: &EightByEight) -> Vec<u8> {
         let job = Job {
             customer: Customer {
                 name: person.name.as_deref(),

@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::connectors::eight_by_eight::wire;
-use postrider_domain::{company::RecipeSettings, job::parse};
+use postrider_domain::{company::ConnectorSettings, job::parse};
 use proptest::{prelude::*, sample::Index};
 use serde_json::{Value, json};
 
@@ -21,9 +21,9 @@ fn settings() -> EightByEight {
     }
 }
 
-fn recipe() -> Recipe {
-    let settings = RecipeSettings::EightByEight(settings());
-    Recipe { id: "blanca-8x8".to_owned(), brand: Some("blanca".to_owned()), test: false, settings }
+fn recipe() -> Connector {
+    let settings = ConnectorSettings::EightByEight(settings());
+    Connector { id: "blanca-8x8".to_owned(), brand: Some("blanca".to_owned()), test: false, settings }
 }
 
 fn stream(name: &str, agent: &str, second: i64) -> Value {

@@ -36,7 +36,7 @@ pub struct Headers<'h> {
 
 /// Why a notice is not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Disbelief {
+pub enum SignatureError {
     BadSignature,
     /// Another customer of 8x8: its notices carry signatures that are just as good.
     OtherTenant,
@@ -53,11 +53,11 @@ pub fn verify(
     headers: &Headers,
     body: &[u8],
     now: DateTime<Utc>,
-) -> Result<(), Disbelief> {
-    signed(keys, headers, body).ok_or(Disbelief::BadSignature)?;
+) -> Result<(), SignatureError> {
+    signed(keys, headers, body).ok_or(SignatureError::BadSignature)?;
     let sent = headers.transmission_time.and_then(|text| text.parse().ok());
-    let sent = sent.and_then(DateTime::from_timestamp_millis).ok_or(Disbelief::OutOfTime)?;
-    if now - sent > OLD_MAX || sent - now > EARLY_MAX { Err(Disbelief::OutOfTime) } else { Ok(()) }
+    let sent = sent.and_then(DateTime::from_timestamp_millis).ok_or(SignatureError::OutOfTime)?;
+    if now - sent > OLD_MAX || sent - now > EARLY_MAX { Err(SignatureError::OutOfTime) } else { Ok(()) }
 }
 
 /// By which key a delivery says it is signed, as long as it is signed as documented at all.

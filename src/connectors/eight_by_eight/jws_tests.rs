@@ -32,7 +32,7 @@ fn at(millis: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(millis).expect("a time")
 }
 
-fn verified(headers: &Headers, body: &[u8]) -> Result<(), Disbelief> {
+fn verified(headers: &Headers, body: &[u8]) -> Result<(), SignatureError> {
     verify(&keys(), headers, body, at(SENT + 500))
 }
 
@@ -50,7 +50,7 @@ fn a_delivery_signed_as_documented_is_believed() {
 
 #[test]
 fn what_was_not_signed_is_not_believed() {
-    let bad = Err(Disbelief::BadSignature);
+    let bad = Err(SignatureError::BadSignature);
     assert_eq!(verified(&headers(), &BODY[1..]), bad, "another body");
     for changed in [
         Headers { customer_id: Some("other"), ..headers() },
@@ -85,7 +85,7 @@ fn the_header_of_a_signature_chooses_no_algorithm() {
     ] {
         let forged = under(jose);
         let changed = Headers { signature: Some(&forged), ..headers() };
-        assert_eq!(verified(&changed, BODY), Err(Disbelief::BadSignature), "{jose}");
+        assert_eq!(verified(&changed, BODY), Err(SignatureError::BadSignature), "{jose}");
     }
 }
 
@@ -109,8 +109,8 @@ fn the_id_of_a_key_is_told_only_where_the_signature_is_of_the_documented_kind() 
 fn a_delivery_is_good_for_minutes_only() {
     let told = |millis: i64| verify(&keys(), &headers(), BODY, at(SENT + millis));
     assert_eq!((told(9 * 60_000), told(-60_000)), (Ok(()), Ok(())));
-    assert_eq!(told(11 * 60_000), Err(Disbelief::OutOfTime));
-    assert_eq!(told(-3 * 60_000), Err(Disbelief::OutOfTime));
+    assert_eq!(told(11 * 60_000), Err(SignatureError::OutOfTime));
+    assert_eq!(told(-3 * 60_000), Err(SignatureError::OutOfTime));
 }
 
 proptest! {

@@ -16,7 +16,7 @@ const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
 /// What questions are asked with; a clone is a handle.
 #[derive(Clone)]
-pub struct Asking(reqwest::Client);
+pub struct KustomerClient(reqwest::Client);
 
 /// A question without a useful answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,13 +29,13 @@ pub enum LookUpError {
     Failed(&'static str, String),
 }
 
-impl Asking {
+impl KustomerClient {
     /// `within` bounds a whole question.
     ///
     /// # Errors
     /// Where the system's certificates cannot be loaded.
-    pub fn new(within: Duration) -> Result<Asking, HttpClientError> {
-        asking_client(within).map(Asking)
+    pub fn new(within: Duration) -> Result<KustomerClient, HttpClientError> {
+        asking_client(within).map(KustomerClient)
     }
 
     /// Looks up everything that a notice names.

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 
-use postrider_domain::company::{Kustomer, Recipe};
+use postrider_domain::company::{Connector, Kustomer};
 
 /// The only event that makes requests.
 pub const EVENT: &str = "kustomer.conversation.update";
@@ -162,7 +162,7 @@ fn text(value: &Value) -> Option<String> {
 /// The job of a finished conversation; `None`: the customer has no email address, and the workflow would
 /// not have asked.
 #[must_use]
-pub fn job(closed: &Closed, found: &Found, recipe: &Recipe, settings: &Kustomer) -> Option<Vec<u8>> {
+pub fn job(closed: &Closed, found: &Found, recipe: &Connector, settings: &Kustomer) -> Option<Vec<u8>> {
     let email = found.customer_email.clone()?;
     let is_voice = closed.channels.iter().any(|channel| channel == VOICE);
     let channel = if is_voice { Some(PHONE) } else { closed.channels.first().map(String::as_str) };

@@ -4,7 +4,7 @@
 //! another implementation.
 
 use super::*;
-use postrider_domain::{company::RecipeSettings, job::parse};
+use postrider_domain::{company::ConnectorSettings, job::parse};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -24,9 +24,9 @@ fn settings() -> Kustomer {
     }
 }
 
-fn recipe() -> Recipe {
-    let settings = RecipeSettings::Kustomer(settings());
-    Recipe { id: "blanca-kustomer".to_owned(), brand: None, test: false, settings }
+fn recipe() -> Connector {
+    let settings = ConnectorSettings::Kustomer(settings());
+    Connector { id: "blanca-kustomer".to_owned(), brand: None, test: false, settings }
 }
 
 fn found() -> Found {

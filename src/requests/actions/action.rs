@@ -8,12 +8,12 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    company_cache::Directory,
+    company_cache::CompanyCache,
     requests::actions::{
         cancel::{self, Canceled},
         pause::{self, Paused},
         resume::{self, Resumed},
-        retry::{self, MESSAGES_MAX, Retried, Wish},
+        retry::{self, ActionRequest, MESSAGES_MAX, Retried},
     },
 };
 use postrider_domain::{
@@ -31,7 +31,7 @@ use crate::requests::views::{format_time::time, reasons::sentence, status_text::
 
 /// Whether something was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Did {
+pub enum ActionStatus {
     /// It was.
     Done,
     /// It was done before.
@@ -45,7 +45,7 @@ pub enum Did {
 /// What came of an act.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
-    pub did: Did,
+    pub did: ActionStatus,
     /// One word for programs.
     pub result: &'static str,
     /// For people.
@@ -58,7 +58,7 @@ pub struct Outcome {
 /// What there is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Act {
+pub enum Action {
     Pause,
     Resume,
     Cancel,
@@ -67,20 +67,25 @@ pub enum Act {
 
 /// What acts need.
 #[derive(Clone, Copy)]
-pub struct Hands<'a> {
+pub struct ActionContext<'a> {
     pub ledger: &'a Ledger,
-    pub directory: &'a Directory,
+    pub directory: &'a CompanyCache,
     pub keys: &'a SecretKeys,
 }
 
-impl Act {
-    pub async fn apply(self, hands: Hands<'_>, id: Uuid, wish: Wish<'_>) -> anyhow::Result<Outcome> {
-        let Hands { ledger, directory, keys } = hands;
+impl Action {
+    pub async fn apply(
+        self,
+        hands: ActionContext<'_>,
+        id: Uuid,
+        wish: ActionRequest<'_>,
+    ) -> anyhow::Result<Outcome> {
+        let ActionContext { ledger, directory, keys } = hands;
         Ok(match self {
-            Act::Pause => pause(ledger, id, wish.by()).await?,
-            Act::Resume => resumed(resume::resume(ledger, directory, keys, id, wish.by()).await?),
-            Act::Cancel => cancel(ledger, id, wish.by()).await?,
-            Act::Retry => retried(retry::retry(ledger, directory, keys, id, wish).await?),
+            Action::Pause => pause(ledger, id, wish.by()).await?,
+            Action::Resume => resumed(resume::resume(ledger, directory, keys, id, wish.by()).await?),
+            Action::Cancel => cancel(ledger, id, wish.by()).await?,
+            Action::Retry => retried(retry::retry(ledger, directory, keys, id, wish).await?),
         })
     }
 }
@@ -96,45 +101,49 @@ pub async fn cancel(ledger: &Ledger, id: Uuid, by: By<'_>) -> anyhow::Result<Out
 }
 
 impl Outcome {
-    fn new(did: Did, result: &'static str, detail: impl Into<String>) -> Outcome {
+    fn new(did: ActionStatus, result: &'static str, detail: impl Into<String>) -> Outcome {
         Outcome { did, result, detail: detail.into(), message: None, problems: Vec::new() }
     }
 
     /// Of one among many, whose trouble is its own.
     pub(super) fn not_done() -> Outcome {
         let text = "it could not be done; the worker's log says why, and it may be asked for again by itself";
-        Outcome::new(Did::Refused, "not_done", text)
+        Outcome::new(ActionStatus::Refused, "not_done", text)
     }
 
     fn unknown() -> Outcome {
-        Outcome::new(Did::Unknown, "unknown", "there is no such request")
+        Outcome::new(ActionStatus::Unknown, "unknown", "there is no such request")
     }
 }
 
 fn paused(paused: &Paused) -> Outcome {
     match paused {
-        Paused::Done(State::Sending) => {
-            Outcome::new(Did::Done, "under_way", "this attempt is under way; the next one is stopped")
-        }
+        Paused::Done(State::Sending) => Outcome::new(
+            ActionStatus::Done,
+            "under_way",
+            "this attempt is under way; the next one is stopped",
+        ),
         Paused::Done(State::Unknown) => {
             let detail = "an attempt was made and its answer is awaited; the next one is stopped";
-            Outcome::new(Did::Done, "awaiting_proof", detail)
+            Outcome::new(ActionStatus::Done, "awaiting_proof", detail)
         }
         // Only queued messages are ever paused.
-        Paused::Done(_) => Outcome::new(Did::Done, "paused", "paused"),
+        Paused::Done(_) => Outcome::new(ActionStatus::Done, "paused", "paused"),
         Paused::Already(detail) => {
             let since = detail.paused_at.map(|at| format!(", since {}", time(at))).unwrap_or_default();
             match Standing::of(detail).is_quarantined() {
                 true => Outcome::new(
-                    Did::Already,
+                    ActionStatus::Already,
                     "quarantined",
                     format!("it is quarantined, which holds it as well{since}"),
                 ),
-                false => Outcome::new(Did::Already, "paused", format!("it is paused already{since}")),
+                false => {
+                    Outcome::new(ActionStatus::Already, "paused", format!("it is paused already{since}"))
+                }
             }
         }
         Paused::Over(detail) => {
-            Outcome::new(Did::Refused, "over", format!("nothing is left to pause: {}", over(detail)))
+            Outcome::new(ActionStatus::Refused, "over", format!("nothing is left to pause: {}", over(detail)))
         }
         Paused::Unknown => Outcome::unknown(),
     }
@@ -142,29 +151,29 @@ fn paused(paused: &Paused) -> Outcome {
 
 fn resumed(resumed: Resumed) -> Outcome {
     match resumed {
-        Resumed::Going(State::Waiting) => Outcome::new(Did::Done, "resumed", "resumed"),
+        Resumed::Going(State::Waiting) => Outcome::new(ActionStatus::Done, "resumed", "resumed"),
         Resumed::Going(_) => {
             let detail = "resumed; an attempt was begun before the pause, and it decides first";
-            Outcome::new(Did::Done, "resumed", detail)
+            Outcome::new(ActionStatus::Done, "resumed", detail)
         }
         Resumed::Ended(state, reason) => {
             let word = state.status().word();
             let detail = format!("not resumed: it is {word} now, {reason}: {}", sentence(reason));
-            Outcome::new(Did::Refused, reason.word(), detail)
+            Outcome::new(ActionStatus::Refused, reason.word(), detail)
         }
         Resumed::Refused(problems) => {
             let detail = format!(
                 "not resumed, it stays paused: {}; mend the company's settings, or cancel it",
                 told(&problems)
             );
-            Outcome { problems, ..Outcome::new(Did::Refused, "rejected", detail) }
+            Outcome { problems, ..Outcome::new(ActionStatus::Refused, "rejected", detail) }
         }
         Resumed::NotPaused(state) if state.status() == Status::Queued => {
-            Outcome::new(Did::Already, "not_paused", "it is not paused")
+            Outcome::new(ActionStatus::Already, "not_paused", "it is not paused")
         }
         Resumed::NotPaused(state) => {
             let detail = format!("it is not paused: it is {} already", state.status().word());
-            Outcome::new(Did::Refused, "over", detail)
+            Outcome::new(ActionStatus::Refused, "over", detail)
         }
         Resumed::Unknown => Outcome::unknown(),
     }
@@ -172,8 +181,8 @@ fn resumed(resumed: Resumed) -> Outcome {
 
 fn canceled(canceled: &Canceled) -> Outcome {
     match canceled {
-        Canceled::Done => Outcome::new(Did::Done, "canceled", "canceled"),
-        Canceled::Already => Outcome::new(Did::Already, "canceled", "it was canceled before"),
+        Canceled::Done => Outcome::new(ActionStatus::Done, "canceled", "canceled"),
+        Canceled::Already => Outcome::new(ActionStatus::Already, "canceled", "it was canceled before"),
         Canceled::TooLate(detail) => not_canceled(detail),
         Canceled::Unknown => Outcome::unknown(),
     }
@@ -184,14 +193,18 @@ fn not_canceled(detail: &RequestDetail) -> Outcome {
         State::Sending | State::Unknown | State::Sent | State::Delivered => {
             let when = detail.begun_at.map(|at| format!(" at {}", time(at))).unwrap_or_default();
             let text = format!("handed over{when}; it can no longer be canceled");
-            Outcome::new(Did::Refused, "handed_over", text)
+            Outcome::new(ActionStatus::Refused, "handed_over", text)
         }
         State::Waiting if detail.reached => {
             let text = "an attempt may have gone out already; it can no longer be canceled";
-            Outcome::new(Did::Refused, "may_have_gone_out", text)
+            Outcome::new(ActionStatus::Refused, "may_have_gone_out", text)
         }
-        State::Waiting | State::Concluded | State::Failed | State::Suppressed | State::Canceled => {
-            Outcome::new(Did::Refused, "over", format!("nothing is left to cancel: {}", over(detail)))
+        State::Waiting | State::PresumedFailed | State::Failed | State::Suppressed | State::Canceled => {
+            Outcome::new(
+                ActionStatus::Refused,
+                "over",
+                format!("nothing is left to cancel: {}", over(detail)),
+            )
         }
     }
 }
@@ -200,37 +213,37 @@ fn retried(retried: Retried) -> Outcome {
     match retried {
         Retried::Going(message) => {
             let text = "it is sent once more, as a new message";
-            Outcome { message: Some(message), ..Outcome::new(Did::Done, "retried", text) }
+            Outcome { message: Some(message), ..Outcome::new(ActionStatus::Done, "retried", text) }
         }
         Retried::Already(message) => {
             let by = message.retry.as_ref().map_or("a person", |retry| retry.requested_by.as_str());
             let text = format!("it was retried already, by {by}; that message is {}", status(message.state));
-            Outcome { message: Some(message.id), ..Outcome::new(Did::Already, "retried", text) }
+            Outcome { message: Some(message.id), ..Outcome::new(ActionStatus::Already, "retried", text) }
         }
         Retried::NotFailed(detail) => {
             let text = format!(
                 "only a failed request is retried, and this message is not what failed: {}",
                 over(&detail)
             );
-            Outcome::new(Did::Refused, "not_failed", text)
+            Outcome::new(ActionStatus::Refused, "not_failed", text)
         }
         Retried::MayDouble => {
             let text = "nobody knows whether an earlier attempt went out: the customer may get it twice; \
                         say acknowledge_possible_duplicate to send it all the same";
-            Outcome::new(Did::Refused, Reason::OutcomeUnknown.word(), text)
+            Outcome::new(ActionStatus::Refused, Reason::OutcomeUnknown.word(), text)
         }
         Retried::Withheld(reason, could) => {
             let when = could.map(|at| format!("; it could pass at {}", time(at))).unwrap_or_default();
             let text = format!("not retried, {reason}: {}{when}", sentence(reason));
-            Outcome::new(Did::Refused, reason.word(), text)
+            Outcome::new(ActionStatus::Refused, reason.word(), text)
         }
         Retried::Refused(problems) => {
             let text = format!("not retried: {}; mend the company's settings first", told(&problems));
-            Outcome { problems, ..Outcome::new(Did::Refused, "rejected", text) }
+            Outcome { problems, ..Outcome::new(ActionStatus::Refused, "rejected", text) }
         }
         Retried::TooMany => {
             let text = format!("a request has {MESSAGES_MAX} messages at most, and this one has had them");
-            Outcome::new(Did::Refused, "too_many", text)
+            Outcome::new(ActionStatus::Refused, "too_many", text)
         }
         Retried::Unknown => Outcome::unknown(),
     }
@@ -287,7 +300,7 @@ mod tests {
         let sent = RequestDetail { state: State::Sent, begun_at: Some(at(5)), ..detail() };
         assert_eq!(over(&sent), "nothing is left to pause: sent at 1970-01-01T00:00:05Z");
         assert_eq!(
-            over(&ended(State::Concluded, "outcome_unknown")),
+            over(&ended(State::PresumedFailed, "outcome_unknown")),
             "nothing is left to pause: failed at 1970-01-01T00:00:09Z, outcome_unknown"
         );
         let already = |detail: &RequestDetail| paused(&Paused::Already(Box::new(detail.clone()))).detail;

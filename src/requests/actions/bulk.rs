@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 use uuid::Uuid;
 
-use crate::requests::actions::retry::Wish;
+use crate::requests::actions::retry::ActionRequest;
 use postrider_domain::{
     hash_keys::SecretKeys,
     ids::MessageId,
@@ -21,7 +21,7 @@ use postrider_ledger::{
 };
 
 use crate::requests::{
-    actions::action::{Act, Did, Hands, Outcome},
+    actions::action::{Action, ActionContext, ActionStatus, Outcome},
     views::page,
 };
 
@@ -39,9 +39,9 @@ const SIDE_BY_SIDE: usize = 4;
 /// What is to be done to which requests, in whose words.
 #[derive(Clone, Copy)]
 pub struct Plan<'a> {
-    pub act: Act,
+    pub act: Action,
     pub filter: &'a Filter,
-    pub wish: Wish<'a>,
+    pub wish: ActionRequest<'a>,
     /// All of it as the caller said it, for the confirmation.
     pub said: &'a [u8],
 }
@@ -117,11 +117,11 @@ pub async fn preview(ledger: &Ledger, keys: &SecretKeys, plan: Plan<'_>) -> Resu
 }
 
 /// Acts on the next batch of what was previewed.
-pub async fn confirmed(hands: Hands<'_>, plan: Plan<'_>, confirm: &str) -> Result<Batch, BulkError> {
+pub async fn confirmed(hands: ActionContext<'_>, plan: Plan<'_>, confirm: &str) -> Result<Batch, BulkError> {
     let confirmation = Confirmation::read(hands.keys, plan.said, confirm).ok_or(BulkError::NotConfirmed)?;
     let filter = narrowed(plan.act, plan.filter).ok_or(BulkError::NotConfirmed)?;
     // What fails after the preview is no part of it; so a call that is repeated retries nothing twice.
-    let ended_before = (plan.act == Act::Retry).then_some(confirmation.previewed);
+    let ended_before = (plan.act == Action::Retry).then_some(confirmation.previewed);
     let filter = Filter { ended_before, ..filter };
     let most = (confirmation.left as usize).min(BATCH);
     let page = page::page(hands.ledger, &filter, Some(confirmation.before), most as i64)
@@ -136,7 +136,7 @@ pub async fn confirmed(hands: Hands<'_>, plan: Plan<'_>, confirm: &str) -> Resul
     for outcome in acted {
         let (id, outcome) = outcome?;
         // One that had it already is as good as done, and told apart by its word alone.
-        let word = if outcome.did == Did::Already { "already" } else { outcome.result };
+        let word = if outcome.did == ActionStatus::Already { "already" } else { outcome.result };
         *batch.results.entry(word).or_default() += 1;
         batch.outcomes.push((id, outcome));
     }
@@ -155,13 +155,13 @@ pub async fn confirmed(hands: Hands<'_>, plan: Plan<'_>, confirm: &str) -> Resul
 /// One of a batch. An error is the database's, and the batch is asked for again; what one request alone
 /// cannot have done holds up nobody else.
 async fn one(
-    hands: Hands<'_>,
+    hands: ActionContext<'_>,
     plan: Plan<'_>,
     id: Uuid,
     message: MessageId,
 ) -> anyhow::Result<(Uuid, Outcome)> {
     // Of the message that was seen: a batch that comes twice retries it once, however soon that fails again.
-    let wish = Wish { of: Some(message), ..plan.wish };
+    let wish = ActionRequest { of: Some(message), ..plan.wish };
     match plan.act.apply(hands, id, wish).await {
         Ok(outcome) => Ok((id, outcome)),
         Err(error) if is_the_databases(&error) => Err(error),
@@ -179,20 +179,20 @@ fn is_the_databases(error: &anyhow::Error) -> bool {
 }
 
 /// The filter with what the act can hit at all; `None`: nothing.
-fn narrowed(act: Act, filter: &Filter) -> Option<Filter> {
+fn narrowed(act: Action, filter: &Filter) -> Option<Filter> {
     let hit = |state: &State| match act {
-        Act::Pause | Act::Resume => state.status() == Status::Queued,
-        Act::Cancel => *state == State::Waiting,
-        Act::Retry => state.status() == Status::Failed,
+        Action::Pause | Action::Resume => state.status() == Status::Queued,
+        Action::Cancel => *state == State::Waiting,
+        Action::Retry => state.status() == Status::Failed,
     };
     let states: Vec<State> = State::ALL
         .into_iter()
         .filter(|state| hit(state) && (filter.states.is_empty() || filter.states.contains(state)))
         .collect();
     let paused = match act {
-        Act::Pause => Some(false),
-        Act::Resume => Some(true),
-        Act::Cancel | Act::Retry => None,
+        Action::Pause => Some(false),
+        Action::Resume => Some(true),
+        Action::Cancel | Action::Retry => None,
     };
     (!states.is_empty()).then(|| Filter { states, paused, ..filter.clone() })
 }
@@ -256,8 +256,8 @@ mod tests {
     #[test]
     fn an_act_hits_only_what_it_can_change() {
         let filter = Filter { states: vec![State::Sent, State::Failed], ..Filter::default() };
-        assert_eq!(narrowed(Act::Cancel, &filter), None);
-        assert_eq!(narrowed(Act::Retry, &filter).expect("failed ones").states, [State::Failed]);
-        assert_eq!(narrowed(Act::Resume, &Filter::default()).expect("queued ones").paused, Some(true));
+        assert_eq!(narrowed(Action::Cancel, &filter), None);
+        assert_eq!(narrowed(Action::Retry, &filter).expect("failed ones").states, [State::Failed]);
+        assert_eq!(narrowed(Action::Resume, &Filter::default()).expect("queued ones").paused, Some(true));
     }
 }

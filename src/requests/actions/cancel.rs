@@ -9,7 +9,7 @@ use uuid::Uuid;
 use postrider_domain::lifecycle::{Reason, Signal, State, transition};
 use postrider_ledger::{
     Ledger,
-    requests::{By, Deed, RequestDetail},
+    requests::{ActionKind, By, RequestDetail},
     sweep::Conclusion,
 };
 
@@ -46,7 +46,7 @@ pub async fn cancel(ledger: &Ledger, id: Uuid, by: By<'_>) -> anyhow::Result<Can
             next,
             reason: Reason::CanceledByPerson,
         };
-        if ledger.conclude_by(end, Deed::Canceled, by).await? {
+        if ledger.conclude_by(end, ActionKind::Canceled, by).await? {
             return Ok(Canceled::Done);
         }
     }

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use anyhow::Context;
 use uuid::Uuid;
 
-use crate::company_cache::Directory;
+use crate::company_cache::CompanyCache;
 use postrider_domain::{
     company::Company,
     hash_keys::SecretKeys,
-    job::{Job, Problem, Source},
+    job::{Job, JobOrigin, Problem},
     lifecycle::{
         Reason, Signal, State,
         fence::{expiry, withheld},
@@ -25,8 +25,8 @@ use postrider_domain::{
 };
 use postrider_ledger::{
     Ledger,
-    gather::{Lookup, StandsOut},
-    requests::{By, Deed, RequestDetail},
+    gather::{Lookup, LookupHits},
+    requests::{ActionKind, By, RequestDetail},
     sweep::Conclusion,
 };
 
@@ -53,7 +53,7 @@ pub enum Resumed {
 /// Resumes a paused request.
 pub async fn resume(
     ledger: &Ledger,
-    directory: &Directory,
+    directory: &CompanyCache,
     keys: &SecretKeys,
     id: Uuid,
     by: By<'_>,
@@ -73,7 +73,7 @@ pub async fn resume(
             Ok(Some((signal, reason))) => {
                 let next = transition(detail.state, signal);
                 let end = Conclusion { message, epoch: detail.epoch, was: detail.state, next, reason };
-                if ledger.conclude_by(end, Deed::Resumed, by).await? {
+                if ledger.conclude_by(end, ActionKind::Resumed, by).await? {
                     return Ok(Resumed::Ended(next, reason));
                 }
             }
@@ -96,7 +96,7 @@ pub struct Again {
 /// What the rules say of a request today, as if its job came now.
 pub async fn ask_again(
     ledger: &Ledger,
-    directory: &Directory,
+    directory: &CompanyCache,
     keys: &SecretKeys,
     detail: &RequestDetail,
 ) -> anyhow::Result<Result<Again, Vec<Problem>>> {
@@ -107,7 +107,7 @@ pub async fn ask_again(
     let job = planned(detail);
     // The switch for automatic requests may be off by now: that is about jobs to come, not about this one.
     let placed =
-        [Source::Automatic, Source::Manual].map(|source| rules::place(&job, &company.policy, source));
+        [JobOrigin::Automatic, JobOrigin::Manual].map(|source| rules::place(&job, &company.policy, source));
     let placed = match placed {
         [Ok(placed), _] | [Err(_), Ok(placed)] => placed,
         [Err(problems), Err(_)] => return Ok(Err(problems)),
@@ -116,7 +116,7 @@ pub async fn ask_again(
     let lookup = lookup_keys::lookup(&keys.identity, company, &job, &placed, postrider_clock::random_id());
     let requester = requester(ledger, keys, &job, company, &lookup).await?;
     let gathered = ledger.gather(std::slice::from_ref(&lookup)).await?;
-    let stands_out = gathered.standing_out.first().cloned().map(|stands_out| StandsOut {
+    let stands_out = gathered.standing_out.first().cloned().map(|stands_out| LookupHits {
         // What it reserved itself does not stand in its way.
         holders: stands_out.holders.iter().copied().filter(|(holder, _)| *holder != detail.id).collect(),
         ..stands_out
@@ -154,7 +154,7 @@ async fn requester(
 /// The rules' word alone.
 pub async fn decide_again(
     ledger: &Ledger,
-    directory: &Directory,
+    directory: &CompanyCache,
     keys: &SecretKeys,
     detail: &RequestDetail,
 ) -> anyhow::Result<Result<Decision, Vec<Problem>>> {
@@ -165,7 +165,7 @@ pub async fn decide_again(
 /// Why a paused message may not go on: a signal that ends it, or the problems of its job.
 async fn hindrance(
     ledger: &Ledger,
-    directory: &Directory,
+    directory: &CompanyCache,
     keys: &SecretKeys,
     detail: &RequestDetail,
 ) -> anyhow::Result<Result<Option<(Signal, Reason)>, Vec<Problem>>> {

@@ -8,7 +8,7 @@ use anyhow::Context;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::company_cache::Directory;
+use crate::company_cache::CompanyCache;
 use postrider_domain::{
     hash_keys::SecretKeys,
     ids::MessageId,
@@ -34,7 +34,7 @@ pub const NOTE_MAX: usize = 2_000;
 
 /// Who wants something done to a request; of a retry also what they know.
 #[derive(Debug, Clone, Copy)]
-pub struct Wish<'a> {
+pub struct ActionRequest<'a> {
     /// An API key's name, or `cli`.
     pub door: &'a str,
     /// The API key.
@@ -48,7 +48,7 @@ pub struct Wish<'a> {
     pub of: Option<MessageId>,
 }
 
-impl<'a> Wish<'a> {
+impl<'a> ActionRequest<'a> {
     /// For the record of any other act.
     #[must_use]
     pub fn by(self) -> By<'a> {
@@ -84,10 +84,10 @@ pub enum Retried {
 /// Has a failed request sent once more.
 pub async fn retry(
     ledger: &Ledger,
-    directory: &Directory,
+    directory: &CompanyCache,
     keys: &SecretKeys,
     id: Uuid,
-    wish: Wish<'_>,
+    wish: ActionRequest<'_>,
 ) -> anyhow::Result<Retried> {
     for _ in 0..TRIES_MAX {
         let Some(detail) = ledger.show(id).await? else { return Ok(Retried::Unknown) };
@@ -117,14 +117,14 @@ pub async fn retry(
 pub fn may_double(messages: &[MessageDetail]) -> bool {
     let unknown = |outcome: Option<i16>| outcome == Some(2);
     messages.iter().any(|message| {
-        (message.state == State::Concluded && message.reached)
+        (message.state == State::PresumedFailed && message.reached)
             || unknown(message.outcome)
             || message.past.iter().any(|attempt| unknown(attempt.outcome))
     })
 }
 
 /// Why this wish cannot be followed, before the rules are asked.
-fn refused(detail: &RequestDetail, messages: &[MessageDetail], wish: Wish<'_>) -> Option<Retried> {
+fn refused(detail: &RequestDetail, messages: &[MessageDetail], wish: ActionRequest<'_>) -> Option<Retried> {
     let before = messages.iter().find(|message| match (&message.retry, wish.of) {
         (Some(retry), Some(of)) => retry.of == of,
         (Some(_), None) => message.state.status() == Status::Queued,
@@ -151,7 +151,7 @@ fn planned<'a>(
     detail: &RequestDetail,
     messages: &[MessageDetail],
     again: Again,
-    wish: Wish<'a>,
+    wish: ActionRequest<'a>,
 ) -> anyhow::Result<NewRetry<'a>> {
     let Again { decision, slots, window_secs } = again;
     let candidate = decision.candidate.context("the rules let it pass without naming an address")?;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{company_cache::Directory, requests::actions::resume};
+use crate::{company_cache::CompanyCache, requests::actions::resume};
 use postrider_domain::{
     hash_keys::SecretKeys,
     lifecycle::{Reason, Status},
@@ -25,7 +25,7 @@ use crate::requests::views::{
 
 /// The account of one request.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Why {
+pub struct Explanation {
     pub request_id: Uuid,
     pub company: String,
     #[schema(value_type = String)]
@@ -62,9 +62,9 @@ pub struct Rule {
 /// The account of a request; the rules are asked again where their word now tells the next time.
 pub async fn explain(
     ledger: &Ledger,
-    rules: Option<(&Directory, &SecretKeys)>,
+    rules: Option<(&CompanyCache, &SecretKeys)>,
     detail: &RequestDetail,
-) -> anyhow::Result<Why> {
+) -> anyhow::Result<Explanation> {
     let decision: Decision = serde_json::from_str(&detail.decision).context("read the stored decision")?;
     let again = match (later(detail, &decision), rules) {
         (Some(Reason::SuppressionPeriod | Reason::Overtaken), Some((directory, keys))) => {
@@ -77,8 +77,8 @@ pub async fn explain(
 
 /// What happened is told by `detail`; `again` is the rules' word now, where they were asked.
 #[must_use]
-pub fn account(detail: &RequestDetail, decision: Decision, again: Option<Decision>) -> Why {
-    Why {
+pub fn account(detail: &RequestDetail, decision: Decision, again: Option<Decision>) -> Explanation {
+    Explanation {
         request_id: detail.id,
         company: detail.slug.clone(),
         status: detail.state.status(),

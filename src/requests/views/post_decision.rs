@@ -55,7 +55,7 @@ pub fn since(detail: &RequestDetail, decision: &Decision) -> Option<String> {
         State::Unknown => format!("attempt {attempt} was made{}{because}{code}", when(detail.begun_at)),
         State::Sent => format!("attempt {attempt} was handed over{}", when(detail.begun_at)),
         State::Delivered => format!("delivered{}, by attempt {attempt}", when(detail.delivered_at)),
-        State::Concluded | State::Failed => format!("failed{}{because}{code}", when(detail.ended_at)),
+        State::PresumedFailed | State::Failed => format!("failed{}{because}{code}", when(detail.ended_at)),
         State::Suppressed => match later(detail, decision) {
             Some(_) => format!("suppressed{}{because}", when(detail.ended_at)),
             None => String::new(),
@@ -97,7 +97,7 @@ pub fn next(detail: &RequestDetail, decision: &Decision, again: Option<&Decision
             never("a receipt, or the end of the time for one, decides; no further attempt is made meanwhile")
         }
         State::Sent | State::Delivered => never("it went out; nothing is left to pass"),
-        State::Concluded | State::Failed => {
+        State::PresumedFailed | State::Failed => {
             never("it ended; a person may have it sent once more, or a new job may ask this customer")
         }
         State::Canceled => never("it ended; only a new job could ask this customer"),

@@ -19,7 +19,7 @@ use crate::requests::views::status_text::{address, sent_by};
 /// One request as programs read it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RequestLine)]
-pub struct Line {
+pub struct RequestSummary {
     pub request_id: Uuid,
     pub company: String,
     pub sent_to: Option<String>,
@@ -69,9 +69,9 @@ pub fn states(wanted: &[Status]) -> Vec<State> {
     State::ALL.into_iter().filter(|state| wanted.contains(&state.status())).collect()
 }
 
-impl From<ListRow> for Line {
-    fn from(row: ListRow) -> Line {
-        Line {
+impl From<ListRow> for RequestSummary {
+    fn from(row: ListRow) -> RequestSummary {
+        RequestSummary {
             request_id: row.id,
             company: row.company,
             address: address(&row.customer, row.medium).map(str::to_owned),

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use postrider_domain::lifecycle::State;
-use postrider_ledger::requests::{ActNote, Deed, MessageDetail, PastAttempt, RequestDetail, RetryNote};
+use postrider_ledger::requests::{ActNote, ActionKind, MessageDetail, PastAttempt, RequestDetail, RetryNote};
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -40,7 +40,7 @@ pub fn timeline(detail: &RequestDetail) -> Vec<Event> {
     for message in &messages {
         events.extend(of_message(message, &detail.acts));
     }
-    if !detail.acts.iter().any(|act| act.deed == Deed::Answered) {
+    if !detail.acts.iter().any(|act| act.deed == ActionKind::Answered) {
         events.extend(detail.answered_at.map(|at| event(at, "answered", 0)));
     }
     // Stable: what happened at one instant stays in the order above.
@@ -81,7 +81,7 @@ fn of_message(message: &MessageDetail, acts: &[ActNote]) -> Vec<Event> {
     }));
     // By a person it is an act of theirs; else it was quarantined.
     let by_person = |at: &DateTime<Utc>| {
-        acts.iter().any(|act| act.deed == Deed::Paused && act.message == message.id && act.at == *at)
+        acts.iter().any(|act| act.deed == ActionKind::Paused && act.message == message.id && act.at == *at)
     };
     events.extend(message.paused_at.filter(|at| !by_person(at)).map(|at| event(at, "paused")));
     let delivered_at = message.delivered_at.filter(|_| message.state == State::Delivered);
@@ -129,7 +129,7 @@ mod tests {
     use crate::requests::views::fixtures::{at, detail};
     use postrider_domain::ids::MessageId;
 
-    fn act(deed: Deed, secs: i64, person: Option<&str>) -> ActNote {
+    fn act(deed: ActionKind, secs: i64, person: Option<&str>) -> ActNote {
         let (door, key, note) = ("crm".to_owned(), Some(Uuid::from_u128(9)), None);
         ActNote {
             message: MessageId(detail().id),
@@ -149,8 +149,11 @@ mod tests {
     #[test]
     fn who_paused_resumed_and_canceled_is_told_once_each() {
         let by = |text: &str| Some(text.to_owned());
-        let acts =
-            vec![act(Deed::Paused, 5, None), act(Deed::Resumed, 6, Some("Ann")), act(Deed::Paused, 7, None)];
+        let acts = vec![
+            act(ActionKind::Paused, 5, None),
+            act(ActionKind::Resumed, 6, Some("Ann")),
+            act(ActionKind::Paused, 7, None),
+        ];
         let paused = RequestDetail { paused_at: Some(at(7)), acts, ..detail() };
         let expected = [
             ("accepted", None),
@@ -169,7 +172,7 @@ mod tests {
         let canceled = RequestDetail {
             state: State::Canceled,
             ended_at: Some(at(8)),
-            acts: vec![act(Deed::Canceled, 8, Some("Ann"))],
+            acts: vec![act(ActionKind::Canceled, 8, Some("Ann"))],
             ..detail()
         };
         let words: Vec<&str> = timeline(&canceled).into_iter().map(|event| event.event).collect();
@@ -180,7 +183,7 @@ mod tests {
     fn an_answer_that_a_person_noted_is_told_with_the_person() {
         let answered = RequestDetail {
             answered_at: Some(at(8)),
-            acts: vec![act(Deed::Answered, 8, Some("Ann"))],
+            acts: vec![act(ActionKind::Answered, 8, Some("Ann"))],
             ..detail()
         };
         let expected = [("accepted", None), ("answered", Some("by Ann through crm".to_owned()))];

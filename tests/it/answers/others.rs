@@ -3,10 +3,10 @@
 //! A recovery asks after an answer, so its root's never counts for it; and what a test says completes no
 //! request of a real customer.
 
-use postrider::intake::inbound::Door;
+use postrider::intake::inbound::EntryPoint;
 use postrider_domain::company::Binding;
 
-use super::{Answer, Arrival, Bed, World, arrival, job, json, responding, response};
+use super::{AcceptOutcome, Bed, InboundJob, World, arrival, job, json, responding, response};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answered_root_is_recovered_and_its_answer_is_not_the_recoverys() {
@@ -45,7 +45,7 @@ async fn a_root_that_was_neither_sent_nor_answered_is_not_recovered() {
     });
     let job = arrival("blanca", recovery.to_string().as_bytes());
     let answer = world.acceptor.accept(&[job]).await.expect("the ledger answers").pop();
-    let Some(Answer::Rejected { problems, .. }) = answer else { panic!("{answer:?}") };
+    let Some(AcceptOutcome::Rejected { problems, .. }) = answer else { panic!("{answer:?}") };
     assert_eq!(problems[0].code, "not_sent");
     world.end().await;
 }
@@ -63,8 +63,8 @@ async fn a_tests_response_completes_tests_only() {
     .await;
     let worker = bed.worker_with("roles.dispatch = false").await;
     let acceptor = worker.acceptor.clone().expect("this worker takes jobs");
-    let by = |user: &str, arrival: Arrival| Arrival {
-        door: Door::Amqp { user: Some(user.to_owned()) },
+    let by = |user: &str, arrival: InboundJob| InboundJob {
+        door: EntryPoint::Amqp { user: Some(user.to_owned()) },
         ..arrival
     };
     let said = response("r-1", json!({ "ext_interaction_id": "call-7" }));
@@ -73,7 +73,7 @@ async fn a_tests_response_completes_tests_only() {
         let job = by(user, arrival("blanca", job.to_string().as_bytes()));
         acceptor.accept(&[job]).await.expect("accepted");
         if first {
-            acceptor.hear(&[by("tests", responding(&said))]).await.expect("heard");
+            acceptor.accept_responses(&[by("tests", responding(&said))]).await.expect("heard");
         }
     }
     let standings = bed.standings().await;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::hand_in::job;
 use crate::support::{
     Bed,
-    api::{Answer, Client},
+    api::{ApiResponse, Client},
 };
 
 const JSON: &str = "application/json";
@@ -236,7 +236,7 @@ async fn rows(bed: &Bed, with_refused: bool) -> Vec<(String, Option<String>)> {
     contents
 }
 
-async fn send(client: &Client, method: &Method, path: &str, kind: &str, body: Vec<u8>) -> Answer {
+async fn send(client: &Client, method: &Method, path: &str, kind: &str, body: Vec<u8>) -> ApiResponse {
     let headers = [("if-match", "*"), ("content-type", kind)];
     let headers = if kind.is_empty() { &headers[..1] } else { &headers[..] };
     client.raw(method.clone(), path, headers, body).await

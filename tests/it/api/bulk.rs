@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::requests::House;
-use crate::support::api::Answer;
+use crate::support::api::ApiResponse;
 
 const BULK: &str = "/v1/requests/bulk";
 
-async fn ask(house: &House, body: &Value) -> Answer {
+async fn ask(house: &House, body: &Value) -> ApiResponse {
     let answer = house.client.post(BULK, body).await;
     assert_eq!(answer.status, 200, "{body}: {}", answer.text);
     answer

@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{Bed, api::Answer, api::Client, proxy::Proxy, wait};
+use crate::support::{Bed, api::ApiResponse, api::Client, proxy::Proxy, wait};
 
 const PATH: &str = "/v1/requests";
 const BATCH: &str = "/v1/requests/batch";
@@ -24,7 +24,7 @@ pub fn job(email: &str) -> Value {
 }
 
 /// As the seeds' document says: "the following headers should be sent with all requests".
-async fn as_printed(client: &Client, name: &str) -> Answer {
+async fn as_printed(client: &Client, name: &str) -> ApiResponse {
     let headers = [("accept", "application/json"), ("content-type", "application/json")];
     client.raw(Method::POST, PATH, &headers, seed(name)).await
 }

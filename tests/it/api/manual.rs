@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Bed,
-    api::{Answer, Client},
+    api::{ApiResponse, Client},
     company, wait,
 };
 
@@ -33,7 +33,7 @@ fn listed(email: &str, role: Role) -> Member {
     Member { email: Some(email.to_owned()), custom_id: None, name: None, role, approved: true }
 }
 
-fn codes(answer: &Answer) -> Vec<String> {
+fn codes(answer: &ApiResponse) -> Vec<String> {
     let problems = answer.json["problems"].as_array().into_iter().flatten();
     problems
         .map(|one| format!("{} {}", one["field"].as_str().unwrap_or(""), one["code"].as_str().unwrap_or("")))

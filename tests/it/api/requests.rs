@@ -42,7 +42,7 @@ impl House {
             merge(&mut job, change);
             let answers = acceptor.accept(&[arrival("blanca", job.to_string().as_bytes())]).await;
             let answer = answers.expect("accepted").pop().expect("an answer");
-            assert!(matches!(answer, postrider::intake::Answer::Accepted { .. }), "{answer:?}");
+            assert!(matches!(answer, postrider::intake::AcceptOutcome::Accepted { .. }), "{answer:?}");
         }
         self.ids().await.into_iter().filter(|id| !before.contains(id)).collect()
     }

@@ -15,12 +15,12 @@ use postrider_domain::{
     ids::{AccountId, BlockKind, Medium, MessageId},
     lifecycle::{
         State,
-        fence::{Standstill, standstill},
+        fence::{FenceVerdict, standstill},
         transition,
     },
 };
 use postrider_ledger::{
-    blocks::InboundWish,
+    blocks::OptOutChange,
     requests::By,
     sweep::{Conclusion, FirstLooks},
 };
@@ -130,14 +130,14 @@ async fn expire(claims: &Claims, batch: Vec<Claimed>) -> Vec<bool> {
     let ended = wait::until_some("all are begun or expired", || async {
         let standings = bed.ledger.standings(&keys).await.expect("the ledger answers");
         let ends = standings.iter().filter_map(|((message, _), standing)| match standstill(standing) {
-            Standstill::End(signal, reason) => Some(Conclusion {
+            FenceVerdict::End(signal, reason) => Some(Conclusion {
                 message: *message,
                 epoch: batch[0].epoch,
                 was: State::Waiting,
                 next: transition(State::Waiting, signal),
                 reason,
             }),
-            Standstill::NotOurs | Standstill::Again => None,
+            FenceVerdict::NotOurs | FenceVerdict::Again => None,
         });
         bed.ledger.conclude(&ends.collect::<Vec<_>>()).await.expect("concluded");
         let states: Vec<(Uuid, i16)> = sqlx::query_as("select id, state from message where id = any($1)")
@@ -284,8 +284,8 @@ async fn after_a_stop_is_committed_nothing_is_begun() {
     claims.end().await;
 }
 
-fn text_stop(claims: &Claims, claim: &Claimed) -> InboundWish {
-    InboundWish {
+fn text_stop(claims: &Claims, claim: &Claimed) -> OptOutChange {
+    OptOutChange {
         key: random_id(),
         content: [0; 32],
         account: AccountId(1),

@@ -9,7 +9,7 @@ use std::sync::{
 };
 
 use postrider_domain::company::{Account, ProviderSettings, policy::SmtpTls};
-use postrider_providers::{Looked, ReceiptKind, Timeouts, connect, http_client};
+use postrider_providers::{LookupResult, ReceiptKind, Timeouts, connect, http_client};
 use serde_json::{Value, json};
 
 use super::{Via, kind, look_up, unclear};
@@ -33,7 +33,7 @@ fn delivered(message_id: &str) -> Value {
     json!([{"event": "delivered", "message": {"headers": {"message-id": message_id}}}])
 }
 
-fn message_id(sought: &postrider_providers::Sought) -> String {
+fn message_id(sought: &postrider_providers::LookupQuery) -> String {
     format!("{}.{}@mg.blancapeak.example", sought.message.0.simple(), sought.attempt)
 }
 
@@ -114,8 +114,8 @@ async fn one_half_of_mailgun_that_is_broken_leaves_what_it_was_asked_for_unclear
         ((403, "Forbidden".to_owned()), (200, told.clone()), unclear("http_403")),
         ((429, "{}".to_owned()), (200, told.clone()), unclear("http_429")),
         ((200, "{\"items\":".to_owned()), (200, told.clone()), unclear("http_200_unreadable")),
-        ((404, NO_LOGS.to_owned()), (200, told.clone()), Looked::Absent),
-        (nothing(), (200, told), Looked::Absent),
+        ((404, NO_LOGS.to_owned()), (200, told.clone()), LookupResult::Absent),
+        (nothing(), (200, told), LookupResult::Absent),
     ] {
         let mailgun = halves(logs.clone(), first).await;
         let looked = Via::Mailgun.at(mailgun.addr).look_up(&sought).await;
@@ -126,9 +126,9 @@ async fn one_half_of_mailgun_that_is_broken_leaves_what_it_was_asked_for_unclear
         ((500, String::new()), unclear("http_500")),
         ((401, "Forbidden".to_owned()), unclear("http_401")),
         ((404, r#"{"message":"Domain not found"}"#.to_owned()), unclear("http_404")),
-        ((410, String::new()), Looked::Absent),
-        ((404, String::new()), Looked::Absent),
-        ((200, "Mailgun Magnificent API".to_owned()), Looked::Absent),
+        ((410, String::new()), LookupResult::Absent),
+        ((404, String::new()), LookupResult::Absent),
+        ((200, "Mailgun Magnificent API".to_owned()), LookupResult::Absent),
     ] {
         let mailgun = halves(nothing(), first.clone()).await;
         let looked = Via::Mailgun.at(mailgun.addr).look_up(&sought).await;

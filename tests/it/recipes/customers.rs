@@ -3,7 +3,7 @@
 //! And that two recipes of two companies cannot share a path.
 
 use futures_util::future::join_all;
-use postrider_domain::{company::RecipeSettings, ids::CompanyId};
+use postrider_domain::{company::ConnectorSettings, ids::CompanyId};
 use postrider_ledger::{LedgerError, customers::Named};
 use serde_json::json;
 
@@ -73,9 +73,9 @@ async fn a_repeated_job_is_the_same_after_its_customers_address_changed() {
     recognise(&bed, company, &named("C-1", Some("new@example.com"), None)).await;
     let again = acceptor.accept(&[arrival("blanca", body.as_bytes())]).await.expect("accepted");
     drop(acceptor);
-    let postrider::intake::Answer::Accepted { id, .. } = &first[0] else { panic!("{first:?}") };
+    let postrider::intake::AcceptOutcome::Accepted { id, .. } = &first[0] else { panic!("{first:?}") };
     assert!(
-        matches!(&again[0], postrider::intake::Answer::Duplicate { id: same, .. } if same == id),
+        matches!(&again[0], postrider::intake::AcceptOutcome::Duplicate { id: same, .. } if same == id),
         "{again:?}"
     );
     bed.nothing_left(worker).await;
@@ -119,7 +119,7 @@ async fn a_recipes_id_belongs_to_one_company() {
         conversation_url: None,
         do_not_send_attribute: "quietBool".to_owned(),
     };
-    let shared = recipe(KUSTOMER, RecipeSettings::Kustomer(settings));
+    let shared = recipe(KUSTOMER, ConnectorSettings::Kustomer(settings));
     bed.company("blanca", |policy| policy.recipes = vec![shared.clone()]).await;
     let mut other = company::standard("other", bed.providers());
     other.recipes = vec![shared];

@@ -220,7 +220,8 @@ async fn a_handed_over_chat_waits_for_its_last_agent_and_asks_about_them() {
 
 /// Requests are made some time after the end.
 fn settling(policy: &mut postrider_domain::company::Policy) {
-    let postrider_domain::company::RecipeSettings::EightByEight(settings) = &mut policy.recipes[0].settings
+    let postrider_domain::company::ConnectorSettings::EightByEight(settings) =
+        &mut policy.recipes[0].settings
     else {
         panic!("8x8's recipe");
     };

@@ -15,7 +15,7 @@ mod workflow;
 use serde_json::Value;
 
 use postrider_domain::{
-    company::{Channel, EightByEight, Kustomer, Policy, Recipe, RecipeSettings},
+    company::{Channel, Connector, ConnectorSettings, EightByEight, Kustomer, Policy},
     ids::CompanyId,
 };
 
@@ -24,12 +24,12 @@ use crate::support::{Bed, eight_by_eight as simulated_8x8, kustomer as simulated
 const KUSTOMER: &str = "blanca-kustomer";
 const EIGHT: &str = "blanca-8x8";
 
-fn recipe(id: &str, settings: RecipeSettings) -> Recipe {
-    Recipe { id: id.to_owned(), brand: None, test: false, settings }
+fn recipe(id: &str, settings: ConnectorSettings) -> Connector {
+    Connector { id: id.to_owned(), brand: None, test: false, settings }
 }
 
 /// The recipe for a simulated Kustomer.
-fn kustomer_recipe(id: &str, kustomer: &simulated_kustomer::Kustomer) -> Recipe {
+fn kustomer_recipe(id: &str, kustomer: &simulated_kustomer::Kustomer) -> Connector {
     let settings = Kustomer {
         base_url: format!("http://{}", kustomer.addr),
         api_key_env: simulated_kustomer::API_KEY_ENV.to_owned(),
@@ -39,7 +39,7 @@ fn kustomer_recipe(id: &str, kustomer: &simulated_kustomer::Kustomer) -> Recipe 
         ),
         do_not_send_attribute: "doNotSendStellaConnectRequestBool".to_owned(),
     };
-    recipe(id, RecipeSettings::Kustomer(settings))
+    recipe(id, ConnectorSettings::Kustomer(settings))
 }
 
 /// The standard company with the recipe for Kustomer.
@@ -60,7 +60,7 @@ async fn with_8x8(bed: &Bed, change: impl FnOnce(&mut Policy)) -> CompanyId {
         keys: vec![simulated_8x8::key()],
         keys_url: None,
     };
-    let recipe = recipe(EIGHT, RecipeSettings::EightByEight(settings));
+    let recipe = recipe(EIGHT, ConnectorSettings::EightByEight(settings));
     bed.company("blanca", |policy| {
         policy.recipes = vec![recipe];
         policy.channels.push(Channel {

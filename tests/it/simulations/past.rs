@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 use postrider::{
-    intake::{Answer, Arrival, inbound::Door},
+    intake::{AcceptOutcome, InboundJob, inbound::EntryPoint},
     worker::stages::Worker,
 };
 use postrider_domain::{
@@ -155,7 +155,7 @@ impl<'b> Past<'b> {
     }
 
     /// Hands a job in at every company; gives the first one's answer.
-    async fn hand_in(&self, job: &Value, test: bool) -> Answer {
+    async fn hand_in(&self, job: &Value, test: bool) -> AcceptOutcome {
         let mut first = None;
         for slug in &self.slugs {
             let answer = self.accept(slug, job, test).await;
@@ -164,9 +164,10 @@ impl<'b> Past<'b> {
         first.expect("there is a company")
     }
 
-    async fn accept(&self, slug: &str, job: &Value, test: bool) -> Answer {
+    async fn accept(&self, slug: &str, job: &Value, test: bool) -> AcceptOutcome {
         let user = Some(format!("{slug}-{}", if test { "staging" } else { "crm" }));
-        let arrival = Arrival { door: Door::Amqp { user }, ..arrival(slug, job.to_string().as_bytes()) };
+        let arrival =
+            InboundJob { door: EntryPoint::Amqp { user }, ..arrival(slug, job.to_string().as_bytes()) };
         let acceptor = self.worker.acceptor.as_ref().expect("this worker takes jobs");
         acceptor.accept(&[arrival]).await.expect("the ledger answers").remove(0)
     }
@@ -205,7 +206,7 @@ impl<'b> Past<'b> {
             "idempotency_key": format!("recovery {key} {}", self.jobs),
         });
         let answer = self.accept(self.slugs[0], &job, false).await;
-        assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
+        assert!(matches!(answer, AcceptOutcome::Accepted { .. }), "{answer:?}");
     }
 
     async fn block(&self, person: u64, medium: Medium, kind: BlockKind) {
@@ -226,7 +227,7 @@ impl<'b> Past<'b> {
         waiting["expires_after_secs"] = json!(60 * 86_400);
         let mut paused = Vec::new();
         for slug in self.slugs.clone() {
-            let Answer::Accepted { id, .. } = self.accept(slug, &waiting, false).await else {
+            let AcceptOutcome::Accepted { id, .. } = self.accept(slug, &waiting, false).await else {
                 panic!("it is accepted")
             };
             self.bed.ledger.pause(MessageId(id), By::PROGRAM).await.expect("paused").expect("it waits");

@@ -11,7 +11,7 @@ use super::{Bed, http};
 
 /// What a call was answered.
 #[derive(Debug)]
-pub struct Answer {
+pub struct ApiResponse {
     pub status: u16,
     pub headers: HeaderMap,
     /// Null where the body is no JSON.
@@ -19,7 +19,7 @@ pub struct Answer {
     pub text: String,
 }
 
-impl Answer {
+impl ApiResponse {
     /// The stable word of a problem; empty where it is none.
     pub fn word(&self) -> &str {
         let kind = self.json["type"].as_str().unwrap_or("");
@@ -49,22 +49,28 @@ pub struct Client {
 }
 
 impl Client {
-    pub async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> ApiResponse {
         self.call(Method::GET, path, None).await
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub async fn post(&self, path: &str, body: &Value) -> ApiResponse {
         self.call(Method::POST, path, Some(body)).await
     }
 
-    pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+    pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> ApiResponse {
         let headers = body.map_or(&[][..], |_| &[("content-type", "application/json")][..]);
         let bytes = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
         self.raw(method, path, headers, bytes).await
     }
 
     /// With exactly these headers, but for the key.
-    pub async fn raw(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
+    pub async fn raw(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> ApiResponse {
         let mut request = http().request(method, format!("{}{path}", self.base)).body(body);
         if !self.key.is_empty() {
             request = request.header("x-api-key", &self.key);
@@ -75,7 +81,7 @@ impl Client {
         let response = request.send().await.expect("the worker answers");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.expect("the answer ends");
-        Answer { status, headers, json: serde_json::from_str(&text).unwrap_or(Value::Null), text }
+        ApiResponse { status, headers, json: serde_json::from_str(&text).unwrap_or(Value::Null), text }
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, future::join, stream};
 use postrider::{
-    intake::{Acceptor, Answer},
+    intake::{AcceptOutcome, Acceptor},
     worker::stages::Worker,
 };
 use postrider_clock::random_id;
@@ -21,7 +21,7 @@ use postrider_domain::{
 use postrider_ledger::{
     Ledger,
     accept::LeaseTerms,
-    claim::LaneWish,
+    claim::LaneDemand,
     settle::{OutcomeCode, Settlement},
 };
 use serde_json::json;
@@ -115,7 +115,7 @@ impl Claims {
             .collect();
         let answers = self.acceptor.accept(&arrivals).await.expect("accepted");
         let state = |answer| match answer {
-            Answer::Accepted { state, .. } => state,
+            AcceptOutcome::Accepted { state, .. } => state,
             other => panic!("no new request: {other:?}"),
         };
         answers.into_iter().map(state).collect()
@@ -123,7 +123,7 @@ impl Claims {
 
     /// Claims a batch of what is due.
     pub async fn claim_batch(&self) -> Vec<Claimed> {
-        let wish = LaneWish { lane: self.lane, count: BATCH as i32, floor: DateTime::UNIX_EPOCH };
+        let wish = LaneDemand { lane: self.lane, count: BATCH as i32, floor: DateTime::UNIX_EPOCH };
         let terms = LeaseTerms { id: random_id(), worker: random_id(), secs: 600.0 };
         let due = self.bed.ledger.claim(&[wish], terms).await.expect("claimed");
         due.into_iter()

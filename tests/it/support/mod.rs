@@ -27,18 +27,18 @@ pub use bed::Bed;
 
 use std::sync::LazyLock;
 
-use postrider::intake::{Arrival, inbound::Door};
-use postrider_domain::job::Source;
+use postrider::intake::{InboundJob, inbound::EntryPoint};
+use postrider_domain::job::JobOrigin;
 
 /// A job as it would come over AMQP from nobody in particular.
-pub fn arrival(slug: &str, body: &[u8]) -> Arrival {
-    Arrival {
+pub fn arrival(slug: &str, body: &[u8]) -> InboundJob {
+    InboundJob {
         body: body.to_vec(),
         company: Some(slug.to_owned()),
         routing: format!("requests.{slug}"),
-        door: Door::Amqp { user: None },
+        door: EntryPoint::Amqp { user: None },
         key: None,
-        source: Source::Automatic,
+        source: JobOrigin::Automatic,
         suspect: None,
     }
 }

@@ -17,7 +17,7 @@ use crate::{
 use super::{
     Stored, life,
     past::{Found, take_as_recorded, window},
-    report::{Outcome, Why},
+    report::{ExclusionReason, Outcome},
     stored::first_code,
     world::{Entry, World},
 };
@@ -51,11 +51,11 @@ impl Future {
         old: &Decision,
         was: &Company,
         found: Found,
-    ) -> Result<(), Why> {
+    ) -> Result<(), ExclusionReason> {
         let job = stored.job(old);
         let usual = unnamed_brand(was);
         if usual == Some(stored.brand.as_str()) && usual != unnamed_brand(&self.company) {
-            return Err(Why::BrandUnnamed);
+            return Err(ExclusionReason::BrandUnnamed);
         }
         if stored.root.is_some_and(|root| self.unsent.contains(&root)) {
             self.settle(entry(stored, String::new()), Outcome::rejected("not_sent".to_owned()));
@@ -100,7 +100,7 @@ impl Future {
         old: &Decision,
         new: &Decision,
         slots: Vec<Uuid>,
-    ) -> Result<(), Why> {
+    ) -> Result<(), ExclusionReason> {
         self.advance(stored.accepted_at);
         let taken = self.world.contacts.is_taken(&slots, window(&self.company, stored), stored.accepted_at);
         let verdict = match new.verdict {

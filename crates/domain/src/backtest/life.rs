@@ -8,7 +8,7 @@ use crate::{lifecycle::Reason, rules::Decision};
 
 use super::{
     Stored,
-    report::{Outcome, Standing, Why},
+    report::{ExclusionReason, Outcome, Standing},
 };
 
 /// One thing that happens.
@@ -44,7 +44,12 @@ pub fn recorded(stored: &Stored) -> Vec<(DateTime<Utc>, Happening)> {
 }
 
 /// Under a decision that lets it pass, which may plan it for another time than the one written down did.
-pub fn planned(stored: &Stored, old: &Decision, new: &Decision, until: DateTime<Utc>) -> Result<Life, Why> {
+pub fn planned(
+    stored: &Stored,
+    old: &Decision,
+    new: &Decision,
+    until: DateTime<Utc>,
+) -> Result<Life, ExclusionReason> {
     let due = new.due_at.max(stored.accepted_at);
     let old_due = old.due_at.max(stored.accepted_at);
     let outcome = |standing| Outcome {
@@ -64,7 +69,7 @@ pub fn planned(stored: &Stored, old: &Decision, new: &Decision, until: DateTime<
         match end.as_ref().and_then(|(_, reason)| Reason::from_word(reason)) {
             // The fence said so when it was to be begun: whether it says so again is seen then.
             Some(Reason::Overtaken) => begins.extend(end.take().map(|(at, _)| at + shift)),
-            Some(Reason::Expired) if longer => return Err(Why::ExpiryExtended),
+            Some(Reason::Expired) if longer => return Err(ExclusionReason::ExpiryExtended),
             Some(Reason::Expired) if !as_before => {
                 end = Some((new.expires_at, Reason::Expired.word().into()))
             }

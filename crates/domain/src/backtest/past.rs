@@ -14,7 +14,7 @@ use crate::{
     rules::{self, Case, Holder, Verdict, suppression},
 };
 
-use super::{Stored, life, report::Why, world::World};
+use super::{Stored, life, report::ExclusionReason, world::World};
 
 /// What a request found that its own policy gives again.
 #[derive(Debug, Clone, Copy)]
@@ -55,15 +55,15 @@ impl Past {
     }
 
     /// Whether its own policy gives the recorded outcome again.
-    pub fn check(&mut self, stored: &Stored) -> Result<Found, Why> {
-        let recorded = stored.decision.as_ref().ok_or(Why::DecisionUnreadable)?;
+    pub fn check(&mut self, stored: &Stored) -> Result<Found, ExclusionReason> {
+        let recorded = stored.decision.as_ref().ok_or(ExclusionReason::DecisionUnreadable)?;
         if stored.again.is_some() {
-            return Err(Why::SentAgain);
+            return Err(ExclusionReason::SentAgain);
         }
         let company = self.policies.get(&stored.policy_version).and_then(Option::as_ref);
-        let company = company.ok_or(Why::PolicyMissing)?;
+        let company = company.ok_or(ExclusionReason::PolicyMissing)?;
         let job = stored.job(recorded);
-        let placed = stored.place(&job, company).map_err(|_| Why::HistoryDiffers)?;
+        let placed = stored.place(&job, company).map_err(|_| ExclusionReason::HistoryDiffers)?;
         let slots = suppression::slots(&self.keys, company, Some(&stored.customer), &placed);
         self.world.advance(recorded.decided_at);
         let earlier = stored.held_by(recorded, company.policy.suppression_days);
@@ -77,20 +77,24 @@ impl Past {
         let holders = self.world.holders(&slots, stored, recorded.decided_at, in_an_instant);
         let facts = stored.facts(recorded, holders);
         let case = Case { job: &job, company, placed: &placed, facts: &facts };
-        let again = rules::decide(&case).map_err(|_| Why::HistoryDiffers)?;
+        let again = rules::decide(&case).map_err(|_| ExclusionReason::HistoryDiffers)?;
         self.world.advance(stored.accepted_at);
         let taken = self.world.contacts.is_taken(&slots, window, stored.accepted_at);
         let held = Verdict::Suppress(Reason::SuppressionPeriod);
         let lost = |verdict, lost| if verdict == Verdict::Send && lost { held } else { verdict };
         let (now, then) = (lost(again.verdict, taken), lost(recorded.verdict, stored.lost_its_race()));
         if now != then {
-            return Err(if then == held { Why::HeldByEarlier } else { Why::HistoryDiffers });
+            return Err(if then == held {
+                ExclusionReason::HeldByEarlier
+            } else {
+                ExclusionReason::HistoryDiffers
+            });
         }
         let medium = again.candidate.as_ref().map(|candidate| candidate.medium);
         let same = medium == stored.medium
             && again.due_at == recorded.due_at
             && again.expires_at == recorded.expires_at;
-        if same { Ok(Found { earlier, in_an_instant }) } else { Err(Why::HistoryDiffers) }
+        if same { Ok(Found { earlier, in_an_instant }) } else { Err(ExclusionReason::HistoryDiffers) }
     }
 
     /// Takes what was written down as it is.

@@ -172,7 +172,7 @@ pub struct NotReplayable {
 
 /// Why a request is left out of the counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Why {
+pub enum ExclusionReason {
     DecisionUnreadable,
     PolicyMissing,
     HeldByEarlier,
@@ -182,36 +182,38 @@ pub enum Why {
     SentAgain,
 }
 
-impl Why {
+impl ExclusionReason {
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
-            Why::DecisionUnreadable => "decision_unreadable",
-            Why::PolicyMissing => "policy_missing",
-            Why::HeldByEarlier => "held_by_earlier",
-            Why::HistoryDiffers => "history_differs",
-            Why::ExpiryExtended => "expiry_extended",
-            Why::BrandUnnamed => "brand_unnamed",
-            Why::SentAgain => "sent_again",
+            ExclusionReason::DecisionUnreadable => "decision_unreadable",
+            ExclusionReason::PolicyMissing => "policy_missing",
+            ExclusionReason::HeldByEarlier => "held_by_earlier",
+            ExclusionReason::HistoryDiffers => "history_differs",
+            ExclusionReason::ExpiryExtended => "expiry_extended",
+            ExclusionReason::BrandUnnamed => "brand_unnamed",
+            ExclusionReason::SentAgain => "sent_again",
         }
     }
 
     #[must_use]
     pub fn explanation(self) -> &'static str {
         match self {
-            Why::DecisionUnreadable => "its stored decision cannot be read by this version",
-            Why::PolicyMissing => "the policy that it was decided by cannot be read by this version",
-            Why::HeldByEarlier => {
+            ExclusionReason::DecisionUnreadable => "its stored decision cannot be read by this version",
+            ExclusionReason::PolicyMissing => {
+                "the policy that it was decided by cannot be read by this version"
+            }
+            ExclusionReason::HeldByEarlier => {
                 "its person was held by a request that is not in the history that was read, or that was left out itself"
             }
-            Why::HistoryDiffers => {
+            ExclusionReason::HistoryDiffers => {
                 "the policy of its time does not give the recorded outcome again: something that is not stored played a part"
             }
-            Why::ExpiryExtended => {
+            ExclusionReason::ExpiryExtended => {
                 "it expired unsent, and nobody knows whether it would have gone out in the longer time"
             }
-            Why::SentAgain => "a person had it sent once more, which no rule decides",
-            Why::BrandUnnamed => {
+            ExclusionReason::SentAgain => "a person had it sent once more, which no rule decides",
+            ExclusionReason::BrandUnnamed => {
                 "it is not stored whether the job named its brand, and whose a job without one is changes"
             }
         }

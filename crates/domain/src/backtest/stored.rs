@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     company::{Company, Role},
     ids::Medium,
-    job::{Customer, Job, Manual, Source},
+    job::{Customer, Job, JobOrigin, Manual},
     lifecycle::{Reason, State},
     rules::{
         self, Decision, Facts, Holder, MemberFact, Placed, Requester, Verdict, decision::Inputs, requester,
@@ -65,8 +65,8 @@ impl Stored {
             State::Waiting if self.reached => Standing::Sent,
             State::Waiting => Standing::Waiting,
             State::Sending | State::Unknown | State::Sent | State::Delivered => Standing::Sent,
-            State::Concluded | State::Failed if self.reached => Standing::Sent,
-            State::Concluded | State::Failed | State::Suppressed | State::Canceled => Standing::NotSent,
+            State::PresumedFailed | State::Failed if self.reached => Standing::Sent,
+            State::PresumedFailed | State::Failed | State::Suppressed | State::Canceled => Standing::NotSent,
         };
         let due_at = self.decision.as_ref().map(|decision| decision.due_at.max(self.accepted_at));
         match standing {
@@ -105,7 +105,7 @@ impl Stored {
     #[must_use]
     pub fn end(&self) -> Option<(DateTime<Utc>, &str)> {
         let ended =
-            matches!(self.state, State::Concluded | State::Failed | State::Suppressed | State::Canceled);
+            matches!(self.state, State::PresumedFailed | State::Failed | State::Suppressed | State::Canceled);
         if !ended || self.reached {
             return None;
         }
@@ -135,7 +135,7 @@ impl Stored {
     /// Its place under a policy, or the code of the problem for which it would be refused.
     pub fn place(&self, job: &Job, company: &Company) -> Result<Placed, String> {
         // As `admit` has it, whatever the door.
-        let kind = if self.manual.is_some() { Source::Manual } else { Source::Automatic };
+        let kind = if self.manual.is_some() { JobOrigin::Manual } else { JobOrigin::Automatic };
         rules::place(job, &company.policy, kind).map_err(|problems| first_code(&problems))
     }
 

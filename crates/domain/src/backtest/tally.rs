@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use super::{
     report::{
-        BrandCounts, Changed, Counts, NotReplayable, Outcome, ReasonCounts, Sample, Standing, WeekCounts, Why,
+        BrandCounts, Changed, Counts, ExclusionReason, NotReplayable, Outcome, ReasonCounts, Sample,
+        Standing, WeekCounts,
     },
     world::Entry,
 };
@@ -27,7 +28,7 @@ pub struct Tally {
     weeks: BTreeMap<NaiveDate, (Counts, Counts)>,
     kinds: BTreeMap<(Standing, Option<String>, Standing, Option<String>), u64>,
     pub samples: Vec<Sample>,
-    left_out: BTreeMap<Why, (u64, Vec<Uuid>)>,
+    left_out: BTreeMap<ExclusionReason, (u64, Vec<Uuid>)>,
 }
 
 impl Tally {
@@ -62,7 +63,7 @@ impl Tally {
         }
     }
 
-    pub fn leave_out(&mut self, why: Why, request: Uuid) {
+    pub fn leave_out(&mut self, why: ExclusionReason, request: Uuid) {
         let (count, samples) = self.left_out.entry(why).or_default();
         *count += 1;
         if *count <= SAMPLES_OF_A_KIND {
@@ -102,7 +103,7 @@ impl Tally {
 
     #[must_use]
     pub fn not_replayable(&self) -> Vec<NotReplayable> {
-        let line = |(why, (requests, samples)): (&Why, &(u64, Vec<Uuid>))| NotReplayable {
+        let line = |(why, (requests, samples)): (&ExclusionReason, &(u64, Vec<Uuid>))| NotReplayable {
             why: why.word(),
             explanation: why.explanation(),
             requests: *requests,

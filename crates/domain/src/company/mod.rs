@@ -25,7 +25,7 @@ use crate::ids::{AccountId, CompanyId};
 pub use alerts::Alerts;
 pub use file::{CompanyFile, Member, Role};
 pub use policy::{Account, Binding, Brand, Channel, Policy, ProviderSettings, SuppressionScope};
-pub use recipes::{EightByEight, Kustomer, PublicKey, Recipe, RecipeSettings};
+pub use recipes::{Connector, ConnectorSettings, EightByEight, Kustomer, PublicKey};
 
 /// A company as a worker knows it: one version of its policy with the numbers that the ledger gave.
 #[derive(Debug, Clone)]

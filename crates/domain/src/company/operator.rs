@@ -104,7 +104,7 @@ fn items<'d>(document: &'d Value, list: &str) -> &'d [Value] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::company::{Account, ProviderSettings, RecipeSettings, file};
+    use crate::company::{Account, ConnectorSettings, ProviderSettings, file};
 
     fn example() -> Policy {
         file::parse(include_str!("../../../../deploy/example-company.toml"))
@@ -143,7 +143,7 @@ mod tests {
         *api_key_env = "POSTRIDER_SECRET".to_owned();
         *signing_key_env = "DATABASE_URL".to_owned();
         new.accounts[2].settings = old.accounts[1].settings.clone();
-        let RecipeSettings::EightByEight(settings) = &mut new.recipes[1].settings else {
+        let ConnectorSettings::EightByEight(settings) = &mut new.recipes[1].settings else {
             panic!("the second recipe of the example is 8x8's")
         };
         settings.keys_url = Some("http://10.0.0.1/{kid}".to_owned());

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::Medium;
 
-use super::{Alerts, Recipe};
+use super::{Alerts, Connector};
 
 /// A company's settings at one version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ pub struct Policy {
     pub test_phone: Option<String>,
     /// Systems whose notices make requests by themselves.
     #[serde(default)]
-    pub recipes: Vec<Recipe>,
+    pub recipes: Vec<Connector>,
     /// Who hears of refused jobs, and when.
     #[serde(default)]
     pub alerts: Alerts,
@@ -213,7 +213,7 @@ impl Policy {
     }
 
     #[must_use]
-    pub fn recipe(&self, id: &str) -> Option<&Recipe> {
+    pub fn recipe(&self, id: &str) -> Option<&Connector> {
         self.recipes.iter().find(|recipe| recipe.id == id)
     }
 

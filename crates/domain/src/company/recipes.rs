@@ -26,7 +26,7 @@ use super::{
 /// A system whose notices make requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Recipe {
+pub struct Connector {
     /// Opaque, unique over all companies; part of the webhook's path.
     pub id: String,
     /// Label of the brand of its requests; `None`: the company's default.
@@ -34,12 +34,12 @@ pub struct Recipe {
     /// Its requests take the real path but reserve nothing and reach no customer.
     #[serde(default)]
     pub test: bool,
-    pub settings: RecipeSettings,
+    pub settings: ConnectorSettings,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "recipe")]
-pub enum RecipeSettings {
+pub enum ConnectorSettings {
     #[serde(rename = "kustomer")]
     Kustomer(Kustomer),
     #[serde(rename = "8x8")]
@@ -94,13 +94,13 @@ pub struct PublicKey {
     pub e: String,
 }
 
-impl Recipe {
+impl Connector {
     /// The recipe's word in webhook paths, metrics and lists.
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self.settings {
-            RecipeSettings::Kustomer(_) => "kustomer",
-            RecipeSettings::EightByEight(_) => "8x8",
+            ConnectorSettings::Kustomer(_) => "kustomer",
+            ConnectorSettings::EightByEight(_) => "8x8",
         }
     }
 }
@@ -145,7 +145,7 @@ enum Kind {
 const KINDS: &[(&str, Kind)] = &[("kustomer", Kind::Kustomer), ("8x8", Kind::EightByEight)];
 
 /// Reads one item of `recipes`.
-pub(super) fn read_recipe(path: &str, item: &Node, problems: &mut Problems) -> Recipe {
+pub(super) fn read_recipe(path: &str, item: &Node, problems: &mut Problems) -> Connector {
     // Which fields are known depends on the recipe, so that one is read first, without complaint.
     let written: &[(String, Node)] = if let Node::Object(written) = item { written } else { &[] };
     let recipe = written.iter().find(|(name, _)| name == "recipe").map(|(_, node)| node);
@@ -161,11 +161,11 @@ pub(super) fn read_recipe(path: &str, item: &Node, problems: &mut Problems) -> R
     }
     // Without a known recipe the settings only stand in: the problem keeps the file from being used.
     let settings = match read_choice(&fields, "recipe", KINDS, problems) {
-        Some(Kind::EightByEight) => RecipeSettings::EightByEight(read_eight_by_eight(&fields, problems)),
-        Some(Kind::Kustomer) => RecipeSettings::Kustomer(read_kustomer(&fields, problems)),
-        None => RecipeSettings::Kustomer(read_kustomer(&Fields::empty(path), &mut Problems::default())),
+        Some(Kind::EightByEight) => ConnectorSettings::EightByEight(read_eight_by_eight(&fields, problems)),
+        Some(Kind::Kustomer) => ConnectorSettings::Kustomer(read_kustomer(&fields, problems)),
+        None => ConnectorSettings::Kustomer(read_kustomer(&Fields::empty(path), &mut Problems::default())),
     };
-    Recipe {
+    Connector {
         id: read_slug(&fields, "id", problems),
         brand: fields.text("brand", LABEL_CHARS_MAX, problems),
         test: fields.flag("test", problems).unwrap_or(false),
@@ -292,7 +292,7 @@ pub(super) fn check(policy: &Policy, problems: &mut Problems) {
                 "no brand has this label, give the label of one",
             );
         }
-        if let RecipeSettings::EightByEight(settings) = &recipe.settings
+        if let ConnectorSettings::EightByEight(settings) = &recipe.settings
             && policy.channel(&settings.channel).is_none()
         {
             let message = format!("the company has no channel {}; add it or name another", settings.channel);

@@ -17,4 +17,4 @@ pub mod text;
 
 pub use problem::Problem;
 pub use response::{About, Response};
-pub use shape::{Customer, Employee, Job, Manual, RequesterRole, Source};
+pub use shape::{Customer, Employee, Job, JobOrigin, Manual, RequesterRole};

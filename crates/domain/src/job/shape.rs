@@ -117,7 +117,7 @@ pub struct Employee {
 /// Through which kind of door the job came; channels are switched on or off per kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Source {
+pub enum JobOrigin {
     /// AMQP, HTTP with a key, and the recipes.
     Automatic,
     /// A person with a form.

@@ -11,7 +11,7 @@ use super::{Reason, Signal, State};
 
 /// What the ledger says of a message that was not begun.
 #[derive(Debug, Clone)]
-pub struct Standing {
+pub struct FenceFacts {
     pub state: State,
     /// The claim's epoch is still the message's.
     pub epoch_is_ours: bool,
@@ -32,7 +32,7 @@ pub struct Standing {
 
 /// What to do with a message that was not begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standstill {
+pub enum FenceVerdict {
     /// Somebody else has it, or it is paused or ended: nothing to do.
     NotOurs,
     /// End it.
@@ -42,13 +42,13 @@ pub enum Standstill {
 }
 
 #[must_use]
-pub fn standstill(standing: &Standing) -> Standstill {
+pub fn standstill(standing: &FenceFacts) -> FenceVerdict {
     if standing.state != State::Waiting || !standing.epoch_is_ours || standing.paused {
-        return Standstill::NotOurs;
+        return FenceVerdict::NotOurs;
     }
     let withheld = |reason| {
         let (signal, reason) = withheld(standing.reached, reason);
-        Standstill::End(signal, reason)
+        FenceVerdict::End(signal, reason)
     };
     if let Some(kind) = BlockKind::first_of(standing.block_bits) {
         return withheld(kind.into());
@@ -61,12 +61,12 @@ pub fn standstill(standing: &Standing) -> Standstill {
     }
     if standing.expires_at <= standing.now {
         let (signal, reason) = expiry(standing.attempt, standing.reached);
-        return Standstill::End(signal, reason);
+        return FenceVerdict::End(signal, reason);
     }
     if !standing.holds_reservations {
         return withheld(Reason::Overtaken);
     }
-    Standstill::Again
+    FenceVerdict::Again
 }
 
 /// The end of a waiting message that may not go out. One that may have gone out before is not called
@@ -90,9 +90,9 @@ pub fn expiry(attempt: i16, reached: bool) -> (Signal, Reason) {
 mod tests {
     use super::*;
 
-    fn standing() -> Standing {
+    fn standing() -> FenceFacts {
         let now = DateTime::UNIX_EPOCH;
-        Standing {
+        FenceFacts {
             state: State::Waiting,
             epoch_is_ours: true,
             paused: false,
@@ -109,51 +109,52 @@ mod tests {
 
     #[test]
     fn a_block_outweighs_everything_but_somebody_elses_claim() {
-        let blocked = Standing { block_bits: BlockKind::Stop.bit(), holds_reservations: false, ..standing() };
-        assert_eq!(standstill(&blocked), Standstill::End(Signal::Withheld, Reason::Stop));
-        assert_eq!(standstill(&Standing { epoch_is_ours: false, ..blocked }), Standstill::NotOurs);
+        let blocked =
+            FenceFacts { block_bits: BlockKind::Stop.bit(), holds_reservations: false, ..standing() };
+        assert_eq!(standstill(&blocked), FenceVerdict::End(Signal::Withheld, Reason::Stop));
+        assert_eq!(standstill(&FenceFacts { epoch_is_ours: false, ..blocked }), FenceVerdict::NotOurs);
     }
 
     #[test]
     fn an_overtaken_holder_is_suppressed_not_sent() {
-        let overtaken = Standing { holds_reservations: false, ..standing() };
-        assert_eq!(standstill(&overtaken), Standstill::End(Signal::Withheld, Reason::Overtaken));
+        let overtaken = FenceFacts { holds_reservations: false, ..standing() };
+        assert_eq!(standstill(&overtaken), FenceVerdict::End(Signal::Withheld, Reason::Overtaken));
     }
 
     #[test]
     fn expiry_is_a_suppression_before_an_attempt_and_a_failure_after_one() {
-        let expired = Standing { expires_at: DateTime::UNIX_EPOCH, ..standing() };
-        assert_eq!(standstill(&expired), Standstill::End(Signal::ExpiredUntried, Reason::Expired));
-        let tried = Standing { attempt: 1, ..expired };
-        assert_eq!(standstill(&tried), Standstill::End(Signal::ExpiredTried, Reason::Expired));
+        let expired = FenceFacts { expires_at: DateTime::UNIX_EPOCH, ..standing() };
+        assert_eq!(standstill(&expired), FenceVerdict::End(Signal::ExpiredUntried, Reason::Expired));
+        let tried = FenceFacts { attempt: 1, ..expired };
+        assert_eq!(standstill(&tried), FenceVerdict::End(Signal::ExpiredTried, Reason::Expired));
     }
 
     #[test]
     fn who_answered_is_not_asked_again() {
-        let answered = Standing { answered: true, holds_reservations: false, ..standing() };
-        assert_eq!(standstill(&answered), Standstill::End(Signal::Withheld, Reason::Answered));
+        let answered = FenceFacts { answered: true, holds_reservations: false, ..standing() };
+        assert_eq!(standstill(&answered), FenceVerdict::End(Signal::Withheld, Reason::Answered));
     }
 
     #[test]
     fn a_retry_is_not_sent_once_the_message_before_it_is_proved_to_have_gone_out() {
-        let superseded = Standing { superseded: true, holds_reservations: false, ..standing() };
-        assert_eq!(standstill(&superseded), Standstill::End(Signal::Withheld, Reason::AlreadySent));
+        let superseded = FenceFacts { superseded: true, holds_reservations: false, ..standing() };
+        assert_eq!(standstill(&superseded), FenceVerdict::End(Signal::Withheld, Reason::AlreadySent));
     }
 
     #[test]
     fn what_may_have_gone_out_is_never_called_suppressed() {
-        let unclear = Standstill::End(Signal::WindowEnded, Reason::OutcomeUnknown);
-        let reached = Standing { reached: true, attempt: 1, ..standing() };
+        let unclear = FenceVerdict::End(Signal::WindowEnded, Reason::OutcomeUnknown);
+        let reached = FenceFacts { reached: true, attempt: 1, ..standing() };
         let stopped = BlockKind::Stop.bit();
-        assert_eq!(standstill(&Standing { block_bits: stopped, ..reached.clone() }), unclear);
-        assert_eq!(standstill(&Standing { answered: true, ..reached.clone() }), unclear);
-        assert_eq!(standstill(&Standing { holds_reservations: false, ..reached.clone() }), unclear);
-        assert_eq!(standstill(&Standing { expires_at: DateTime::UNIX_EPOCH, ..reached }), unclear);
+        assert_eq!(standstill(&FenceFacts { block_bits: stopped, ..reached.clone() }), unclear);
+        assert_eq!(standstill(&FenceFacts { answered: true, ..reached.clone() }), unclear);
+        assert_eq!(standstill(&FenceFacts { holds_reservations: false, ..reached.clone() }), unclear);
+        assert_eq!(standstill(&FenceFacts { expires_at: DateTime::UNIX_EPOCH, ..reached }), unclear);
     }
 
     #[test]
     fn what_is_paused_is_left_alone_and_what_is_free_goes_again() {
-        assert_eq!(standstill(&Standing { paused: true, ..standing() }), Standstill::NotOurs);
-        assert_eq!(standstill(&standing()), Standstill::Again);
+        assert_eq!(standstill(&FenceFacts { paused: true, ..standing() }), FenceVerdict::NotOurs);
+        assert_eq!(standstill(&standing()), FenceVerdict::Again);
     }
 }

@@ -14,12 +14,12 @@ pub struct Looks(pub Vec<Duration>);
 
 /// The looks of each medium.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LookPlan {
+pub struct StatusPollPlan {
     pub email: Looks,
     pub sms: Looks,
 }
 
-impl LookPlan {
+impl StatusPollPlan {
     #[must_use]
     pub fn of(&self, medium: Medium) -> &Looks {
         match medium {
@@ -31,7 +31,7 @@ impl LookPlan {
 
 /// What a look said, as far as the plan is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sight {
+pub enum ProbeResult {
     /// Asked completely, and the provider has no such message.
     Absent,
     /// Nobody could say.
@@ -42,7 +42,7 @@ pub enum Sight {
 
 /// What follows a look that found nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum AfterLook {
+pub enum NextPoll {
     /// Look again so long after the attempt's begin. `absent`: complete and empty looks among the last two.
     Again { since_begin: Duration, absent: i16 },
     /// Nobody will know any more.
@@ -75,19 +75,21 @@ impl Looks {
 
     /// After a look at `elapsed` since the begin. `absent`: as the look before left it.
     #[must_use]
-    pub fn after(&self, elapsed: Duration, absent: i16, sight: Sight, may_resend: bool) -> AfterLook {
+    pub fn after(&self, elapsed: Duration, absent: i16, sight: ProbeResult, may_resend: bool) -> NextPoll {
         let over = self.0.iter().filter(|at| **at <= elapsed).count();
         let left = self.0.len().saturating_sub(over);
         let absent = match sight {
-            Sight::Absent if left == 0 => absent + 1,
-            Sight::Absent if left == 1 => 1,
-            Sight::Absent | Sight::Unclear | Sight::Blind => 0,
+            ProbeResult::Absent if left == 0 => absent + 1,
+            ProbeResult::Absent if left == 1 => 1,
+            ProbeResult::Absent | ProbeResult::Unclear | ProbeResult::Blind => 0,
         };
         match (self.next(elapsed), sight) {
-            (None, _) if may_resend && absent >= ABSENCES => AfterLook::Resend,
-            (None, _) => AfterLook::End,
-            (Some(_), Sight::Blind) => AfterLook::Again { since_begin: self.last(), absent: 0 },
-            (Some(since_begin), Sight::Absent | Sight::Unclear) => AfterLook::Again { since_begin, absent },
+            (None, _) if may_resend && absent >= ABSENCES => NextPoll::Resend,
+            (None, _) => NextPoll::End,
+            (Some(_), ProbeResult::Blind) => NextPoll::Again { since_begin: self.last(), absent: 0 },
+            (Some(since_begin), ProbeResult::Absent | ProbeResult::Unclear) => {
+                NextPoll::Again { since_begin, absent }
+            }
         }
     }
 }
@@ -103,16 +105,16 @@ mod tests {
         Looks([1, 5, 15, 30, 45, 60].map(|minutes| minutes * MINUTE).to_vec())
     }
 
-    fn again(minutes: u32, absent: i16) -> AfterLook {
-        AfterLook::Again { since_begin: minutes * MINUTE, absent }
+    fn again(minutes: u32, absent: i16) -> NextPoll {
+        NextPoll::Again { since_begin: minutes * MINUTE, absent }
     }
 
     #[test]
     fn looks_follow_the_plan_and_then_it_ends() {
         let (mut absent, mut at) = (0, mail().next(Duration::ZERO).expect("a first look"));
         let mut made = vec![at];
-        while let AfterLook::Again { since_begin, absent: now } =
-            mail().after(at, absent, Sight::Absent, false)
+        while let NextPoll::Again { since_begin, absent: now } =
+            mail().after(at, absent, ProbeResult::Absent, false)
         {
             (at, absent) = (since_begin, now);
             made.push(at);
@@ -122,32 +124,32 @@ mod tests {
 
     #[test]
     fn only_two_complete_and_empty_last_looks_let_it_be_sent_once_more() {
-        use Sight::{Absent, Unclear};
+        use ProbeResult::{Absent, Unclear};
         let at_45 = |sight| match mail().after(45 * MINUTE, 0, sight, true) {
-            AfterLook::Again { absent, .. } => absent,
-            AfterLook::End | AfterLook::Resend => panic!("the last look is still to come"),
+            NextPoll::Again { absent, .. } => absent,
+            NextPoll::End | NextPoll::Resend => panic!("the last look is still to come"),
         };
         for (before, last, expected) in [
-            (Absent, Absent, AfterLook::Resend),
-            (Unclear, Absent, AfterLook::End),
-            (Absent, Unclear, AfterLook::End),
-            (Unclear, Unclear, AfterLook::End),
+            (Absent, Absent, NextPoll::Resend),
+            (Unclear, Absent, NextPoll::End),
+            (Absent, Unclear, NextPoll::End),
+            (Unclear, Unclear, NextPoll::End),
         ] {
             assert_eq!(mail().after(60 * MINUTE, at_45(before), last, true), expected, "{before:?} {last:?}");
         }
-        assert_eq!(mail().after(60 * MINUTE, at_45(Absent), Absent, false), AfterLook::End, "not allowed");
+        assert_eq!(mail().after(60 * MINUTE, at_45(Absent), Absent, false), NextPoll::End, "not allowed");
     }
 
     #[test]
     fn a_look_that_came_after_both_of_the_last_ones_counts_as_one() {
-        assert_eq!(mail().after(90 * MINUTE, 0, Sight::Absent, true), AfterLook::End);
-        assert_eq!(mail().after(31 * MINUTE, 0, Sight::Absent, true), again(45, 0));
+        assert_eq!(mail().after(90 * MINUTE, 0, ProbeResult::Absent, true), NextPoll::End);
+        assert_eq!(mail().after(31 * MINUTE, 0, ProbeResult::Absent, true), again(45, 0));
     }
 
     #[test]
     fn a_provider_that_cannot_be_asked_is_waited_for_until_the_end() {
-        assert_eq!(mail().after(MINUTE, 0, Sight::Blind, true), again(60, 0));
-        assert_eq!(mail().after(60 * MINUTE, 0, Sight::Blind, true), AfterLook::End);
+        assert_eq!(mail().after(MINUTE, 0, ProbeResult::Blind, true), again(60, 0));
+        assert_eq!(mail().after(60 * MINUTE, 0, ProbeResult::Blind, true), NextPoll::End);
     }
 
     proptest! {
@@ -161,14 +163,14 @@ mod tests {
             let looks = Looks(steps.iter().map(|step| { at += step; Duration::from_secs(at) }).collect());
             let (mut absent, mut elapsed) = (0, looks.0[0]);
             for sight in sights {
-                let sight = [Sight::Absent, Sight::Unclear, Sight::Blind][sight];
+                let sight = [ProbeResult::Absent, ProbeResult::Unclear, ProbeResult::Blind][sight];
                 match looks.after(elapsed + Duration::from_secs(late), absent, sight, false) {
-                    AfterLook::Again { since_begin, absent: now } => {
+                    NextPoll::Again { since_begin, absent: now } => {
                         prop_assert!(since_begin > elapsed);
                         (elapsed, absent) = (since_begin, now);
                     }
-                    AfterLook::Resend => return Err(TestCaseError::fail("sent again unasked")),
-                    AfterLook::End => return Ok(()),
+                    NextPoll::Resend => return Err(TestCaseError::fail("sent again unasked")),
+                    NextPoll::End => return Ok(()),
                 }
             }
             prop_assert!(false, "no end after ten looks of eight");

@@ -12,7 +12,7 @@ pub mod schedule;
 pub mod state;
 pub mod transition;
 
-pub use looks::{LookPlan, Looks};
+pub use looks::{Looks, StatusPollPlan};
 pub use reason::Reason;
 pub use schedule::{NextTry, Schedule};
 pub use state::{State, Status};

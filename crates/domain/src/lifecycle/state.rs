@@ -20,7 +20,7 @@ pub enum State {
     /// An end: the provider says the customer has it.
     Delivered = 4,
     /// Failed as far as we can tell; yields to a provider's proof.
-    Concluded = 5,
+    PresumedFailed = 5,
     /// An end: a provider refused it or reported its failure.
     Failed = 6,
     /// An end: the rules or the fence kept it back.
@@ -48,7 +48,7 @@ impl State {
         State::Unknown,
         State::Sent,
         State::Delivered,
-        State::Concluded,
+        State::PresumedFailed,
         State::Failed,
         State::Suppressed,
         State::Canceled,
@@ -77,7 +77,7 @@ impl State {
             State::Waiting | State::Sending | State::Unknown => Status::Queued,
             State::Sent => Status::Sent,
             State::Delivered => Status::Delivered,
-            State::Concluded | State::Failed => Status::Failed,
+            State::PresumedFailed | State::Failed => Status::Failed,
             State::Suppressed => Status::Suppressed,
             State::Canceled => Status::Canceled,
         }
@@ -92,7 +92,7 @@ impl State {
             State::Unknown => Some("unknown"),
             State::Sent
             | State::Delivered
-            | State::Concluded
+            | State::PresumedFailed
             | State::Failed
             | State::Suppressed
             | State::Canceled => None,
@@ -104,7 +104,11 @@ impl State {
     pub fn is_end(self) -> bool {
         match self {
             State::Waiting | State::Sending | State::Unknown | State::Sent => false,
-            State::Delivered | State::Concluded | State::Failed | State::Suppressed | State::Canceled => true,
+            State::Delivered
+            | State::PresumedFailed
+            | State::Failed
+            | State::Suppressed
+            | State::Canceled => true,
         }
     }
 }

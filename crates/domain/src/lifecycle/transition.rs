@@ -5,7 +5,7 @@
 //! with the signal (`TransitionMap`), so that the database applies this table and repeats none of it.
 
 use super::State::{
-    self, Canceled, Concluded, Delivered, Failed, Sending, Sent, Suppressed, Unknown, Waiting,
+    self, Canceled, Delivered, Failed, PresumedFailed, Sending, Sent, Suppressed, Unknown, Waiting,
 };
 
 /// What happened to a message.
@@ -87,19 +87,21 @@ pub fn transition(state: State, signal: Signal) -> State {
     match signal {
         Signal::Begin => from(state, &[Waiting], Sending),
         // A receipt of any attempt counts, so proof may reach a message that waits for its next one.
-        Signal::Accepted => from(state, &[Waiting, Sending, Unknown, Concluded], Sent),
+        Signal::Accepted => from(state, &[Waiting, Sending, Unknown, PresumedFailed], Sent),
         Signal::Retry => from(state, &[Sending], Waiting),
-        Signal::GaveUp => from(state, &[Sending], Concluded),
+        Signal::GaveUp => from(state, &[Sending], PresumedFailed),
         Signal::RefusedForGood => from(state, &[Sending], Failed),
         Signal::Unanswered => from(state, &[Sending], Unknown),
         Signal::Resend => from(state, &[Unknown], Waiting),
-        Signal::WindowEnded => from(state, &[Waiting, Unknown], Concluded),
+        Signal::WindowEnded => from(state, &[Waiting, Unknown], PresumedFailed),
         Signal::ExpiredUntried => from(state, &[Waiting], Suppressed),
-        Signal::ExpiredTried => from(state, &[Waiting], Concluded),
+        Signal::ExpiredTried => from(state, &[Waiting], PresumedFailed),
         Signal::Withheld => from(state, &[Waiting], Suppressed),
         Signal::Cancel => from(state, &[Waiting], Canceled),
-        Signal::DeliveredReceipt => from(state, &[Waiting, Sending, Unknown, Sent, Concluded], Delivered),
-        Signal::FailedReceipt => from(state, &[Waiting, Sending, Unknown, Sent, Concluded], Failed),
+        Signal::DeliveredReceipt => {
+            from(state, &[Waiting, Sending, Unknown, Sent, PresumedFailed], Delivered)
+        }
+        Signal::FailedReceipt => from(state, &[Waiting, Sending, Unknown, Sent, PresumedFailed], Failed),
     }
 }
 
@@ -151,9 +153,9 @@ mod tests {
                 &[
                     (Signal::Begin, Sending),
                     (Signal::Accepted, Sent),
-                    (Signal::WindowEnded, Concluded),
+                    (Signal::WindowEnded, PresumedFailed),
                     (Signal::ExpiredUntried, Suppressed),
-                    (Signal::ExpiredTried, Concluded),
+                    (Signal::ExpiredTried, PresumedFailed),
                     (Signal::Withheld, Suppressed),
                     (Signal::Cancel, Canceled),
                     (Signal::DeliveredReceipt, Delivered),
@@ -165,7 +167,7 @@ mod tests {
                 &[
                     (Signal::Accepted, Sent),
                     (Signal::Retry, Waiting),
-                    (Signal::GaveUp, Concluded),
+                    (Signal::GaveUp, PresumedFailed),
                     (Signal::RefusedForGood, Failed),
                     (Signal::Unanswered, Unknown),
                     (Signal::DeliveredReceipt, Delivered),
@@ -177,7 +179,7 @@ mod tests {
                 &[
                     (Signal::Accepted, Sent),
                     (Signal::Resend, Waiting),
-                    (Signal::WindowEnded, Concluded),
+                    (Signal::WindowEnded, PresumedFailed),
                     (Signal::DeliveredReceipt, Delivered),
                     (Signal::FailedReceipt, Failed),
                 ],
@@ -185,7 +187,7 @@ mod tests {
             (Sent, &[(Signal::DeliveredReceipt, Delivered), (Signal::FailedReceipt, Failed)]),
             (Delivered, &[]),
             (
-                Concluded,
+                PresumedFailed,
                 &[
                     (Signal::Accepted, Sent),
                     (Signal::DeliveredReceipt, Delivered),
@@ -210,7 +212,7 @@ mod tests {
         for state in State::ALL.into_iter().filter(|state| state.is_end()) {
             for signal in Signal::ALL {
                 let after = transition(state, signal);
-                let by_proof = state == Concluded
+                let by_proof = state == PresumedFailed
                     && matches!(signal, Signal::Accepted | Signal::DeliveredReceipt | Signal::FailedReceipt);
                 assert!(after == state || by_proof, "{state:?} on {signal:?} became {after:?}");
             }
@@ -240,7 +242,7 @@ mod tests {
     #[test]
     fn receipts_in_any_order_end_in_the_same_state() {
         use Signal::{Accepted, DeliveredReceipt};
-        for start in [Sending, Unknown, Sent, Concluded, Waiting] {
+        for start in [Sending, Unknown, Sent, PresumedFailed, Waiting] {
             for order in [[Accepted, DeliveredReceipt], [DeliveredReceipt, Accepted]] {
                 let end = order.into_iter().fold(start, transition);
                 assert_eq!(end, Delivered, "{start:?} through {order:?}");

@@ -5,7 +5,7 @@
 
 use crate::{
     company::{Brand, Channel, Policy},
-    job::{Job, Problem, Source},
+    job::{Job, JobOrigin, Problem},
 };
 
 /// A job's place: both name entries of the policy.
@@ -16,7 +16,7 @@ pub struct Placed {
 }
 
 /// Places a job, or names every problem with its brand and channel.
-pub fn place(job: &Job, policy: &Policy, source: Source) -> Result<Placed, Vec<Problem>> {
+pub fn place(job: &Job, policy: &Policy, source: JobOrigin) -> Result<Placed, Vec<Problem>> {
     match (brand(job, policy), channel(job, policy, source)) {
         (Ok(brand), Ok(channel)) => Ok(Placed { brand: brand.clone(), channel: channel.clone() }),
         (brand, channel) => Err([brand.err(), channel.err()].into_iter().flatten().collect()),
@@ -40,7 +40,7 @@ fn brand<'a>(job: &Job, policy: &'a Policy) -> Result<&'a Brand, Problem> {
     }
 }
 
-fn channel<'a>(job: &Job, policy: &'a Policy, source: Source) -> Result<&'a Channel, Problem> {
+fn channel<'a>(job: &Job, policy: &'a Policy, source: JobOrigin) -> Result<&'a Channel, Problem> {
     let known = || policy.channels.iter().map(|channel| channel.name.as_str()).collect::<Vec<_>>().join(", ");
     let Some(name) = &job.channel else {
         return Err(Problem::new("channel", "missing", format!("name a channel, one of: {}", known())));
@@ -50,8 +50,8 @@ fn channel<'a>(job: &Job, policy: &'a Policy, source: Source) -> Result<&'a Chan
         return Err(Problem::new("channel", "unknown_channel", message));
     };
     let (on, kind) = match source {
-        Source::Automatic => (channel.automatic, "automatic"),
-        Source::Manual => (channel.manual, "manual"),
+        JobOrigin::Automatic => (channel.automatic, "automatic"),
+        JobOrigin::Manual => (channel.manual, "manual"),
     };
     if on {
         return Ok(channel);

@@ -15,7 +15,7 @@ use crate::{
         Account, Brand, Channel, Company, Policy, ProviderSettings, SuppressionScope, policy::SmtpTls,
     },
     ids::{AccountId, BlockKind, CompanyId, Medium},
-    job::{Customer, Employee, Job, Source},
+    job::{Customer, Employee, Job, JobOrigin},
     lifecycle::Reason,
 };
 
@@ -139,7 +139,7 @@ fn asked(days_ago: i64) -> Holder {
 fn decided(job: &Job, company: &Company, facts: &Facts) -> Result<Decision, Vec<String>> {
     let codes =
         |problems: Vec<crate::job::Problem>| problems.into_iter().map(|problem| problem.code).collect();
-    let placed = place(job, &company.policy, Source::Automatic).map_err(codes)?;
+    let placed = place(job, &company.policy, JobOrigin::Automatic).map_err(codes)?;
     decide(&Case { job, company, placed: &placed, facts }).map_err(codes)
 }
 
@@ -314,7 +314,7 @@ fn a_test_request_sees_the_period_is_not_held_and_reserves_nothing() {
 
 fn reserves(company: &Company, facts: &Facts) -> bool {
     let job = job();
-    let placed = place(&job, &company.policy, Source::Automatic).expect("the job is placed");
+    let placed = place(&job, &company.policy, JobOrigin::Automatic).expect("the job is placed");
     suppression::reserves(&Case { job: &job, company, placed: &placed, facts })
 }
 

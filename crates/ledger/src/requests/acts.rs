@@ -32,7 +32,7 @@ impl By<'_> {
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deed {
+pub enum ActionKind {
     Paused,
     Resumed,
     Canceled,
@@ -40,17 +40,18 @@ pub enum Deed {
     Answered,
 }
 
-impl Deed {
-    pub const ALL: [Deed; 4] = [Deed::Paused, Deed::Resumed, Deed::Canceled, Deed::Answered];
+impl ActionKind {
+    pub const ALL: [ActionKind; 4] =
+        [ActionKind::Paused, ActionKind::Resumed, ActionKind::Canceled, ActionKind::Answered];
 
     /// As stored and as shown.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
-            Deed::Paused => "paused",
-            Deed::Resumed => "resumed",
-            Deed::Canceled => "canceled",
-            Deed::Answered => "answered",
+            ActionKind::Paused => "paused",
+            ActionKind::Resumed => "resumed",
+            ActionKind::Canceled => "canceled",
+            ActionKind::Answered => "answered",
         }
     }
 }
@@ -59,7 +60,7 @@ impl Deed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActNote {
     pub message: MessageId,
-    pub deed: Deed,
+    pub deed: ActionKind,
     pub at: DateTime<Utc>,
     /// As in `By`.
     pub door: String,
@@ -144,7 +145,7 @@ impl Ledger {
         rows.into_iter()
             .rev()
             .map(|row| {
-                let deed = Deed::ALL.into_iter().find(|deed| deed.word() == row.act);
+                let deed = ActionKind::ALL.into_iter().find(|deed| deed.word() == row.act);
                 Ok(ActNote {
                     message: MessageId(row.message),
                     deed: deed.ok_or_else(|| unknown(&row.act))?,

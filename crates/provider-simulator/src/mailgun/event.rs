@@ -9,12 +9,17 @@ use serde_json::{Map, Value, json};
 use crate::{
     courier::Post,
     entry::{Accepted, Detail, Notice, Told},
-    house::House,
+    house::SimulatorState,
     sign,
 };
 
 /// The webhook for one notice; None where no URL is set.
-pub(crate) fn webhook(house: &House, accepted: &Accepted, detail: &Detail, told: &Told) -> Option<Post> {
+pub(crate) fn webhook(
+    house: &SimulatorState,
+    accepted: &Accepted,
+    detail: &Detail,
+    told: &Told,
+) -> Option<Post> {
     // At the real one every sending domain has webhooks of its own.
     let label = detail.account.split('.').next().unwrap_or_default();
     let url = house.urls().mailgun?.replace("{label}", label);

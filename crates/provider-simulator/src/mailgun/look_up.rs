@@ -24,7 +24,7 @@ use crate::{
     answer::json_response,
     book::Entry,
     entry::Provider,
-    house::House,
+    house::SimulatorState,
     mime,
     routes::{self, Pairs, Shared, value},
 };
@@ -126,7 +126,13 @@ pub(crate) async fn logs(State(house): Shared, headers: HeaderMap, body: Body) -
     )
 }
 
-fn answer_events(house: &House, headers: &HeaderMap, domain: &str, query: &str, offset: usize) -> Response {
+fn answer_events(
+    house: &SimulatorState,
+    headers: &HeaderMap,
+    domain: &str,
+    query: &str,
+    offset: usize,
+) -> Response {
     if let Some(answer) = refuse_key(house, headers) {
         return answer;
     }
@@ -233,7 +239,7 @@ impl Question {
     }
 
     /// A page of events, and whether more follow.
-    fn find(&self, house: &House, offset: usize) -> (Vec<Value>, bool) {
+    fn find(&self, house: &SimulatorState, offset: usize) -> (Vec<Value>, bool) {
         let (book, behaviour) = (house.book(), house.behaviour());
         let entries: Vec<Entry<'_>> = match self.message_ids.as_slice() {
             [] => book.of_recipient(self.recipient.as_deref()).collect(),

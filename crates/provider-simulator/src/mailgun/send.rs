@@ -19,9 +19,9 @@ use crate::{
     answer::{give, json_response, reset, text_response},
     connection::Connection,
     entry::{Correlation, Detail, Provider, Verdict},
-    house::House,
+    house::SimulatorState,
     mime, multipart,
-    plan::{Refusal, Taking},
+    plan::{CallPlan, Refusal},
     routes::{self, Pairs, Shared, basic, value},
 };
 
@@ -91,7 +91,11 @@ struct Letter {
     raw: Vec<u8>,
 }
 
-async fn read_fields(house: &House, headers: &HeaderMap, body: Body) -> Result<(Pairs, Bytes), Response> {
+async fn read_fields(
+    house: &SimulatorState,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(Pairs, Bytes), Response> {
     let body = routes::read_body(body).await?;
     if let Some(answer) = refuse_key(house, headers) {
         return Err(answer);
@@ -110,7 +114,7 @@ async fn read_fields(house: &House, headers: &HeaderMap, body: Body) -> Result<(
 }
 
 /// The answer to a wrong key, which is plain text.
-pub(super) fn refuse_key(house: &House, headers: &HeaderMap) -> Option<Response> {
+pub(super) fn refuse_key(house: &SimulatorState, headers: &HeaderMap) -> Option<Response> {
     match basic(headers) {
         Some((user, key)) if user == "api" && key == house.fixed.mailgun_api_key => None,
         Some(_) | None => Some(forbidden()),
@@ -118,7 +122,7 @@ pub(super) fn refuse_key(house: &House, headers: &HeaderMap) -> Option<Response>
 }
 
 async fn take(
-    house: &Arc<House>,
+    house: &Arc<SimulatorState>,
     connection: &Connection,
     domain: String,
     fields: &Pairs,
@@ -137,13 +141,13 @@ async fn take(
     let decided = house.begin(Provider::Mailgun, &recipient, &correlation);
     house.take_time().await;
     let taking = match decided.taking {
-        Taking::Accept(_) if !recipient.contains('@') => Taking::Refuse(Refusal::Invalid),
+        CallPlan::Accept(_) if !recipient.contains('@') => CallPlan::Refuse(Refusal::Invalid),
         taking => taking,
     };
     let how = match taking {
-        Taking::Accept(how) => how,
-        Taking::Ignore => return reset(connection).await,
-        Taking::Refuse(refusal) => {
+        CallPlan::Accept(how) => how,
+        CallPlan::Ignore => return reset(connection).await,
+        CallPlan::Refuse(refusal) => {
             let answer = refuse(refusal);
             house.settle(decided.call, Verdict::Refused(answer.status().as_u16().to_string()));
             return answer;

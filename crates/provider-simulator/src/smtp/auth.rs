@@ -8,10 +8,14 @@ use std::io;
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::wire::Wire;
-use crate::{house::House, magic::Magic};
+use crate::{house::SimulatorState, magic::RecipientFault};
 
 /// Carries the exchange out and answers it; true when the credentials are right.
-pub(super) async fn authenticate(wire: &mut Wire, house: &House, argument: &str) -> io::Result<bool> {
+pub(super) async fn authenticate(
+    wire: &mut Wire,
+    house: &SimulatorState,
+    argument: &str,
+) -> io::Result<bool> {
     let (mechanism, initial) = argument.split_once(' ').unwrap_or((argument, ""));
     let initial = (!initial.is_empty()).then(|| initial.to_owned());
     let given = match mechanism.to_ascii_uppercase().as_str() {
@@ -26,7 +30,9 @@ pub(super) async fn authenticate(wire: &mut Wire, house: &House, argument: &str)
             return Ok(false);
         }
     };
-    let right = given.as_ref().is_some_and(|(user, _)| Magic::of_email(user) != Magic::Misconfigured)
+    let right = given
+        .as_ref()
+        .is_some_and(|(user, _)| RecipientFault::of_email(user) != RecipientFault::Misconfigured)
         && given == house.fixed.smtp_credentials;
     let reply =
         if right { "235 2.7.0 Authentication successful" } else { "535 5.7.8 Error: authentication failed" };

@@ -11,7 +11,7 @@ use crate::{
     entry::{Correlation, Detail, Provider},
     house::Verdicted,
     mime,
-    plan::{Answer, Refusal, Taking},
+    plan::{Answer, CallPlan, Refusal},
 };
 
 pub(super) async fn data(session: &mut Session) -> io::Result<Next> {
@@ -28,13 +28,13 @@ pub(super) async fn data(session: &mut Session) -> io::Result<Next> {
     session.house.change(|book| book.correlate(decided.call, &parcel.correlation));
     session.house.take_time().await;
     match decided.taking {
-        Taking::Ignore => Ok(Next::Reset),
-        Taking::Refuse(refusal) => {
+        CallPlan::Ignore => Ok(Next::Reset),
+        CallPlan::Refuse(refusal) => {
             let reply = refusal_after_dot(refusal);
             session.house.settle(decided.call, refused(reply));
             session.say(reply).await
         }
-        Taking::Accept(how) => accept(session, parcel, decided, how).await,
+        CallPlan::Accept(how) => accept(session, parcel, decided, how).await,
     }
 }
 

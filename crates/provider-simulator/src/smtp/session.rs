@@ -9,15 +9,15 @@ use tokio::net::{TcpListener, TcpStream};
 use super::{auth, data, wire::MESSAGE_BYTES_MAX, wire::Wire};
 use crate::{
     entry::{Correlation, Provider, Verdict},
-    house::{House, Verdicted},
-    plan::{Refusal, Taking},
+    house::{SimulatorState, Verdicted},
+    plan::{CallPlan, Refusal},
 };
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const COMMANDS_MAX: usize = 100_000;
 
 /// Accepts until the simulator ends.
-pub(crate) async fn listen(listener: TcpListener, house: Arc<House>) {
+pub(crate) async fn listen(listener: TcpListener, house: Arc<SimulatorState>) {
     let _alive = house.life.alive.clone();
     let ended = house.life.clone().ended();
     tokio::pin!(ended);
@@ -55,14 +55,14 @@ pub(super) enum Next {
 
 #[derive(Debug)]
 pub(super) struct Session {
-    pub house: Arc<House>,
+    pub house: Arc<SimulatorState>,
     pub wire: Wire,
     pub sender: Option<String>,
     pub recipient: Option<(String, Verdicted)>,
     authenticated: bool,
 }
 
-async fn converse(stream: TcpStream, house: Arc<House>) {
+async fn converse(stream: TcpStream, house: Arc<SimulatorState>) {
     let wire = Wire::new(stream);
     let authenticated = house.fixed.smtp_credentials.is_none();
     let mut session = Session { house, wire, sender: None, recipient: None, authenticated };
@@ -169,8 +169,8 @@ impl Session {
         };
         let decided = self.house.begin(Provider::Smtp, &recipient, &Correlation::default());
         let reply = match decided.taking {
-            Taking::Refuse(refusal) => refusal_at_rcpt(refusal),
-            Taking::Accept(_) | Taking::Ignore => None,
+            CallPlan::Refuse(refusal) => refusal_at_rcpt(refusal),
+            CallPlan::Accept(_) | CallPlan::Ignore => None,
         };
         let Some(reply) = reply else {
             self.recipient = Some((recipient, decided));

@@ -9,7 +9,7 @@ use super::resource::code;
 use crate::{
     courier::{Answered, Post},
     entry::{Accepted, Detail, Told},
-    house::House,
+    house::SimulatorState,
     routes::Pairs,
     sign,
 };
@@ -19,7 +19,7 @@ const START_WORDS: [&str; 3] = ["START", "YES", "UNSTOP"];
 
 /// The status callback for one notice; None where the message named no URL or it is no status.
 pub(crate) fn status_callback(
-    house: &House,
+    house: &SimulatorState,
     accepted: &Accepted,
     detail: &Detail,
     told: &Told,
@@ -44,7 +44,7 @@ pub(crate) fn status_callback(
     Some(signed(house, url, owned(form)))
 }
 
-impl House {
+impl SimulatorState {
     /// A customer's text on its way to the inbound URL; the answer's status.
     pub(crate) async fn inbound_text(
         &self,
@@ -87,7 +87,7 @@ fn owned(form: Vec<(&str, String)>) -> Pairs {
     form.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn signed(house: &House, url: &str, form: Pairs) -> Post {
+fn signed(house: &SimulatorState, url: &str, form: Pairs) -> Post {
     let url = url.split('#').next().unwrap_or_default().to_owned();
     let signature = sign::twilio(&house.fixed.twilio_auth_token, &url, &form);
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(&form).finish();

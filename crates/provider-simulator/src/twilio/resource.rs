@@ -18,7 +18,7 @@ use crate::{
     answer::json_response,
     book::Entry,
     entry::{Notice, Provider, Told},
-    house::House,
+    house::SimulatorState,
     routes::{self, Pairs, Shared, value},
 };
 
@@ -103,7 +103,7 @@ pub(crate) async fn list(
 }
 
 /// The answer to whoever may not look, or to everybody during an outage.
-fn refuse(house: &House, account: &str, headers: &HeaderMap) -> Option<Response> {
+fn refuse(house: &SimulatorState, account: &str, headers: &HeaderMap) -> Option<Response> {
     if house.is_out(Provider::Twilio) {
         Some(error(20503))
     } else {

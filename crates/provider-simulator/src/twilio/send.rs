@@ -22,8 +22,8 @@ use crate::{
     answer::{give, reset, text_response},
     connection::Connection,
     entry::{Correlation, Detail, Provider, Verdict},
-    house::House,
-    plan::{Refusal, Taking},
+    house::SimulatorState,
+    plan::{CallPlan, Refusal},
     routes::{self, Pairs, Shared, basic, value},
 };
 
@@ -49,19 +49,22 @@ pub(crate) async fn create(
     let decided = house.begin(Provider::Twilio, to, &correlation(callback));
     house.take_time().await;
     // An outage comes before everything that the provider would look at.
-    let wrong =
-        if decided.taking == Taking::Refuse(Refusal::Outage) { None } else { wrong(&house, &account, &form) };
+    let wrong = if decided.taking == CallPlan::Refuse(Refusal::Outage) {
+        None
+    } else {
+        wrong(&house, &account, &form)
+    };
     let refused = match (wrong, decided.taking) {
         (Some(code), _) => Some((code.to_string(), error(code))),
-        (None, Taking::Refuse(refusal)) => Some(refuse(refusal)),
-        (None, Taking::Ignore) => return reset(&connection).await,
-        (None, Taking::Accept(_)) => None,
+        (None, CallPlan::Refuse(refusal)) => Some(refuse(refusal)),
+        (None, CallPlan::Ignore) => return reset(&connection).await,
+        (None, CallPlan::Accept(_)) => None,
     };
     if let Some((code, answer)) = refused {
         house.settle(decided.call, Verdict::Refused(code));
         return answer;
     }
-    let Taking::Accept(how) = decided.taking else { return error(20500) };
+    let CallPlan::Accept(how) = decided.taking else { return error(20500) };
     let sid = format!("SM{}", postrider_clock::random_id().simple());
     let parcel = Parcel {
         provider: Provider::Twilio,
@@ -87,7 +90,7 @@ pub(crate) async fn create(
 }
 
 /// `AccountSid:AuthToken`, or an API key's SID with the same secret.
-pub(super) fn may(house: &House, account: &str, headers: &HeaderMap) -> bool {
+pub(super) fn may(house: &SimulatorState, account: &str, headers: &HeaderMap) -> bool {
     basic(headers).is_some_and(|(user, password)| {
         (user == account || user.starts_with("SK")) && password == house.fixed.twilio_auth_token
     })
@@ -98,7 +101,7 @@ fn given<'a>(form: &'a Pairs, name: &str) -> Option<&'a str> {
 }
 
 /// What is wrong with the call itself, as a code.
-fn wrong(house: &House, account: &str, form: &Pairs) -> Option<u32> {
+fn wrong(house: &SimulatorState, account: &str, form: &Pairs) -> Option<u32> {
     let Some(body) = given(form, "Body") else { return Some(21602) };
     if body.chars().count() > BODY_CHARS_MAX {
         return Some(21617);

@@ -16,14 +16,14 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::{
-    Looked, Outcome,
+    LookupResult, Outcome,
     answer::{Answer, Body},
 };
 
 use super::{
     client::HttpClient,
-    outlet::{Outlet, host},
-    silence::Silence,
+    outlet::{PostTarget, host},
+    silence::TransportError,
 };
 
 /// Answers to a sending call are about 1 KB; what comes beyond this is not theirs.
@@ -32,7 +32,7 @@ pub(super) const ANSWER_BYTES_MAX: usize = 64 * 1024;
 const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Where an account is at its provider, and how it logs in.
-pub(crate) struct Place {
+pub(crate) struct ProviderAddress {
     pub base_url: String,
     /// Where messages are posted, below the base URL. Begins with a slash.
     pub posting_path: String,
@@ -40,27 +40,27 @@ pub(crate) struct Place {
     pub secret: SecretString,
 }
 
-pub(crate) struct Caller {
+pub(crate) struct ProviderClient {
     asking: reqwest::Client,
     /// Its base URL has no slash at its end.
-    place: Place,
+    place: ProviderAddress,
     pub(super) posting: Posting,
     timeout: Duration,
 }
 
 pub(super) enum Posting {
-    Direct(Box<Outlet>),
+    Direct(Box<PostTarget>),
     ByProxy,
     /// The settings make no call.
     Unusable,
 }
 
-impl Caller {
+impl ProviderClient {
     /// `timeout` bounds a whole call, connect included.
-    pub(crate) fn new(http: &HttpClient, mut place: Place, timeout: Duration) -> Caller {
+    pub(crate) fn new(http: &HttpClient, mut place: ProviderAddress, timeout: Duration) -> ProviderClient {
         place.base_url.truncate(place.base_url.trim_end_matches('/').len());
         let posting = Posting::of(&place, http, timeout);
-        Caller { asking: http.asking.clone(), place, posting, timeout }
+        ProviderClient { asking: http.asking.clone(), place, posting, timeout }
     }
 
     pub(crate) fn timeout(&self) -> Duration {
@@ -84,9 +84,9 @@ impl Caller {
                 let request = request.header(CONTENT_TYPE, content_type).body(body.into());
                 exchange(request, ANSWER_BYTES_MAX).await
             }
-            Posting::Unusable => Err(Silence::Unusable),
+            Posting::Unusable => Err(TransportError::Unusable),
         };
-        answer.map_err(Silence::outcome)
+        answer.map_err(TransportError::outcome)
     }
 
     pub(crate) fn post(&self, path: &str) -> RequestBuilder {
@@ -102,19 +102,19 @@ impl Caller {
     /// # Errors
     ///
     /// `Unclear`, where no head of an answer came.
-    pub(crate) async fn ask(&self, request: RequestBuilder, until: Instant) -> Result<Answer, Looked> {
+    pub(crate) async fn ask(&self, request: RequestBuilder, until: Instant) -> Result<Answer, LookupResult> {
         let left = until.saturating_duration_since(postrider_clock::monotonic()).min(self.timeout);
         if left.is_zero() {
-            return Err(Looked::unclear("timeout"));
+            return Err(LookupResult::unclear("timeout"));
         }
         let exchanged = exchange(request.timeout(left), PAGE_BYTES_MAX).await;
-        exchanged.map_err(|silence| Looked::unclear(silence.code()))
+        exchanged.map_err(|silence| LookupResult::unclear(silence.code()))
     }
 
     /// Invariant: `path` begins with a slash, so that it cannot go on with the base URL's host.
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         debug_assert!(path.starts_with('/'), "a path begins with a slash");
-        let Place { base_url, user, secret, .. } = &self.place;
+        let ProviderAddress { base_url, user, secret, .. } = &self.place;
         self.asking
             .request(method, format!("{base_url}{path}"))
             .basic_auth(user, Some(secret.expose_secret()))
@@ -122,8 +122,8 @@ impl Caller {
 }
 
 impl Posting {
-    fn of(place: &Place, http: &HttpClient, timeout: Duration) -> Posting {
-        let Place { base_url, posting_path, user, secret } = place;
+    fn of(place: &ProviderAddress, http: &HttpClient, timeout: Duration) -> Posting {
+        let ProviderAddress { base_url, posting_path, user, secret } = place;
         debug_assert!(posting_path.starts_with('/'), "a path begins with a slash");
         let url = Url::parse(&format!("{base_url}{posting_path}"));
         let Some(url) = url.ok().filter(|url| matches!(url.scheme(), "http" | "https")) else {
@@ -133,7 +133,7 @@ impl Posting {
             return Posting::ByProxy;
         }
         let basic = format!("Basic {}", STANDARD.encode(format!("{user}:{}", secret.expose_secret())));
-        let outlet = Outlet::new(&url, &basic, http.dialer.clone(), timeout);
+        let outlet = PostTarget::new(&url, &basic, http.dialer.clone(), timeout);
         outlet.map_or(Posting::Unusable, |outlet| Posting::Direct(Box::new(outlet)))
     }
 }
@@ -144,8 +144,8 @@ pub(super) fn answer(status: u16, headers: &HeaderMap, body: Body) -> Answer {
     Answer { status, retry_after: header("retry-after"), rate_limit_reset: header("x-ratelimit-reset"), body }
 }
 
-async fn exchange(request: RequestBuilder, bytes_max: usize) -> Result<Answer, Silence> {
-    let mut response = request.send().await.map_err(|error| Silence::of(&error))?;
+async fn exchange(request: RequestBuilder, bytes_max: usize) -> Result<Answer, TransportError> {
+    let mut response = request.send().await.map_err(|error| TransportError::of(&error))?;
     let body = read(&mut response, bytes_max).await;
     Ok(answer(response.status().as_u16(), response.headers(), body))
 }

@@ -31,7 +31,7 @@ pub enum HttpClientError {
     #[error("load the system's certificates of authorities")]
     Authorities(#[from] rustls::Error),
     #[error("set up the client of questions")]
-    Asking(#[from] reqwest::Error),
+    KustomerClient(#[from] reqwest::Error),
 }
 
 /// Makes the client.

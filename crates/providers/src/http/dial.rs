@@ -11,7 +11,7 @@ use rustls::ClientConfig;
 use tokio::{net::TcpStream, time::timeout};
 use tower_service::Service;
 
-use super::line::Line;
+use super::line::HttpConnection;
 
 /// A peer that is gone without a word is noticed as soon as `reqwest` notices it.
 const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -46,11 +46,11 @@ impl Dialer {
     }
 
     /// `None`: not reached, for whatever reason. `host` is scheme and authority.
-    pub(super) async fn dial(&self, host: &Uri) -> Option<Box<Line>> {
+    pub(super) async fn dial(&self, host: &Uri) -> Option<Box<HttpConnection>> {
         let mut connector = self.connector.clone();
         let reached = timeout(self.connect_timeout, async {
             poll_fn(|context| connector.poll_ready(context)).await.ok()?;
-            Line::open(connector.call(host.clone()).await.ok()?).await
+            HttpConnection::open(connector.call(host.clone()).await.ok()?).await
         });
         reached.await.ok().flatten()
     }

@@ -10,27 +10,27 @@ use std::{
     time::Instant,
 };
 
-use super::{client::POOL_IDLE, line::Line};
+use super::{client::POOL_IDLE, line::HttpConnection};
 
 /// As many as an account may have calls under way.
 const IDLE_MAX: usize = 1_000;
 
 #[derive(Default)]
-pub(super) struct IdleLines {
+pub(super) struct IdlePool {
     waiting: Mutex<Waiting>,
 }
 
 #[derive(Default)]
 struct Waiting {
     /// The oldest first.
-    lines: VecDeque<(Instant, Box<Line>)>,
+    lines: VecDeque<(Instant, Box<HttpConnection>)>,
     /// Whether the task that closes old ones is there.
     swept: bool,
 }
 
-impl IdleLines {
+impl IdlePool {
     /// A line that was open just now.
-    pub(super) async fn take(&self) -> Option<Box<Line>> {
+    pub(super) async fn take(&self) -> Option<Box<HttpConnection>> {
         while let Some(mut line) = self.pop() {
             if line.rests().await {
                 return Some(line);
@@ -40,7 +40,7 @@ impl IdleLines {
     }
 
     /// Keeps a line whose call is over, if it can serve another.
-    pub(super) async fn keep(self: &Arc<IdleLines>, mut line: Box<Line>) {
+    pub(super) async fn keep(self: &Arc<IdlePool>, mut line: Box<HttpConnection>) {
         if !line.rests().await {
             return;
         }
@@ -55,7 +55,7 @@ impl IdleLines {
         }
     }
 
-    fn pop(&self) -> Option<Box<Line>> {
+    fn pop(&self) -> Option<Box<HttpConnection>> {
         let (since, line) = self.lock().lines.pop_back()?;
         // The youngest is too old, so all are: the sweep closes the others.
         (postrider_clock::monotonic().saturating_duration_since(since) < POOL_IDLE).then_some(line)
@@ -80,7 +80,7 @@ impl IdleLines {
 }
 
 /// Ends with the last line, or with the account.
-async fn sweep(idle: Weak<IdleLines>) {
+async fn sweep(idle: Weak<IdlePool>) {
     while let Some(next) = idle.upgrade().and_then(|idle| idle.close_old(postrider_clock::monotonic())) {
         tokio::time::sleep_until(next.into()).await;
     }

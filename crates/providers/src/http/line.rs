@@ -26,24 +26,24 @@ pub(super) type Call = Request<Full<Bytes>>;
 /// Beyond this an answer's announced length is not believed before its bytes come.
 const ROOM_BYTES_MAX: u64 = 4 * 1024;
 
-pub(super) struct Line {
+pub(super) struct HttpConnection {
     calls: SendRequest<Full<Bytes>>,
     /// None once it has ended.
     connection: Option<Connection<Stream, Full<Bytes>>>,
 }
 
 /// Why no head of an answer came over a line.
-pub(super) enum Lost {
+pub(super) enum SendError {
     /// The line ended before the call's first byte was written: hyper gives the call back.
     Unwritten(Box<Call>),
     /// Some of the call may have been heard.
     Unanswered,
 }
 
-impl Line {
-    pub(super) async fn open(stream: Stream) -> Option<Box<Line>> {
+impl HttpConnection {
+    pub(super) async fn open(stream: Stream) -> Option<Box<HttpConnection>> {
         let (calls, connection) = handshake(stream).await.ok()?;
-        Some(Box::new(Line { calls, connection: Some(connection) }))
+        Some(Box::new(HttpConnection { calls, connection: Some(connection) }))
     }
 
     /// Whether the next call may go over it: the last answer was read to its end, neither side has
@@ -57,15 +57,15 @@ impl Line {
     }
 
     /// Writes a call and waits for the head of its answer.
-    pub(super) async fn hear(&mut self, call: Call) -> Result<Response<Incoming>, Lost> {
+    pub(super) async fn hear(&mut self, call: Call) -> Result<Response<Incoming>, SendError> {
         let mut answer = pin!(self.calls.try_send_request(call));
         let heard = poll_fn(|context| {
             self.drive(context);
             answer.as_mut().poll(context)
         });
         heard.await.map_err(|mut error| match error.take_message() {
-            Some(call) => Lost::Unwritten(Box::new(call)),
-            None => Lost::Unanswered,
+            Some(call) => SendError::Unwritten(Box::new(call)),
+            None => SendError::Unanswered,
         })
     }
 

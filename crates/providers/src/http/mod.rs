@@ -16,5 +16,5 @@ mod silence;
 #[cfg(test)]
 mod tests;
 
-pub(super) use caller::{Caller, Place};
+pub(super) use caller::{ProviderAddress, ProviderClient};
 pub use client::{HttpClient, HttpClientError, asking_client, http_client, read_answer};

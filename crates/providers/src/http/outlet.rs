@@ -26,12 +26,12 @@ use super::{
     caller::{ANSWER_BYTES_MAX, answer},
     client,
     dial::Dialer,
-    idle::IdleLines,
-    line::{Call, Line, Lost},
-    silence::Silence,
+    idle::IdlePool,
+    line::{Call, HttpConnection, SendError},
+    silence::TransportError,
 };
 
-pub(super) struct Outlet {
+pub(super) struct PostTarget {
     /// Scheme and authority.
     pub(super) host: Uri,
     /// Path and query, as they stand in the first line of a call.
@@ -39,12 +39,12 @@ pub(super) struct Outlet {
     headers: HeaderMap,
     timeout: Duration,
     pub(super) dialer: Dialer,
-    pub(super) idle: Arc<IdleLines>,
+    pub(super) idle: Arc<IdlePool>,
 }
 
-impl Outlet {
+impl PostTarget {
     /// `None` where URL or login make no call. `basic` is the value of the Authorization header.
-    pub(super) fn new(url: &Url, basic: &str, dialer: Dialer, timeout: Duration) -> Option<Outlet> {
+    pub(super) fn new(url: &Url, basic: &str, dialer: Dialer, timeout: Duration) -> Option<PostTarget> {
         let mut authorization = HeaderValue::try_from(basic).ok()?;
         authorization.set_sensitive(true);
         let authority = &url[Position::BeforeHost..Position::AfterPort];
@@ -54,7 +54,7 @@ impl Outlet {
             (USER_AGENT, HeaderValue::from_static(client::USER_AGENT)),
             (ACCEPT, HeaderValue::from_static("*/*")),
         ];
-        Some(Outlet {
+        Some(PostTarget {
             host: host(url)?,
             path: url[Position::BeforePath..Position::AfterQuery].parse().ok()?,
             headers: headers.into_iter().collect(),
@@ -69,11 +69,15 @@ impl Outlet {
     /// # Errors
     ///
     /// How far it came, where no head of an answer did.
-    pub(super) async fn post(&self, content_type: HeaderValue, body: Bytes) -> Result<Answer, Silence> {
+    pub(super) async fn post(
+        &self,
+        content_type: HeaderValue,
+        body: Bytes,
+    ) -> Result<Answer, TransportError> {
         let mut over = pin!(sleep(self.timeout));
         let call = self.call(content_type, body);
         let Some(heard) = before(over.as_mut(), self.hear(call)).await else {
-            return Err(Silence::Timeout);
+            return Err(TransportError::Timeout);
         };
         let (mut line, response) = heard?;
         let (head, body) = response.into_parts();
@@ -93,20 +97,23 @@ impl Outlet {
         call
     }
 
-    async fn hear(&self, mut call: Call) -> Result<(Box<Line>, Response<Incoming>), Silence> {
+    async fn hear(
+        &self,
+        mut call: Call,
+    ) -> Result<(Box<HttpConnection>, Response<Incoming>), TransportError> {
         if let Some(mut line) = self.idle.take().await {
             match line.hear(call).await {
                 Ok(response) => return Ok((line, response)),
-                Err(Lost::Unanswered) => return Err(Silence::Reset),
-                Err(Lost::Unwritten(unwritten)) => call = *unwritten,
+                Err(SendError::Unanswered) => return Err(TransportError::Reset),
+                Err(SendError::Unwritten(unwritten)) => call = *unwritten,
             }
         }
-        let mut line = self.dialer.dial(&self.host).await.ok_or(Silence::Unreached)?;
+        let mut line = self.dialer.dial(&self.host).await.ok_or(TransportError::Unreached)?;
         match line.hear(call).await {
             Ok(response) => Ok((line, response)),
-            Err(Lost::Unanswered) => Err(Silence::Reset),
+            Err(SendError::Unanswered) => Err(TransportError::Reset),
             // Closed as soon as it was open: as good as not reached.
-            Err(Lost::Unwritten(_)) => Err(Silence::Unreached),
+            Err(SendError::Unwritten(_)) => Err(TransportError::Unreached),
         }
     }
 }

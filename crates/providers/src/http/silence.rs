@@ -6,7 +6,7 @@
 use crate::{Outcome, RefusalKind};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Silence {
+pub(super) enum TransportError {
     /// The URL or a header of the account's settings is unusable; nothing was called.
     Unusable,
     /// Nothing of the call was written.
@@ -15,34 +15,36 @@ pub(super) enum Silence {
     Reset,
 }
 
-impl Silence {
-    pub(super) fn of(error: &reqwest::Error) -> Silence {
+impl TransportError {
+    pub(super) fn of(error: &reqwest::Error) -> TransportError {
         if error.is_builder() {
-            Silence::Unusable
+            TransportError::Unusable
         } else if error.is_connect() {
-            Silence::Unreached
+            TransportError::Unreached
         } else if error.is_timeout() {
-            Silence::Timeout
+            TransportError::Timeout
         } else {
-            Silence::Reset
+            TransportError::Reset
         }
     }
 
     pub(super) fn code(self) -> &'static str {
         match self {
-            Silence::Unusable => "settings_unusable",
-            Silence::Unreached => "connect",
-            Silence::Timeout => "timeout",
-            Silence::Reset => "reset",
+            TransportError::Unusable => "settings_unusable",
+            TransportError::Unreached => "connect",
+            TransportError::Timeout => "timeout",
+            TransportError::Reset => "reset",
         }
     }
 
     /// What it means for a call that may send.
     pub(super) fn outcome(self) -> Outcome {
         match self {
-            Silence::Unusable => Outcome::refused(RefusalKind::Account, self.code()),
-            Silence::Unreached => Outcome::refused(RefusalKind::NotCalled, self.code()),
-            Silence::Timeout | Silence::Reset => Outcome::Unknown { code: self.code().to_owned() },
+            TransportError::Unusable => Outcome::refused(RefusalKind::Account, self.code()),
+            TransportError::Unreached => Outcome::refused(RefusalKind::NotCalled, self.code()),
+            TransportError::Timeout | TransportError::Reset => {
+                Outcome::Unknown { code: self.code().to_owned() }
+            }
         }
     }
 }

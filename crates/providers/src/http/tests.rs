@@ -15,10 +15,10 @@ use hyper_util::client::proxy::matcher::Matcher;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{
-    caller::{ANSWER_BYTES_MAX, Caller, Place, Posting},
+    caller::{ANSWER_BYTES_MAX, Posting, ProviderAddress, ProviderClient},
     client::POOL_IDLE,
     http_client,
-    line::{Call, Lost},
+    line::{Call, SendError},
 };
 use crate::{
     Outcome, RefusalKind,
@@ -29,24 +29,29 @@ use crate::{
 const OK: Step = Step::Say("HTTP/1.1 200 OK\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\nok");
 const LAST: Step = Step::Say("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok");
 
-fn place(base_url: String) -> Place {
-    Place { base_url, posting_path: "/send?a=b".to_owned(), user: "me".to_owned(), secret: "it".into() }
+fn place(base_url: String) -> ProviderAddress {
+    ProviderAddress {
+        base_url,
+        posting_path: "/send?a=b".to_owned(),
+        user: "me".to_owned(),
+        secret: "it".into(),
+    }
 }
 
-fn caller(base_url: String, timeout: Duration) -> Caller {
+fn caller(base_url: String, timeout: Duration) -> ProviderClient {
     let timeouts = scripted::timeouts(&[]);
-    Caller::new(&http_client(&timeouts).expect("a client"), place(base_url), timeout)
+    ProviderClient::new(&http_client(&timeouts).expect("a client"), place(base_url), timeout)
 }
 
-fn patient(address: SocketAddr) -> Caller {
+fn patient(address: SocketAddr) -> ProviderClient {
     caller(format!("http://{address}/v1/"), Duration::from_secs(20))
 }
 
-async fn send(caller: &Caller) -> Result<Answer, Outcome> {
+async fn send(caller: &ProviderClient) -> Result<Answer, Outcome> {
     caller.send(HeaderValue::from_static("text/plain"), "words").await
 }
 
-async fn ok(caller: &Caller) {
+async fn ok(caller: &ProviderClient) {
     let answer = send(caller).await.expect("an answer");
     assert_eq!((answer.status, answer.body), (200, Body::Read(b"ok".to_vec())));
 }
@@ -156,7 +161,7 @@ async fn a_line_that_ended_before_the_first_byte_gives_the_call_back() {
     heard.recv().await.expect("closed");
     news().await;
     let call = Call::new(Full::new(Bytes::from("words")));
-    let Err(Lost::Unwritten(call)) = line.hear(call).await else { panic!("nothing was written") };
+    let Err(SendError::Unwritten(call)) = line.hear(call).await else { panic!("nothing was written") };
     assert_eq!(call.into_body().collect().await.expect("whole").to_bytes(), "words");
 }
 
@@ -218,7 +223,7 @@ async fn a_server_without_tls_is_told_nothing_and_a_silent_one_is_not_waited_for
     heard.recv().await.expect("closed");
     let timeouts = scripted::timeouts(&[Step::Hang]);
     let http = http_client(&timeouts).expect("a client");
-    let silent = Caller::new(&http, place(format!("https://{address}")), timeouts.http);
+    let silent = ProviderClient::new(&http, place(format!("https://{address}")), timeouts.http);
     assert_eq!(send(&silent).await, not_called);
 }
 
@@ -229,7 +234,7 @@ async fn only_an_account_that_a_proxy_is_named_for_goes_by_it() {
     let matcher = Matcher::builder().https("http://proxy.example:3128").no("api.inside.example").build();
     http.proxies = Arc::new(matcher);
     let by_proxy = |url: &str| {
-        let caller = Caller::new(&http, place(url.to_owned()), timeouts.http);
+        let caller = ProviderClient::new(&http, place(url.to_owned()), timeouts.http);
         matches!(caller.posting, Posting::ByProxy)
     };
     assert!(by_proxy("https://api.example.com"));

@@ -11,9 +11,10 @@ use hyper::header::HeaderValue;
 use secrecy::SecretString;
 
 use crate::{
-    CallFuture, Class, HttpClient, LookFuture, Looked, Outcome, Outgoing, OutgoingEmail, Provider, Sought,
+    CallFuture, HttpClient, LookFuture, LookupQuery, LookupResult, Outcome, Outgoing, OutgoingEmail,
+    Provider, StatusSource,
     email::{message_id, mime},
-    http::{Caller, Place},
+    http::{ProviderAddress, ProviderClient},
     look_up::PAGES_MAX,
     wrong_medium,
 };
@@ -39,7 +40,7 @@ pub struct MailgunSettings {
 
 /// Sends emails through one domain.
 pub struct Mailgun {
-    caller: Caller,
+    caller: ProviderClient,
     domain: String,
 }
 
@@ -49,8 +50,8 @@ impl Mailgun {
     pub fn new(settings: MailgunSettings, http: &HttpClient, timeout: Duration) -> Mailgun {
         let MailgunSettings { base_url, domain, api_key } = settings;
         let user = "api".to_owned();
-        let place = Place { base_url, posting_path: wire::path(&domain), user, secret: api_key };
-        let caller = Caller::new(http, place, timeout);
+        let place = ProviderAddress { base_url, posting_path: wire::path(&domain), user, secret: api_key };
+        let caller = ProviderClient::new(http, place, timeout);
         Mailgun { caller, domain }
     }
 
@@ -71,16 +72,17 @@ impl Mailgun {
         }
     }
 
-    async fn look_up_all(&self, sought: &[Sought]) -> Vec<Looked> {
+    async fn look_up_all(&self, sought: &[LookupQuery]) -> Vec<LookupResult> {
         let until = postrider_clock::monotonic() + self.look_up_within();
         let batches: Vec<_> =
             sought.chunks(IDS_AT_ONCE).map(|batch| self.look_up_batch(batch, until)).collect();
-        let looked: Vec<Vec<Looked>> = stream::iter(batches).buffered(QUESTIONS_AT_ONCE).collect().await;
+        let looked: Vec<Vec<LookupResult>> =
+            stream::iter(batches).buffered(QUESTIONS_AT_ONCE).collect().await;
         looked.into_iter().flatten().collect()
     }
 
     /// Asks both APIs, the newer one first; the second only for what has no end yet.
-    async fn look_up_batch(&self, sought: &[Sought], until: Instant) -> Vec<Looked> {
+    async fn look_up_batch(&self, sought: &[LookupQuery], until: Instant) -> Vec<LookupResult> {
         let whole = Question::about(sought, &self.domain, postrider_clock::wall());
         let mut findings = Findings::default();
         for api in [Api::Logs, Api::Events] {
@@ -125,13 +127,13 @@ impl Mailgun {
                 None => return End::Complete,
             };
         }
-        End::Unclear(Looked::unclear("too_many_pages"))
+        End::Unclear(LookupResult::unclear("too_many_pages"))
     }
 }
 
 impl Provider for Mailgun {
-    fn class(&self) -> Class {
-        Class::LookUp
+    fn class(&self) -> StatusSource {
+        StatusSource::Queryable
     }
 
     fn call_timeout(&self) -> Duration {
@@ -145,7 +147,7 @@ impl Provider for Mailgun {
         }
     }
 
-    fn look_up<'a>(&'a self, sought: &'a [Sought]) -> LookFuture<'a> {
+    fn look_up<'a>(&'a self, sought: &'a [LookupQuery]) -> LookFuture<'a> {
         Box::pin(self.look_up_all(sought))
     }
 }

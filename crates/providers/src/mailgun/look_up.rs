@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    Looked, Proof, Sought,
+    LookupQuery, LookupResult, Proof,
     answer::Answer,
     email::bare_message_id,
     look_up::{SKEW, page, read},
@@ -52,7 +52,7 @@ impl Api {
     /// # Errors
     ///
     /// `Unclear` where the page was not answered or cannot be understood.
-    pub fn read(self, answer: &Answer) -> Result<Page, Looked> {
+    pub fn read(self, answer: &Answer) -> Result<Page, LookupResult> {
         let (items, next) = match self {
             Api::Logs => {
                 let Logs { items, pagination } = read(answer)?;
@@ -121,8 +121,8 @@ impl<'a> Question<'a> {
     pub const LOGS_PATH: &'static str = "/v1/analytics/logs";
 
     #[must_use]
-    pub fn about(sought: &[Sought], domain: &'a str, now: DateTime<Utc>) -> Question<'a> {
-        let since = sought.iter().map(Sought::since).min().unwrap_or(now);
+    pub fn about(sought: &[LookupQuery], domain: &'a str, now: DateTime<Utc>) -> Question<'a> {
+        let since = sought.iter().map(LookupQuery::since).min().unwrap_or(now);
         Question { domain, ids: sought.iter().map(|one| id(one, domain)).collect(), since, until: now + SKEW }
     }
 
@@ -164,7 +164,7 @@ impl<'a> Question<'a> {
 
 /// The id that Mailgun knows the message by: its own where its answer told one that can stand in a
 /// filter, else the one that the email was sent with.
-fn id(sought: &Sought, domain: &str) -> String {
+fn id(sought: &LookupQuery, domain: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'@' | b'+');
     let told = sought.provider_id.as_deref().filter(|id| id.contains('@') && id.len() <= 200);
     match told.filter(|id| id.bytes().all(plain)) {
@@ -180,7 +180,7 @@ pub enum End {
     Complete,
     /// The account does not have this API; it does not count.
     NotOffered,
-    Unclear(Looked),
+    Unclear(LookupResult),
 }
 
 /// What the answers add up to.
@@ -188,7 +188,7 @@ pub enum End {
 pub struct Findings {
     proofs: HashMap<String, Proof>,
     complete: bool,
-    unclear: Option<Looked>,
+    unclear: Option<LookupResult>,
 }
 
 impl Findings {
@@ -221,13 +221,14 @@ impl Findings {
 
     /// One answer for each id.
     #[must_use]
-    pub fn looked(&self, whole: &Question<'_>) -> Vec<Looked> {
+    pub fn looked(&self, whole: &Question<'_>) -> Vec<LookupResult> {
         let not_found = match &self.unclear {
             Some(unclear) => unclear.clone(),
-            None if self.complete => Looked::Absent,
-            None => Looked::unclear("not_on_offer"),
+            None if self.complete => LookupResult::Absent,
+            None => LookupResult::unclear("not_on_offer"),
         };
-        let looked = |id| self.proofs.get(id).map_or(not_found.clone(), |proof| Looked::Found(proof.clone()));
+        let looked =
+            |id| self.proofs.get(id).map_or(not_found.clone(), |proof| LookupResult::Found(proof.clone()));
         whole.ids.iter().map(looked).collect()
     }
 }

@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 const DOMAIN: &str = "mail.example";
 
-fn sought(message: u128, provider_id: Option<&str>) -> Sought {
-    Sought {
+fn sought(message: u128, provider_id: Option<&str>) -> LookupQuery {
+    LookupQuery {
         message: MessageId(Uuid::from_u128(message)),
         attempt: 2,
         request: Uuid::from_u128(message),
@@ -63,7 +63,7 @@ fn proof(change: Value) -> Proof {
 
 #[test]
 fn the_question_names_every_attempt_and_its_time() {
-    let asked = [sought(1, None), Sought { begun_at: at(1_795_000_100), ..sought(2, None) }];
+    let asked = [sought(1, None), LookupQuery { begun_at: at(1_795_000_100), ..sought(2, None) }];
     let question = Question::about(&asked, DOMAIN, at(1_795_000_200));
     let path = question.events_path();
     let (path, query) = path.split_once('?').expect("a query");
@@ -155,7 +155,7 @@ fn the_last_page_is_the_empty_one_or_the_one_without_a_token() {
     let path = Some("/v3/mail.example/events/Wyd=".to_owned());
     assert_eq!(next(Api::Events, events(json!([one]), url.clone())), Ok(path));
     assert_eq!(next(Api::Events, events(json!([]), url)), Ok(None));
-    let unusable = Err(Looked::unclear("page_unusable"));
+    let unusable = Err(LookupResult::unclear("page_unusable"));
     assert_eq!(next(Api::Events, events(json!([one]), json!("x"))), unusable);
     let logs = |items: Value, next: Value| json!({"items": items, "pagination": {"next": next}});
     assert_eq!(next(Api::Logs, logs(json!([one]), json!("t"))), Ok(Some("t".to_owned())));
@@ -167,14 +167,14 @@ fn the_last_page_is_the_empty_one_or_the_one_without_a_token() {
 
 #[test]
 fn whatever_is_not_a_whole_page_is_unclear() {
-    let unreadable = Err(Looked::unclear("http_200_unreadable"));
+    let unreadable = Err(LookupResult::unclear("http_200_unreadable"));
     for body in ["", "<html>", "{}", r#"{"items":[]}"#, r#"{"items":[{}],"paging":{},"pagination":{}}"#] {
         for api in [Api::Logs, Api::Events] {
             assert_eq!(api.read(&answer(200, body)), unreadable, "{body}");
         }
     }
     for status in [201, 302, 400, 401, 403, 429, 500, 503] {
-        let unclear = Err(Looked::unclear(format!("http_{status}")));
+        let unclear = Err(LookupResult::unclear(format!("http_{status}")));
         assert_eq!(Api::Logs.read(&answer(status, "{}")), unclear);
         assert!(Api::Logs.is_offered(&answer(status, "{}")), "{status} is no word about the API");
     }
@@ -196,7 +196,7 @@ fn an_api_that_is_not_there_does_not_count() {
     assert!(Api::Events.is_offered(&answer(404, unknown)), "the API is there, the domain is not");
 }
 
-fn looked(ends: Vec<End>, told: Vec<(String, Proof)>) -> Vec<Looked> {
+fn looked(ends: Vec<End>, told: Vec<(String, Proof)>) -> Vec<LookupResult> {
     let asked = [sought(1, None), sought(2, None)];
     let mut findings = Findings::default();
     findings.note(told);
@@ -206,9 +206,9 @@ fn looked(ends: Vec<End>, told: Vec<(String, Proof)>) -> Vec<Looked> {
 
 #[test]
 fn absent_is_only_what_every_api_on_offer_answered_without() {
-    let broken = || End::Unclear(Looked::unclear("http_500"));
-    let unclear = |code: &str| vec![Looked::unclear(code); 2];
-    let absent = vec![Looked::Absent; 2];
+    let broken = || End::Unclear(LookupResult::unclear("http_500"));
+    let unclear = |code: &str| vec![LookupResult::unclear(code); 2];
+    let absent = vec![LookupResult::Absent; 2];
     assert_eq!(looked(vec![End::Complete, End::Complete], vec![]), absent);
     assert_eq!(looked(vec![End::NotOffered, End::Complete], vec![]), absent);
     assert_eq!(looked(vec![End::Complete, End::NotOffered], vec![]), absent);
@@ -224,10 +224,10 @@ fn what_one_api_found_stands_whatever_became_of_the_other() {
     let delivered = Proof::of(ReceiptKind::Delivered, None, None);
     let accepted = Proof::of(ReceiptKind::Accepted, None, None);
     let told = vec![(name(2), delivered.clone()), (name(2), accepted), (name(9), delivered.clone())];
-    let found = Looked::Found(delivered);
-    let broken = End::Unclear(Looked::unclear("timeout"));
-    assert_eq!(looked(vec![End::Complete], told.clone()), [Looked::Absent, found.clone()]);
-    assert_eq!(looked(vec![broken], told), [Looked::unclear("timeout"), found]);
+    let found = LookupResult::Found(delivered);
+    let broken = End::Unclear(LookupResult::unclear("timeout"));
+    assert_eq!(looked(vec![End::Complete], told.clone()), [LookupResult::Absent, found.clone()]);
+    assert_eq!(looked(vec![broken], told), [LookupResult::unclear("timeout"), found]);
 }
 
 #[test]

@@ -25,7 +25,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
 
 use crate::{
-    CallFuture, Class, Outcome, Outgoing, OutgoingEmail, Provider, RefusalKind,
+    CallFuture, Outcome, Outgoing, OutgoingEmail, Provider, RefusalKind, StatusSource,
     email::{envelope, message_id, mime},
     wrong_medium,
 };
@@ -302,8 +302,8 @@ fn hello_name(domain: &str) -> ClientId {
 }
 
 impl Provider for Smtp {
-    fn class(&self) -> Class {
-        Class::Blind
+    fn class(&self) -> StatusSource {
+        StatusSource::ReceiptsOnly
     }
 
     fn call_timeout(&self) -> Duration {

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use super::client::{Smtp, SmtpSettings};
 use crate::{
-    Class, Outcome, Outgoing, Provider, RefusalKind, email,
+    Outcome, Outgoing, Provider, RefusalKind, StatusSource, email,
     scripted::{Step, nobody, serve, timeouts, until_content},
 };
 use postrider_domain::{company::policy::SmtpTls, ids::BlockKind};
@@ -191,5 +191,5 @@ async fn content_that_was_cut_before_its_end_was_not_sent() {
 #[test]
 fn an_unknown_outcome_at_a_relay_cannot_be_looked_up() {
     let address = SocketAddr::from(([127, 0, 0, 1], 25));
-    assert_eq!(smtp(address, &[], SmtpTls::None, false).class(), Class::Blind);
+    assert_eq!(smtp(address, &[], SmtpTls::None, false).class(), StatusSource::ReceiptsOnly);
 }

@@ -10,8 +10,9 @@ use hyper::header::HeaderValue;
 use secrecy::SecretString;
 
 use crate::{
-    CallFuture, Class, HttpClient, LookFuture, Looked, Outcome, Outgoing, OutgoingSms, Provider, Sought,
-    http::{Caller, Place},
+    CallFuture, HttpClient, LookFuture, LookupQuery, LookupResult, Outcome, Outgoing, OutgoingSms, Provider,
+    StatusSource,
+    http::{ProviderAddress, ProviderClient},
     look_up::PAGES_MAX,
     wrong_medium,
 };
@@ -38,7 +39,7 @@ pub struct TwilioSettings {
 
 /// Sends texts through one account.
 pub struct Twilio {
-    caller: Caller,
+    caller: ProviderClient,
     account_sid: String,
     from: Option<String>,
     messaging_service_sid: Option<String>,
@@ -51,8 +52,9 @@ impl Twilio {
         let TwilioSettings { base_url, account_sid, api_key_sid, api_secret, from, messaging_service_sid } =
             settings;
         let user = api_key_sid.unwrap_or_else(|| account_sid.clone());
-        let place = Place { base_url, posting_path: wire::path(&account_sid), user, secret: api_secret };
-        let caller = Caller::new(http, place, timeout);
+        let place =
+            ProviderAddress { base_url, posting_path: wire::path(&account_sid), user, secret: api_secret };
+        let caller = ProviderClient::new(http, place, timeout);
         Twilio { caller, account_sid, from, messaging_service_sid }
     }
 
@@ -68,20 +70,20 @@ impl Twilio {
         }
     }
 
-    async fn look_up_all(&self, sought: &[Sought]) -> Vec<Looked> {
+    async fn look_up_all(&self, sought: &[LookupQuery]) -> Vec<LookupResult> {
         let until = postrider_clock::monotonic() + self.look_up_within();
         let questions: Vec<_> = sought.iter().map(|one| self.look_up_one(one, until)).collect();
         stream::iter(questions).buffered(QUESTIONS_AT_ONCE).collect().await
     }
 
-    async fn look_up_one(&self, sought: &Sought, until: Instant) -> Looked {
+    async fn look_up_one(&self, sought: &LookupQuery, until: Instant) -> LookupResult {
         match sought.provider_id.as_deref().filter(|sid| wire::is_sid(sid)) {
             Some(sid) => self.fetch(sid, until).await,
             None => self.search(sought, until).await,
         }
     }
 
-    async fn fetch(&self, sid: &str, until: Instant) -> Looked {
+    async fn fetch(&self, sid: &str, until: Instant) -> LookupResult {
         let request = self.caller.get(&look_up::path_of(&self.account_sid, sid));
         match self.caller.ask(request, until).await {
             Ok(answer) => look_up::read_one(&answer, sid),
@@ -90,7 +92,7 @@ impl Twilio {
     }
 
     /// Reads all messages to one number, page by page.
-    async fn search(&self, sought: &Sought, until: Instant) -> Looked {
+    async fn search(&self, sought: &LookupQuery, until: Instant) -> LookupResult {
         let mut path = look_up::search_path(&self.account_sid, &sought.to);
         let mut hidden = false;
         for _ in 0..PAGES_MAX {
@@ -101,20 +103,20 @@ impl Twilio {
             };
             hidden |= page.hidden;
             path = match page {
-                Page { found: Some(proof), .. } => return Looked::Found(proof),
+                Page { found: Some(proof), .. } => return LookupResult::Found(proof),
                 Page { next: Some(next), .. } => next,
                 // One of them may be the one that is sought.
-                Page { next: None, .. } if hidden => return Looked::unclear("text_hidden"),
-                Page { next: None, .. } => return Looked::Absent,
+                Page { next: None, .. } if hidden => return LookupResult::unclear("text_hidden"),
+                Page { next: None, .. } => return LookupResult::Absent,
             };
         }
-        Looked::unclear("too_many_pages")
+        LookupResult::unclear("too_many_pages")
     }
 }
 
 impl Provider for Twilio {
-    fn class(&self) -> Class {
-        Class::LookUp
+    fn class(&self) -> StatusSource {
+        StatusSource::Queryable
     }
 
     fn call_timeout(&self) -> Duration {
@@ -128,7 +130,7 @@ impl Provider for Twilio {
         }
     }
 
-    fn look_up<'a>(&'a self, sought: &'a [Sought]) -> LookFuture<'a> {
+    fn look_up<'a>(&'a self, sought: &'a [LookupQuery]) -> LookFuture<'a> {
         Box::pin(self.look_up_all(sought))
     }
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    Looked, Proof, Sought,
+    LookupQuery, LookupResult, Proof,
     answer::Answer,
     look_up::{page, read},
 };
@@ -38,10 +38,10 @@ pub fn search_path(account_sid: &str, to: &str) -> String {
 
 /// What the answer to a known SID says. A 404 proves nothing: Twilio gave this SID.
 #[must_use]
-pub fn read_one(answer: &Answer, sid: &str) -> Looked {
+pub fn read_one(answer: &Answer, sid: &str) -> LookupResult {
     match read::<Message>(answer) {
-        Ok(message) if message.sid == sid => Looked::Found(message.proof()),
-        Ok(_) => Looked::unclear("http_200_unreadable"),
+        Ok(message) if message.sid == sid => LookupResult::Found(message.proof()),
+        Ok(_) => LookupResult::unclear("http_200_unreadable"),
         Err(unclear) => unclear,
     }
 }
@@ -61,14 +61,14 @@ pub struct Page {
 /// # Errors
 ///
 /// `Unclear` where the page was not answered or cannot be understood.
-pub fn read_page(answer: &Answer, sought: &Sought) -> Result<Page, Looked> {
+pub fn read_page(answer: &Answer, sought: &LookupQuery) -> Result<Page, LookupResult> {
     let List { messages, next_page_uri } = read(answer)?;
     let next = match next_page_uri {
         Value::Null => None,
         Value::String(text) if text.is_empty() => None,
         Value::String(text) => Some(page(&text)?),
         Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            return Err(Looked::unclear("page_unusable"));
+            return Err(LookupResult::unclear("page_unusable"));
         }
     };
     let request = sought.request.to_string();
@@ -115,9 +115,9 @@ impl Message {
         self.direction.as_deref().is_some_and(|direction| direction.starts_with("outbound"))
     }
 
-    fn created_at(&self) -> Result<DateTime<Utc>, Looked> {
+    fn created_at(&self) -> Result<DateTime<Utc>, LookupResult> {
         let read = self.date_created.as_deref().and_then(|text| DateTime::parse_from_rfc2822(text).ok());
-        read.map(|at| at.to_utc()).ok_or_else(|| Looked::unclear("http_200_unreadable"))
+        read.map(|at| at.to_utc()).ok_or_else(|| LookupResult::unclear("http_200_unreadable"))
     }
 
     fn proof(&self) -> Proof {
@@ -143,8 +143,8 @@ mod tests {
 
     const SID: &str = "SM11111111111111111111111111111111";
 
-    fn sought() -> Sought {
-        Sought {
+    fn sought() -> LookupQuery {
+        LookupQuery {
             message: MessageId(Uuid::from_u128(1)),
             attempt: 1,
             request: Uuid::from_u128(7),
@@ -178,7 +178,7 @@ mod tests {
         message
     }
 
-    fn list(messages: Vec<Value>) -> Result<Page, Looked> {
+    fn list(messages: Vec<Value>) -> Result<Page, LookupResult> {
         let body = json!({"messages": messages, "next_page_uri": null, "page": 0}).to_string();
         read_page(&answer(200, &body), &sought())
     }
@@ -258,13 +258,13 @@ mod tests {
         assert_eq!(next(json!("")), Ok(None));
         assert_eq!(next(json!("/2010?Page=1")), Ok(Some("/2010?Page=1".to_owned())));
         assert_eq!(next(json!("https://other.example/p?q")), Ok(Some("/p?q".to_owned())));
-        assert_eq!(next(json!(7)), Err(Looked::unclear("page_unusable")));
-        assert_eq!(next(json!("page 2")), Err(Looked::unclear("page_unusable")));
+        assert_eq!(next(json!(7)), Err(LookupResult::unclear("page_unusable")));
+        assert_eq!(next(json!("page 2")), Err(LookupResult::unclear("page_unusable")));
     }
 
     #[test]
     fn whatever_is_not_a_whole_list_is_unclear() {
-        let unreadable = Err(Looked::unclear("http_200_unreadable"));
+        let unreadable = Err(LookupResult::unclear("http_200_unreadable"));
         for body in
             ["", "<html>", "{}", r#"{"messages":[]}"#, r#"{"next_page_uri":null}"#, r#"{"messages":[{}]}"#]
         {
@@ -272,9 +272,9 @@ mod tests {
         }
         assert_eq!(list(vec![message(json!({"date_created": "now"}))]), unreadable);
         let cut = Answer { body: Body::Cut, ..answer(200, "") };
-        assert_eq!(read_page(&cut, &sought()), Err(Looked::unclear("http_200_cut")));
+        assert_eq!(read_page(&cut, &sought()), Err(LookupResult::unclear("http_200_cut")));
         for status in [201, 204, 302, 401, 403, 404, 429, 500, 503] {
-            let unclear = Looked::unclear(format!("http_{status}"));
+            let unclear = LookupResult::unclear(format!("http_{status}"));
             let body = json!({"messages": [], "next_page_uri": null}).to_string();
             assert_eq!(read_page(&answer(status, &body), &sought()), Err(unclear.clone()));
             assert_eq!(read_one(&answer(status, &message(json!({})).to_string()), SID), unclear);
@@ -284,9 +284,11 @@ mod tests {
     #[test]
     fn a_known_message_is_itself_or_unclear() {
         let body = message(json!({"status": "delivered", "body": "", "direction": "outbound-reply"}));
-        let Looked::Found(proof) = read_one(&answer(200, &body.to_string()), SID) else { panic!("found") };
+        let LookupResult::Found(proof) = read_one(&answer(200, &body.to_string()), SID) else {
+            panic!("found")
+        };
         assert_eq!(proof.kind, ReceiptKind::Delivered);
-        let unreadable = Looked::unclear("http_200_unreadable");
+        let unreadable = LookupResult::unclear("http_200_unreadable");
         assert_eq!(read_one(&answer(200, &body.to_string()), "SM2"), unreadable, "another message");
         assert_eq!(read_one(&answer(200, "{}"), SID), unreadable);
     }

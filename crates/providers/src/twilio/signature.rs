@@ -108,7 +108,7 @@ mod tests {
     const FORM: Option<&str> = Some("application/x-www-form-urlencoded; charset=UTF-8");
     const JSON: Option<&str> = Some("application/json");
     const URL: &str = "https://mycompany.com/myapp.php?foo=1&bar=2";
-    const T1: &str = "CallSid=CA1234567890ABCDE&Caller=%2B14158675309&Digits=1234&From=%2B14158675309\
+    const T1: &str = "CallSid=CA1234567890ABCDE&ProviderClient=%2B14158675309&Digits=1234&From=%2B14158675309\
                       &To=%2B18005551212";
     const TOKEN: &str = "postrider-test-auth-token-0000000000";
     const T4_URL: &str =

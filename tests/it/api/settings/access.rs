@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{count, hand_in, job, world};
-use crate::support::api::{Answer, Client};
+use crate::support::api::{ApiResponse, Client};
 
 /// Every call that changes a setting, well-formed; `{}` is where the id of the thing stands.
 fn changes() -> Vec<(Method, &'static str, Option<Value>)> {
@@ -63,7 +63,7 @@ impl Ids {
     }
 }
 
-async fn call(client: &Client, method: Method, path: &str, body: Option<&Value>) -> Answer {
+async fn call(client: &Client, method: Method, path: &str, body: Option<&Value>) -> ApiResponse {
     let (kind, bytes) = match body {
         Some(body) => ("application/json", body.to_string().into_bytes()),
         None => ("text/csv", b"address\na@b.example\n".to_vec()),

@@ -7,12 +7,12 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::{audit, count, world};
-use crate::support::api::{Answer, Client};
+use crate::support::api::{ApiResponse, Client};
 
 const IMPORT: &str = "/v1/blocks/import";
 const EXPORT: &str = "/v1/blocks/export";
 
-async fn import(client: &Client, query: &str, text: &str) -> Answer {
+async fn import(client: &Client, query: &str, text: &str) -> ApiResponse {
     let path = format!("{IMPORT}{query}");
     client.raw(Method::POST, &path, &[("content-type", "text/csv")], text.as_bytes().to_vec()).await
 }

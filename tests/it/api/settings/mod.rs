@@ -11,13 +11,13 @@ mod company;
 mod members;
 mod rejected;
 
-use postrider::{intake::Answer, worker::stages::Worker};
+use postrider::{intake::AcceptOutcome, worker::stages::Worker};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
     Bed,
-    api::{Answer as Called, Client},
+    api::{ApiResponse, Client},
     arrival,
 };
 
@@ -39,14 +39,14 @@ fn job(email: &str) -> Value {
 }
 
 /// Hands a job of the company in.
-async fn hand_in(worker: &Worker, body: &Value) -> Answer {
+async fn hand_in(worker: &Worker, body: &Value) -> AcceptOutcome {
     let acceptor = worker.acceptor.as_ref().expect("this worker takes jobs");
     let arrivals = [arrival("blanca", body.to_string().as_bytes())];
     acceptor.accept(&arrivals).await.expect("the database answers").remove(0)
 }
 
 /// With the etag that an editor started from.
-async fn send(client: &Client, method: Method, tag: &str, body: &Value) -> Called {
+async fn send(client: &Client, method: Method, tag: &str, body: &Value) -> ApiResponse {
     let headers = [("content-type", "application/json"), ("if-match", tag)];
     client.raw(method, "/v1/company", &headers, body.to_string().into_bytes()).await
 }

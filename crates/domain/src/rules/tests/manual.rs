@@ -10,7 +10,7 @@ use crate::{
     rules::{Case, Facts, Requester, place, suppression},
 };
 
-use super::{ALL_RULES, Source, asked, company, facts, job, sends, suppresses};
+use super::{ALL_RULES, JobOrigin, asked, company, facts, job, sends, suppresses};
 
 fn by_hand(role: Option<RequesterRole>) -> Job {
     let manual = Manual { requested_by: "Ann".to_owned(), role, override_reason: None };
@@ -31,7 +31,7 @@ fn listed(role: Role, is_employee: bool) -> Facts {
 }
 
 fn refused(job: &Job, company: &Company, facts: &Facts) -> Vec<String> {
-    let placed = place(job, &company.policy, Source::Manual).expect("it has a place");
+    let placed = place(job, &company.policy, JobOrigin::Manual).expect("it has a place");
     let case = Case { job, company, placed: &placed, facts };
     let problems = crate::rules::decide(&case).expect_err("it is refused");
     problems.into_iter().map(|problem| format!("{} {}", problem.path, problem.code)).collect()
@@ -84,7 +84,7 @@ fn an_override_passes_the_period_with_its_reason_and_takes_the_person_over() {
     assert!(finding.expect("it is one of the rules").note.ends_with("with the reason: she asked for it"));
     let takes_over = |job: &Job| {
         let company = company();
-        let placed = place(job, &company.policy, Source::Manual).expect("it has a place");
+        let placed = place(job, &company.policy, JobOrigin::Manual).expect("it has a place");
         suppression::takes_over(&Case { job, company: &company, placed: &placed, facts: &held })
     };
     assert!(takes_over(&overriding()) && !takes_over(&by_hand(None)));

@@ -4,7 +4,7 @@
 
 use crate::{
     ids::Medium,
-    job::{Customer, Job, Problem, Source},
+    job::{Customer, Job, JobOrigin, Problem},
     rules::{Placed, Root, place, recovery::inherit},
 };
 
@@ -17,7 +17,7 @@ fn codes(problems: Vec<Problem>) -> Vec<(String, String)> {
 fn placed_as(
     job: &Job,
     company: &crate::company::Company,
-    source: Source,
+    source: JobOrigin,
 ) -> Result<Placed, Vec<(String, String)>> {
     place(job, &company.policy, source).map_err(codes)
 }
@@ -29,7 +29,7 @@ fn problem(path: &str, code: &str) -> Vec<(String, String)> {
 #[test]
 fn the_brand_is_the_jobs_else_the_default_else_the_only_one() {
     let label = |job: &Job, company: &crate::company::Company| {
-        placed_as(job, company, Source::Automatic).map(|placed| placed.brand.label)
+        placed_as(job, company, JobOrigin::Automatic).map(|placed| placed.brand.label)
     };
     let mut company = company();
     assert_eq!(label(&job(), &company), Ok("blanca".to_owned()));
@@ -48,23 +48,23 @@ fn the_brand_is_the_jobs_else_the_default_else_the_only_one() {
 fn a_channel_must_be_integrated_and_switched_on_for_the_source() {
     let mut company = company();
     company.policy.channels[0].automatic = false;
-    assert_eq!(placed_as(&job(), &company, Source::Automatic), Err(problem("channel", "channel_off")));
-    assert!(placed_as(&job(), &company, Source::Manual).is_ok());
+    assert_eq!(placed_as(&job(), &company, JobOrigin::Automatic), Err(problem("channel", "channel_off")));
+    assert!(placed_as(&job(), &company, JobOrigin::Manual).is_ok());
     company.policy.channels[0] =
         crate::company::Channel { automatic: true, manual: false, ..super::channel("phone") };
-    assert!(placed_as(&job(), &company, Source::Automatic).is_ok());
-    assert_eq!(placed_as(&job(), &company, Source::Manual), Err(problem("channel", "channel_off")));
+    assert!(placed_as(&job(), &company, JobOrigin::Automatic).is_ok());
+    assert_eq!(placed_as(&job(), &company, JobOrigin::Manual), Err(problem("channel", "channel_off")));
     let other = Job { channel: Some("fax".to_owned()), ..job() };
-    assert_eq!(placed_as(&other, &company, Source::Automatic), Err(problem("channel", "unknown_channel")));
+    assert_eq!(placed_as(&other, &company, JobOrigin::Automatic), Err(problem("channel", "unknown_channel")));
     let none = Job { channel: None, ..job() };
-    assert_eq!(placed_as(&none, &company, Source::Automatic), Err(problem("channel", "missing")));
+    assert_eq!(placed_as(&none, &company, JobOrigin::Automatic), Err(problem("channel", "missing")));
 }
 
 #[test]
 fn brand_and_channel_are_both_named_where_both_are_wrong() {
     let lost = Job { brand: Some("x".to_owned()), channel: Some("y".to_owned()), ..job() };
     let expected = [problem("brand", "unknown_brand"), problem("channel", "unknown_channel")].concat();
-    assert_eq!(placed_as(&lost, &company(), Source::Automatic), Err(expected));
+    assert_eq!(placed_as(&lost, &company(), JobOrigin::Automatic), Err(expected));
 }
 
 fn root() -> Root {
