@@ -105,7 +105,7 @@ async fn replay(amqp: &Amqp, max: usize, id: Option<String>) -> anyhow::Result<(
 
 fn table(letters: &[Letter]) -> Table<7> {
     let mut table =
-        Table::new(["Message id", "Routing key", "Bytes", "Died of", "Deaths", "LookupResult at", "Died at"]);
+        Table::new(["Message id", "Routing key", "Bytes", "Died of", "Deaths", "Looked at", "Died at"]);
     for letter in letters {
         table.row([
             letter.message_id.clone().unwrap_or_default(),
