@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::cli::{publish::read, requests::company_named};
 use crate::{
     cli::output::{self, Table, fields, moment, time},
     company_cache::CompanyCache,
@@ -28,8 +29,6 @@ use postrider_ledger::{
     audit::Actor,
     rejected::{RejectedJob, RejectedRow},
 };
-
-use crate::cli::{publish::read, requests::company_named};
 
 /// Look at jobs that were refused, and replay one.
 #[derive(Debug, clap::Subcommand)]

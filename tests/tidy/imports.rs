@@ -1,4 +1,4 @@
-//! Who may import whom (the floors of docs/architecture.md, as a test).
+//! The imports that a file may have (docs/architecture.md, as a test).
 //!
 //! Pure files see pure files only; each outside library has its homes in the worker. A file is pure by its
 //! place, or because its opening says `//! PURE`. Paths are read from the code wherever they stand, in a
@@ -19,7 +19,7 @@ const EMAIL: &str = "crates/providers/src/email.rs";
 /// The rooms of the domain that `company` may see; the rules read a company, never the reverse.
 const BELOW_COMPANY: [&str; 5] = ["company", "ids", "address", "hash_keys", "job"];
 
-/// What a pure file cannot mention at all.
+/// Libraries that a pure file cannot mention at all.
 const IMPURE_CRATES: [&str; 10] = [
     "tracing",
     "tokio",

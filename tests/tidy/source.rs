@@ -12,17 +12,23 @@ pub struct Source {
     pub code: String,
     /// Every string literal with the line on which it begins.
     pub literals: Vec<(usize, String)>,
+    /// The comments line by line, without their slashes, each with its line.
+    pub comments: Vec<(usize, String)>,
+    /// Where each line of `code` ends.
+    line_ends: Vec<usize>,
 }
 
 impl Source {
     pub fn new(path: &str, text: &str) -> Self {
-        let (code, literals) = Lexer::new(text).run();
-        Self { path: path.to_owned(), text: text.to_owned(), code, literals }
+        let lexer = Lexer::new(text).run();
+        let Lexer { code, literals, comments, .. } = lexer;
+        let line_ends = code.match_indices('\n').map(|(at, _)| at).collect();
+        Self { path: path.to_owned(), text: text.to_owned(), code, literals, comments, line_ends }
     }
 
     /// The line (from 1) of a byte of `code`.
     pub fn line_at(&self, byte: usize) -> usize {
-        line_at(&self.code, byte)
+        self.line_ends.partition_point(|&end| end < byte) + 1
     }
 
     /// Every place in the code where `word` stands as a whole identifier.
@@ -38,28 +44,26 @@ pub fn is_identifier(character: char) -> bool {
     character.is_alphanumeric() || character == '_'
 }
 
-fn line_at(text: &str, byte: usize) -> usize {
-    text[..byte].matches('\n').count() + 1
-}
-
 struct Lexer<'a> {
     rest: &'a str,
     line: usize,
     code: String,
     literals: Vec<(usize, String)>,
+    comments: Vec<(usize, String)>,
 }
 
 impl<'a> Lexer<'a> {
     fn new(text: &'a str) -> Self {
-        Self { rest: text, line: 1, code: String::with_capacity(text.len()), literals: Vec::new() }
+        let code = String::with_capacity(text.len());
+        Self { rest: text, line: 1, code, literals: Vec::new(), comments: Vec::new() }
     }
 
-    fn run(mut self) -> (String, Vec<(usize, String)>) {
+    fn run(mut self) -> Self {
         while let Some(first) = self.rest.chars().next() {
             if self.rest.starts_with("//") {
-                self.blank(self.rest.find('\n').unwrap_or(self.rest.len()));
+                self.comment(self.rest.find('\n').unwrap_or(self.rest.len()));
             } else if self.rest.starts_with("/*") {
-                self.blank(block_comment_length(self.rest));
+                self.comment(block_comment_length(self.rest));
             } else if let Some((hashes, open)) = raw_string_opening(self.rest).filter(|_| !self.inside_word())
             {
                 let close = format!("\"{}", "#".repeat(hashes));
@@ -73,7 +77,7 @@ impl<'a> Lexer<'a> {
                 self.keep(first.len_utf8());
             }
         }
-        (self.code, self.literals)
+        self
     }
 
     fn inside_word(&self) -> bool {
@@ -92,6 +96,13 @@ impl<'a> Lexer<'a> {
         self.line += gone.matches('\n').count();
         self.code.extend(gone.chars().map(|character| if character == '\n' { '\n' } else { ' ' }));
         self.rest = rest;
+    }
+
+    fn comment(&mut self, length: usize) {
+        let lines = self.rest[..length].lines().enumerate();
+        let bare = |line: &str| line.trim_start_matches(['/', '!', '*', ' ', '\t']).trim_end().to_owned();
+        self.comments.extend(lines.map(|(at, line)| (self.line + at, bare(line))));
+        self.blank(length);
     }
 
     fn literal(&mut self, open: usize, length: usize, close: usize) {
