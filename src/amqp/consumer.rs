@@ -331,9 +331,9 @@ pub(super) fn arrival(delivery: Delivery, keys: &str) -> InboundJob {
         |value: &Option<lapin::types::ShortString>| value.as_ref().map(|value| value.as_str().to_owned());
     InboundJob {
         company: slug.map(str::to_owned),
-        door: EntryPoint::Amqp { user: text(delivery.properties.user_id()) },
+        entry_point: EntryPoint::Amqp { user: text(delivery.properties.user_id()) },
         key: text(delivery.properties.message_id()).filter(|key| !key.is_empty()),
-        source: JobOrigin::Automatic,
+        origin: JobOrigin::Automatic,
         routing,
         suspect: None,
         body: delivery.data,

@@ -117,7 +117,7 @@ pub(super) async fn take(acceptor: &Acceptor, arrivals: &[InboundJob]) -> Result
             ResponseOutcome::Conflict(company) => (Some(company), vec![conflict()]),
             ResponseOutcome::Refused(company, problems) => (company, problems),
         };
-        let known = acceptor.company(&acceptor.directory.snapshot(), arrival).ok();
+        let known = acceptor.company(&acceptor.company_cache.snapshot(), arrival).ok();
         let whose = company.and(known).map(|(company, test)| (company.id, test));
         rejections.push(rejection(&acceptor.keys, arrival, whose, problems));
     }

@@ -91,9 +91,9 @@ async fn respond(
         body,
         company: Some(caller.slug.to_string()),
         routing: PATH.to_owned(),
-        door: EntryPoint::Http { test: !caller.live, manager: false },
+        entry_point: EntryPoint::Http { test: !caller.live, manager: false },
         key: None,
-        source: JobOrigin::Automatic,
+        origin: JobOrigin::Automatic,
         suspect: None,
     };
     // By the web's own connections: what is read from the broker is not held up here.

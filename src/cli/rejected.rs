@@ -215,11 +215,11 @@ async fn replay(
 ) -> anyhow::Result<()> {
     let acceptor = Acceptor {
         ledger: ledger.clone(),
-        directory: CompanyCache::load(ledger.clone()).await?,
+        company_cache: CompanyCache::load(ledger.clone()).await?,
         keys: worker::keys(config)?,
-        hand_over: FastPath { lanes: None, worker: postrider_clock::random_id(), lease: config.lease() },
+        fast_path: FastPath { lanes: None, worker: postrider_clock::random_id(), lease: config.lease() },
         trust_routing_key: config.amqp.trust_routing_key,
-        quiet: IsolationGate::default(),
+        isolation_gate: IsolationGate::default(),
     };
     let actor = Actor::at_the_command_line();
     match replay::replay(&acceptor, job, arrival, corrected, &actor).await? {
@@ -323,7 +323,7 @@ mod tests {
         let arrival = arrival(&job("requests.acme"), None, None).expect("can be replayed");
         assert_eq!((arrival.company.as_deref(), arrival.key.as_deref()), (Some("acme"), Some("m-1")));
         assert_eq!(
-            (arrival.door, arrival.body.as_slice()),
+            (arrival.entry_point, arrival.body.as_slice()),
             (EntryPoint::Operator { test: false }, b"{}".as_slice())
         );
     }

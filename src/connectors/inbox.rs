@@ -178,7 +178,8 @@ impl Inbox {
         arrival: &InboundJob,
         problems: Vec<Problem>,
     ) -> Result<Uuid, LedgerError> {
-        let whose = Some((notice.company, matches!(arrival.door, EntryPoint::Connector { test: true })));
+        let whose =
+            Some((notice.company, matches!(arrival.entry_point, EntryPoint::Connector { test: true })));
         let rejection = rejection(&self.acceptor.keys, arrival, whose, problems);
         let id = rejection.id;
         self.ledger.reject(&[rejection]).await?;

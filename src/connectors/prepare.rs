@@ -55,7 +55,7 @@ impl Inbox {
     /// Prepares one notice.
     pub(super) async fn prepare(&self, notice: &Notice) -> Result<Prepared, LedgerError> {
         failpoint::on_word("notice", Some(&notice.name));
-        let snapshot = self.acceptor.directory.snapshot();
+        let snapshot = self.acceptor.company_cache.snapshot();
         let company = snapshot.company_by_id(notice.company);
         let found = company.and_then(|company| Some((company, company.policy.recipe(&notice.recipe)?)));
         let Some((company, recipe)) = found else {
@@ -74,7 +74,7 @@ impl Inbox {
     /// Whether a notice is of a recipe under test. So is one whose recipe is gone: what is handed in again of
     /// it must reach no customer by mistake.
     pub(super) fn is_test(&self, notice: &Notice) -> bool {
-        let snapshot = self.acceptor.directory.snapshot();
+        let snapshot = self.acceptor.company_cache.snapshot();
         let company = snapshot.company_by_id(notice.company);
         let recipe = company.and_then(|company| company.policy.recipe(&notice.recipe));
         recipe.is_none_or(|recipe| recipe.test)
@@ -180,9 +180,9 @@ fn arrival(notice: &Notice, test: bool, body: Vec<u8>) -> InboundJob {
         body,
         company: None,
         routing: format!("recipes/{}", notice.recipe),
-        door: EntryPoint::Connector { test },
+        entry_point: EntryPoint::Connector { test },
         key: Some(notice.name.clone()),
-        source: JobOrigin::Automatic,
+        origin: JobOrigin::Automatic,
         suspect: None::<Uuid>,
     }
 }

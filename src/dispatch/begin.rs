@@ -25,7 +25,9 @@ use postrider_ledger::{
     sweep::Conclusion,
 };
 
-use crate::dispatch::{Claim, DispatchContext, call, claim::count_off, lane::Ready, settle::FinishedAttempt};
+use crate::dispatch::{
+    Claim, DispatchContext, call, claim::release_leases, lane::ReadyCall, settle::FinishedAttempt,
+};
 
 const BATCH_MAX: usize = 128;
 /// A begin that took longer is checked once more before anybody is called.
@@ -34,17 +36,17 @@ const SLOW_BEGIN: Duration = Duration::from_millis(100);
 /// Takes ready claims until every lane is closed.
 pub async fn run(
     shared: Arc<DispatchContext>,
-    mut ready: mpsc::Receiver<Ready>,
+    mut ready: mpsc::Receiver<ReadyCall>,
     done: mpsc::Sender<FinishedAttempt>,
 ) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while ready.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        let batch: Vec<Ready> = std::mem::take(&mut batch);
+        let batch: Vec<ReadyCall> = std::mem::take(&mut batch);
         begin(&shared, batch, &done).await;
     }
 }
 
-async fn begin(shared: &Arc<DispatchContext>, batch: Vec<Ready>, done: &mpsc::Sender<FinishedAttempt>) {
+async fn begin(shared: &Arc<DispatchContext>, batch: Vec<ReadyCall>, done: &mpsc::Sender<FinishedAttempt>) {
     let keys: Vec<(MessageId, i32)> = batch.iter().map(|item| item.claim.key()).collect();
     let mut leases: Vec<_> = batch.iter().map(|item| item.claim.lease.id).collect();
     leases.sort_unstable();
@@ -77,7 +79,7 @@ async fn begin(shared: &Arc<DispatchContext>, batch: Vec<Ready>, done: &mpsc::Se
 /// Calls what was begun, each with its attempt. `before`: just before the statement that began it.
 pub(super) async fn call_begun(
     shared: &Arc<DispatchContext>,
-    begun: Vec<(Ready, i16)>,
+    begun: Vec<(ReadyCall, i16)>,
     before: Instant,
     done: &mpsc::Sender<FinishedAttempt>,
 ) {
@@ -113,7 +115,10 @@ pub(super) fn resolve_aside(
 /// Begin waited for a lock, or for its turn: it judged blocks and answers by a view that is old by now.
 /// Gives those that were begun and must not be called any more. Where nobody can say, none is called:
 /// their attempts were not made, and come again.
-async fn stopped_meanwhile(shared: &DispatchContext, begun: &[(Ready, i16)]) -> HashSet<(MessageId, i32)> {
+async fn stopped_meanwhile(
+    shared: &DispatchContext,
+    begun: &[(ReadyCall, i16)],
+) -> HashSet<(MessageId, i32)> {
     let keys: Vec<_> = begun.iter().map(|(item, _)| item.claim.key()).collect();
     match shared.ledger.standings(&keys).await {
         Ok(standings) => standings
@@ -131,7 +136,7 @@ async fn stopped_meanwhile(shared: &DispatchContext, begun: &[(Ready, i16)]) -> 
 /// Begin's answer was lost: it may have been written, or still be under way in the database. No call was
 /// made, and this worker lives to say so. Release comes first: its new epochs keep a late begin out, so
 /// that whatever was begun by then is all that settle has to take back.
-async fn take_back(shared: &DispatchContext, batch: Vec<Ready>) {
+async fn take_back(shared: &DispatchContext, batch: Vec<ReadyCall>) {
     let settlements: Vec<Settlement> = batch.iter().map(|item| not_called(&item.claim)).collect();
     let claims: Vec<Claim> = batch.into_iter().map(|item| item.claim).collect();
     let places: Vec<_> = claims.iter().map(|claim| (claim.message, claim.epoch, claim.due_at)).collect();
@@ -146,7 +151,7 @@ async fn take_back(shared: &DispatchContext, batch: Vec<Ready>) {
         }
         tokio::time::sleep(Duration::from_secs_f64(0.5 + postrider_clock::jitter())).await;
     }
-    count_off(&shared.ledger, &claims).await;
+    release_leases(&shared.ledger, &claims).await;
 }
 
 /// The settlement of an attempt that was written down and never called.
@@ -199,5 +204,5 @@ async fn resolve(shared: Arc<DispatchContext>, claims: Vec<Claim>) {
         tracing::warn!(%error, "claims could not be given back; their lease will lapse");
         return;
     }
-    count_off(&shared.ledger, &claims).await;
+    release_leases(&shared.ledger, &claims).await;
 }

@@ -21,7 +21,7 @@ pub enum CallHealth {
     /// Not reached, not answered, or a failure of its own.
     Failure,
     /// The account itself is refused.
-    Refused,
+    AccountRejected,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Breaker {
     }
 
     #[must_use]
-    pub fn position(&self, now: Instant) -> BreakerState {
+    pub fn state(&self, now: Instant) -> BreakerState {
         match self.until {
             None => BreakerState::Closed,
             Some(until) if now < until => BreakerState::Open,
@@ -56,7 +56,7 @@ impl Breaker {
     }
 
     /// Takes a sign; gives whether the breaker opened by it.
-    pub fn note(&mut self, sign: CallHealth, now: Instant) -> bool {
+    pub fn record(&mut self, sign: CallHealth, now: Instant) -> bool {
         match sign {
             CallHealth::Success => {
                 self.failures = 0;
@@ -66,15 +66,15 @@ impl Breaker {
             }
             CallHealth::Failure => {
                 self.failures += 1;
-                let probe_failed = self.position(now) == BreakerState::HalfOpen;
+                let probe_failed = self.state(now) == BreakerState::HalfOpen;
                 self.open_if(probe_failed || self.failures >= self.thresholds.failures, now)
             }
-            CallHealth::Refused => self.open_if(true, now),
+            CallHealth::AccountRejected => self.open_if(true, now),
         }
     }
 
     fn open_if(&mut self, open: bool, now: Instant) -> bool {
-        match self.position(now) {
+        match self.state(now) {
             BreakerState::Open => false,
             BreakerState::Closed | BreakerState::HalfOpen if !open => false,
             BreakerState::Closed => {
@@ -110,31 +110,31 @@ mod tests {
             CallHealth::Failure,
             CallHealth::Failure,
         ] {
-            assert!(!breaker.note(sign, now));
+            assert!(!breaker.record(sign, now));
         }
-        assert!(breaker.note(CallHealth::Failure, now));
-        assert_eq!(breaker.position(now), BreakerState::Open);
-        assert_eq!(breaker.position(now + SECOND), BreakerState::HalfOpen);
+        assert!(breaker.record(CallHealth::Failure, now));
+        assert_eq!(breaker.state(now), BreakerState::Open);
+        assert_eq!(breaker.state(now + SECOND), BreakerState::HalfOpen);
     }
 
     #[test]
     fn a_refused_account_opens_at_once() {
         let (mut breaker, now) = (breaker(), postrider_clock::monotonic());
-        assert!(breaker.note(CallHealth::Refused, now));
-        assert_eq!(breaker.position(now), BreakerState::Open);
+        assert!(breaker.record(CallHealth::AccountRejected, now));
+        assert_eq!(breaker.state(now), BreakerState::Open);
     }
 
     #[test]
     fn each_failed_probe_doubles_the_wait_up_to_its_bound_and_a_good_one_closes() {
         let (mut breaker, mut now) = (breaker(), postrider_clock::monotonic());
-        breaker.note(CallHealth::Refused, now);
+        breaker.record(CallHealth::AccountRejected, now);
         for wait in [1, 2, 3, 3] {
-            assert_eq!(breaker.position(now + wait * SECOND - SECOND / 2), BreakerState::Open);
+            assert_eq!(breaker.state(now + wait * SECOND - SECOND / 2), BreakerState::Open);
             now += wait * SECOND;
-            assert_eq!(breaker.position(now), BreakerState::HalfOpen);
-            assert!(breaker.note(CallHealth::Failure, now));
+            assert_eq!(breaker.state(now), BreakerState::HalfOpen);
+            assert!(breaker.record(CallHealth::Failure, now));
         }
-        breaker.note(CallHealth::Success, now + 3 * SECOND);
-        assert_eq!(breaker.position(now + 3 * SECOND), BreakerState::Closed);
+        breaker.record(CallHealth::Success, now + 3 * SECOND);
+        assert_eq!(breaker.state(now + 3 * SECOND), BreakerState::Closed);
     }
 }

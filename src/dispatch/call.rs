@@ -19,8 +19,8 @@ use postrider_providers::{Outcome, Outgoing, Provider, Refusal, RefusalKind};
 use crate::dispatch::{
     DispatchContext,
     begin::not_called,
-    lane::{Lane, Ready, call_deadline},
-    outcome::{SettlementContext, settlement, sign, word},
+    lane::{Lane, ReadyCall, call_deadline},
+    outcome::{SettlementContext, call_health, settlement, word},
     sandbox,
     settle::FinishedAttempt,
 };
@@ -31,12 +31,12 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Makes the call of a begun attempt in a task of its own. `before` is the time before begin was sent.
 pub fn start(
     shared: Arc<DispatchContext>,
-    item: Ready,
+    item: ReadyCall,
     attempt: i16,
     before: Instant,
     done: mpsc::Sender<FinishedAttempt>,
 ) {
-    let Ready { claim, lane, outgoing, slot, alone } = item;
+    let ReadyCall { claim, lane, outgoing, slot, alone } = item;
     // Begun: a suspect's death from here on leaves an unknown, and accuses nobody.
     drop(alone);
     tokio::spawn(async move {
@@ -100,8 +100,8 @@ async fn send(provider: &dyn Provider, outgoing: &Outgoing) -> Outcome {
 }
 
 /// Takes a begun attempt back without a call: its customer stopped it in the meantime.
-pub async fn stop(item: Ready, done: &mpsc::Sender<FinishedAttempt>) {
-    let Ready { claim, lane, slot, .. } = item;
+pub async fn stop(item: ReadyCall, done: &mpsc::Sender<FinishedAttempt>) {
+    let ReadyCall { claim, lane, slot, .. } = item;
     drop(slot);
     let settlement = not_called(&claim);
     let item = FinishedAttempt {
@@ -124,7 +124,7 @@ fn concluded(
     outcome: Outcome,
 ) -> postrider_ledger::settle::Settlement {
     if !sandbox::takes(lane, claim) {
-        lane.note(sign(&outcome));
+        lane.record(call_health(&outcome));
     }
     if !claim.test {
         metrics::counter!(names::ATTEMPTS, "lane" => lane.settings.id.clone(), "outcome" => word(&outcome))
@@ -135,8 +135,8 @@ fn concluded(
     }
     let terms = SettlementContext {
         schedule: &shared.schedule,
-        unknown_looks: &shared.unknown_looks,
-        receipt_looks: &shared.receipt_looks,
+        unknown_poll_plan: &shared.unknown_poll_plan,
+        receipt_poll_plan: &shared.receipt_poll_plan,
         class: lane.class(),
         begun,
         now: postrider_clock::monotonic(),

@@ -35,19 +35,19 @@ impl LeaseShare {
     }
 
     /// Counts a member more, before any is done with.
-    pub fn count_on(&self) {
+    pub fn retain_lease(&self) {
         self.open.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Counts one member off, after its commit; gives the lease's id with the last one.
-    pub fn count_off(&self) -> Option<Uuid> {
+    pub fn release_lease(&self) -> Option<Uuid> {
         (self.open.fetch_sub(1, Ordering::AcqRel) == 1).then_some(self.id)
     }
 }
 
 /// Counts claims off that are done with, and drops the leases that are empty now.
-pub async fn count_off(ledger: &Ledger, claims: &[Claim]) {
-    let empty: Vec<_> = claims.iter().filter_map(|claim| claim.lease.count_off()).collect();
+pub async fn release_leases(ledger: &Ledger, claims: &[Claim]) {
+    let empty: Vec<_> = claims.iter().filter_map(|claim| claim.lease.release_lease()).collect();
     if let Err(error) = ledger.drop_leases(&empty).await {
         tracing::debug!(%error, "an empty lease was left to the sweeper");
     }

@@ -70,8 +70,8 @@ impl Claimer {
         let mut rooms: HashMap<AccountId, Vec<Permit>> = HashMap::new();
         let mut wishes = Vec::new();
         for lane in lanes.values() {
-            lane.gauge();
-            if lane.take_rewound() {
+            lane.export_metrics();
+            if lane.take_requeued() {
                 self.floors.remove(&lane.account);
             }
             let room = lane.room(self.shared.lease);
@@ -115,7 +115,7 @@ impl Claimer {
         for wish in &wishes {
             let count = counts.get(&wish.lane).copied().unwrap_or(0);
             let filled = count == wish.count as usize;
-            more |= filled && lanes[&wish.lane].position() == BreakerState::Closed;
+            more |= filled && lanes[&wish.lane].breaker_state() == BreakerState::Closed;
             self.after(&lanes[&wish.lane], filled, oldest.get(&wish.lane).zip(now));
         }
         Ok(more)
@@ -140,10 +140,10 @@ impl Claimer {
 
     fn after(&mut self, lane: &Lane, filled: bool, oldest: Option<(&DateTime<Utc>, DateTime<Utc>)>) {
         if let Some((oldest, now)) = oldest {
-            lane.set_behind((now - *oldest).to_std().unwrap_or_default());
+            lane.set_backlog_age((now - *oldest).to_std().unwrap_or_default());
             let floor = *oldest - chrono::Duration::seconds(FLOOR_MARGIN_SECS);
             self.floors.insert(lane.account, floor);
         }
-        lane.set_backlog(filled || lane.position() != BreakerState::Closed);
+        lane.set_backlog(filled || lane.breaker_state() != BreakerState::Closed);
     }
 }

@@ -1,7 +1,7 @@
 //! Direct: what intake had begun in its accepting statement, with a call slot in hand.
 //!
 //! The same steps as `lane` and `begin` take, without their queues: compose before the statement, call
-//! after it. Read `intake::hand_over` for who gets a slot.
+//! after it. Read `intake::fast_path` for who gets a slot.
 
 use std::{
     sync::Arc,
@@ -13,20 +13,20 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::dispatch::{
     Claim, DispatchContext, Lane, Lanes,
     begin::{call_begun, not_called, resolve_aside},
-    claim::count_off,
-    lane::Ready,
+    claim::release_leases,
+    lane::ReadyCall,
 };
 
 impl Lanes {
     /// Renders, while the caller has the quiet together with others.
     #[must_use]
-    pub fn compose_together(&self, claim: Claim, lane: &Arc<Lane>, slot: OwnedSemaphorePermit) -> Ready {
+    pub fn compose_together(&self, claim: Claim, lane: &Arc<Lane>, slot: OwnedSemaphorePermit) -> ReadyCall {
         let outgoing = lane.compose_quietly(self.shared(), &claim);
-        Ready { claim, lane: Arc::clone(lane), outgoing, slot, alone: None }
+        ReadyCall { claim, lane: Arc::clone(lane), outgoing, slot, alone: None }
     }
 
     /// Makes the calls of what was begun, each with its attempt. `before`: just before the statement.
-    pub async fn call(&self, begun: Vec<(Ready, i16)>, before: Instant) {
+    pub async fn call(&self, begun: Vec<(ReadyCall, i16)>, before: Instant) {
         if begun.is_empty() {
             return;
         }
@@ -65,7 +65,7 @@ async fn take_back(shared: &DispatchContext, claims: &[Claim]) {
     let until = postrider_clock::monotonic() + shared.lease / 3;
     while postrider_clock::monotonic() < until {
         match shared.ledger.settle(&settlements, &[]).await {
-            Ok(_) => return count_off(&shared.ledger, claims).await,
+            Ok(_) => return release_leases(&shared.ledger, claims).await,
             Err(error) => tracing::warn!(%error, "attempts that were not made cannot be taken back yet"),
         }
         tokio::time::sleep(Duration::from_secs_f64(0.5 + postrider_clock::jitter())).await;

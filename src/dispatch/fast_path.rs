@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
-use crate::dispatch::{Claim, Lane, Lanes, LeaseShare, Permit, Ready};
+use crate::dispatch::{Claim, Lane, Lanes, LeaseShare, Permit, ReadyCall};
 use postrider_domain::{
     ids::{AccountId, MessageId},
     lifecycle::State,
@@ -79,7 +79,7 @@ pub struct Chunk {
 
 enum Placement {
     Queue(Permit, Box<Claim>),
-    Call(Box<Ready>),
+    Call(Box<ReadyCall>),
 }
 
 /// What one lane can take of a portion.
@@ -100,7 +100,7 @@ impl FastPath {
         let lease = LeaseShare::new(terms.id, 0);
         let mut portion = Chunk { rows: Vec::new(), terms, places: HashMap::new(), lease, taken };
         let together = match &self.lanes {
-            Some(lanes) => Some(lanes.quiet().together().await),
+            Some(lanes) => Some(lanes.isolation_gate().shared().await),
             None => None,
         };
         let mut rest = Vec::new();
@@ -138,20 +138,20 @@ impl FastPath {
         let mut rooms = HashMap::new();
         for (account, count) in wanted {
             let Some(lane) = lanes.get(&account) else { continue };
-            if lane.is_crowd(count) {
+            if lane.is_burst(count) {
                 moment.crowded.insert(account);
             }
             let crowd = moment.crowded.contains(&account);
             let open = match crowd {
-                true => lane.opens(moment.patient_until()).await,
+                true => lane.wait_until_open(moment.patient_until()).await,
                 false => lane.is_open(),
             };
             if !open {
                 continue;
             }
             let slots = match crowd {
-                true => lane.slots_soon(count, moment.patient_until()).await,
-                false => lane.slots_now(count),
+                true => lane.wait_for_slots(count, moment.patient_until()).await,
+                false => lane.free_slots(count),
             };
             let more = crowd && slots.is_some();
             rooms.insert(account, LaneCapacity { lane: Arc::clone(lane), slots, more });
@@ -171,7 +171,7 @@ impl FastPath {
                     queued.push((permit, *claim))
                 }
                 // No winner, so the lease that was written does not count it.
-                (_, Some(_)) => drop(portion.lease.count_off()),
+                (_, Some(_)) => drop(portion.lease.release_lease()),
             }
         }
         // Only now: whoever is done first must not count the lease down while losers are still on it.
@@ -236,7 +236,7 @@ impl Chunk {
 
     fn claim(&self, row: &NewRequest, moment: &BatchClock) -> Option<Claim> {
         let candidate = row.decision.candidate.as_ref()?;
-        self.lease.count_on();
+        self.lease.retain_lease();
         Some(Claim {
             message: MessageId(row.id),
             request: row.id,

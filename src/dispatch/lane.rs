@@ -16,7 +16,7 @@ use std::{
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-use crate::{failpoint, poison::crash_isolation::Alone, telemetry::names, worker::stages::stopped};
+use crate::{failpoint, poison::crash_isolation::ExclusiveGuard, telemetry::names, worker::stages::stopped};
 use postrider_domain::{
     company::{Account, Company},
     ids::AccountId,
@@ -27,27 +27,27 @@ use crate::{
     dispatch::{
         Claim, DispatchContext,
         breaker::{Breaker, BreakerState, CallHealth, Thresholds},
-        claim::count_off,
+        claim::release_leases,
         compose,
     },
     poison::suspect_messages,
 };
 
 /// Whoever waits for less than this is not waited behind for long.
-const CATCHING_UP: Duration = Duration::from_secs(1);
+const NEARLY_DRAINED: Duration = Duration::from_secs(1);
 
 /// Room in a lane's queue, in the hand of whoever will fill it.
 pub type Permit = mpsc::OwnedPermit<Claim>;
 
 /// A claim with its text and its call slot, ready to be begun.
-pub struct Ready {
+pub struct ReadyCall {
     pub claim: Claim,
     pub lane: Arc<Lane>,
     /// `Err`: no text could be made; the attempt ends without a call.
     pub outgoing: Result<Outgoing, String>,
     pub slot: OwnedSemaphorePermit,
     /// A suspect has the quiet for itself until it is begun.
-    pub alone: Option<Alone>,
+    pub alone: Option<ExclusiveGuard>,
 }
 
 pub struct Lane {
@@ -63,8 +63,8 @@ pub struct Lane {
     /// Messages of this lane wait in the ledger: new ones queue behind them.
     backlog: watch::Sender<bool>,
     /// The last look found nobody there who had waited for long.
-    catching_up: AtomicBool,
-    rewound: AtomicBool,
+    nearly_drained: AtomicBool,
+    requeued: AtomicBool,
     calls: AtomicUsize,
     closing: watch::Sender<bool>,
 }
@@ -84,7 +84,7 @@ impl Lane {
     pub fn start(
         parts: LaneParts,
         shared: Arc<DispatchContext>,
-        ready: mpsc::Sender<Ready>,
+        ready: mpsc::Sender<ReadyCall>,
     ) -> (Arc<Lane>, tokio::task::JoinHandle<()>) {
         let (queue, claims) = mpsc::channel(parts.queue_max);
         let per_second = |count: u32| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
@@ -98,8 +98,8 @@ impl Lane {
             breaker: Mutex::new(Breaker::new(parts.thresholds)),
             // Until the first look at the ledger says otherwise, somebody may be waiting.
             backlog: watch::Sender::new(true),
-            catching_up: AtomicBool::new(true),
-            rewound: AtomicBool::new(false),
+            nearly_drained: AtomicBool::new(true),
+            requeued: AtomicBool::new(false),
             calls: AtomicUsize::new(0),
             closing: watch::Sender::new(false),
             settings: parts.settings,
@@ -114,7 +114,7 @@ impl Lane {
     /// Whether new requests may come in at all: not while the lane has a backlog, nor with its breaker open.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        !*self.backlog.borrow() && self.position() == BreakerState::Closed
+        !*self.backlog.borrow() && self.breaker_state() == BreakerState::Closed
     }
 
     /// Room in the queue for one hand-over.
@@ -125,13 +125,13 @@ impl Lane {
 
     /// So many at once that they come faster than slots do.
     #[must_use]
-    pub fn is_crowd(&self, count: usize) -> bool {
+    pub fn is_burst(&self, count: usize) -> bool {
         count >= self.half()
     }
 
     /// Call slots that are free now, at most `most`.
     #[must_use]
-    pub fn slots_now(&self, most: usize) -> Option<OwnedSemaphorePermit> {
+    pub fn free_slots(&self, most: usize) -> Option<OwnedSemaphorePermit> {
         let free = self.slots.available_permits().min(most);
         let free = u32::try_from(free).ok().filter(|free| *free > 0)?;
         Arc::clone(&self.slots).try_acquire_many_owned(free).ok()
@@ -139,11 +139,11 @@ impl Lane {
 
     /// Call slots for a crowd of `most`: half of the lane's, as soon as they are free, while the other half
     /// is in use. `None`: not until then.
-    pub async fn slots_soon(&self, most: usize, until: Instant) -> Option<OwnedSemaphorePermit> {
+    pub async fn wait_for_slots(&self, most: usize, until: Instant) -> Option<OwnedSemaphorePermit> {
         let wanted = u32::try_from(self.half().min(most)).ok()?;
         let slots = Arc::clone(&self.slots).acquire_many_owned(wanted);
         let mut slots = tokio::time::timeout_at(until.into(), slots).await.ok()?.ok()?;
-        if let Some(more) = self.slots_now(most - wanted as usize) {
+        if let Some(more) = self.free_slots(most - wanted as usize) {
             slots.merge(more);
         }
         Some(slots)
@@ -179,7 +179,7 @@ impl Lane {
 
     /// So many at once, or a single probe while nothing else is here, or none.
     fn as_breaker_lets(&self, most: usize) -> usize {
-        match self.position() {
+        match self.breaker_state() {
             BreakerState::Closed => most,
             BreakerState::HalfOpen if self.queued() == 0 && self.calls_now() == 0 => 1,
             BreakerState::HalfOpen | BreakerState::Open => 0,
@@ -196,14 +196,14 @@ impl Lane {
     }
 
     /// Tells how long the oldest of them had waited when they were last looked at.
-    pub fn set_behind(&self, behind: Duration) {
-        self.catching_up.store(behind < CATCHING_UP, Ordering::Relaxed);
+    pub fn set_backlog_age(&self, behind: Duration) {
+        self.nearly_drained.store(behind < NEARLY_DRAINED, Ordering::Relaxed);
     }
 
     /// Whether the lane is open, now or soon: a short backlog is waited for, until `until`. What is written
     /// due beside it costs twice, and keeps the lane from ever catching up.
-    pub async fn opens(&self, until: Instant) -> bool {
-        if *self.backlog.borrow() && self.catching_up.load(Ordering::Relaxed) {
+    pub async fn wait_until_open(&self, until: Instant) -> bool {
+        if *self.backlog.borrow() && self.nearly_drained.load(Ordering::Relaxed) {
             let mut backlog = self.backlog.subscribe();
             let none = backlog.wait_for(|backlog| !backlog);
             drop(tokio::time::timeout_at(until.into(), none).await);
@@ -212,11 +212,11 @@ impl Lane {
     }
 
     #[must_use]
-    pub fn position(&self) -> BreakerState {
+    pub fn breaker_state(&self) -> BreakerState {
         if self.provider.is_none() {
             return BreakerState::Open;
         }
-        self.breaker().position(postrider_clock::monotonic())
+        self.breaker().state(postrider_clock::monotonic())
     }
 
     /// What may be done after an unknown outcome.
@@ -226,13 +226,13 @@ impl Lane {
     }
 
     /// Takes a call's sign for the breaker.
-    pub fn note(&self, sign: CallHealth) {
-        let opened = self.breaker().note(sign, postrider_clock::monotonic());
+    pub fn record(&self, sign: CallHealth) {
+        let opened = self.breaker().record(sign, postrider_clock::monotonic());
         if opened {
             self.set_backlog(true);
             tracing::warn!(lane = %self.settings.id, "breaker opened; messages of this lane wait");
         }
-        self.gauge();
+        self.export_metrics();
     }
 
     /// Ends the lane's task; what it has not begun is given back.
@@ -251,8 +251,8 @@ impl Lane {
     }
 
     /// Shows the breaker's position.
-    pub fn gauge(&self) {
-        let position = match self.position() {
+    pub fn export_metrics(&self) {
+        let position = match self.breaker_state() {
             BreakerState::Closed => 0.0,
             BreakerState::HalfOpen => 1.0,
             BreakerState::Open => 2.0,
@@ -272,7 +272,7 @@ impl Lane {
         self: Arc<Self>,
         shared: Arc<DispatchContext>,
         mut claims: mpsc::Receiver<Claim>,
-        ready: mpsc::Sender<Ready>,
+        ready: mpsc::Sender<ReadyCall>,
     ) {
         let mut closing = self.closing.subscribe();
         loop {
@@ -282,18 +282,18 @@ impl Lane {
                 claim = claims.recv() => match claim { Some(claim) => claim, None => break },
             };
             // An open breaker hands everything queued back in one statement.
-            if self.position() == BreakerState::Open {
-                self.give_back(&shared, drain(&mut claims, claim)).await;
+            if self.breaker_state() == BreakerState::Open {
+                self.return_claims(&shared, drain(&mut claims, claim)).await;
                 continue;
             }
             let slot = tokio::select! {
                 biased;
-                () = stopped(&mut closing) => { self.give_back(&shared, vec![claim]).await; break }
-                slot = self.turn() => slot,
+                () = stopped(&mut closing) => { self.return_claims(&shared, vec![claim]).await; break }
+                slot = self.acquire_permit() => slot,
             };
             if claim.is_stale(postrider_clock::monotonic(), shared.lease) {
                 // Slots or tokens come slower than was thought; who waits behind is as old or nearly so.
-                self.give_back(&shared, drain(&mut claims, claim)).await;
+                self.return_claims(&shared, drain(&mut claims, claim)).await;
                 continue;
             }
             let Some(slot) = slot else { break };
@@ -301,14 +301,14 @@ impl Lane {
                 None => None,
                 Some(_) => {
                     let Some(alone) = suspect_messages::try_alone(&shared, &claim).await else {
-                        self.give_back(&shared, vec![claim]).await;
+                        self.return_claims(&shared, vec![claim]).await;
                         continue;
                     };
                     Some(alone)
                 }
             };
             let outgoing = self.compose(&shared, &claim, alone.as_ref()).await;
-            let item = Ready { claim, lane: Arc::clone(&self), outgoing, slot, alone };
+            let item = ReadyCall { claim, lane: Arc::clone(&self), outgoing, slot, alone };
             if ready.send(item).await.is_err() {
                 break;
             }
@@ -317,13 +317,13 @@ impl Lane {
         // Permits are still out: their statements are under way and send what they claimed. `recv` waits
         // for them all; what is here already does not.
         while let Some(claim) = claims.recv().await {
-            self.give_back(&shared, drain(&mut claims, claim)).await;
+            self.return_claims(&shared, drain(&mut claims, claim)).await;
         }
     }
 
     /// Gives unbegun claims back, at their old places in the line. Where the database is away the lease
     /// lapses and says the same later.
-    async fn give_back(&self, shared: &DispatchContext, claims: Vec<Claim>) {
+    async fn return_claims(&self, shared: &DispatchContext, claims: Vec<Claim>) {
         if claims.is_empty() {
             return;
         }
@@ -333,17 +333,17 @@ impl Lane {
             return;
         }
         self.set_backlog(true);
-        self.rewound.store(true, Ordering::Relaxed);
-        count_off(&shared.ledger, &claims).await;
+        self.requeued.store(true, Ordering::Relaxed);
+        release_leases(&shared.ledger, &claims).await;
     }
 
     /// Whether something went back to an earlier place in the line since this was last asked.
-    pub fn take_rewound(&self) -> bool {
-        self.rewound.swap(false, Ordering::Relaxed)
+    pub fn take_requeued(&self) -> bool {
+        self.requeued.swap(false, Ordering::Relaxed)
     }
 
     /// A rate token and a free call slot.
-    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+    async fn acquire_permit(&self) -> Option<OwnedSemaphorePermit> {
         let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
         self.limiter.until_ready().await;
         slot
@@ -353,11 +353,11 @@ impl Lane {
         &self,
         shared: &DispatchContext,
         claim: &Claim,
-        alone: Option<&Alone>,
+        alone: Option<&ExclusiveGuard>,
     ) -> Result<Outgoing, String> {
         let _together = match alone {
             Some(_) => None,
-            None => Some(shared.quiet.together().await),
+            None => Some(shared.isolation_gate.shared().await),
         };
         self.compose_quietly(shared, claim)
     }

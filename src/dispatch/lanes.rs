@@ -23,7 +23,7 @@ use postrider_providers::{HttpClient, Timeouts, connect};
 use crate::dispatch::{
     DispatchContext, Lane,
     breaker::Thresholds,
-    lane::{LaneParts, Ready},
+    lane::{LaneParts, ReadyCall},
     settle::FinishedAttempt,
 };
 
@@ -41,7 +41,7 @@ pub struct Lanes {
 struct State {
     tasks: Vec<JoinHandle<()>>,
     /// The way to begin; gone once the lanes are closed for good, so that begin can end.
-    ready: Option<mpsc::Sender<Ready>>,
+    ready: Option<mpsc::Sender<ReadyCall>>,
 }
 
 /// What every lane is made with.
@@ -56,7 +56,11 @@ pub struct LaneFactory {
 
 impl Lanes {
     #[must_use]
-    pub fn new(maker: LaneFactory, ready: mpsc::Sender<Ready>, done: mpsc::Sender<FinishedAttempt>) -> Lanes {
+    pub fn new(
+        maker: LaneFactory,
+        ready: mpsc::Sender<ReadyCall>,
+        done: mpsc::Sender<FinishedAttempt>,
+    ) -> Lanes {
         let state = State { tasks: Vec::new(), ready: Some(ready) };
         let done = ArcSwapOption::from_pointee(done);
         Lanes { current: ArcSwap::default(), done, state: Mutex::new(state), maker }
@@ -77,8 +81,8 @@ impl Lanes {
 
     /// The quiet of this process.
     #[must_use]
-    pub fn quiet(&self) -> IsolationGate {
-        self.maker.shared.quiet.clone()
+    pub fn isolation_gate(&self) -> IsolationGate {
+        self.maker.shared.isolation_gate.clone()
     }
 
     /// Makes, keeps and closes lanes as the companies say.
@@ -129,7 +133,7 @@ impl Lanes {
         account: AccountId,
         settings: &Account,
         company: &Arc<Company>,
-        ready: mpsc::Sender<Ready>,
+        ready: mpsc::Sender<ReadyCall>,
     ) -> (Arc<Lane>, JoinHandle<()>) {
         let secret = |name: &str| std::env::var(name).ok().map(SecretString::from);
         let provider = connect(settings, &secret, &self.maker.http, self.maker.timeouts);
@@ -147,7 +151,7 @@ impl Lanes {
             thresholds: self.maker.thresholds,
         };
         let (lane, task) = Lane::start(parts, Arc::clone(&self.maker.shared), ready);
-        lane.gauge();
+        lane.export_metrics();
         (lane, task)
     }
 }

@@ -7,7 +7,6 @@
 //! `sweeper` finds what dead workers left, `suspects` are tried one at a time, `reconcile` asks providers
 //! for what they never told. Nothing here holds a connection across a provider call.
 
-pub mod ask;
 pub mod begin;
 pub mod breaker;
 pub mod call;
@@ -22,6 +21,7 @@ pub mod outcome;
 pub mod reconcile;
 pub mod sandbox;
 pub mod settle;
+pub mod status_lookup;
 pub mod sweep;
 
 use std::{sync::Arc, time::Duration};
@@ -38,7 +38,7 @@ use postrider_ledger::Ledger;
 use postrider_providers::TokenKey;
 
 pub use claim::{Claim, LeaseShare};
-pub use lane::{Lane, Permit, Ready};
+pub use lane::{Lane, Permit, ReadyCall};
 pub use lanes::Lanes;
 
 /// What every step of the pipe shares.
@@ -52,12 +52,12 @@ pub struct DispatchContext {
     pub public_base_url: String,
     pub schedule: Schedule,
     /// When unknown attempts are looked for.
-    pub unknown_looks: StatusPollPlan,
+    pub unknown_poll_plan: StatusPollPlan,
     /// When missing receipts are.
-    pub receipt_looks: StatusPollPlan,
+    pub receipt_poll_plan: StatusPollPlan,
     /// How long a lease lasts, from claim and again from begin.
     pub lease: Duration,
     /// A call must have this much of its lease left beyond its own timeout.
     pub call_margin: Duration,
-    pub quiet: IsolationGate,
+    pub isolation_gate: IsolationGate,
 }

@@ -17,8 +17,8 @@ use crate::dispatch::{Claim, breaker::CallHealth};
 #[derive(Debug, Clone, Copy)]
 pub struct SettlementContext<'a> {
     pub schedule: &'a Schedule,
-    pub unknown_looks: &'a StatusPollPlan,
-    pub receipt_looks: &'a StatusPollPlan,
+    pub unknown_poll_plan: &'a StatusPollPlan,
+    pub receipt_poll_plan: &'a StatusPollPlan,
     pub class: StatusSource,
     /// Just before the attempt was begun.
     pub begun: Instant,
@@ -52,7 +52,9 @@ pub fn settlement(claim: &Claim, attempt: i16, outcome: Outcome, terms: Settleme
             provider_id,
             proof: true,
             watch_secs: match terms.class {
-                StatusSource::Queryable => Some(terms.receipt_looks.of(claim.medium).first().as_secs_f64()),
+                StatusSource::Queryable => {
+                    Some(terms.receipt_poll_plan.of(claim.medium).first().as_secs_f64())
+                }
                 StatusSource::ReceiptsOnly => None,
             },
             ..blank
@@ -71,7 +73,7 @@ pub fn settlement(claim: &Claim, attempt: i16, outcome: Outcome, terms: Settleme
 
 /// How long from now until the unknown is first looked for.
 fn first_look(claim: &Claim, terms: SettlementContext) -> Duration {
-    let looks = terms.unknown_looks.of(claim.medium);
+    let looks = terms.unknown_poll_plan.of(claim.medium);
     let elapsed = terms.now.saturating_duration_since(terms.begun);
     let at = match terms.class {
         StatusSource::Queryable => looks.next(elapsed).unwrap_or(looks.last()),
@@ -135,13 +137,13 @@ fn next_try(claim: &Claim, hint: Option<Duration>, terms: SettlementContext) -> 
 
 /// What an outcome says about its lane.
 #[must_use]
-pub fn sign(outcome: &Outcome) -> CallHealth {
+pub fn call_health(outcome: &Outcome) -> CallHealth {
     match outcome {
         Outcome::Accepted { .. } => CallHealth::Success,
         Outcome::Unknown { .. } => CallHealth::Failure,
         Outcome::Refused(refusal) => match refusal.kind {
             RefusalKind::NotCalled => CallHealth::Failure,
-            RefusalKind::Account => CallHealth::Refused,
+            RefusalKind::Account => CallHealth::AccountRejected,
             RefusalKind::ForNow | RefusalKind::Message | RefusalKind::Recipient { .. } => CallHealth::Success,
         },
     }

@@ -33,7 +33,7 @@ use postrider_providers::{LookupResult, Proof, ReceiptKind, StatusSource, correl
 
 use crate::dispatch::{
     DispatchContext, Lanes,
-    ask::{Answered, ask},
+    status_lookup::{Answered, look_up},
 };
 
 /// Unknown attempts of one round.
@@ -88,7 +88,7 @@ impl Reconciler {
             let moved: Vec<_> = moved.iter().map(|missing| missing.message.0).collect();
             self.shared.ledger.drop_due(&moved).await?;
         }
-        let answered = ask(&self.lanes, unknown, self.shared.lease / 3).await;
+        let answered = look_up(&self.lanes, unknown, self.shared.lease / 3).await;
         self.prove(&answered).await?;
         self.plan(answered.into_iter().filter(|answer| proof(answer).is_none())).await?;
         Ok(more)
@@ -106,7 +106,7 @@ impl Reconciler {
             false => self.shared.ledger.still_sent(&members).await?,
         };
         let sent: BTreeSet<MessageId> = missing.iter().map(|missing| missing.message).collect();
-        let answered = ask(&self.lanes, missing, self.shared.lease / 3).await;
+        let answered = look_up(&self.lanes, missing, self.shared.lease / 3).await;
         self.prove(&answered).await?;
         let asked: BTreeSet<MessageId> = answered.iter().map(|(missing, _)| missing.message).collect();
         let left: BTreeMap<MessageId, Medium> = answered
@@ -167,7 +167,7 @@ impl Reconciler {
             map: Some(map),
             block,
             looked_up: true,
-            watch_secs: Some(self.shared.receipt_looks.of(missing.medium).first().as_secs_f64()),
+            watch_secs: Some(self.shared.receipt_poll_plan.of(missing.medium).first().as_secs_f64()),
         })
     }
 
@@ -181,7 +181,7 @@ impl Reconciler {
                 Some(LookupResult::Absent) => ProbeResult::Absent,
                 Some(LookupResult::Unclear { .. } | LookupResult::Found(_)) => ProbeResult::Unclear,
             };
-            let looks = self.shared.unknown_looks.of(missing.medium);
+            let looks = self.shared.unknown_poll_plan.of(missing.medium);
             match looks.after(elapsed, missing.absent, sight, self.may_resend(&missing)) {
                 NextPoll::Again { since_begin, absent } => {
                     let since_begin = chrono::Duration::from_std(since_begin).unwrap_or_default();
@@ -219,7 +219,7 @@ impl Reconciler {
         let looks = watch.looks + 1;
         // A batch went through one account, and so by one medium.
         let medium = watch.members.iter().find_map(|member| left.get(&MessageId(*member)));
-        let times = medium.map(|medium| &self.shared.receipt_looks.of(*medium).0);
+        let times = medium.map(|medium| &self.shared.receipt_poll_plan.of(*medium).0);
         let at = |place: i16| times.and_then(|times| times.get(usize::try_from(place).unwrap_or_default()));
         let wait_secs = match (at(looks - 1), at(looks)) {
             (Some(last), Some(next)) => Some(next.saturating_sub(*last).as_secs_f64()),

@@ -41,7 +41,7 @@ pub async fn run(shared: Arc<DispatchContext>, mut done: mpsc::Receiver<Finished
         write(&shared, &items, &empty).await;
         failpoint::point("after_settle");
         // Counted off only after the commit: a lease must outlive what it guards.
-        empty = items.iter().filter_map(|item| item.lease.count_off()).collect();
+        empty = items.iter().filter_map(|item| item.lease.release_lease()).collect();
         for item in &items {
             if let Some(after) = item.sent_after {
                 let seconds = after.to_std().unwrap_or_default().as_secs_f64();

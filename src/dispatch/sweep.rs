@@ -37,8 +37,8 @@ pub async fn run(shared: Arc<DispatchContext>, interval: Duration, mut stop: wat
 /// One sweep; gives whether there may be more.
 pub async fn sweep_once(shared: &DispatchContext) -> Result<bool, LedgerError> {
     let first = FirstLooks {
-        email_secs: shared.unknown_looks.email.first().as_secs_f64(),
-        sms_secs: shared.unknown_looks.sms.first().as_secs_f64(),
+        email_secs: shared.unknown_poll_plan.email.first().as_secs_f64(),
+        sms_secs: shared.unknown_poll_plan.sms.first().as_secs_f64(),
     };
     let swept = shared.ledger.sweep(LEASES_MAX, first).await?;
     if swept != Swept::default() {

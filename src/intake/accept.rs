@@ -47,12 +47,12 @@ const ROUNDS_MAX: usize = 1_000;
 #[derive(Clone)]
 pub struct Acceptor {
     pub ledger: Ledger,
-    pub directory: CompanyCache,
+    pub company_cache: CompanyCache,
     pub keys: Arc<SecretKeys>,
-    pub hand_over: FastPath,
+    pub fast_path: FastPath,
     /// `None`: until the first broker user is bound.
     pub trust_routing_key: Option<bool>,
-    pub quiet: IsolationGate,
+    pub isolation_gate: IsolationGate,
 }
 
 /// The answers of one batch so far.
@@ -67,11 +67,11 @@ struct Answers<'a> {
 impl Acceptor {
     /// Takes a batch; one answer for each arrival, in order.
     pub async fn accept(&self, arrivals: &[InboundJob]) -> Result<Vec<AcceptOutcome>, LedgerError> {
-        let snapshot = self.directory.snapshot();
+        let snapshot = self.company_cache.snapshot();
         let blank = vec![None; arrivals.len()];
         let mut answers = Answers { arrivals, answers: blank, rejections: Vec::new(), named: Vec::new() };
         let mut pending = Vec::with_capacity(arrivals.len());
-        let together = self.quiet.together().await;
+        let together = self.isolation_gate.shared().await;
         for (place, arrival) in arrivals.iter().enumerate() {
             match self.admit(&snapshot, place, arrival) {
                 Ok(admitted) => pending.push(admitted),
@@ -163,7 +163,7 @@ impl Acceptor {
                 // Only who reserves a person competes for them: a crowd that one keeps out is done in one round.
                 Ok(row) if !decide::take(&mut taken, row.reserves()) => later.push(prepared.pending),
                 Ok(row) => {
-                    let heard = answers.arrivals[prepared.pending.place].door.wants_decision();
+                    let heard = answers.arrivals[prepared.pending.place].entry_point.wants_decision();
                     places.insert(row.id, (prepared.pending, heard.then(|| row.decision.clone())));
                     rows.push(row);
                 }
@@ -186,11 +186,11 @@ impl Acceptor {
         for (id, state) in written {
             if let Some((pending, decision)) = places.remove(&id) {
                 answers.named.extend(customer_lookup::named(&pending));
-                let told = decision.map(|decision| {
+                let summary = decision.map(|decision| {
                     let reason = suppressed(decision.verdict, state).map(|reason| reason.word().to_owned());
                     Box::new(DecisionSummary { reason, decision })
                 });
-                answers.answers[pending.place] = Some(AcceptOutcome::Accepted { id, state, told });
+                answers.answers[pending.place] = Some(AcceptOutcome::Accepted { id, state, summary });
             }
         }
         for id in refused {
@@ -214,7 +214,7 @@ impl Acceptor {
     ) -> Result<(), LedgerError> {
         let mut moment = BatchClock::new(now);
         while !rows.is_empty() {
-            let portion = self.hand_over.next(rows, &mut moment).await;
+            let portion = self.fast_path.next(rows, &mut moment).await;
             match self.ledger.accept(&portion.rows, portion.terms).await {
                 Ok(states) => {
                     for row in &portion.rows {
@@ -222,11 +222,11 @@ impl Acceptor {
                             count(row, *state);
                         }
                     }
-                    self.hand_over.complete(portion, &states).await;
+                    self.fast_path.complete(portion, &states).await;
                     written.extend(states);
                 }
                 Err(error) => {
-                    rows.extend(self.hand_over.failed(portion, &error));
+                    rows.extend(self.fast_path.failed(portion, &error));
                     return Err(error);
                 }
             }
@@ -276,10 +276,10 @@ impl Acceptor {
                     if !pending.test {
                         metrics::counter!(names::DUPLICATES).increment(1);
                     }
-                    let heard = answers.arrivals[pending.place].door.wants_decision();
-                    let told = heard.then(|| first_told(twin)).flatten();
+                    let heard = answers.arrivals[pending.place].entry_point.wants_decision();
+                    let summary = heard.then(|| first_told(twin)).flatten();
                     answers.answers[pending.place] =
-                        Some(AcceptOutcome::Duplicate { id, state: twin.state, told });
+                        Some(AcceptOutcome::Duplicate { id, state: twin.state, summary });
                 }
                 Some(_) => {
                     answers.reject(&self.keys, pending.place, pending.whose(), vec![key_conflict()]);
@@ -313,7 +313,7 @@ impl Answers<'_> {
         let answer = AcceptOutcome::Rejected { id: rejection.id, problems: rejection.problems.clone() };
         self.answers[place] = Some(answer);
         // Who corrects a rejected job hears what is still wrong; the job itself is kept as it was.
-        if !matches!(self.arrivals[place].door, EntryPoint::Operator { .. }) {
+        if !matches!(self.arrivals[place].entry_point, EntryPoint::Operator { .. }) {
             self.rejections.push(rejection);
         }
     }
@@ -355,7 +355,7 @@ pub(crate) fn rejection(
         same: keys.identity.apart(test, keys.identity.rejected(company, key.as_deref(), &arrival.body)),
         company,
         routing: storable(&arrival.routing),
-        source: arrival.door.word(),
+        source: arrival.entry_point.word(),
         message_key: arrival.key.as_deref().map(storable),
         body: arrival.body.clone(),
         problems,

@@ -34,7 +34,7 @@ impl Acceptor {
     ) -> Result<Pending, (JobOwner, Vec<Problem>)> {
         let (company, test) = self.company(snapshot, arrival).map_err(|problem| (None, vec![problem]))?;
         let job = read(arrival)
-            .and_then(|job| authorised(job, &arrival.door))
+            .and_then(|job| authorised(job, &arrival.entry_point))
             .map_err(|problems| (Some((company.id, test)), problems))?;
         let (idem, idem_made, content_hash) =
             lookup_keys::idempotency(&self.keys.identity, &company, &job, arrival.key.as_deref());
@@ -42,9 +42,9 @@ impl Acceptor {
         Ok(Pending {
             place,
             company,
-            source: if job.manual.is_some() { JobOrigin::Manual } else { arrival.source },
+            source: if job.manual.is_some() { JobOrigin::Manual } else { arrival.origin },
             job: Arc::new(job),
-            source_code: arrival.door.code(),
+            source_code: arrival.entry_point.code(),
             test,
             suspect: arrival.suspect,
             idem,
@@ -70,7 +70,7 @@ impl Acceptor {
             return refuse("unknown_company", "no company has the slug that the routing key names");
         };
         let trusting = self.trust_routing_key.unwrap_or(!snapshot.has_bindings());
-        let test = match &arrival.door {
+        let test = match &arrival.entry_point {
             EntryPoint::Operator { test }
             | EntryPoint::Http { test, .. }
             | EntryPoint::Connector { test } => Some(*test),
@@ -90,8 +90,8 @@ impl Acceptor {
 }
 
 /// An override is for whoever manages the company's settings.
-fn authorised(job: Job, door: &EntryPoint) -> Result<Job, Vec<Problem>> {
-    if job.override_reason().is_none() || door.may_override() {
+fn authorised(job: Job, entry_point: &EntryPoint) -> Result<Job, Vec<Problem>> {
+    if job.override_reason().is_none() || entry_point.may_override() {
         return Ok(job);
     }
     let remedy = "overriding the suppression period needs a key with the scope manage";
@@ -103,7 +103,7 @@ fn read(arrival: &InboundJob) -> Result<Job, Vec<Problem>> {
     let body = &arrival.body;
     let parsed = catch_unwind(AssertUnwindSafe(|| {
         failpoint::on_word("intake", std::str::from_utf8(body).ok());
-        match arrival.door {
+        match arrival.entry_point {
             EntryPoint::Http { .. } => parse::parse_call(body),
             EntryPoint::Operator { .. } => parse::parse_manual(body),
             EntryPoint::Amqp { .. } | EntryPoint::Connector { .. } => parse::parse(body),

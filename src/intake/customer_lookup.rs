@@ -16,7 +16,7 @@ use postrider_ledger::{LedgerError, customers::Named};
 use crate::intake::{Acceptor, decide::Pending};
 
 /// Customers who are written side by side; a batch may hold hundreds.
-const AT_ONCE: usize = 4;
+const CONCURRENCY: usize = 4;
 
 /// Whom a person's request names.
 pub(super) fn named(pending: &Pending) -> Option<(CompanyId, Named)> {
@@ -56,7 +56,7 @@ impl Acceptor {
     /// who cannot be written now is named again by the next request.
     pub(super) async fn remember(&self, named: Vec<(CompanyId, Named)>) {
         stream::iter(named)
-            .for_each_concurrent(AT_ONCE, |(company, named)| async move {
+            .for_each_concurrent(CONCURRENCY, |(company, named)| async move {
                 if let Err(error) = self.ledger.recognise(company, &named, &self.keys.identity).await {
                     tracing::warn!(%error, "a customer whom a person named could not be written down");
                 }

@@ -64,13 +64,13 @@ impl JobBatcher {
     }
 
     /// Takes one job.
-    pub async fn take(&self, arrival: InboundJob) -> Result<AcceptOutcome, Busy> {
-        self.take_all(vec![arrival]).await?.pop().ok_or(Busy)
+    pub async fn submit(&self, arrival: InboundJob) -> Result<AcceptOutcome, Busy> {
+        self.submit_all(vec![arrival]).await?.pop().ok_or(Busy)
     }
 
     /// Takes jobs, all of them or none; one answer for each, in order. After an error some may be accepted
     /// all the same: the same again gets their first answers.
-    pub async fn take_all(&self, arrivals: Vec<InboundJob>) -> Result<Vec<AcceptOutcome>, Busy> {
+    pub async fn submit_all(&self, arrivals: Vec<InboundJob>) -> Result<Vec<AcceptOutcome>, Busy> {
         let mut answers = Vec::with_capacity(arrivals.len());
         {
             let places = self.queue.try_reserve_many(arrivals.len()).map_err(|_| Busy)?;
@@ -195,7 +195,7 @@ async fn one_by_one(acceptor: &Acceptor, arrivals: &[InboundJob]) -> Vec<Option<
 }
 
 async fn quarantine(acceptor: &Acceptor, arrival: &InboundJob) -> Option<AcceptOutcome> {
-    let company = acceptor.company(&acceptor.directory.snapshot(), arrival).ok();
+    let company = acceptor.company(&acceptor.company_cache.snapshot(), arrival).ok();
     let rejection = rejection(
         &acceptor.keys,
         arrival,
@@ -219,9 +219,9 @@ mod tests {
             body: vec![b' '; bytes],
             company: Some("acme".to_owned()),
             routing: "/v1/requests".to_owned(),
-            door: EntryPoint::Http { test: false, manager: false },
+            entry_point: EntryPoint::Http { test: false, manager: false },
             key: None,
-            source: JobOrigin::Automatic,
+            origin: JobOrigin::Automatic,
             suspect: None,
         };
         vec![one; count]
@@ -231,11 +231,11 @@ mod tests {
     async fn more_than_there_is_room_for_is_refused_as_a_whole() {
         let (queue, mut entries) = mpsc::channel(3);
         let jobs = JobBatcher { queue, bytes: Arc::new(Semaphore::new(10)) };
-        assert_eq!(jobs.take_all(arrivals(4, 1)).await, Err(Busy), "too many");
-        assert_eq!(jobs.take_all(arrivals(2, 6)).await, Err(Busy), "too large");
+        assert_eq!(jobs.submit_all(arrivals(4, 1)).await, Err(Busy), "too many");
+        assert_eq!(jobs.submit_all(arrivals(2, 6)).await, Err(Busy), "too large");
         assert!(entries.try_recv().is_err(), "nothing of them was taken");
         assert_eq!(jobs.bytes.available_permits(), 10);
         drop(entries);
-        assert_eq!(jobs.take_all(arrivals(1, 1)).await, Err(Busy), "the worker stops");
+        assert_eq!(jobs.submit_all(arrivals(1, 1)).await, Err(Busy), "the worker stops");
     }
 }

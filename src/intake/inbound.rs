@@ -18,10 +18,10 @@ pub struct InboundJob {
     pub company: Option<String>,
     /// Routing key or path, for the record of a rejection.
     pub routing: String,
-    pub door: EntryPoint,
+    pub entry_point: EntryPoint,
     /// AMQP `message_id` or the `Idempotency-Key` header; the job's own key goes before it.
     pub key: Option<String>,
-    pub source: JobOrigin,
+    pub origin: JobOrigin,
     /// Under what it was written down, where it is tried alone; its acceptance takes that back.
     pub suspect: Option<Uuid>,
 }
@@ -90,9 +90,9 @@ pub struct DecisionSummary {
 #[derive(Debug, Clone, PartialEq)]
 pub enum AcceptOutcome {
     /// A new request, waiting or suppressed.
-    Accepted { id: Uuid, state: State, told: Option<Box<DecisionSummary>> },
+    Accepted { id: Uuid, state: State, summary: Option<Box<DecisionSummary>> },
     /// The same job came before: the first answer again, and how it stands by now.
-    Duplicate { id: Uuid, state: State, told: Option<Box<DecisionSummary>> },
+    Duplicate { id: Uuid, state: State, summary: Option<Box<DecisionSummary>> },
     /// Refused, and kept with its problems.
     Rejected { id: Uuid, problems: Vec<Problem> },
 }

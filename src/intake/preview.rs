@@ -51,7 +51,7 @@ pub struct Text {
 impl Acceptor {
     /// Says what would become of a job.
     pub async fn preview(&self, arrival: &InboundJob, public_base_url: &str) -> Result<Preview, LedgerError> {
-        let mut pending = match self.admit(&self.directory.snapshot(), 0, arrival) {
+        let mut pending = match self.admit(&self.company_cache.snapshot(), 0, arrival) {
             Ok(pending) => pending,
             Err((_, problems)) => return Ok(Preview::Unreadable(problems)),
         };

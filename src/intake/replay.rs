@@ -59,9 +59,9 @@ pub fn arrival(
         body: corrected.or_else(|| job.body.clone()).ok_or(NotReplayable::NoBody)?,
         company: Some(company.ok_or(NotReplayable::NoCompany)?),
         routing: job.row.routing.clone(),
-        door: EntryPoint::Operator { test: job.row.test },
+        entry_point: EntryPoint::Operator { test: job.row.test },
         key: job.message_key.clone(),
-        source: JobOrigin::Automatic,
+        origin: JobOrigin::Automatic,
         suspect: None,
     })
 }
@@ -80,7 +80,7 @@ pub async fn replay(
     let Some(turn) = acceptor.ledger.replay_turn(job.row.id).await? else {
         return Ok(Replayed::UnderWay);
     };
-    let snapshot = acceptor.directory.snapshot();
+    let snapshot = acceptor.company_cache.snapshot();
     let company = arrival.company.as_ref().and_then(|slug| snapshot.company(slug).map(|company| company.id));
     if is_response(job) {
         let heard = acceptor

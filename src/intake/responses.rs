@@ -110,7 +110,7 @@ impl Acceptor {
 
     /// Whose response it is and what it says; else whose mistake it is, and which.
     fn read_response(&self, arrival: &InboundJob) -> Result<NewResponse, (Option<CompanyId>, Vec<Problem>)> {
-        let snapshot = self.directory.snapshot();
+        let snapshot = self.company_cache.snapshot();
         let (company, test) = self.company(&snapshot, arrival).map_err(|problem| (None, vec![problem]))?;
         let parsed = catch_unwind(AssertUnwindSafe(|| self.new_response(&company, test, arrival)));
         parsed
@@ -140,7 +140,7 @@ impl Acceptor {
             content_hash: keys.response_content(company.id, &response.content_bytes()),
             company: company.id,
             test,
-            source: arrival.door.word(),
+            source: arrival.entry_point.word(),
             request,
             former: request.map(|id| keys.apart(test, keys.former(company.id, id))),
             ext_interaction_id,

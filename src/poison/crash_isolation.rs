@@ -15,17 +15,17 @@ use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 pub struct IsolationGate(Arc<RwLock<()>>);
 
 /// One of many.
-pub type Together = OwnedRwLockReadGuard<()>;
+pub type SharedGuard = OwnedRwLockReadGuard<()>;
 /// The only one.
-pub type Alone = OwnedRwLockWriteGuard<()>;
+pub type ExclusiveGuard = OwnedRwLockWriteGuard<()>;
 
 impl IsolationGate {
-    pub async fn together(&self) -> Together {
+    pub async fn shared(&self) -> SharedGuard {
         Arc::clone(&self.0).read_owned().await
     }
 
     /// First come, first served: nobody who waits for it is passed by others for ever.
-    pub async fn alone(&self) -> Alone {
+    pub async fn exclusive(&self) -> ExclusiveGuard {
         Arc::clone(&self.0).write_owned().await
     }
 }

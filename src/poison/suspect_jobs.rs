@@ -127,15 +127,15 @@ impl Suspects {
 
 /// Tries a suspect alone. After an error nothing may be acknowledged; trying again is harmless.
 pub async fn try_alone(acceptor: &Acceptor, suspect: &Suspect) -> Result<Trial, LedgerError> {
-    let worker = acceptor.hand_over.worker;
-    let quiet = acceptor.quiet.alone().await;
+    let worker = acceptor.fast_path.worker;
+    let isolation_gate = acceptor.isolation_gate.exclusive().await;
     let note = acceptor.ledger.try_job(suspect.key, worker, suspect.deliveries).await?;
     if note.worker != worker {
         return Ok(Trial::Accused(Suspect { note: Some(note), ..suspect.clone() }));
     }
     // The quiet is ours already. Not handed over: a suspect's message takes its place in the line.
-    let mut alone = Acceptor { quiet: IsolationGate::default(), ..acceptor.clone() };
-    alone.hand_over.lanes = None;
+    let mut alone = Acceptor { isolation_gate: IsolationGate::default(), ..acceptor.clone() };
+    alone.fast_path.lanes = None;
     failpoint::point("before_commit");
     let accepted = AssertUnwindSafe(alone.accept(std::slice::from_ref(&suspect.arrival))).catch_unwind();
     match accepted.await {
@@ -149,7 +149,7 @@ pub async fn try_alone(acceptor: &Acceptor, suspect: &Suspect) -> Result<Trial, 
             quarantine(acceptor, suspect, panicked()).await?;
         }
     }
-    drop(quiet);
+    drop(isolation_gate);
     Ok(Trial::Settled(suspect.tag))
 }
 
@@ -167,7 +167,7 @@ pub async fn look_again(acceptor: &Acceptor, suspect: &Suspect) -> Result<Trial,
 
 /// Keeps the job as rejected, and takes its note back only then.
 async fn quarantine(acceptor: &Acceptor, suspect: &Suspect, problem: Problem) -> Result<(), LedgerError> {
-    let company = acceptor.company(&acceptor.directory.snapshot(), &suspect.arrival).ok();
+    let company = acceptor.company(&acceptor.company_cache.snapshot(), &suspect.arrival).ok();
     let whose = company.map(|(company, test)| (company.id, test));
     let rejection = rejection(&acceptor.keys, &suspect.arrival, whose, vec![problem]);
     acceptor.ledger.reject(&[rejection]).await?;

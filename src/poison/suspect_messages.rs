@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::{poison::crash_isolation::Alone, worker::stages::stopped};
+use crate::{poison::crash_isolation::ExclusiveGuard, worker::stages::stopped};
 use postrider_domain::ids::AccountId;
 use postrider_ledger::{LedgerError, accept::LeaseTerms};
 
@@ -69,8 +69,8 @@ async fn claim_one(
 
 /// Waits until nothing else is read or composed, and writes down that this suspect is; `None` where that was not
 /// to be written, and it is to be given back.
-pub async fn try_alone(shared: &DispatchContext, claim: &Claim) -> Option<Alone> {
-    let alone = shared.quiet.alone().await;
+pub async fn try_alone(shared: &DispatchContext, claim: &Claim) -> Option<ExclusiveGuard> {
+    let alone = shared.isolation_gate.exclusive().await;
     match shared.ledger.try_message(claim.message, claim.epoch).await {
         Ok(true) => Some(alone),
         Ok(false) => None,

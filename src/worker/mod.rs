@@ -149,14 +149,14 @@ pub async fn start(mut config: Config, own_process: bool) -> anyhow::Result<Work
         true => Some(start_dispatch(&config, &ledgers, &keys, &directory, worker_id, &mut worker).await?),
         false => None,
     };
-    let hand_over = FastPath { lanes: lanes.clone(), worker: worker_id, lease: config.lease() };
+    let fast_path = FastPath { lanes: lanes.clone(), worker: worker_id, lease: config.lease() };
     let acceptor = Acceptor {
         ledger: ledgers.intake.clone(),
-        directory: directory.clone(),
+        company_cache: directory.clone(),
         keys: Arc::clone(&keys),
-        hand_over,
+        fast_path,
         trust_routing_key: config.amqp.trust_routing_key,
-        quiet: lanes.as_ref().map(|lanes| lanes.quiet()).unwrap_or_default(),
+        isolation_gate: lanes.as_ref().map(|lanes| lanes.isolation_gate()).unwrap_or_default(),
     };
     let bell = Arc::new(Notify::new());
     if config.roles.intake {
@@ -233,11 +233,11 @@ async fn start_dispatch(
         keys: Arc::clone(keys),
         public_base_url: config.web.public_base_url.trim_end_matches('/').to_owned(),
         schedule: config.schedule(),
-        unknown_looks: config.unknown.plan(),
-        receipt_looks: config.receipts.plan(),
+        unknown_poll_plan: config.unknown.plan(),
+        receipt_poll_plan: config.receipts.plan(),
         lease: config.lease(),
         call_margin: Duration::from_secs_f64(config.dispatch.call_margin_secs),
-        quiet: IsolationGate::default(),
+        isolation_gate: IsolationGate::default(),
     });
     let (ready_sender, ready) = mpsc::channel(READY_QUEUE);
     let (done_sender, done) = mpsc::channel(DONE_QUEUE);

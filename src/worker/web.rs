@@ -39,18 +39,18 @@ pub(super) fn start(
     let (receipts, task) = Receipts::start(ledgers.web.clone());
     let door = Arc::new(WebhookState {
         ledger: ledgers.web.clone(),
-        directory: acceptor.directory.clone(),
+        directory: acceptor.company_cache.clone(),
         token_key: TokenKey::new(vec![acceptor.keys.token]),
         keys: Arc::clone(&acceptor.keys),
         receipts,
         public_base_url: public_base_url(config),
         body_within: Duration::from_secs_f64(config.web.body_timeout_secs),
-        receipt_looks: config.receipts.plan(),
+        receipt_poll_plan: config.receipts.plan(),
     });
     let within = Duration::from_secs_f64(config.recipes.look_up_timeout_secs);
     let recipes = Arc::new(ConnectorState {
         ledger: ledgers.web.clone(),
-        directory: acceptor.directory.clone(),
+        directory: acceptor.company_cache.clone(),
         keys: Arc::clone(&acceptor.keys),
         public_keys: PublicKeys::new(within).context("set up questions to other systems")?,
         bell,
@@ -68,13 +68,13 @@ fn api(config: &Config, ledgers: &Ledgers, acceptor: &Acceptor, worker: &mut Wor
     let (jobs, task) = JobBatcher::start(acceptor.clone(), worker.stop_of(Stage::Intake));
     worker.add(Stage::Intake, task);
     // Lanes end before the doors close: nothing here may hold them.
-    let hand_over = FastPath { lanes: None, ..acceptor.hand_over.clone() };
+    let fast_path = FastPath { lanes: None, ..acceptor.fast_path.clone() };
     Api::new(api::ApiDeps {
         ledger: ledgers.web.clone(),
         reads: ledgers.reads.clone(),
-        directory: acceptor.directory.clone(),
+        directory: acceptor.company_cache.clone(),
         keys: Arc::clone(&acceptor.keys),
-        acceptor: Acceptor { hand_over, ..acceptor.clone() },
+        acceptor: Acceptor { fast_path, ..acceptor.clone() },
         jobs,
         body_within: Duration::from_secs_f64(config.web.body_timeout_secs),
         public_base_url: public_base_url(config),

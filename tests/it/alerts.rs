@@ -30,7 +30,11 @@ fn to_ops() -> Alerts {
 
 fn watch(bed: &Bed, worker: &Worker) -> Watch {
     let acceptor = worker.acceptor.as_ref().expect("this worker takes jobs");
-    Watch { ledger: bed.ledger.clone(), directory: acceptor.directory.clone(), keys: acceptor.keys.clone() }
+    Watch {
+        ledger: bed.ledger.clone(),
+        directory: acceptor.company_cache.clone(),
+        keys: acceptor.keys.clone(),
+    }
 }
 
 async fn hand_in(worker: &Worker, jobs: &[Value]) {

@@ -303,7 +303,7 @@ async fn every_fault_of_a_relay_comes_to_its_end() {
 }
 
 fn lane(worker: &Worker, account: &str) -> std::sync::Arc<Lane> {
-    let lanes = worker.acceptor.as_ref().and_then(|acceptor| acceptor.hand_over.lanes.clone());
+    let lanes = worker.acceptor.as_ref().and_then(|acceptor| acceptor.fast_path.lanes.clone());
     let all = lanes.expect("this worker dispatches").all();
     let found = all.values().find(|lane| lane.settings.id == account);
     std::sync::Arc::clone(found.expect("the account has its lane"))
@@ -328,12 +328,12 @@ async fn account_refused(via: Via, word: &'static str, code: &str) {
         "{one:?}"
     );
     assert!(one.held > 0, "who waits keeps the reservation");
-    assert_ne!(lane(&worker, via.account()).position(), BreakerState::Closed);
+    assert_ne!(lane(&worker, via.account()).breaker_state(), BreakerState::Closed);
     assert_eq!(seen(&bed, &recipient).1, 0);
     bed.simulator.set_magic(&recipient, "ok");
     let status = if via == Via::Smtp { "sent" } else { "delivered" };
     bed.all_are(1, status).await;
-    assert_eq!(lane(&worker, via.account()).position(), BreakerState::Closed);
+    assert_eq!(lane(&worker, via.account()).breaker_state(), BreakerState::Closed);
     assert_eq!(seen(&bed, &recipient).1, 1);
     bed.nothing_left(worker).await;
 }
@@ -364,7 +364,7 @@ async fn unreachable(via: Via, mended: bool) {
         (Some("not_called"), Some("connect"), 0, Some(1)),
         "{one:?}"
     );
-    assert_ne!(lane(&worker, via.account()).position(), BreakerState::Closed);
+    assert_ne!(lane(&worker, via.account()).breaker_state(), BreakerState::Closed);
     assert_eq!(seen(&bed, &recipient), (0, 0));
     if mended {
         bed.company("blanca", |policy| via.at(policy, http, smtp)).await;

@@ -132,7 +132,7 @@ async fn a_suspect_stays_one_through_pause_and_resume_until_it_is_begun() {
     );
     assert_eq!(one.stands().await, (2, Some(1)));
     let worker = one.bed.worker_with("roles.dispatch = false").await;
-    let directory = worker.acceptor.as_ref().expect("takes jobs").directory.clone();
+    let directory = worker.acceptor.as_ref().expect("takes jobs").company_cache.clone();
     let going = resume(&one.bed.ledger, &directory, &one.bed.keys, one.id, By::PROGRAM).await.expect("asked");
     assert_eq!(going, Resumed::Going(State::Waiting));
     assert_eq!(one.stands().await, (2, Some(2)));

@@ -52,7 +52,7 @@ async fn a_paused_request_is_not_sent_until_it_is_resumed() {
     assert_eq!(bed.ledger.pause(MessageId(id), By::PROGRAM).await.expect("asked"), Some(State::Waiting));
     wait::let_pass(std::time::Duration::from_secs(3)).await;
     assert!(bed.simulator.calls().is_empty(), "past its due time, and still paused");
-    let directory = worker.acceptor.as_ref().expect("takes jobs").directory.clone();
+    let directory = worker.acceptor.as_ref().expect("takes jobs").company_cache.clone();
     let resumed = resume(&bed.ledger, &directory, &bed.keys, id, By::PROGRAM).await.expect("asked");
     assert!(matches!(resumed, Resumed::Going(State::Waiting)), "{resumed:?}");
     bed.all_are(1, "delivered").await;
@@ -74,7 +74,7 @@ async fn resuming_runs_the_rules_again() {
         .block_address(addr, company, postrider_domain::ids::Medium::Sms, kind, "test")
         .await
         .expect("blocked");
-    let directory = worker.acceptor.as_ref().expect("takes jobs").directory.clone();
+    let directory = worker.acceptor.as_ref().expect("takes jobs").company_cache.clone();
     resume(&bed.ledger, &directory, &bed.keys, id, By::PROGRAM).await.expect("asked");
     let standings = bed.all_are(1, "suppressed").await;
     assert_eq!(standings[0].reason.as_deref(), Some("blocked_by_hand"));

@@ -225,7 +225,7 @@ async fn a_code_that_cannot_be_stored_costs_its_code_and_delays_nobody() {
     let lanes = lanes_of
         .acceptor
         .as_ref()
-        .and_then(|acceptor| acceptor.hand_over.lanes.clone())
+        .and_then(|acceptor| acceptor.fast_path.lanes.clone())
         .expect("it dispatches");
     let lane = Arc::clone(lanes.all().values().next().expect("a lane"));
     let (done, outcomes) = tokio::sync::mpsc::channel(4);
@@ -266,11 +266,11 @@ pub fn shared(bed: &Bed) -> Arc<DispatchContext> {
         // Never called, but a URL: a provider refuses anything else.
         public_base_url: "http://127.0.0.1:9".to_owned(),
         schedule: Schedule::default(),
-        unknown_looks: bed.config("").unknown.plan(),
-        receipt_looks: bed.config("").receipts.plan(),
+        unknown_poll_plan: bed.config("").unknown.plan(),
+        receipt_poll_plan: bed.config("").receipts.plan(),
         lease: Duration::from_secs(60),
         call_margin: Duration::from_secs(1),
-        quiet: Default::default(),
+        isolation_gate: Default::default(),
     })
 }
 
@@ -302,7 +302,7 @@ async fn a_hand_over_into_a_lane_that_was_just_replaced_is_given_back_at_once() 
     let lanes = worker
         .acceptor
         .as_ref()
-        .and_then(|acceptor| acceptor.hand_over.lanes.clone())
+        .and_then(|acceptor| acceptor.fast_path.lanes.clone())
         .expect("it dispatches");
     let sms = |lanes: &postrider::dispatch::Lanes| {
         lanes.all().values().find(|lane| lane.settings.provider() == "twilio").cloned().expect("the lane")

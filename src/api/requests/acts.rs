@@ -207,8 +207,8 @@ pub(super) async fn outcome(
     id: Uuid,
     wish: ActionRequest<'_>,
 ) -> Result<Outcome, Problem> {
-    let hands = ActionContext { ledger: &api.ledger, directory: &api.directory, keys: &api.keys };
-    act.apply(hands, id, wish).await.map_err(|error| {
+    let context = ActionContext { ledger: &api.ledger, company_cache: &api.directory, keys: &api.keys };
+    act.apply(context, id, wish).await.map_err(|error| {
         tracing::warn!(request = %id, error = %format!("{error:#}"), "an act was not done");
         Problem::unavailable(2)
     })

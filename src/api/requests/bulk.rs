@@ -119,8 +119,9 @@ async fn many(
             }
         }
         Some(confirm) => {
-            let hands = ActionContext { ledger: &api.reads, directory: &api.directory, keys: &api.keys };
-            let batch = bulk::confirmed(hands, plan, confirm).await.map_err(refused)?;
+            let context =
+                ActionContext { ledger: &api.reads, company_cache: &api.directory, keys: &api.keys };
+            let batch = bulk::confirmed(context, plan, confirm).await.map_err(refused)?;
             BulkAnswer {
                 left: batch.left,
                 results: batch.results,

@@ -71,7 +71,7 @@ pub(super) async fn hand_in_all(
     super::know_company(&api, &caller).await?;
     let arrivals: Vec<InboundJob> =
         jobs.into_iter().map(|job| super::arrival(&caller, PATH, None, job)).collect();
-    let answers = api.jobs.take_all(arrivals).await.map_err(|_| Problem::unavailable(1))?;
+    let answers = api.jobs.submit_all(arrivals).await.map_err(|_| Problem::unavailable(1))?;
     let told =
         answers.into_iter().map(|answer| match super::submission_answer::answer(answer, !caller.live) {
             Ok(accepted) => AnswerView::Request(accepted),

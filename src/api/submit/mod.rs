@@ -30,9 +30,9 @@ pub(super) fn arrival(caller: &Caller, path: &str, key: Option<String>, body: Ve
         body,
         company: Some(caller.slug.to_string()),
         routing: path.to_owned(),
-        door: EntryPoint::Http { test: !caller.live, manager: caller.scopes.contains(&Scope::Manage) },
+        entry_point: EntryPoint::Http { test: !caller.live, manager: caller.scopes.contains(&Scope::Manage) },
         key,
-        source: JobOrigin::Automatic,
+        origin: JobOrigin::Automatic,
         suspect: None,
     }
 }

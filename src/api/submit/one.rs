@@ -42,7 +42,7 @@ pub(super) async fn hand_in(
     let key = super::idempotency_key(request.headers())?;
     let body = extract::read(request, &api, BODY_BYTES_MAX).await?;
     super::know_company(&api, &caller).await?;
-    let answer = api.jobs.take(super::arrival(&caller, PATH, key, body)).await;
+    let answer = api.jobs.submit(super::arrival(&caller, PATH, key, body)).await;
     let answer = answer.map_err(|_| Problem::unavailable(1))?;
     super::submission_answer::answer(answer, !caller.live)
         .map(|accepted| (StatusCode::ACCEPTED, Json(accepted)))

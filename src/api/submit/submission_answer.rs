@@ -108,8 +108,8 @@ pub(super) fn answer(answer: AcceptOutcome, test: bool) -> Result<AcceptedView, 
         AcceptedView { id, status, reason: told.and_then(|told| told.reason), test, duplicate, decision }
     };
     match answer {
-        AcceptOutcome::Accepted { id, state, told } => Ok(accepted(id, state.status(), told, false)),
-        AcceptOutcome::Duplicate { id, state, told } => Ok(accepted(id, state.status(), told, true)),
+        AcceptOutcome::Accepted { id, state, summary: told } => Ok(accepted(id, state.status(), told, false)),
+        AcceptOutcome::Duplicate { id, state, summary: told } => Ok(accepted(id, state.status(), told, true)),
         AcceptOutcome::Rejected { problems, .. } => Err(refusal(problems)),
     }
 }

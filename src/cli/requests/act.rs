@@ -103,8 +103,8 @@ async fn apply(
 ) -> anyhow::Result<()> {
     let keys = worker::keys(config)?;
     let directory = CompanyCache::load(ledger.clone()).await?;
-    let hands = ActionContext { ledger, directory: &directory, keys: &keys };
-    tell(act.apply(hands, id, wish).await?, id)
+    let context = ActionContext { ledger, company_cache: &directory, keys: &keys };
+    tell(act.apply(context, id, wish).await?, id)
 }
 
 fn tell(outcome: Outcome, id: Uuid) -> anyhow::Result<()> {

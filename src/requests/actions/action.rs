@@ -69,23 +69,23 @@ pub enum Action {
 #[derive(Clone, Copy)]
 pub struct ActionContext<'a> {
     pub ledger: &'a Ledger,
-    pub directory: &'a CompanyCache,
+    pub company_cache: &'a CompanyCache,
     pub keys: &'a SecretKeys,
 }
 
 impl Action {
     pub async fn apply(
         self,
-        hands: ActionContext<'_>,
+        context: ActionContext<'_>,
         id: Uuid,
         wish: ActionRequest<'_>,
     ) -> anyhow::Result<Outcome> {
-        let ActionContext { ledger, directory, keys } = hands;
+        let ActionContext { ledger, company_cache, keys } = context;
         Ok(match self {
             Action::Pause => pause(ledger, id, wish.by()).await?,
-            Action::Resume => resumed(resume::resume(ledger, directory, keys, id, wish.by()).await?),
+            Action::Resume => resumed(resume::resume(ledger, company_cache, keys, id, wish.by()).await?),
             Action::Cancel => cancel(ledger, id, wish.by()).await?,
-            Action::Retry => retried(retry::retry(ledger, directory, keys, id, wish).await?),
+            Action::Retry => retried(retry::retry(ledger, company_cache, keys, id, wish).await?),
         })
     }
 }

@@ -31,10 +31,10 @@ pub const SAMPLE: usize = 10;
 /// Requests that one confirmed call acts on; the next call goes on.
 pub const BATCH: usize = 100;
 /// How long after its preview a confirmation holds.
-pub const HOLDS_SECS: i64 = 3_600;
+pub const CONFIRM_TTL_SECS: i64 = 3_600;
 const COUNTED_AT_ONCE: i64 = 1_000;
 const COUNTED_WITHIN: Duration = Duration::from_secs(15);
-const SIDE_BY_SIDE: usize = 4;
+const CONCURRENCY: usize = 4;
 
 /// What is to be done to which requests, in whose words.
 #[derive(Clone, Copy)]
@@ -117,21 +117,25 @@ pub async fn preview(ledger: &Ledger, keys: &SecretKeys, plan: Plan<'_>) -> Resu
 }
 
 /// Acts on the next batch of what was previewed.
-pub async fn confirmed(hands: ActionContext<'_>, plan: Plan<'_>, confirm: &str) -> Result<Batch, BulkError> {
-    let confirmation = Confirmation::read(hands.keys, plan.said, confirm).ok_or(BulkError::NotConfirmed)?;
+pub async fn confirmed(
+    context: ActionContext<'_>,
+    plan: Plan<'_>,
+    confirm: &str,
+) -> Result<Batch, BulkError> {
+    let confirmation = Confirmation::read(context.keys, plan.said, confirm).ok_or(BulkError::NotConfirmed)?;
     let filter = narrowed(plan.act, plan.filter).ok_or(BulkError::NotConfirmed)?;
     // What fails after the preview is no part of it; so a call that is repeated retries nothing twice.
     let ended_before = (plan.act == Action::Retry).then_some(confirmation.previewed);
     let filter = Filter { ended_before, ..filter };
     let most = (confirmation.left as usize).min(BATCH);
-    let page = page::page(hands.ledger, &filter, Some(confirmation.before), most as i64)
+    let page = page::page(context.ledger, &filter, Some(confirmation.before), most as i64)
         .await
         .map_err(anyhow::Error::from)?;
-    if page.now.is_none_or(|now| (now - confirmation.previewed).num_seconds() > HOLDS_SECS) {
+    if page.now.is_none_or(|now| (now - confirmation.previewed).num_seconds() > CONFIRM_TTL_SECS) {
         return Err(BulkError::NotConfirmed);
     }
-    let acts: Vec<_> = page.rows.iter().map(|row| one(hands, plan, row.id, row.message)).collect();
-    let acted: Vec<_> = stream::iter(acts).buffered(SIDE_BY_SIDE).collect().await;
+    let acts: Vec<_> = page.rows.iter().map(|row| one(context, plan, row.id, row.message)).collect();
+    let acted: Vec<_> = stream::iter(acts).buffered(CONCURRENCY).collect().await;
     let mut batch = Batch { left: confirmation.left as usize - page.rows.len(), ..Batch::default() };
     for outcome in acted {
         let (id, outcome) = outcome?;
@@ -143,7 +147,7 @@ pub async fn confirmed(hands: ActionContext<'_>, plan: Plan<'_>, confirm: &str) 
     let next = page.next.filter(|_| batch.left > 0);
     batch.confirm = next.map(|before| {
         let left = u32::try_from(batch.left).unwrap_or(u32::MAX);
-        Confirmation { before, left, ..confirmation }.sign(hands.keys, plan.said)
+        Confirmation { before, left, ..confirmation }.sign(context.keys, plan.said)
     });
     if batch.confirm.is_none() {
         // The rest moved on by itself.
@@ -155,14 +159,14 @@ pub async fn confirmed(hands: ActionContext<'_>, plan: Plan<'_>, confirm: &str) 
 /// One of a batch. An error is the database's, and the batch is asked for again; what one request alone
 /// cannot have done holds up nobody else.
 async fn one(
-    hands: ActionContext<'_>,
+    context: ActionContext<'_>,
     plan: Plan<'_>,
     id: Uuid,
     message: MessageId,
 ) -> anyhow::Result<(Uuid, Outcome)> {
     // Of the message that was seen: a batch that comes twice retries it once, however soon that fails again.
     let wish = ActionRequest { of: Some(message), ..plan.wish };
-    match plan.act.apply(hands, id, wish).await {
+    match plan.act.apply(context, id, wish).await {
         Ok(outcome) => Ok((id, outcome)),
         Err(error) if is_the_databases(&error) => Err(error),
         Err(error) => {

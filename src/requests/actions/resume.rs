@@ -53,7 +53,7 @@ pub enum Resumed {
 /// Resumes a paused request.
 pub async fn resume(
     ledger: &Ledger,
-    directory: &CompanyCache,
+    company_cache: &CompanyCache,
     keys: &SecretKeys,
     id: Uuid,
     by: By<'_>,
@@ -64,7 +64,7 @@ pub async fn resume(
         if detail.paused_at.is_none() || detail.state.status() != State::Waiting.status() {
             return Ok(Resumed::NotPaused(detail.state));
         }
-        match hindrance(ledger, directory, keys, &detail).await? {
+        match hindrance(ledger, company_cache, keys, &detail).await? {
             Ok(None) => {
                 if let Some(state) = ledger.resume(message, by).await? {
                     return Ok(Resumed::Going(state));
@@ -96,11 +96,11 @@ pub struct Again {
 /// What the rules say of a request today, as if its job came now.
 pub async fn ask_again(
     ledger: &Ledger,
-    directory: &CompanyCache,
+    company_cache: &CompanyCache,
     keys: &SecretKeys,
     detail: &RequestDetail,
 ) -> anyhow::Result<Result<Again, Vec<Problem>>> {
-    let snapshot = directory.snapshot();
+    let snapshot = company_cache.snapshot();
     let company: &Arc<Company> = snapshot
         .company_by_id(detail.company)
         .with_context(|| format!("company {} is not known", detail.slug))?;
@@ -154,18 +154,18 @@ async fn requester(
 /// The rules' word alone.
 pub async fn decide_again(
     ledger: &Ledger,
-    directory: &CompanyCache,
+    company_cache: &CompanyCache,
     keys: &SecretKeys,
     detail: &RequestDetail,
 ) -> anyhow::Result<Result<Decision, Vec<Problem>>> {
-    let again = ask_again(ledger, directory, keys, detail).await?;
+    let again = ask_again(ledger, company_cache, keys, detail).await?;
     Ok(again.map(|again| again.decision))
 }
 
 /// Why a paused message may not go on: a signal that ends it, or the problems of its job.
 async fn hindrance(
     ledger: &Ledger,
-    directory: &CompanyCache,
+    company_cache: &CompanyCache,
     keys: &SecretKeys,
     detail: &RequestDetail,
 ) -> anyhow::Result<Result<Option<(Signal, Reason)>, Vec<Problem>>> {
@@ -175,7 +175,7 @@ async fn hindrance(
     if detail.expires_at <= detail.now {
         return Ok(Ok(Some(expiry(detail.attempt, detail.reached))));
     }
-    let decision = decide_again(ledger, directory, keys, detail).await?;
+    let decision = decide_again(ledger, company_cache, keys, detail).await?;
     Ok(decision.map(|decision| match decision.verdict {
         Verdict::Send => None,
         // The word of the fence: it asked for the person first, waited, and lost it to another request.

@@ -84,7 +84,7 @@ pub enum Retried {
 /// Has a failed request sent once more.
 pub async fn retry(
     ledger: &Ledger,
-    directory: &CompanyCache,
+    company_cache: &CompanyCache,
     keys: &SecretKeys,
     id: Uuid,
     wish: ActionRequest<'_>,
@@ -95,7 +95,7 @@ pub async fn retry(
         if let Some(refused) = refused(&detail, &messages, wish) {
             return Ok(refused);
         }
-        let again = match resume::ask_again(ledger, directory, keys, &detail).await? {
+        let again = match resume::ask_again(ledger, company_cache, keys, &detail).await? {
             Ok(again) => again,
             Err(problems) => return Ok(Retried::Refused(problems)),
         };

@@ -67,8 +67,8 @@ pub async fn explain(
 ) -> anyhow::Result<Explanation> {
     let decision: Decision = serde_json::from_str(&detail.decision).context("read the stored decision")?;
     let again = match (later(detail, &decision), rules) {
-        (Some(Reason::SuppressionPeriod | Reason::Overtaken), Some((directory, keys))) => {
-            resume::decide_again(ledger, directory, keys, detail).await.ok().and_then(Result::ok)
+        (Some(Reason::SuppressionPeriod | Reason::Overtaken), Some((company_cache, keys))) => {
+            resume::decide_again(ledger, company_cache, keys, detail).await.ok().and_then(Result::ok)
         }
         _ => None,
     };

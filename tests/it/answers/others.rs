@@ -64,7 +64,7 @@ async fn a_tests_response_completes_tests_only() {
     let worker = bed.worker_with("roles.dispatch = false").await;
     let acceptor = worker.acceptor.clone().expect("this worker takes jobs");
     let by = |user: &str, arrival: InboundJob| InboundJob {
-        door: EntryPoint::Amqp { user: Some(user.to_owned()) },
+        entry_point: EntryPoint::Amqp { user: Some(user.to_owned()) },
         ..arrival
     };
     let said = response("r-1", json!({ "ext_interaction_id": "call-7" }));

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use postrider::dispatch::{Claim, Lane, LeaseShare, begin, compose, lane::Ready, settle};
+use postrider::dispatch::{Claim, Lane, LeaseShare, begin, compose, lane::ReadyCall, settle};
 use postrider_clock::{monotonic, random_id};
 use postrider_domain::ids::{Medium, MessageId};
 use serde_json::json;
@@ -56,7 +56,7 @@ async fn of_two_claims_of_one_message_in_one_batch_only_the_later_is_called() {
             sqlx::query(statement).execute(&bed.pool).await.expect("done");
         }
         let lanes_of = bed.worker_with("roles.intake = false\nroles.web = false").await;
-        let lanes = lanes_of.acceptor.as_ref().and_then(|acceptor| acceptor.hand_over.lanes.clone());
+        let lanes = lanes_of.acceptor.as_ref().and_then(|acceptor| acceptor.fast_path.lanes.clone());
         let lanes = lanes.expect("it dispatches");
         let lane: Arc<Lane> =
             lanes.all().values().find(|lane| lane.settings.provider() == "twilio").cloned().expect("a lane");
@@ -66,7 +66,7 @@ async fn of_two_claims_of_one_message_in_one_batch_only_the_later_is_called() {
         for claim in epochs.map(|epoch| claim(id, epoch)) {
             let outgoing = compose::outgoing(&shared, &lane, &claim);
             let slot = Arc::clone(&slots).acquire_owned().await.expect("a slot");
-            let item = Ready { claim, lane: Arc::clone(&lane), outgoing, slot, alone: None };
+            let item = ReadyCall { claim, lane: Arc::clone(&lane), outgoing, slot, alone: None };
             assert!(ready.send(item).await.is_ok(), "there is room");
         }
         drop(ready);

@@ -166,8 +166,10 @@ impl<'b> Past<'b> {
 
     async fn accept(&self, slug: &str, job: &Value, test: bool) -> AcceptOutcome {
         let user = Some(format!("{slug}-{}", if test { "staging" } else { "crm" }));
-        let arrival =
-            InboundJob { door: EntryPoint::Amqp { user }, ..arrival(slug, job.to_string().as_bytes()) };
+        let arrival = InboundJob {
+            entry_point: EntryPoint::Amqp { user },
+            ..arrival(slug, job.to_string().as_bytes())
+        };
         let acceptor = self.worker.acceptor.as_ref().expect("this worker takes jobs");
         acceptor.accept(&[arrival]).await.expect("the ledger answers").remove(0)
     }

@@ -209,7 +209,7 @@ impl Bed {
 
     /// Waits until a worker has a company's version.
     pub async fn worker_knows(&self, worker: &Worker, slug: &str, version: i32) {
-        let directory = worker.acceptor.as_ref().expect("this worker takes jobs").directory.clone();
+        let directory = worker.acceptor.as_ref().expect("this worker takes jobs").company_cache.clone();
         wait::until("the worker follows the company", || async {
             directory.snapshot().company(slug).is_some_and(|company| company.version >= version)
         })

@@ -36,9 +36,9 @@ pub fn arrival(slug: &str, body: &[u8]) -> InboundJob {
         body: body.to_vec(),
         company: Some(slug.to_owned()),
         routing: format!("requests.{slug}"),
-        door: EntryPoint::Amqp { user: None },
+        entry_point: EntryPoint::Amqp { user: None },
         key: None,
-        source: JobOrigin::Automatic,
+        origin: JobOrigin::Automatic,
         suspect: None,
     }
 }

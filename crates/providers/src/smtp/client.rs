@@ -164,7 +164,7 @@ impl Smtp {
         let connection = self.open(progress).await?;
         let connection = kept.insert(connection);
         progress.reach(Phase::BeforeDot);
-        let outcome = hand_over(connection, envelope, content, progress).await;
+        let outcome = fast_path(connection, envelope, content, progress).await;
         if let Ok(Outcome::Unknown { .. }) | Err(Outcome::Unknown { .. }) = &outcome {
             // Broken or out of step: a goodbye would wait for nothing.
             *kept = None;
@@ -207,7 +207,7 @@ impl Smtp {
 }
 
 /// MAIL, RCPT, DATA and the content, for one recipient.
-async fn hand_over(
+async fn fast_path(
     connection: &mut AsyncSmtpConnection,
     envelope: &Envelope,
     content: &[u8],

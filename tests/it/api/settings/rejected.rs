@@ -126,7 +126,8 @@ async fn a_test_job_stays_a_test_when_it_is_replayed() {
     let mut body = job("jane@example.com");
     body["channel"] = json!("fax");
     let mut from_a_tester = arrival("blanca", body.to_string().as_bytes());
-    from_a_tester.door = postrider::intake::inbound::EntryPoint::Amqp { user: Some("tester".to_owned()) };
+    from_a_tester.entry_point =
+        postrider::intake::inbound::EntryPoint::Amqp { user: Some("tester".to_owned()) };
     let acceptor = worker.acceptor.as_ref().expect("this worker takes jobs");
     acceptor.accept(&[from_a_tester]).await.expect("the database answers");
     let found = list(&client, "").await.remove(0);

@@ -15,14 +15,14 @@ use postrider_providers::{LookupQuery, LookupResult, StatusSource};
 use crate::dispatch::{Lane, Lanes};
 
 /// Attempts of one question to a provider's client, which splits them as its provider likes.
-const ASKED_AT_ONCE: usize = 50;
+const QUERIES_PER_CALL: usize = 50;
 
 /// A message and what its provider says of it; `None`: it cannot be asked.
 pub type Answered = (Missing, Option<LookupResult>);
 
-/// Asks every account's provider for its messages, for no longer than `within` and one part more. What the
+/// Asks every account's provider for its messages, for no longer than `timeout` and one part more. What the
 /// time does not suffice for is left out.
-pub async fn ask(lanes: &Lanes, missing: Vec<Missing>, within: Duration) -> Vec<Answered> {
+pub async fn look_up(lanes: &Lanes, missing: Vec<Missing>, timeout: Duration) -> Vec<Answered> {
     let mut accounts: BTreeMap<AccountId, Vec<Missing>> = BTreeMap::new();
     for missing in missing {
         accounts.entry(missing.account).or_default().push(missing);
@@ -30,19 +30,19 @@ pub async fn ask(lanes: &Lanes, missing: Vec<Missing>, within: Duration) -> Vec<
     let lanes = lanes.all();
     let asked = accounts
         .into_iter()
-        .map(|(account, missing)| ask_lane(lanes.get(&account).cloned(), missing, within));
+        .map(|(account, missing)| look_up_in_lane(lanes.get(&account).cloned(), missing, timeout));
     join_all(asked).await.into_iter().flatten().collect()
 }
 
-async fn ask_lane(lane: Option<Arc<Lane>>, missing: Vec<Missing>, within: Duration) -> Vec<Answered> {
+async fn look_up_in_lane(lane: Option<Arc<Lane>>, missing: Vec<Missing>, timeout: Duration) -> Vec<Answered> {
     let able = lane.as_ref().filter(|lane| lane.class() == StatusSource::Queryable);
     let Some((lane, provider)) = able.and_then(|lane| Some((lane, lane.provider.as_ref()?))) else {
         return missing.into_iter().map(|missing| (missing, None)).collect();
     };
     let mut answered = Vec::with_capacity(missing.len());
     let since = postrider_clock::monotonic();
-    for part in missing.chunks(ASKED_AT_ONCE) {
-        if postrider_clock::monotonic() - since > within {
+    for part in missing.chunks(QUERIES_PER_CALL) {
+        if postrider_clock::monotonic() - since > timeout {
             break;
         }
         let sought: Vec<LookupQuery> = part.iter().map(|missing| sought(lane, missing)).collect();
