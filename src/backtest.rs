@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use postrider_domain::{
-    backtest::{Report, Simulation, Span},
+    backtest::{Backtest, BacktestReport, Period},
     company::{Company, Policy},
     hash_keys::IdentityKey,
     ids::lowest_at,
@@ -23,7 +23,7 @@ pub const DAYS_MAX: u32 = 366;
 
 /// How much one simulation may take.
 #[derive(Debug, Clone, Copy)]
-pub struct Bounds {
+pub struct BacktestLimits {
     /// Those before the period included.
     pub requests_max: u64,
     pub within: Duration,
@@ -31,7 +31,7 @@ pub struct Bounds {
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum SimulateError {
+pub enum BacktestError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error("the period and the suppression period before it have more than {max} requests")]
@@ -42,28 +42,28 @@ pub enum SimulateError {
 
 /// What is asked: the last `days` days of a company under a changed policy.
 #[derive(Debug, Clone)]
-pub struct Question {
+pub struct BacktestQuery {
     pub current: Company,
     pub changed: Policy,
     pub days: u32,
 }
 
 /// Answers; `progress` is told of every page: requests so far, and the time they have come to.
-pub async fn simulate(
+pub async fn run_backtest(
     ledger: &Ledger,
     keys: &IdentityKey,
-    question: &Question,
-    bounds: Bounds,
+    question: &BacktestQuery,
+    bounds: BacktestLimits,
     mut progress: impl FnMut(u64, DateTime<Utc>),
-) -> Result<Report, SimulateError> {
+) -> Result<BacktestReport, BacktestError> {
     let begun = postrider_clock::monotonic();
-    let Question { current, changed, days } = question;
+    let BacktestQuery { current, changed, days } = question;
     let start = ledger.replay_start(current.id).await?;
     let longest = start.longest_days.max(changed.suppression_days);
     let from = start.now - chrono::Duration::days(i64::from(*days));
     let read_from = from - chrono::Duration::days(i64::from(longest));
-    let span = Span { read_from, from, until: start.now };
-    let mut simulation = Simulation::new(keys, current, changed.clone(), longest, span);
+    let span = Period { read_from, from, until: start.now };
+    let mut simulation = Backtest::new(keys, current, changed.clone(), longest, span);
     let margin = chrono::Duration::seconds(CLOCKS_APART_SECS);
     let (mut after, before) = (lowest_at(read_from - margin), lowest_at(start.now + margin));
     let mut read = 0;
@@ -72,7 +72,7 @@ pub async fn simulate(
         let whole = rows.len() as i64 == PAGE;
         read += rows.len() as u64;
         if read > bounds.requests_max {
-            return Err(SimulateError::TooMany { max: bounds.requests_max });
+            return Err(BacktestError::TooMany { max: bounds.requests_max });
         }
         if let Some(last) = rows.last() {
             after = last.id;
@@ -96,9 +96,9 @@ pub async fn simulate(
     Ok(apart(move || simulation.finish(rejected)).await)
 }
 
-fn in_time(begun: Instant, bounds: Bounds, requests: u64) -> Result<(), SimulateError> {
+fn in_time(begun: Instant, bounds: BacktestLimits, requests: u64) -> Result<(), BacktestError> {
     if postrider_clock::monotonic().saturating_duration_since(begun) > bounds.within {
-        return Err(SimulateError::TooSlow { secs: bounds.within.as_secs(), requests });
+        return Err(BacktestError::TooSlow { secs: bounds.within.as_secs(), requests });
     }
     Ok(())
 }

@@ -11,14 +11,14 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::api::{Api, Caller, Problem, Scope, extract, problem::FieldProblem};
-use crate::backtest::{Bounds, DAYS_MAX, Question, SimulateError, simulate};
+use crate::backtest::{BacktestError, BacktestLimits, BacktestQuery, DAYS_MAX, run_backtest};
 use postrider_domain::{
-    backtest::Report,
+    backtest::BacktestReport,
     company::{Company, Policy, document, file},
     job::{self, node::Node},
 };
 
-const BOUNDS: Bounds = Bounds { requests_max: 50_000, within: Duration::from_secs(20) };
+const BOUNDS: BacktestLimits = BacktestLimits { requests_max: 50_000, within: Duration::from_secs(20) };
 const DAYS_USUAL: u32 = 30;
 const BUSY_SECS: u64 = 5;
 const REMEDY: &str = "ask for fewer days, or run `postrider simulate-rules`";
@@ -30,7 +30,8 @@ pub fn routes() -> OpenApiRouter<Arc<Api>> {
 /// What to simulate: one of `changes` and `company`, or neither for the settings in force.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct SimulationWish {
+#[schema(as = SimulationRequest)]
+struct BacktestRequest {
     /// How many days to go back; 30 where it is left out.
     #[schema(minimum = 1, maximum = 366)]
     days: Option<u32>,
@@ -44,15 +45,15 @@ struct SimulationWish {
 
 /// Replays the requests of the last days in order under changed settings and says how many would have been
 /// sent or not, by reason, brand and week, with samples. Nothing is written.
-#[utoipa::path(post, path = "/v1/simulations", tag = "simulations", request_body = SimulationWish,
-    responses((status = 200, description = "What would have come out", body = Report)))]
+#[utoipa::path(post, path = "/v1/simulations", tag = "simulations", request_body = BacktestRequest,
+    responses((status = 200, description = "What would have come out", body = BacktestReport)))]
 async fn simulated(
     axum::extract::State(api): axum::extract::State<Arc<Api>>,
     caller: Caller,
-    extract::Json(wish): extract::Json<SimulationWish>,
-) -> Result<Json<Report>, Problem> {
+    extract::Json(request): extract::Json<BacktestRequest>,
+) -> Result<Json<BacktestReport>, Problem> {
     caller.needs(Scope::Read)?;
-    let days = wish.days.unwrap_or(DAYS_USUAL);
+    let days = request.days.unwrap_or(DAYS_USUAL);
     if !(1..=DAYS_MAX).contains(&days) {
         let message = format!("give a number from 1 to {DAYS_MAX}");
         return Err(Problem::unprocessable([FieldProblem::new("days", "out_of_range", message)]));
@@ -60,23 +61,23 @@ async fn simulated(
     let snapshot = api.directory.snapshot();
     let current: Company =
         snapshot.company_by_id(caller.company).map(|one| (**one).clone()).ok_or_else(Problem::not_found)?;
-    let changed = changed(&current, &wish)?;
+    let changed = changed(&current, &request)?;
     let Ok(_turn) = api.simulations.try_acquire() else { return Err(Problem::unavailable(BUSY_SECS)) };
-    let question = Question { current, changed, days };
-    match simulate(&api.reads, &api.keys.identity, &question, BOUNDS, |_, _| {}).await {
+    let question = BacktestQuery { current, changed, days };
+    match run_backtest(&api.reads, &api.keys.identity, &question, BOUNDS, |_, _| {}).await {
         Ok(report) => Ok(Json(report)),
-        Err(SimulateError::Ledger(error)) => Err(error.into()),
-        Err(error @ SimulateError::TooMany { .. }) => Err(refused("too_many_requests", &error)),
-        Err(error @ SimulateError::TooSlow { .. }) => Err(refused("too_slow", &error)),
+        Err(BacktestError::Ledger(error)) => Err(error.into()),
+        Err(error @ BacktestError::TooMany { .. }) => Err(refused("too_many_requests", &error)),
+        Err(error @ BacktestError::TooSlow { .. }) => Err(refused("too_slow", &error)),
     }
 }
 
-fn refused(code: &str, error: &SimulateError) -> Problem {
+fn refused(code: &str, error: &BacktestError) -> Problem {
     Problem::unprocessable([FieldProblem::new("days", code, format!("{error}; {REMEDY}"))])
 }
 
-fn changed(current: &Company, wish: &SimulationWish) -> Result<Policy, Problem> {
-    let read = match (&wish.changes, &wish.company) {
+fn changed(current: &Company, request: &BacktestRequest) -> Result<Policy, Problem> {
+    let read = match (&request.changes, &request.company) {
         (None, None) => return Ok(current.policy.clone()),
         (Some(changes), None) => ("changes", document::read_patched(&current.policy, None, changes)),
         (None, Some(company)) => ("company", file::read(company)),

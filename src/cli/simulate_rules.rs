@@ -1,4 +1,4 @@
-//! `postrider simulate-rules`: what a changed policy would have made of the last days' requests.
+//! `postrider run_backtest-rules`: what a changed policy would have made of the last days' requests.
 //!
 //! Writes nothing. Progress goes to standard error, the answer to standard output.
 
@@ -7,13 +7,13 @@ use std::{io::Write as _, path::PathBuf, time::Duration};
 use anyhow::{Context, bail};
 
 use crate::{
-    backtest::{Bounds, DAYS_MAX, Question, SimulateError, simulate},
+    backtest::{BacktestError, BacktestLimits, BacktestQuery, DAYS_MAX, run_backtest},
     config::Config,
     worker,
 };
 use postrider_domain::{
     backtest::{
-        Report,
+        BacktestReport,
         report::{Counts, Outcome, Standing},
     },
     company::{Policy, document},
@@ -59,7 +59,8 @@ impl SimulateRules {
         let current = current
             .with_context(|| format!("no company has the slug {slug}; `postrider company list` shows all"))?;
         let changed = self.changed(&current.policy)?;
-        let bounds = Bounds { requests_max: self.requests_max, within: Duration::from_secs(24 * 3_600) };
+        let bounds =
+            BacktestLimits { requests_max: self.requests_max, within: Duration::from_secs(24 * 3_600) };
         let mut said = postrider_clock::monotonic();
         let progress = |requests, reached| {
             if postrider_clock::monotonic().saturating_duration_since(said) >= PROGRESS_EVERY {
@@ -67,10 +68,10 @@ impl SimulateRules {
                 say(&format!("{requests} requests replayed, up to {}", output::time(reached)));
             }
         };
-        let question = Question { current, changed, days: self.days };
-        let report = match simulate(&ledger, &keys.identity, &question, bounds, progress).await {
+        let question = BacktestQuery { current, changed, days: self.days };
+        let report = match run_backtest(&ledger, &keys.identity, &question, bounds, progress).await {
             Ok(report) => report,
-            Err(error @ SimulateError::TooMany { .. }) => {
+            Err(error @ BacktestError::TooMany { .. }) => {
                 bail!("{error}; give fewer --days or a greater --requests-max")
             }
             Err(error) => return Err(error).context("simulate"),
@@ -108,7 +109,7 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-fn print(report: &Report) -> anyhow::Result<()> {
+fn print(report: &BacktestReport) -> anyhow::Result<()> {
     let changes = match report.changes.as_slice() {
         [] => "none: the policy in force".to_owned(),
         changes => changes.join("; "),
@@ -134,7 +135,7 @@ fn print(report: &Report) -> anyhow::Result<()> {
     samples(report)
 }
 
-fn counts(report: &Report) -> anyhow::Result<()> {
+fn counts(report: &BacktestReport) -> anyhow::Result<()> {
     let mut table =
         Table::new(["", "sent", "waiting", "not sent", "rejected", "sent before", "not sent before"]);
     let mut row = |name: String, before: &Counts, after: &Counts| {
@@ -160,7 +161,7 @@ fn counts(report: &Report) -> anyhow::Result<()> {
     reasons.print()
 }
 
-fn samples(report: &Report) -> anyhow::Result<()> {
+fn samples(report: &BacktestReport) -> anyhow::Result<()> {
     if report.samples.is_empty() {
         return Ok(());
     }

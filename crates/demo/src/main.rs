@@ -6,15 +6,15 @@
 //! prints them. Invariant: nothing here decides anything about a request, and nothing is counted by what
 //! it checks: publisher, providers and Postgres each have a ledger of their own.
 
+mod checks;
 mod database;
+mod environment;
 mod jobs;
+mod live_table;
 mod publisher;
 mod report;
 mod run;
 mod seeds;
-mod verdict;
-mod watch;
-mod world;
 
 use std::{path::PathBuf, process::ExitCode};
 

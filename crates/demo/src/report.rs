@@ -7,10 +7,10 @@ use std::fmt::Write;
 use secrecy::ExposeSecret;
 
 use super::{
+    checks::{Check, Fate},
+    environment::{SECRET, World, has_receipts},
+    live_table::Paint,
     seeds::Seed,
-    verdict::{Check, Fate},
-    watch::Paint,
-    world::{SECRET, World, has_receipts},
 };
 use postrider_domain::lifecycle::State;
 use postrider_ledger::counts::RequestCount;

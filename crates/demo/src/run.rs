@@ -9,12 +9,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use uuid::Uuid;
 
 use super::{
+    checks::{self, Fate, Sums},
+    environment::World,
     jobs::{self, Wish},
+    live_table::{Glance, Paint, ROWS_MAX, Watch},
     report, seeds,
     seeds::Seed,
-    verdict::{self, Fate, Sums},
-    watch::{Glance, Paint, ROWS_MAX, Watch},
-    world::World,
 };
 use postrider::{config::Config, telemetry, worker};
 use postrider_domain::{ids::CompanyId, lifecycle::Status};
@@ -111,8 +111,8 @@ async fn tell(world: &mut World, deadline: Duration, invite: bool) -> anyhow::Re
     let seeds: Vec<Seed> = first.into_iter().chain(second).collect();
     let wishes = seeds.iter().map(|seed| seed.wish.clone()).chain(plan.wishes);
     let sums = add_up(world, wishes.collect()).await?;
-    let checks = verdict::checks(&sums);
-    let good = checks.iter().all(verdict::Check::holds);
+    let checks = checks::checks(&sums);
+    let good = checks.iter().all(checks::Check::holds);
     print!("{}", report::seeds(paint, &seeds, &sums.fates[..seeds.len()]));
     print!("{}", report::totals(paint, &Glance::take(world).await?.counts, &by_code(&sums.rejected)));
     print!("{}{}", report::sums(paint, &checks), report::surprises(&sums.fates));

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Ledger, LedgerError, gather::stored_state};
 use postrider_domain::{
-    backtest::{Stored, stored::Again},
+    backtest::{RecordedRequest, history::ManualRetry},
     company::Policy,
     ids::{CompanyId, Medium},
     job::Customer,
@@ -42,7 +42,7 @@ impl Ledger {
         after: Uuid,
         before: Uuid,
         max: i64,
-    ) -> Result<Vec<Stored>, LedgerError> {
+    ) -> Result<Vec<RecordedRequest>, LedgerError> {
         let rows = sqlx::query_file!("src/sql/replay_page.sql", company.0, after, before, max)
             .fetch_all(&self.pool)
             .await?;
@@ -50,11 +50,11 @@ impl Ledger {
             .map(|row| {
                 let mut begins = row.earlier;
                 begins.extend(row.begun_at);
-                Ok(Stored {
+                Ok(RecordedRequest {
                     id: row.id,
                     accepted_at: row.created_at,
                     test: row.test,
-                    root: row.root,
+                    original_request: row.root,
                     policy_version: row.policy_version,
                     customer: Customer {
                         custom_id: row.customer_custom_id,
@@ -74,7 +74,7 @@ impl Ledger {
                     reached: row.reached,
                     begins,
                     ended_at: row.ended_at,
-                    again: row.again_at.map(|at| Again { at, ended_at: row.again_ended_at }),
+                    manual_retry: row.again_at.map(|at| ManualRetry { at, ended_at: row.again_ended_at }),
                 })
             })
             .collect()

@@ -11,16 +11,16 @@
 
 #![cfg(test)]
 
-mod conditions;
-mod ledger;
-mod looker;
-mod names;
-mod others;
+mod canonical;
+mod environment;
+mod model_state;
 mod properties;
+mod reconciler;
+mod scenario;
 mod search;
+mod statements;
 mod step;
 mod worker;
-mod world;
 
-mod claims;
-mod flaws;
+mod checks;
+mod mutants;

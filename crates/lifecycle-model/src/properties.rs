@@ -6,8 +6,8 @@
 use std::fmt;
 
 use super::{
+    model_state::{Call, Due, Looker, Phase, World},
     step::{Kind, Step},
-    world::{Call, Due, Looker, Phase, World},
 };
 use postrider_domain::lifecycle::State;
 

@@ -12,12 +12,13 @@ use std::{
 use postrider_domain::lifecycle::{State, transition::changes};
 
 use super::{
-    conditions::Conditions,
-    looker, others,
+    environment,
+    model_state::World,
     properties::{Breach, of_rest, of_step, of_world},
+    reconciler,
+    scenario::Conditions,
     step::{Edge, Next, Step},
     worker,
-    world::World,
 };
 
 /// What a search saw.
@@ -227,8 +228,8 @@ impl Search<'_> {
 fn steps(from: &World, conditions: &Conditions, edges: &mut Vec<Edge>) {
     let mut next = Next { from, conditions, edges };
     worker::steps(&mut next);
-    others::steps(&mut next);
-    looker::steps(&mut next);
+    environment::steps(&mut next);
+    reconciler::steps(&mut next);
 }
 
 /// Worlds are small and many: a hash of a few multiplications instead of one against attackers.

@@ -6,8 +6,8 @@
 use std::fmt;
 
 use super::{
-    conditions::Conditions,
-    world::{Left, World},
+    model_state::{Left, World},
+    scenario::Conditions,
 };
 
 /// Who did what, for the trace.

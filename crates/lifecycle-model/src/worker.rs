@@ -9,9 +9,9 @@ use chrono::{DateTime, Duration};
 use postrider_domain::ids::BlockKind;
 
 use super::{
-    conditions::{Conditions, Flaw},
+    model_state::{Begin, Call, Conclusion, Due, Facts, Outcome, Phase, Verdict, WORKERS, Worker, World},
+    scenario::{Conditions, Flaw},
     step::{Kind, Next, Step},
-    world::{Begin, Call, Conclusion, Due, Facts, Outcome, Phase, Verdict, WORKERS, Worker, World},
 };
 use postrider_domain::lifecycle::{
     State,

@@ -6,11 +6,11 @@
 use std::{io, sync::Arc};
 
 use super::{
-    book::CallNumber,
-    courier::WebhookSequence,
-    entry::{Accepted, Correlation, Detail, Line, Provider, Verdict},
-    house::{SimulatorState, Verdicted},
-    plan::{self, Posting},
+    call_log::CallNumber,
+    call_plan::{self, Posting},
+    records::{Accepted, Correlation, Detail, Line, Provider, Verdict},
+    state::{SimulatorState, Verdicted},
+    webhook_sender::WebhookSequence,
 };
 
 /// A message that a provider is about to take.
@@ -37,12 +37,12 @@ impl SimulatorState {
     async fn take_in(self: Arc<Self>, parcel: Parcel, decided: Verdicted) -> io::Result<()> {
         let (accepted, detail) = self.enter(parcel);
         let shown = Accepted { raw: Vec::new(), ..accepted.clone() };
-        let notices = plan::notices(decided.magic, accepted.provider);
+        let notices = call_plan::notices(decided.magic, accepted.provider);
         let telling = WebhookSequence {
             accepted: shown,
             detail: detail.clone(),
             notices,
-            posting: plan::posting(decided.magic),
+            posting: call_plan::posting(decided.magic),
         };
         // Taken before the acceptance can be seen, so that nobody sees it settled too soon.
         let pending = self.courier.pending();

@@ -20,7 +20,7 @@ use tokio::{
 };
 use tower_service::Service;
 
-use super::{entry::Provider, house::SimulatorState};
+use super::{records::Provider, state::SimulatorState};
 
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

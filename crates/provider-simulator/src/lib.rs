@@ -7,29 +7,29 @@
 //! shares code with what it checks proves nothing. Start reading at `run`, then `plan`.
 
 mod accept;
-mod answer;
 mod behaviour;
-mod book;
+mod call_log;
+mod call_plan;
 mod connection;
-mod courier;
-mod disk;
-mod entry;
-mod house;
-mod magic;
+mod http_answer;
+mod journal_file;
 mod mailgun;
 mod mime;
 mod multipart;
-mod plan;
+mod recipient_fault;
+mod records;
 mod routes;
-mod run;
 pub mod sign;
+mod simulator;
 mod smtp;
+mod state;
 mod twilio;
+mod webhook_sender;
 
 #[cfg(test)]
 mod tests;
 
 pub use behaviour::Behaviour;
-pub use entry::{Accepted, Call, Provider, Receipt, Verdict};
-pub use magic::RecipientFault;
-pub use run::{Simulator, SimulatorConfig};
+pub use recipient_fault::RecipientFault;
+pub use records::{Accepted, Call, Provider, Receipt, Verdict};
+pub use simulator::{Simulator, SimulatorConfig};

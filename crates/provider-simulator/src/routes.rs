@@ -19,10 +19,11 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::json;
 
 use super::{
-    answer::{json_response, text_response},
-    entry::{Provider, Verdict},
-    house::SimulatorState,
-    mailgun, twilio,
+    http_answer::{json_response, text_response},
+    mailgun,
+    records::{Provider, Verdict},
+    state::SimulatorState,
+    twilio,
 };
 
 pub(super) type Shared = State<Arc<SimulatorState>>;

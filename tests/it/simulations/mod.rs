@@ -2,23 +2,23 @@
 //!
 //! The histories are real: the worker accepted, sent, was refused, expired and was overtaken.
 
-mod past;
+mod history;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use postrider::backtest::{Bounds, Question, SimulateError, simulate};
+use postrider::backtest::{BacktestError, BacktestLimits, BacktestQuery, run_backtest};
 use postrider_domain::{
-    backtest::{Report, report::Standing},
+    backtest::{BacktestReport, report::Standing},
     company::{Binding, Company, Policy, SuppressionScope},
     ids::{CompanyId, Medium},
 };
 
 use crate::support::Bed;
-use past::Past;
+use history::History;
 
 type Change = fn(&mut Policy);
 
-const BOUNDS: Bounds = Bounds { requests_max: 100_000, within: Duration::from_secs(60) };
+const BOUNDS: BacktestLimits = BacktestLimits { requests_max: 100_000, within: Duration::from_secs(60) };
 
 fn bound(policy: &mut Policy) {
     let binding = |name: &str, test| Binding { user: format!("{}-{name}", policy.slug), test };
@@ -37,12 +37,12 @@ async fn company(bed: &Bed, id: CompanyId) -> Company {
     companies.into_iter().find(|company| company.id == id).expect("the company is there")
 }
 
-async fn asked(bed: &Bed, id: CompanyId, days: u32, change: impl FnOnce(&mut Policy)) -> Report {
+async fn asked(bed: &Bed, id: CompanyId, days: u32, change: impl FnOnce(&mut Policy)) -> BacktestReport {
     let current = company(bed, id).await;
     let mut changed = current.policy.clone();
     change(&mut changed);
-    let question = Question { current, changed, days };
-    simulate(&bed.ledger, &bed.keys.identity, &question, BOUNDS, |_, _| {}).await.expect("an answer")
+    let question = BacktestQuery { current, changed, days };
+    run_backtest(&bed.ledger, &bed.keys.identity, &question, BOUNDS, |_, _| {}).await.expect("an answer")
 }
 
 /// Requests of a company by what became of them, as the ledger says: (went out, reason) → count.
@@ -62,7 +62,7 @@ async fn truth(bed: &Bed, id: CompanyId, days: f64) -> BTreeMap<(bool, String), 
     rows.into_iter().map(|(sent, reason, count)| ((sent, reason), count)).collect()
 }
 
-fn told(report: &Report, after: bool) -> BTreeMap<(bool, String), i64> {
+fn told(report: &BacktestReport, after: bool) -> BTreeMap<(bool, String), i64> {
     let counts = if after { report.after } else { report.before };
     let mut told = BTreeMap::from([((true, String::new()), (counts.sent + counts.waiting) as i64)]);
     for line in &report.by_reason {
@@ -81,7 +81,7 @@ async fn todays_policy_gives_a_rich_history_again_request_by_request() {
         bed.simulator.set_magic(&format!("+1415555{:04}", 3_000 + person), "invalid");
     }
     let worker = bed.worker_with("database.intake_connections = 8").await;
-    Past::new(&bed, &worker, &[("blanca", id)], 7).unfold().await;
+    History::new(&bed, &worker, &[("blanca", id)], 7).unfold().await;
 
     for days in [366, 30, 12] {
         let report = asked(&bed, id, days, |_| {}).await;
@@ -138,7 +138,7 @@ async fn a_changed_policy_gives_what_it_really_makes_of_the_same_jobs() {
     }
     // Mailgun's receipts go to the first company alone; the others' are looked up.
     let worker = bed.worker_with("receipts.email_looks_secs = [0.3, 20.0]").await;
-    let mut past = Past::new(&bed, &worker, &companies, 11);
+    let mut past = History::new(&bed, &worker, &companies, 11);
     past.plain(false).await;
 
     let id = companies[0].1;
@@ -166,7 +166,7 @@ async fn what_a_changed_policy_would_refuse_or_time_otherwise_is_counted_by_its_
     let bed = Bed::new().await;
     let id = bed.company("blanca", bound).await;
     let worker = bed.worker().await;
-    Past::new(&bed, &worker, &[("blanca", id)], 3).plain(true).await;
+    History::new(&bed, &worker, &[("blanca", id)], 3).plain(true).await;
 
     let off = asked(&bed, id, 366, |policy| policy.channels.retain(|channel| channel.name != "chat")).await;
     let rejected = off.by_reason.iter().find(|line| line.reason == "unknown_channel").expect("some are");
@@ -187,7 +187,7 @@ async fn what_cannot_be_known_is_left_out_and_said() {
     let bed = Bed::new().await;
     let id = bed.company("blanca", bound).await;
     let worker = bed.worker().await;
-    let mut past = Past::new(&bed, &worker, &[("blanca", id)], 5);
+    let mut past = History::new(&bed, &worker, &[("blanca", id)], 5);
     past.expire_one().await;
     let longer = asked(&bed, id, 30, |policy| policy.expires_after_secs = 30 * 86_400).await;
     let why: Vec<&str> = longer.not_replayable.iter().map(|one| one.why).collect();
@@ -212,14 +212,14 @@ async fn a_simulation_keeps_its_bounds() {
     let bed = Bed::new().await;
     let id = bed.company("blanca", bound).await;
     let worker = bed.worker().await;
-    Past::new(&bed, &worker, &[("blanca", id)], 5).plain(true).await;
+    History::new(&bed, &worker, &[("blanca", id)], 5).plain(true).await;
     let current = company(&bed, id).await;
-    let question = Question { changed: current.policy.clone(), current, days: 366 };
-    let few = Bounds { requests_max: 3, ..BOUNDS };
-    let refused = simulate(&bed.ledger, &bed.keys.identity, &question, few, |_, _| {}).await;
-    assert!(matches!(refused, Err(SimulateError::TooMany { max: 3 })), "{refused:?}");
-    let short = Bounds { within: Duration::ZERO, ..BOUNDS };
-    let refused = simulate(&bed.ledger, &bed.keys.identity, &question, short, |_, _| {}).await;
-    assert!(matches!(refused, Err(SimulateError::TooSlow { .. })), "{refused:?}");
+    let question = BacktestQuery { changed: current.policy.clone(), current, days: 366 };
+    let few = BacktestLimits { requests_max: 3, ..BOUNDS };
+    let refused = run_backtest(&bed.ledger, &bed.keys.identity, &question, few, |_, _| {}).await;
+    assert!(matches!(refused, Err(BacktestError::TooMany { max: 3 })), "{refused:?}");
+    let short = BacktestLimits { within: Duration::ZERO, ..BOUNDS };
+    let refused = run_backtest(&bed.ledger, &bed.keys.identity, &question, short, |_, _| {}).await;
+    assert!(matches!(refused, Err(BacktestError::TooSlow { .. })), "{refused:?}");
     bed.nothing_left(worker).await;
 }

@@ -12,19 +12,19 @@
 //! What is written has the time at which its writing began and is seen when it is done: who looked in
 //! between is believed about what it saw.
 
-pub mod contacts;
-mod future;
-mod life;
-mod order;
-mod past;
+mod acceptance_order;
+mod aggregate;
+mod baseline;
+mod changed_policy;
+pub mod history;
+mod replay_state;
 pub mod report;
+pub mod reservations;
 pub mod run;
-pub mod stored;
-mod tally;
 #[cfg(test)]
 mod tests;
-mod world;
+mod timeline;
 
-pub use report::Report;
-pub use run::{Simulation, Span};
-pub use stored::Stored;
+pub use history::RecordedRequest;
+pub use report::BacktestReport;
+pub use run::{Backtest, Period};

@@ -11,7 +11,7 @@ use crate::ids::Medium;
 /// What a changed policy would have made of a company's requests.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = SimulationReport)]
-pub struct Report {
+pub struct BacktestReport {
     pub company: String,
     /// The version in force, which the changes are counted from.
     pub policy_version: i32,

@@ -10,7 +10,10 @@ use crate::{
     ids::{AccountId, lowest_at},
 };
 
-use super::{Report, Stored, future::Future, order::Order, past::Past, tally::Tally};
+use super::{
+    BacktestReport, RecordedRequest, acceptance_order::AcceptanceOrder, aggregate::Aggregate,
+    baseline::Baseline, changed_policy::ChangedPolicy,
+};
 
 /// How often contacts that no window reaches any more are forgotten, in requests.
 const FORGET_EVERY: u64 = 20_000;
@@ -26,7 +29,7 @@ const ASSUMPTIONS: &[&str] = &[
 
 /// The time that a simulation is about.
 #[derive(Debug, Clone, Copy)]
-pub struct Span {
+pub struct Period {
     /// From here on requests are read, for who had been asked.
     pub read_from: DateTime<Utc>,
     /// From here on they count.
@@ -35,23 +38,23 @@ pub struct Span {
 }
 
 /// A simulation under way.
-pub struct Simulation {
-    span: Span,
+pub struct Backtest {
+    span: Period,
     company: String,
     policy_version: i32,
     changes: Vec<String>,
     /// The longest period of any policy concerned.
     longest: Duration,
-    order: Order,
-    past: Past,
-    future: Future,
-    tally: Tally,
+    order: AcceptanceOrder,
+    past: Baseline,
+    future: ChangedPolicy,
+    tally: Aggregate,
     requests: u64,
     read_before: u64,
     reached: DateTime<Utc>,
 }
 
-impl Simulation {
+impl Backtest {
     /// `current` is the company in force, `longest_days` the longest period of any of its versions.
     #[must_use]
     pub fn new(
@@ -59,21 +62,21 @@ impl Simulation {
         current: &Company,
         changed: Policy,
         longest_days: u32,
-        span: Span,
-    ) -> Simulation {
+        span: Period,
+    ) -> Backtest {
         let changes = changes(Some(&current.policy), &changed);
         let longest = Duration::days(i64::from(longest_days.max(changed.suppression_days)));
         let company = numbered(current, current.version, changed);
-        Simulation {
+        Backtest {
             span,
             company: current.policy.slug.clone(),
             policy_version: current.version,
             changes,
             longest,
-            order: Order::default(),
-            past: Past::new(keys.clone(), lowest_at(span.read_from)),
-            future: Future::new(keys.clone(), company, span.until),
-            tally: Tally::default(),
+            order: AcceptanceOrder::default(),
+            past: Baseline::new(keys.clone(), lowest_at(span.read_from)),
+            future: ChangedPolicy::new(keys.clone(), company, span.until),
+            tally: Aggregate::default(),
             requests: 0,
             read_before: 0,
             reached: span.read_from,
@@ -82,7 +85,7 @@ impl Simulation {
 
     /// The versions of the policy that these were decided by and that are not known yet.
     #[must_use]
-    pub fn wants(&self, rows: &[Stored]) -> Vec<i32> {
+    pub fn wants(&self, rows: &[RecordedRequest]) -> Vec<i32> {
         let mut versions: Vec<i32> = rows.iter().map(|row| row.policy_version).collect();
         versions.sort_unstable();
         versions.dedup();
@@ -96,7 +99,7 @@ impl Simulation {
     }
 
     /// A page. What its versions say must have been learnt before.
-    pub fn push(&mut self, rows: Vec<Stored>) {
+    pub fn push(&mut self, rows: Vec<RecordedRequest>) {
         for row in rows {
             self.order.push(row);
         }
@@ -111,7 +114,7 @@ impl Simulation {
         (self.requests + self.read_before, self.reached)
     }
 
-    fn replay(&mut self, stored: &Stored) {
+    fn replay(&mut self, stored: &RecordedRequest) {
         if stored.test || stored.accepted_at < self.span.read_from || stored.accepted_at >= self.span.until {
             return;
         }
@@ -131,7 +134,7 @@ impl Simulation {
         }
     }
 
-    fn judge(&mut self, stored: &Stored) {
+    fn judge(&mut self, stored: &RecordedRequest) {
         let checked = self.past.check(stored);
         let was = self.past.policy(stored.policy_version);
         let judged = match (checked, &stored.decision, was) {
@@ -151,7 +154,7 @@ impl Simulation {
 
     /// The answer, after the last page.
     #[must_use]
-    pub fn finish(mut self, rejected_jobs: u64) -> Report {
+    pub fn finish(mut self, rejected_jobs: u64) -> BacktestReport {
         while let Some(stored) = self.order.rest() {
             self.replay(&stored);
         }
@@ -159,7 +162,7 @@ impl Simulation {
         for (entry, outcome) in self.future.settled() {
             self.tally.add(entry, outcome);
         }
-        Report {
+        BacktestReport {
             company: self.company,
             policy_version: self.policy_version,
             changes: self.changes,

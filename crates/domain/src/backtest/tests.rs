@@ -16,7 +16,7 @@ use crate::{
     rules::{self, Case, Decision, Facts, Holder, Inputs, Requester, Verdict},
 };
 
-use super::{Report, Simulation, Span, Stored, report::Standing, run::numbered};
+use super::{Backtest, BacktestReport, Period, RecordedRequest, report::Standing, run::numbered};
 
 const DAY: i64 = 86_400_000;
 
@@ -34,13 +34,13 @@ fn company() -> Company {
 }
 
 /// Sent when it was accepted, and delivered.
-fn undecided(number: u128, person: u32, accepted: i64) -> Stored {
+fn undecided(number: u128, person: u32, accepted: i64) -> RecordedRequest {
     let email = Some(format!("person{person}@customers.example"));
-    Stored {
+    RecordedRequest {
         id: Uuid::from_u128(lowest_at(at(accepted)).as_u128() | number),
         accepted_at: at(accepted),
         test: false,
-        root: None,
+        original_request: None,
         policy_version: 1,
         customer: Customer { email, ..Customer::default() },
         brand: "blancapeak".to_owned(),
@@ -55,12 +55,12 @@ fn undecided(number: u128, person: u32, accepted: i64) -> Stored {
         reached: true,
         begins: vec![at(accepted)],
         ended_at: None,
-        again: None,
+        manual_retry: None,
     }
 }
 
 /// With the decision of its own policy.
-fn decided(mut stored: Stored, decided: i64, found: impl FnOnce(&mut Facts)) -> Stored {
+fn decided(mut stored: RecordedRequest, decided: i64, found: impl FnOnce(&mut Facts)) -> RecordedRequest {
     let blank = Decision {
         verdict: Verdict::Send,
         candidate: None,
@@ -85,38 +85,38 @@ fn decided(mut stored: Stored, decided: i64, found: impl FnOnce(&mut Facts)) -> 
     stored
 }
 
-fn request(number: u128, person: u32, times: [i64; 2], held_by: Option<&Stored>) -> Stored {
+fn request(number: u128, person: u32, times: [i64; 2], held_by: Option<&RecordedRequest>) -> RecordedRequest {
     let [looked, accepted] = times;
-    let holder = |held_by: &Stored| Holder { request: held_by.id, asked_at: held_by.accepted_at };
+    let holder = |held_by: &RecordedRequest| Holder { request: held_by.id, asked_at: held_by.accepted_at };
     decided(undecided(number, person, accepted), looked, |facts| {
         facts.holders = held_by.map(holder).into_iter().collect();
     })
 }
 
 /// Ended without having gone out: when it was accepted, or later.
-fn unsent(stored: Stored, state: State, reason: Reason, ended: Option<i64>) -> Stored {
+fn unsent(stored: RecordedRequest, state: State, reason: Reason, ended: Option<i64>) -> RecordedRequest {
     let reason = Some(reason.word().to_owned());
     let begins = if ended.is_some() { stored.begins } else { Vec::new() };
     let ended_at = Some(ended.map_or(stored.accepted_at, at));
-    Stored { state, reason, reached: false, begins, ended_at, ..stored }
+    RecordedRequest { state, reason, reached: false, begins, ended_at, ..stored }
 }
 
 /// Its address refused for good.
-fn refused(stored: Stored, ended: i64) -> Stored {
+fn refused(stored: RecordedRequest, ended: i64) -> RecordedRequest {
     unsent(stored, State::Failed, Reason::RecipientRefused, Some(ended))
 }
 
-fn simulated(current: &Company, changed: Policy, rows: Vec<Stored>) -> Report {
+fn simulated(current: &Company, changed: Policy, rows: Vec<RecordedRequest>) -> BacktestReport {
     let keys = IdentityKey::new([7; 32]);
-    let span = Span { read_from: at(-60 * DAY), from: at(-DAY), until: at(DAY) };
-    let mut simulation = Simulation::new(&keys, current, changed, 30, span);
+    let span = Period { read_from: at(-60 * DAY), from: at(-DAY), until: at(DAY) };
+    let mut simulation = Backtest::new(&keys, current, changed, 30, span);
     simulation.learn(current, 1, Some(current.policy.clone()));
     simulation.push(rows);
     simulation.finish(0)
 }
 
 /// As recorded, request by request.
-fn is_the_same(what: &str, report: &Report) {
+fn is_the_same(what: &str, report: &BacktestReport) {
     assert_eq!(report.not_replayable, [], "{what}");
     assert_eq!(report.samples, [], "{what}");
     assert_eq!(report.before, report.after, "{what}");
@@ -158,7 +158,7 @@ fn an_instant_is_no_excuse_for_what_differs_by_more() {
 fn an_administrator_who_asked_about_their_own_interaction_is_replayed() {
     let role = Some(RequesterRole::CompanyAdmin);
     let manual = Manual { requested_by: "Ann".to_owned(), role, override_reason: None };
-    let asked = Stored { channel: "chat".to_owned(), manual: Some(manual), ..undecided(1, 1, 10) };
+    let asked = RecordedRequest { channel: "chat".to_owned(), manual: Some(manual), ..undecided(1, 1, 10) };
     let asked = decided(asked, 5, |facts| {
         facts.requester = Some(Requester { role: Role::Admin, is_employee: true });
     });
@@ -195,7 +195,7 @@ fn whose_a_job_without_a_brand_is_may_change_and_is_said() {
 
 #[test]
 fn who_was_asked_before_the_period_counts_although_its_channel_is_gone() {
-    let before = Stored { channel: "chat".to_owned(), ..undecided(1, 1, -2 * DAY) };
+    let before = RecordedRequest { channel: "chat".to_owned(), ..undecided(1, 1, -2 * DAY) };
     let before = decided(before, -2 * DAY - 5, |_| {});
     let held = request(2, 1, [5, 10], Some(&before));
     let company = company();

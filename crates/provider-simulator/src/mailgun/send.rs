@@ -16,13 +16,13 @@ use serde_json::json;
 
 use crate::{
     accept::Parcel,
-    answer::{give, json_response, reset, text_response},
+    call_plan::{CallPlan, Refusal},
     connection::Connection,
-    entry::{Correlation, Detail, Provider, Verdict},
-    house::SimulatorState,
+    http_answer::{give, json_response, reset, text_response},
     mime, multipart,
-    plan::{CallPlan, Refusal},
+    records::{Correlation, Detail, Provider, Verdict},
     routes::{self, Pairs, Shared, basic, value},
+    state::SimulatorState,
 };
 
 const INVALID_TO: &str = "'to' parameter is not a valid address. please check documentation";

@@ -7,8 +7,8 @@ use std::io;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::wire::Wire;
-use crate::{house::SimulatorState, magic::RecipientFault};
+use super::line_stream::Wire;
+use crate::{recipient_fault::RecipientFault, state::SimulatorState};
 
 /// Carries the exchange out and answers it; true when the credentials are right.
 pub(super) async fn authenticate(

@@ -8,10 +8,10 @@ use std::io;
 use super::session::{Next, Session, refused};
 use crate::{
     accept::Parcel,
-    entry::{Correlation, Detail, Provider},
-    house::Verdicted,
+    call_plan::{Answer, CallPlan, Refusal},
     mime,
-    plan::{Answer, CallPlan, Refusal},
+    records::{Correlation, Detail, Provider},
+    state::Verdicted,
 };
 
 pub(super) async fn data(session: &mut Session) -> io::Result<Next> {

@@ -6,7 +6,7 @@
 
 mod auth;
 mod data;
+mod line_stream;
 mod session;
-mod wire;
 
 pub(super) use session::listen;

@@ -6,11 +6,11 @@ use std::{io, sync::Arc, time::Duration};
 
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{auth, data, wire::MESSAGE_BYTES_MAX, wire::Wire};
+use super::{auth, data, line_stream::MESSAGE_BYTES_MAX, line_stream::Wire};
 use crate::{
-    entry::{Correlation, Provider, Verdict},
-    house::{SimulatorState, Verdicted},
-    plan::{CallPlan, Refusal},
+    call_plan::{CallPlan, Refusal},
+    records::{Correlation, Provider, Verdict},
+    state::{SimulatorState, Verdicted},
 };
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -10,7 +10,7 @@ use axum::{
 };
 use serde_json::json;
 
-use crate::{answer::json_response, plan::Refusal};
+use crate::{call_plan::Refusal, http_answer::json_response};
 
 pub(super) const TEST_ACCOUNT_PREFIX: &str = "AC7e57";
 

@@ -15,16 +15,16 @@ use axum::{
 
 use super::{
     error::{error, of_recipient, of_refusal, of_sender},
-    resource,
+    message,
 };
 use crate::{
     accept::Parcel,
-    answer::{give, reset, text_response},
+    call_plan::{CallPlan, Refusal},
     connection::Connection,
-    entry::{Correlation, Detail, Provider, Verdict},
-    house::SimulatorState,
-    plan::{CallPlan, Refusal},
+    http_answer::{give, reset, text_response},
+    records::{Correlation, Detail, Provider, Verdict},
     routes::{self, Pairs, Shared, basic, value},
+    state::SimulatorState,
 };
 
 const BODY_CHARS_MAX: usize = 1_600;
@@ -81,7 +81,7 @@ pub(crate) async fn create(
         },
         raw: body.to_vec(),
     };
-    let proper = resource::queued(&parcel, postrider_clock::wall());
+    let proper = message::queued(&parcel, postrider_clock::wall());
     if let Err(problem) = house.accept(parcel, decided).await {
         tracing::error!(%problem, "accept simulated text");
         return error(20500);

@@ -7,10 +7,10 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    courier::Post,
-    entry::{Accepted, Detail, Notice, Told},
-    house::SimulatorState,
+    records::{Accepted, Detail, Notice, Told},
     sign,
+    state::SimulatorState,
+    webhook_sender::Post,
 };
 
 /// The webhook for one notice; None where no URL is set.

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::bail;
 
-use super::world::{World, has_receipts};
+use super::environment::{World, has_receipts};
 use postrider_domain::lifecycle::{State, Status};
 use postrider_ledger::counts::{Leftovers, RequestCount};
 

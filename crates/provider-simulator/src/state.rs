@@ -18,12 +18,12 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::{
     behaviour::{Behaviour, Dice},
-    book::{CallLog, CallNumber},
-    courier::WebhookSender,
-    disk::Disk,
-    entry::{Correlation, Provider, Verdict},
-    magic::RecipientFault,
-    plan::{self, Answer, CallPlan, Refusal},
+    call_log::{CallLog, CallNumber},
+    call_plan::{self, Answer, CallPlan, Refusal},
+    journal_file::Disk,
+    recipient_fault::RecipientFault,
+    records::{Correlation, Provider, Verdict},
+    webhook_sender::WebhookSender,
 };
 
 /// Secrets and addresses that do not change while the simulator runs.
@@ -123,9 +123,9 @@ impl SimulatorState {
         } else if magic == RecipientFault::Ok {
             self.chance(provider)
         } else {
-            plan::taking(magic, provider, first)
+            call_plan::taking(magic, provider, first)
         };
-        if plan::is_doubtful(taking) {
+        if call_plan::is_doubtful(taking) {
             self.book().doubt(call);
         }
         Verdicted { call, magic, taking, begun_at }

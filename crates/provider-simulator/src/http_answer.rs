@@ -10,9 +10,9 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{
+    call_plan::Answer,
     connection::{Connection, Ending},
-    house::{SimulatorState, Verdicted},
-    plan::Answer,
+    state::{SimulatorState, Verdicted},
 };
 
 /// Answers an accepted call as its plan says.

@@ -13,10 +13,10 @@ use tokio::{
 };
 
 use super::{
-    entry::{Accepted, Detail, Line, Notice, Provider, Told},
-    house::SimulatorState,
+    call_plan::Posting,
     mailgun,
-    plan::Posting,
+    records::{Accepted, Detail, Line, Notice, Provider, Told},
+    state::SimulatorState,
     twilio,
 };
 

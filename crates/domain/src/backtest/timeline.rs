@@ -7,13 +7,13 @@ use chrono::{DateTime, Utc};
 use crate::{lifecycle::Reason, rules::Decision};
 
 use super::{
-    Stored,
+    RecordedRequest,
     report::{ExclusionReason, Outcome, Standing},
 };
 
 /// One thing that happens.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Happening {
+pub enum TimelineEvent {
     /// An attempt; the last one known of a request is the one that reached its customer.
     Begin { last: bool },
     /// It ended without having gone out, for this reason.
@@ -24,32 +24,32 @@ pub enum Happening {
 
 /// What is to come, in order, and what it comes to where nothing stops it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Life {
-    pub events: Vec<(DateTime<Utc>, Happening)>,
+pub struct Timeline {
+    pub events: Vec<(DateTime<Utc>, TimelineEvent)>,
     pub settled: Outcome,
 }
 
 /// As the ledger has it.
 #[must_use]
-pub fn recorded(stored: &Stored) -> Vec<(DateTime<Utc>, Happening)> {
+pub fn recorded(stored: &RecordedRequest) -> Vec<(DateTime<Utc>, TimelineEvent)> {
     let end = stored.end().map(|(at, reason)| (at, reason.to_owned()));
     let mut events = events(&stored.begins, end);
-    if let Some(again) = stored.again {
-        events.push((again.at, Happening::Again));
+    if let Some(again) = stored.manual_retry {
+        events.push((again.at, TimelineEvent::Again));
         // Whose first message went out counts as asked, whatever becomes of the second.
         let ended_at = again.ended_at.filter(|_| !stored.reached);
-        events.extend(ended_at.map(|at| (at, Happening::End(String::new()))));
+        events.extend(ended_at.map(|at| (at, TimelineEvent::End(String::new()))));
     }
     events
 }
 
 /// Under a decision that lets it pass, which may plan it for another time than the one written down did.
 pub fn planned(
-    stored: &Stored,
+    stored: &RecordedRequest,
     old: &Decision,
     new: &Decision,
     until: DateTime<Utc>,
-) -> Result<Life, ExclusionReason> {
+) -> Result<Timeline, ExclusionReason> {
     let due = new.due_at.max(stored.accepted_at);
     let old_due = old.due_at.max(stored.accepted_at);
     let outcome = |standing| Outcome {
@@ -93,7 +93,7 @@ pub fn planned(
     end = end.filter(|(at, _)| *at <= until);
     waits |= begins.is_empty();
     let settled = outcome(if waits { Standing::Waiting } else { Standing::Sent });
-    Ok(Life { events: events(&begins, end), settled })
+    Ok(Timeline { events: events(&begins, end), settled })
 }
 
 /// Ends that follow from what a provider or our text said to an attempt, whenever that is made.
@@ -107,11 +107,14 @@ fn is_of_an_attempt(reason: Reason) -> bool {
     )
 }
 
-fn events(begins: &[DateTime<Utc>], end: Option<(DateTime<Utc>, String)>) -> Vec<(DateTime<Utc>, Happening)> {
+fn events(
+    begins: &[DateTime<Utc>],
+    end: Option<(DateTime<Utc>, String)>,
+) -> Vec<(DateTime<Utc>, TimelineEvent)> {
     let reaches = end.is_none();
     let begun = begins.iter().enumerate().map(|(place, at)| {
         let last = reaches && place + 1 == begins.len();
-        (*at, Happening::Begin { last })
+        (*at, TimelineEvent::Begin { last })
     });
-    begun.chain(end.map(|(at, reason)| (at, Happening::End(reason)))).collect()
+    begun.chain(end.map(|(at, reason)| (at, TimelineEvent::End(reason)))).collect()
 }

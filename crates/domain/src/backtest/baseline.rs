@@ -14,30 +14,30 @@ use crate::{
     rules::{self, Case, Holder, Verdict, suppression},
 };
 
-use super::{Stored, life, report::ExclusionReason, world::World};
+use super::{RecordedRequest, replay_state::ReplayState, report::ExclusionReason, timeline};
 
 /// What a request found that its own policy gives again.
 #[derive(Debug, Clone, Copy)]
-pub struct Found {
+pub struct BaselineMatch {
     /// Who held its person back, where that one was accepted before all that was read.
     pub earlier: Option<Holder>,
     /// It looked while somebody gave back: only its own record says what it saw of that.
     pub in_an_instant: bool,
 }
 
-pub struct Past {
+pub struct Baseline {
     keys: IdentityKey,
     /// By version; `None`: it cannot be read.
     policies: HashMap<i32, Option<Company>>,
     /// Below all ids that are read.
     first: Uuid,
-    pub world: World,
+    pub world: ReplayState,
 }
 
-impl Past {
+impl Baseline {
     #[must_use]
-    pub fn new(keys: IdentityKey, first: Uuid) -> Past {
-        Past { keys, policies: HashMap::new(), first, world: World::default() }
+    pub fn new(keys: IdentityKey, first: Uuid) -> Baseline {
+        Baseline { keys, policies: HashMap::new(), first, world: ReplayState::default() }
     }
 
     #[must_use]
@@ -55,9 +55,9 @@ impl Past {
     }
 
     /// Whether its own policy gives the recorded outcome again.
-    pub fn check(&mut self, stored: &Stored) -> Result<Found, ExclusionReason> {
+    pub fn check(&mut self, stored: &RecordedRequest) -> Result<BaselineMatch, ExclusionReason> {
         let recorded = stored.decision.as_ref().ok_or(ExclusionReason::DecisionUnreadable)?;
-        if stored.again.is_some() {
+        if stored.manual_retry.is_some() {
             return Err(ExclusionReason::SentAgain);
         }
         let company = self.policies.get(&stored.policy_version).and_then(Option::as_ref);
@@ -94,11 +94,11 @@ impl Past {
         let same = medium == stored.medium
             && again.due_at == recorded.due_at
             && again.expires_at == recorded.expires_at;
-        if same { Ok(Found { earlier, in_an_instant }) } else { Err(ExclusionReason::HistoryDiffers) }
+        if same { Ok(BaselineMatch { earlier, in_an_instant }) } else { Err(ExclusionReason::HistoryDiffers) }
     }
 
     /// Takes what was written down as it is.
-    pub fn take(&mut self, stored: &Stored) {
+    pub fn take(&mut self, stored: &RecordedRequest) {
         if let Some(company) = self.policies.get(&stored.policy_version).and_then(Option::as_ref) {
             take_as_recorded(&mut self.world, &self.keys, (company, None), stored);
         }
@@ -107,18 +107,19 @@ impl Past {
 
 /// The suppression period of a request's policy; a recovery and an override have none, and take over.
 #[must_use]
-pub fn window(company: &Company, stored: &Stored) -> Option<Duration> {
+pub fn window(company: &Company, stored: &RecordedRequest) -> Option<Duration> {
     let overrides = stored.manual.as_ref().is_some_and(|manual| manual.override_reason.is_some());
-    (stored.root.is_none() && !overrides).then(|| Duration::days(i64::from(company.policy.suppression_days)))
+    (stored.original_request.is_none() && !overrides)
+        .then(|| Duration::days(i64::from(company.policy.suppression_days)))
 }
 
 /// A request that was accepted to be sent reserves its person, and happens as it did. Its place may be only
 /// in the policy of its time, the second.
 pub fn take_as_recorded(
-    world: &mut World,
+    world: &mut ReplayState,
     keys: &IdentityKey,
     (company, was): (&Company, Option<&Company>),
-    stored: &Stored,
+    stored: &RecordedRequest,
 ) {
     let Some(decision) = stored.decision.as_ref().filter(|_| stored.was_planned()) else { return };
     let job = stored.job(decision);
@@ -127,5 +128,5 @@ pub fn take_as_recorded(
     let slots: Vec<Uuid> = suppression::slots(keys, company, Some(&stored.customer), &placed);
     world.advance(stored.accepted_at);
     world.contacts.reserve(&slots, stored.id, decision.due_at.max(stored.accepted_at));
-    world.follow(stored.id, slots, life::recorded(stored), None);
+    world.follow(stored.id, slots, timeline::recorded(stored), None);
 }

@@ -15,11 +15,11 @@ use serde_json::{Value, json};
 use super::{error::error, send::may};
 use crate::{
     accept::Parcel,
-    answer::json_response,
-    book::Entry,
-    entry::{Notice, Provider, Told},
-    house::SimulatorState,
+    call_log::Entry,
+    http_answer::json_response,
+    records::{Notice, Provider, Told},
     routes::{self, Pairs, Shared, value},
+    state::SimulatorState,
 };
 
 const PAGE_SIZE_DEFAULT: usize = 50;

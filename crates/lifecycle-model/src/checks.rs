@@ -5,10 +5,10 @@
 //! of people. Answers are lost, and receipts come late, doubled and out of order, as often as they like.
 
 use super::{
-    conditions::{Conditions, Index},
+    model_state::Left,
     properties::Breach,
+    scenario::{Conditions, Index},
     search::{Seen, explore},
-    world::Left,
 };
 use postrider_domain::lifecycle::State::{
     self, Canceled, Delivered, Failed, PresumedFailed, Sent, Suppressed,

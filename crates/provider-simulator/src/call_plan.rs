@@ -4,8 +4,8 @@
 //! like at a provider, the nearest one is chosen here and nowhere else.
 
 use super::{
-    entry::{Notice, Provider},
-    magic::RecipientFault,
+    recipient_fault::RecipientFault,
+    records::{Notice, Provider},
 };
 
 /// What happens to one call.

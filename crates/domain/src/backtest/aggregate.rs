@@ -8,18 +8,18 @@ use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
 use uuid::Uuid;
 
 use super::{
+    replay_state::JudgedRequest,
     report::{
         BrandCounts, Changed, Counts, ExclusionReason, NotReplayable, Outcome, ReasonCounts, Sample,
         Standing, WeekCounts,
     },
-    world::Entry,
 };
 
 const SAMPLES_OF_A_KIND: u64 = 5;
 const SAMPLES_MAX: usize = 50;
 
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct Aggregate {
     pub before: Counts,
     pub after: Counts,
     pub changed: Changed,
@@ -31,8 +31,8 @@ pub struct Tally {
     left_out: BTreeMap<ExclusionReason, (u64, Vec<Uuid>)>,
 }
 
-impl Tally {
-    pub fn add(&mut self, entry: Entry, after: Outcome) {
+impl Aggregate {
+    pub fn add(&mut self, entry: JudgedRequest, after: Outcome) {
         let before = entry.before.clone();
         self.before.add(before.standing);
         self.after.add(after.standing);
@@ -53,12 +53,12 @@ impl Tally {
         }
     }
 
-    fn sample(&mut self, entry: Entry, after: Outcome) {
+    fn sample(&mut self, entry: JudgedRequest, after: Outcome) {
         let kind = (entry.before.standing, entry.before.reason.clone(), after.standing, after.reason.clone());
         let count = self.kinds.entry(kind).or_default();
         *count += 1;
         if *count <= SAMPLES_OF_A_KIND && self.samples.len() < SAMPLES_MAX {
-            let Entry { id, accepted_at, brand, before, because } = entry;
+            let JudgedRequest { id, accepted_at, brand, before, because } = entry;
             self.samples.push(Sample { request: id, accepted_at, brand, before, after, because });
         }
     }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{lifecycle::Reason, rules::Holder};
 
-use super::{Stored, contacts::Contacts, life::Happening, report::Outcome};
+use super::{RecordedRequest, report::Outcome, reservations::Reservations, timeline::TimelineEvent};
 
 /// What is written has the time at which its writing began, and is seen when it is done: this much later at
 /// most, as far as we trust the database.
@@ -20,7 +20,7 @@ const INSTANT_SECS: i64 = 5;
 
 /// A request that is judged, as the counts need it.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub struct JudgedRequest {
     pub id: Uuid,
     pub accepted_at: DateTime<Utc>,
     pub brand: String,
@@ -30,44 +30,44 @@ pub struct Entry {
 }
 
 #[derive(Debug)]
-struct Live {
+struct InFlight {
     slots: Vec<Uuid>,
     left: usize,
     reached: bool,
     /// When it ends, where it does.
     ends_at: Option<DateTime<Utc>>,
     /// Absent: what is recorded happens, whoever holds its person.
-    judged: Option<(Entry, Outcome)>,
+    judged: Option<(JudgedRequest, Outcome)>,
 }
 
-type Planned = (DateTime<Utc>, u64, Uuid, Happening);
+type Planned = (DateTime<Utc>, u64, Uuid, TimelineEvent);
 
 /// The state between two moments.
 #[derive(Debug, Default)]
-pub struct World {
-    pub contacts: Contacts,
+pub struct ReplayState {
+    pub contacts: Reservations,
     /// By time, then in the order of planning.
     events: BinaryHeap<Reverse<Planned>>,
     planned: u64,
-    live: HashMap<Uuid, Live>,
+    live: HashMap<Uuid, InFlight>,
 }
 
-impl World {
+impl ReplayState {
     /// Something is to come for a request that reserved these. Judged: what it comes to is given by
     /// `advance`, or at once where nothing is to come.
     pub fn follow(
         &mut self,
         request: Uuid,
         slots: Vec<Uuid>,
-        events: Vec<(DateTime<Utc>, Happening)>,
-        judged: Option<(Entry, Outcome)>,
-    ) -> Option<(Entry, Outcome)> {
+        events: Vec<(DateTime<Utc>, TimelineEvent)>,
+        judged: Option<(JudgedRequest, Outcome)>,
+    ) -> Option<(JudgedRequest, Outcome)> {
         if events.is_empty() {
             return judged;
         }
-        let last = events.last().filter(|(_, last)| matches!(last, Happening::End(_)));
+        let last = events.last().filter(|(_, last)| matches!(last, TimelineEvent::End(_)));
         let ends_at = last.map(|(at, _)| *at);
-        self.live.insert(request, Live { slots, left: events.len(), reached: false, ends_at, judged });
+        self.live.insert(request, InFlight { slots, left: events.len(), reached: false, ends_at, judged });
         for (at, happening) in events {
             self.planned += 1;
             self.events.push(Reverse((at, self.planned, request, happening)));
@@ -80,7 +80,7 @@ impl World {
     pub fn holders(
         &mut self,
         slots: &[Uuid],
-        stored: &Stored,
+        stored: &RecordedRequest,
         looked_at: DateTime<Utc>,
         in_an_instant: bool,
     ) -> Vec<Holder> {
@@ -108,7 +108,7 @@ impl World {
     }
 
     /// Lets everything happen up to this moment; gives what became of those that came to rest.
-    pub fn advance(&mut self, to: DateTime<Utc>) -> Vec<(Entry, Outcome)> {
+    pub fn advance(&mut self, to: DateTime<Utc>) -> Vec<(JudgedRequest, Outcome)> {
         let mut done = Vec::new();
         while self.events.peek().is_some_and(|Reverse((at, ..))| *at <= to) {
             let Some(Reverse((at, _, request, happening))) = self.events.pop() else { break };
@@ -117,11 +117,16 @@ impl World {
         done
     }
 
-    fn happen(&mut self, at: DateTime<Utc>, request: Uuid, happening: Happening) -> Option<(Entry, Outcome)> {
+    fn happen(
+        &mut self,
+        at: DateTime<Utc>,
+        request: Uuid,
+        happening: TimelineEvent,
+    ) -> Option<(JudgedRequest, Outcome)> {
         let live = self.live.get_mut(&request)?;
         live.left -= 1;
         let stopped = match happening {
-            Happening::Begin { last } => {
+            TimelineEvent::Begin { last } => {
                 let lost =
                     live.judged.is_some() && !live.reached && !self.contacts.holds(&live.slots, request);
                 if !lost {
@@ -130,8 +135,8 @@ impl World {
                 }
                 lost.then(|| Reason::Overtaken.word().to_owned())
             }
-            Happening::End(reason) => Some(reason),
-            Happening::Again => {
+            TimelineEvent::End(reason) => Some(reason),
+            TimelineEvent::Again => {
                 self.contacts.reserve_again(&live.slots, request, at);
                 None
             }

@@ -5,13 +5,13 @@
 
 use chrono::Utc;
 
-use super::resource::code;
+use super::message::code;
 use crate::{
-    courier::{Answered, Post},
-    entry::{Accepted, Detail, Told},
-    house::SimulatorState,
+    records::{Accepted, Detail, Told},
     routes::Pairs,
     sign,
+    state::SimulatorState,
+    webhook_sender::{Answered, Post},
 };
 
 const STOP_WORDS: [&str; 8] = ["STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"];

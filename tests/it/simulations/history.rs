@@ -32,7 +32,7 @@ impl Dice {
 }
 
 /// The companies that get the same jobs, with what is needed to hand them in.
-pub struct Past<'b> {
+pub struct History<'b> {
     pub bed: &'b Bed,
     pub worker: &'b Worker,
     pub slugs: Vec<&'static str>,
@@ -41,10 +41,10 @@ pub struct Past<'b> {
     jobs: u64,
 }
 
-impl<'b> Past<'b> {
+impl<'b> History<'b> {
     pub fn new(bed: &'b Bed, worker: &'b Worker, companies: &[(&'static str, CompanyId)], seed: u64) -> Self {
         let (slugs, companies) = companies.iter().copied().unzip();
-        Past { bed, worker, slugs, companies, dice: Dice(seed), jobs: 0 }
+        History { bed, worker, slugs, companies, dice: Dice(seed), jobs: 0 }
     }
 
     /// Jobs of all kinds over some months.

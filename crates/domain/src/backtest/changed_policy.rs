@@ -15,31 +15,39 @@ use crate::{
 };
 
 use super::{
-    Stored, life,
-    past::{Found, take_as_recorded, window},
+    RecordedRequest,
+    baseline::{BaselineMatch, take_as_recorded, window},
+    history::first_code,
+    replay_state::{JudgedRequest, ReplayState},
     report::{ExclusionReason, Outcome},
-    stored::first_code,
-    world::{Entry, World},
+    timeline,
 };
 
-pub struct Future {
+pub struct ChangedPolicy {
     keys: IdentityKey,
     company: Company,
     until: DateTime<Utc>,
-    pub world: World,
+    pub world: ReplayState,
     /// Sent in truth, and not here: what they would have been the root of, nobody would have asked for.
     unsent: HashSet<Uuid>,
-    done: Vec<(Entry, Outcome)>,
+    done: Vec<(JudgedRequest, Outcome)>,
 }
 
-impl Future {
+impl ChangedPolicy {
     #[must_use]
-    pub fn new(keys: IdentityKey, company: Company, until: DateTime<Utc>) -> Future {
-        Future { keys, company, until, world: World::default(), unsent: HashSet::new(), done: Vec::new() }
+    pub fn new(keys: IdentityKey, company: Company, until: DateTime<Utc>) -> ChangedPolicy {
+        ChangedPolicy {
+            keys,
+            company,
+            until,
+            world: ReplayState::default(),
+            unsent: HashSet::new(),
+            done: Vec::new(),
+        }
     }
 
     /// Takes what was written down as it is; `was` is the policy of its time.
-    pub fn take(&mut self, stored: &Stored, was: Option<&Company>) {
+    pub fn take(&mut self, stored: &RecordedRequest, was: Option<&Company>) {
         self.advance(stored.accepted_at);
         take_as_recorded(&mut self.world, &self.keys, (&self.company, was), stored);
     }
@@ -47,17 +55,17 @@ impl Future {
     /// Decides a request anew; `was` is the policy of its time, `found` what it found then.
     pub fn decide(
         &mut self,
-        stored: &Stored,
+        stored: &RecordedRequest,
         old: &Decision,
         was: &Company,
-        found: Found,
+        found: BaselineMatch,
     ) -> Result<(), ExclusionReason> {
         let job = stored.job(old);
         let usual = unnamed_brand(was);
         if usual == Some(stored.brand.as_str()) && usual != unnamed_brand(&self.company) {
             return Err(ExclusionReason::BrandUnnamed);
         }
-        if stored.root.is_some_and(|root| self.unsent.contains(&root)) {
+        if stored.original_request.is_some_and(|root| self.unsent.contains(&root)) {
             self.settle(entry(stored, String::new()), Outcome::rejected("not_sent".to_owned()));
             return Ok(());
         }
@@ -83,7 +91,7 @@ impl Future {
 
     fn ask(
         &self,
-        stored: &Stored,
+        stored: &RecordedRequest,
         old: &Decision,
         placed: &Placed,
         holders: Vec<Holder>,
@@ -96,7 +104,7 @@ impl Future {
 
     fn apply(
         &mut self,
-        stored: &Stored,
+        stored: &RecordedRequest,
         old: &Decision,
         new: &Decision,
         slots: Vec<Uuid>,
@@ -113,7 +121,7 @@ impl Future {
             self.settle(entry(stored, because), Outcome::not_sent(reason.word()));
             return Ok(());
         }
-        let life = life::planned(stored, old, new, self.until)?;
+        let life = timeline::planned(stored, old, new, self.until)?;
         self.world.contacts.reserve(&slots, stored.id, new.due_at.max(stored.accepted_at));
         let judged = Some((entry(stored, String::new()), life.settled));
         if let Some((entry, outcome)) = self.world.follow(stored.id, slots, life.events, judged) {
@@ -129,7 +137,7 @@ impl Future {
         }
     }
 
-    fn settle(&mut self, entry: Entry, outcome: Outcome) {
+    fn settle(&mut self, entry: JudgedRequest, outcome: Outcome) {
         if entry.before.goes_out() && !outcome.goes_out() {
             self.unsent.insert(entry.id);
         }
@@ -137,7 +145,7 @@ impl Future {
     }
 
     /// What came to rest since the last call.
-    pub fn settled(&mut self) -> Vec<(Entry, Outcome)> {
+    pub fn settled(&mut self) -> Vec<(JudgedRequest, Outcome)> {
         std::mem::take(&mut self.done)
     }
 }
@@ -151,8 +159,8 @@ fn unnamed_brand(company: &Company) -> Option<&str> {
     }
 }
 
-fn entry(stored: &Stored, because: String) -> Entry {
-    Entry {
+fn entry(stored: &RecordedRequest, because: String) -> JudgedRequest {
+    JudgedRequest {
         id: stored.id,
         accepted_at: stored.accepted_at,
         brand: stored.brand.clone(),

@@ -4,10 +4,10 @@
 //! no way. A flaw that is not found fails its test: the search would have gone blind.
 
 use super::{
-    conditions::{Conditions, Flaw, Index},
+    model_state::Left,
     properties::Breach,
+    scenario::{Conditions, Flaw, Index},
     search::explore,
-    world::Left,
 };
 use postrider_domain::lifecycle::State::{Canceled, Delivered, Failed};
 

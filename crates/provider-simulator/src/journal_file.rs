@@ -12,7 +12,7 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::entry::Line;
+use super::records::Line;
 
 /// Lines that may wait for the writer; more is back-pressure on the callers.
 const WAITING_MAX: usize = 8_192;

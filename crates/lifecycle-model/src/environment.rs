@@ -4,9 +4,9 @@
 //! writes an end later may be overtaken in between. Next: `looker`.
 
 use super::{
-    conditions::Flaw,
+    model_state::{Call, Conclusion, Due, World},
+    scenario::Flaw,
     step::{Kind, Next, Step},
-    world::{Call, Conclusion, Due, World},
 };
 use postrider_domain::lifecycle::{
     Reason, Signal, State,

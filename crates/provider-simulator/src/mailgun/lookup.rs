@@ -17,16 +17,16 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    event::{accepted_event, told_event},
+    events::{accepted_event, told_event},
     send::{bad_request, refuse_key, unavailable},
 };
 use crate::{
-    answer::json_response,
-    book::Entry,
-    entry::Provider,
-    house::SimulatorState,
+    call_log::Entry,
+    http_answer::json_response,
     mime,
+    records::Provider,
     routes::{self, Pairs, Shared, value},
+    state::SimulatorState,
 };
 
 const LIMIT_MAX: usize = 300;

@@ -19,13 +19,13 @@ use super::report::{Outcome, Standing};
 
 /// One accepted request.
 #[derive(Debug, Clone)]
-pub struct Stored {
+pub struct RecordedRequest {
     pub id: Uuid,
     pub accepted_at: DateTime<Utc>,
     /// Neither reserves nor is held; it is left out.
     pub test: bool,
     /// The root, of a service recovery.
-    pub root: Option<Uuid>,
+    pub original_request: Option<Uuid>,
     pub policy_version: i32,
     pub customer: Customer,
     pub brand: String,
@@ -46,18 +46,18 @@ pub struct Stored {
     /// When attempts were begun, in order.
     pub begins: Vec<DateTime<Utc>>,
     pub ended_at: Option<DateTime<Utc>>,
-    pub again: Option<Again>,
+    pub manual_retry: Option<ManualRetry>,
 }
 
 /// A person had it sent once more.
 #[derive(Debug, Clone, Copy)]
-pub struct Again {
+pub struct ManualRetry {
     pub at: DateTime<Utc>,
     /// Where that ended without having gone out either.
     pub ended_at: Option<DateTime<Utc>>,
 }
 
-impl Stored {
+impl RecordedRequest {
     /// What became of it, as the ledger says.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
@@ -157,7 +157,7 @@ impl Stored {
             member: MemberFact::Found { approved: !decision.inputs.unapproved },
             block_bits: decision.inputs.block_bits,
             holders,
-            recovery: self.root.is_some(),
+            recovery: self.original_request.is_some(),
             test: false,
             answered: decision.trail.iter().any(|finding| finding.stops == Some(Reason::Answered)),
             // Else it passed, and under which role of the team's list is not stored.

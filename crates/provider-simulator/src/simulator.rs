@@ -12,14 +12,14 @@ use tokio::{
 
 use super::{
     behaviour::Behaviour,
-    book::CallLog,
+    call_log::CallLog,
     connection,
-    courier::WebhookSender,
-    disk::Disk,
-    entry::{Accepted, Call, Provider, Receipt},
-    house::{Fixed, Setup, SimulatorState, TaskScope, WebhookUrls},
-    magic::RecipientFault,
+    journal_file::Disk,
+    recipient_fault::RecipientFault,
+    records::{Accepted, Call, Provider, Receipt},
     routes, smtp,
+    state::{Fixed, Setup, SimulatorState, TaskScope, WebhookUrls},
+    webhook_sender::WebhookSender,
 };
 
 #[derive(Debug, Clone)]

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use super::{
-    conditions::{Conditions, Flaw, Index},
-    world::{Begin, Conclusion, Due, Outcome, Worker, World},
+    model_state::{Begin, Conclusion, Due, Outcome, Worker, World},
+    scenario::{Conditions, Flaw, Index},
 };
 use postrider_domain::lifecycle::{Signal, State, TransitionMap, transition};
 

@@ -22,13 +22,13 @@ struct Reservation {
 
 /// Who asked last, or plans to, by identity.
 #[derive(Debug, Default)]
-pub struct Contacts {
+pub struct Reservations {
     by_slot: HashMap<Uuid, Reservation>,
     /// Who gave a slot back last, and when.
     given_back: HashMap<Uuid, (Holder, DateTime<Utc>)>,
 }
 
-impl Contacts {
+impl Reservations {
     #[must_use]
     pub fn holders(&self, slots: &[Uuid]) -> Vec<Holder> {
         let held = slots.iter().filter_map(|slot| self.by_slot.get(slot));
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn a_give_back_restores_who_asked_before_and_never_who_did_not_ask() {
         let (slot, [first, second, third]) = ([Uuid::from_u128(9)], [1, 2, 3].map(Uuid::from_u128));
-        let mut contacts = Contacts::default();
+        let mut contacts = Reservations::default();
         contacts.reserve(&slot, first, at(1));
         contacts.reserve(&slot, second, at(2));
         contacts.give_back(&slot, second, at(2));
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn who_is_sent_once_more_counts_from_then_and_keeps_who_asked_before() {
         let (slots, [first, second]) = ([8, 9].map(Uuid::from_u128), [1, 2].map(Uuid::from_u128));
-        let mut contacts = Contacts::default();
+        let mut contacts = Reservations::default();
         contacts.reserve(&slots, first, at(1));
         contacts.reserve(&slots[..1], second, at(2));
         contacts.reserve_again(&slots, second, at(50));
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn a_window_is_over_when_it_is_over_and_a_recovery_has_none() {
         let slot = [Uuid::from_u128(9)];
-        let mut contacts = Contacts::default();
+        let mut contacts = Reservations::default();
         contacts.reserve(&slot, Uuid::from_u128(1), at(0));
         let day = Some(Duration::hours(24));
         assert!(contacts.is_taken(&slot, day, at(23)));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::DateTime;
 
-use super::world::Left;
+use super::model_state::Left;
 use postrider_domain::lifecycle::{Looks, NextTry, Schedule, schedule::Progress};
 
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::entry::{Accepted, Call, Correlation, Detail, Line, Provider, Receipt, Told, Verdict};
+use super::records::{Accepted, Call, Correlation, Detail, Line, Provider, Receipt, Told, Verdict};
 
 #[derive(Debug, Default)]
 pub(super) struct CallLog {

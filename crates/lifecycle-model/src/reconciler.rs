@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use super::{
-    conditions::{Conditions, Index},
+    model_state::{Call, Conclusion, Due, LOOKERS, Looker, World},
+    scenario::{Conditions, Index},
     step::{Kind, Next, Step},
-    world::{Call, Conclusion, Due, LOOKERS, Looker, World},
 };
 use postrider_domain::lifecycle::{
     Signal, State,

@@ -6,8 +6,8 @@
 //! searches without forgetting and sees the same; where a planted flaw regards it, it is kept.
 
 use super::{
-    conditions::{Conditions, Flaw},
-    world::{Call, Due, Facts, Left, Looker, Outcome, Phase, Worker, World},
+    model_state::{Call, Due, Facts, Left, Looker, Outcome, Phase, Worker, World},
+    scenario::{Conditions, Flaw},
 };
 use postrider_domain::lifecycle::State;
 
