@@ -178,7 +178,7 @@ async fn quarantine(acceptor: &Acceptor, suspect: &Suspect, problem: Problem) ->
 }
 
 fn died(deliveries: i64, note: &Note) -> Problem {
-    let at = note.noted_at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let at = note.recorded_at.to_rfc3339_opts(SecondsFormat::Secs, true);
     let message = format!(
         "it was delivered {} times, and the worker {} that tried it alone at {at} died over it; find the cause \
          in that worker's log, then hand the job in again by `postrider rejected replay`, outside of the fleet",

@@ -105,7 +105,7 @@ async fn one_digest_tells_of_the_top_problems_without_what_the_jobs_said() {
     // It counts as nobody's request, and reserves nobody.
     assert_eq!(listed(&bed).await, 0);
     let (contacts,): (i64,) =
-        sqlx::query_as("select count(*) from contact").fetch_one(&bed.pool).await.unwrap();
+        sqlx::query_as("select count(*) from reservation").fetch_one(&bed.pool).await.unwrap();
     assert_eq!(contacts, 0);
     bed.nothing_left(worker).await;
 }

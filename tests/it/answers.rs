@@ -93,7 +93,7 @@ impl World {
     async fn outcome(&self) -> (String, Option<String>, i64, i64, i64, i64) {
         let standing = self.bed.standings().await.pop().expect("there is a request");
         let due = self.count("select count(*) from due").await;
-        let reserved = self.count("select count(*) from contact").await;
+        let reserved = self.count("select count(*) from reservation").await;
         let answers = self.count("select count(*) from answer where response is not null").await;
         let endings = self.count("select count(*) from ending where state = 7").await;
         (standing.status.to_owned(), standing.reason, due, reserved, answers, endings)
@@ -187,12 +187,12 @@ async fn a_request_and_its_response_that_come_in_one_instant_always_meet() {
     });
     join_all(pairs).await;
     // The rest is the sweep's, whose time comes at once here.
-    change(&world.bed, "update awaited set look_at = now()").await;
+    change(&world.bed, "update awaited set check_at = now()").await;
     while world.bed.ledger.awaited_due(200).await.expect("swept") > 0 {}
     assert_eq!(world.count("select count(*) from answer").await, PAIRS as i64);
     let standings = world.bed.standings().await;
     assert!(standings.iter().all(|one| one.reason.as_deref() == Some("answered")), "{standings:?}");
-    assert_eq!(world.count("select count(*) from contact").await, 0, "nobody was asked");
+    assert_eq!(world.count("select count(*) from reservation").await, 0, "nobody was asked");
     world.end().await;
 }
 
@@ -344,7 +344,7 @@ async fn a_response_waits_for_its_request_for_its_time_and_no_longer() {
     let world = World::new().await;
     let former = random_id();
     world.accept_responses(&response("r-1", json!({ "request_id": former }))).await;
-    change(&world.bed, "update awaited set until = now(), look_at = now()").await;
+    change(&world.bed, "update awaited set until = now(), check_at = now()").await;
     assert_eq!(world.bed.ledger.awaited_due(10).await.expect("swept"), 1);
     assert_eq!(world.count("select count(*) from awaited").await, 0);
     world.accept(&job("+14155550013", json!({ "former_id": former }))).await;

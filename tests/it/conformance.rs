@@ -203,8 +203,8 @@ async fn found(bed: &Bed) -> Vec<Found> {
     sqlx::query_as(
         "select coalesce(r.customer_email, r.customer_phone) as recipient, m.state, m.reason, m.code, m.attempt,
             m.tries, m.outcome, m.provider_id, coalesce(b.kinds, 0) as kinds,
-            (select count(*) from contact c where c.request = r.id) as held
-        from message m join request r on r.id = m.request left join block b on b.addr = m.addr order by m.id",
+            (select count(*) from reservation c where c.request = r.id) as held
+        from message m join request r on r.id = m.request left join block b on b.address_hash = m.address_hash order by m.id",
     )
     .fetch_all(&bed.pool)
     .await

@@ -54,8 +54,8 @@ async fn ledger(bed: &Bed) -> String {
     for (table, key) in [
         ("message", "id"),
         ("receipt", "key"),
-        ("block", "addr"),
-        ("contact", "slot"),
+        ("block", "address_hash"),
+        ("reservation", "key"),
         ("due", "message"),
         ("ending", "request"),
     ] {

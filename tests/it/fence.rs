@@ -61,7 +61,7 @@ async fn stopped_while_its_begin_waits(reason: &str, stop: impl AsyncFnOnce(&Bed
 
 async fn claimed(bed: &Bed) -> Option<Uuid> {
     sqlx::query_scalar(
-        "select m.id from message m join lease l on m.id = any(l.members)
+        "select m.id from message m join lease l on m.id = any(l.messages)
             where m.state = 0 and not exists (select 1 from due d where d.message = m.id)",
     )
     .fetch_optional(&bed.pool)

@@ -76,7 +76,7 @@ impl One {
 
     /// Lapses, and the kind of its due row.
     async fn stands(&self) -> (i16, Option<i16>) {
-        sqlx::query_as("select m.lapses, d.kind from message m left join due d on d.message = m.id")
+        sqlx::query_as("select m.lease_expiries, d.kind from message m left join due d on d.message = m.id")
             .fetch_one(&self.bed.pool)
             .await
             .expect("asked")

@@ -30,6 +30,7 @@ mod receipts;
 mod recipes;
 mod reconcile;
 mod retries;
+mod schema;
 mod seeds;
 mod sending;
 mod simulations;

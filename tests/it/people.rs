@@ -162,7 +162,7 @@ async fn an_administrators_own_request_is_resumed_and_retried_as_their_own() {
     let resumed = client.post(&format!("{path}/resume"), &json!({})).await;
     assert_eq!((resumed.status, &resumed.json["result"]), (200, &json!("resumed")), "{}", resumed.text);
     let failed = "update message set state = 5, reason = 'retries_exhausted', attempt = 1, begun_at = now(),
-        outcome = 1, ended_at = now(); select give_back(array[id], slots) from message; delete from due";
+        outcome = 1, ended_at = now(); select release_reservations(array[id], reservation_keys) from message; delete from due";
     sqlx::raw_sql(failed).execute(&bed.pool).await.expect("the ledger answers");
     let retried = client.post(&format!("{path}/retry"), &json!({ "requested_by": "Paul" })).await;
     assert_eq!((retried.status, &retried.json["result"]), (202, &json!("retried")), "{}", retried.text);

@@ -47,7 +47,7 @@ const HOT: &[(&str, &str)] = &[
 ];
 
 /// Often empty when they are analysed, and then a scan of them looks like nothing, however long they become.
-const COMES_AND_GOES: [&str; 6] = ["due", "lease", "watch", "awaited", "notice", "suspect"];
+const COMES_AND_GOES: [&str; 6] = ["due", "lease", "receipt_poll", "awaited", "notification", "trial_record"];
 
 /// As `startup::pool` sets them for hot pools.
 const OPTIONS: &str = "set plan_cache_mode = force_generic_plan; set enable_seqscan = off;
@@ -115,27 +115,27 @@ async fn hot_statements_are_key_look_ups_on_an_empty_and_on_a_large_database() {
     sqlx::raw_sql(sqlx::AssertSqlSafe(analyze)).execute(&bed.pool).await.expect("analysed");
     assert_key_look_ups(&bed, "tables that were analysed empty").await;
     let fill = "
-        insert into request (id, company, idem, idem_made, content_hash, source, test, policy_version, channel, brand, decision)
+        insert into request (id, company, idempotency_hash, key_is_derived, content_hash, source, test, policy_version, channel, brand, decision)
             select gen_random_uuid(), 1, gen_random_uuid(), false, gen_random_uuid(), 0, false, 1, 'phone', 'b', '{}'
             from generate_series(1, 30000);
-        insert into message (id, request, company, account, medium, addr, state, first_due_at, expires_at)
+        insert into message (id, request, company, account, medium, address_hash, state, first_due_at, expires_at)
             select id, id, 1, 1, 1, gen_random_uuid(), 0, now(), now() from request;
-        insert into contact (slot, request, asked_at, window_secs) select gen_random_uuid(), id, now(), 1 from request;
+        insert into reservation (key, request, asked_at, window_secs) select gen_random_uuid(), id, now(), 1 from request;
         insert into due (message, kind, lane, at, expires_at) select id, 0, 1, now() + interval '1 day', now() + interval '2 days' from request;
-        insert into block (addr, company, medium, kinds, source) select gen_random_uuid(), 1, 1, 1, 'x' from generate_series(1, 5000);
+        insert into block (address_hash, company, medium, kinds, source) select gen_random_uuid(), 1, 1, 1, 'x' from generate_series(1, 5000);
         insert into receipt (key, content, account, kind) select gen_random_uuid(), 'x', 1, 'delivered' from generate_series(1, 30000);
         insert into due (message, kind, lane, at, expires_at) select gen_random_uuid(), 3, 1, now() + interval '1 day', now() + interval '2 days' from generate_series(1, 5000);
-        insert into notice (key, company, recipe, name, due_at) select gen_random_uuid(), 1, 'r', 'n', now() + interval '1 day' from generate_series(1, 5000);
+        insert into notification (key, company, connector, name, due_at) select gen_random_uuid(), 1, 'r', 'n', now() + interval '1 day' from generate_series(1, 5000);
         insert into interaction (key, company, facts, version) select gen_random_uuid(), 1, '{}', 1 from generate_series(1, 5000);
         insert into company (slug, version) values ('c', 1);
         insert into customers (id, company) select gen_random_uuid(), (select id from company) from generate_series(1, 5000);
         insert into identities (key, customer, kind) select gen_random_uuid(), id, 0 from customers;
-        insert into watch (id, account, at, members) select gen_random_uuid(), 1, now() + interval '1 day', '{}' from generate_series(1, 5000);
+        insert into receipt_poll (id, account, at, messages) select gen_random_uuid(), 1, now() + interval '1 day', '{}' from generate_series(1, 5000);
         insert into answer (request, source) select id, 'x' from request;
-        insert into response (id, key, content_hash, company, test, source, response_id, request, awaits, answered_at)
+        insert into response (id, key, content_hash, company, test, source, response_id, request, awaited_key, answered_at)
             select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 1, false, 'x', 'r', gen_random_uuid(), gen_random_uuid(), now() from generate_series(1, 5000);
-        insert into awaited (key, response, look_at, until) select gen_random_uuid(), id, now() + interval '1 day', now() + interval '2 days' from response;
-        insert into lease (id, worker, until, members, epochs) select gen_random_uuid(), gen_random_uuid(), now(), '{}', '{}' from generate_series(1, 1000);
+        insert into awaited (key, response, check_at, until) select gen_random_uuid(), id, now() + interval '1 day', now() + interval '2 days' from response;
+        insert into lease (id, worker, until, messages, epochs) select gen_random_uuid(), gen_random_uuid(), now(), '{}', '{}' from generate_series(1, 1000);
         analyze";
     for statement in fill.split(';') {
         sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&bed.pool).await.expect("filled");

@@ -108,7 +108,7 @@ async fn in_order(bed: &Bed, worker: Kept<'_>, web: Worker) {
     assert_eq!(worker.last().terminate(), Some(0));
     assert_eq!((bed.ready("requests").await, bed.ready("parked").await), (0, 0), "all acknowledged");
     let (notes,): (i64,) =
-        sqlx::query_as("select count(*) from suspect").fetch_one(&bed.pool).await.expect("asked");
+        sqlx::query_as("select count(*) from trial_record").fetch_one(&bed.pool).await.expect("asked");
     assert_eq!(notes, 0, "no note is left behind");
     bed.nothing_stuck().await;
     bed.nothing_left(web).await;

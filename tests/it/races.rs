@@ -182,20 +182,20 @@ async fn two_requests_that_give_up_together_leave_their_person_free() {
     let bed = Bed::new().await;
     let (waited, recovery, slot) = (random_id(), random_id(), random_id());
     // A recovery took the person over from one who still waited; then both are taken back at once.
-    sqlx::query("insert into contact values ($1, $2, now(), null, $3, now())")
+    sqlx::query("insert into reservation values ($1, $2, now(), null, $3, now())")
         .bind(slot)
         .bind(recovery)
         .bind(waited)
         .execute(&bed.pool)
         .await
         .unwrap();
-    sqlx::query("select give_back($1, $2)")
+    sqlx::query("select release_reservations($1, $2)")
         .bind([waited, recovery])
         .bind([slot])
         .execute(&bed.pool)
         .await
         .unwrap();
-    let (held,): (i64,) = sqlx::query_as("select count(*) from contact").fetch_one(&bed.pool).await.unwrap();
+    let (held,): (i64,) = sqlx::query_as("select count(*) from reservation").fetch_one(&bed.pool).await.unwrap();
     assert_eq!(held, 0, "who never asked holds nobody");
 }
 

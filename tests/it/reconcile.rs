@@ -126,7 +126,7 @@ async fn a_lost_receipt_is_asked_for_and_the_timeline_says_so() {
         let detail = bed.ledger.show(standings[0].id).await.expect("asked").expect("there");
         assert!(detail.receipts.iter().any(|receipt| receipt.looked_up), "{:?}", detail.receipts);
         assert!(metric(&worker, "postrider_receipts_missed_total").await >= 1.0);
-        wait::until("nothing is watched any more", || async { count(&bed, "watch").await == 0 }).await;
+        wait::until("nothing is watched any more", || async { count(&bed, "receipt_poll").await == 0 }).await;
         if (magic, recipient) == ("bounce", EMAIL) {
             let (kinds,): (i32,) =
                 sqlx::query_as("select kinds from block").fetch_one(&bed.pool).await.expect("blocked");
@@ -143,7 +143,7 @@ async fn a_receipt_that_nobody_knows_of_leaves_the_message_sent_and_is_not_asked
     bed.simulator.set_magic(PHONE, "silent");
     bed.publish(&by_phone()).await;
     bed.all_are(1, "sent").await;
-    wait::until("the last look was made", || async { count(&bed, "watch").await == 0 }).await;
+    wait::until("the last look was made", || async { count(&bed, "receipt_poll").await == 0 }).await;
     assert_eq!(message(&bed).await.0, State::Sent);
     bed.nothing_left(worker).await;
 }
@@ -169,7 +169,7 @@ async fn a_relay_is_neither_asked_nor_watched() {
     })
     .await;
     assert_eq!(bed.simulator.calls().len(), 2, "and neither was sent again");
-    assert_eq!((count(&bed, "watch").await, count(&bed, "due").await), (0, 0));
+    assert_eq!((count(&bed, "receipt_poll").await, count(&bed, "due").await), (0, 0));
     bed.nothing_left(worker).await;
 }
 

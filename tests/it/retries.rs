@@ -68,7 +68,7 @@ impl Ended {
     async fn unsent() -> Ended {
         Ended::by(
             "update message set state = 5, reason = 'retries_exhausted', attempt = 1, begun_at = now(),
-            outcome = 1, ended_at = now(); select give_back(array[id], slots) from message; delete from due",
+            outcome = 1, ended_at = now(); select release_reservations(array[id], reservation_keys) from message; delete from due",
         )
         .await
     }
@@ -76,7 +76,7 @@ impl Ended {
     /// An attempt may have gone out.
     async fn unclear() -> Ended {
         Ended::by(
-            "update message set state = 5, reason = 'outcome_unknown', reached = true, attempt = 1,
+            "update message set state = 5, reason = 'outcome_unknown', may_have_been_sent = true, attempt = 1,
             begun_at = now(), outcome = 2, ended_at = now(); delete from due",
         )
         .await

@@ -56,7 +56,7 @@ fn each_once(bed: &Bed, count: usize) {
 
 async fn nobody_accused(bed: &Bed) {
     let (rejected, notes): (i64, i64) =
-        sqlx::query_as("select (select count(*) from rejected_job), (select count(*) from suspect)")
+        sqlx::query_as("select (select count(*) from rejected_job), (select count(*) from trial_record)")
             .fetch_one(&bed.pool)
             .await
             .expect("asked");
@@ -158,7 +158,7 @@ async fn a_try_that_fails_because_the_database_does_not_write_accuses_nobody() {
 
 /// After how many deliveries what is being tried was written down.
 async fn note(bed: &Bed) -> Option<i64> {
-    let note = sqlx::query_as("select max(deliveries) from suspect").fetch_one(&bed.pool).await;
+    let note = sqlx::query_as("select max(deliveries) from trial_record").fetch_one(&bed.pool).await;
     let (deliveries,): (Option<i64>,) = note.expect("asked");
     deliveries
 }
@@ -177,7 +177,7 @@ async fn a_note_of_a_worker_that_takes_it_back_is_not_believed_and_holds_nobody_
     publish(&bed, 1, 51).await;
     wait::until("the others are accepted", || async {
         // The other worker goes on trying: what it writes down anew is not believed either.
-        let noted = sqlx::query("update suspect set noted_at = clock_timestamp()");
+        let noted = sqlx::query("update trial_record set recorded_at = clock_timestamp()");
         assert_eq!(
             noted.execute(&bed.pool).await.expect("asked").rows_affected(),
             1,

@@ -73,7 +73,7 @@ async fn of_64_accepts_for_one_person_over_16_connections_one_is_sent() {
     assert_eq!((count(&standings, "delivered"), count(&standings, "suppressed")), (1, 63));
     assert_eq!(bed.simulator.accepted().len(), 1);
     let (held,): (i64,) = sqlx::query_as(
-        "select count(*) from contact c join message m on m.id = c.request where m.state in (7, 8)",
+        "select count(*) from reservation c join message m on m.id = c.request where m.state in (7, 8)",
     )
     .fetch_one(&bed.pool)
     .await
@@ -94,7 +94,7 @@ async fn a_refusal_for_good_gives_the_reservation_back_and_a_bounce_keeps_it() {
     }
     bed.all_are(2, "failed").await;
     let held: Vec<(i64,)> =
-        sqlx::query_as("select count(*) from contact").fetch_all(&bed.pool).await.unwrap();
+        sqlx::query_as("select count(*) from reservation").fetch_all(&bed.pool).await.unwrap();
     assert_eq!(held[0].0, 1, "only the bounce holds its person");
     bed.simulator.set_magic("+14155550104", "ok");
     bed.publish(&job("+14155550104", "second")).await;
@@ -115,7 +115,7 @@ async fn a_holder_that_waited_past_its_window_and_was_overtaken_is_suppressed() 
     bed.publish(&delayed).await;
     let first = bed.all_are(1, "queued").await[0].id;
     // As if two days had passed: the reservation is old, and the message is due.
-    sqlx::query("update contact set asked_at = now() - interval '2 days'").execute(&bed.pool).await.unwrap();
+    sqlx::query("update reservation set asked_at = now() - interval '2 days'").execute(&bed.pool).await.unwrap();
     bed.publish(&job("+14155552671", "overtakes")).await;
     wait::until("the second is delivered", || async {
         bed.standings().await.iter().any(|one| one.id != first && one.status == "delivered")

@@ -83,7 +83,7 @@ type AttemptRow = (Uuid, i16, Option<DateTime<Utc>>, Option<i16>, Option<String>
 /// The ledger's part.
 pub async fn ledger(connection: &mut PgConnection, facts: &mut Facts) -> anyhow::Result<()> {
     let rows: Vec<MessageRow> = sqlx::query_as(
-        "select m.id, coalesce(r.ext_interaction_id, ''), m.state, m.reason, m.reached
+        "select m.id, coalesce(r.ext_interaction_id, ''), m.state, m.reason, m.may_have_been_sent
             from message m left join request r on r.id = m.request order by m.id",
     )
     .fetch_all(&mut *connection)
@@ -114,7 +114,7 @@ pub async fn ledger(connection: &mut PgConnection, facts: &mut Facts) -> anyhow:
     let receipt = |(message, kind, looked_up)| ReceiptFact { message, kind, looked_up };
     facts.receipts = receipts.into_iter().map(receipt).collect();
     let moves: Vec<MoveRow> = sqlx::query_as(
-        "select message, was, state, epoch_was, epoch, worker from torture_move order by number",
+        "select message, previous_state, state, epoch_was, epoch, worker from torture_move order by number",
     )
     .fetch_all(&mut *connection)
     .await?;

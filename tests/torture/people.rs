@@ -195,9 +195,9 @@ async fn grow_old(world: &World, index: u32) {
     let key = world.bed.keys.identity.idempotency(company, &world.plan.key(index));
     for _ in 0..20 {
         let grown = sqlx::query(
-            "update contact c set asked_at = c.asked_at - interval '40 days'
+            "update reservation c set asked_at = c.asked_at - interval '40 days'
                 from request r join due d on d.message = r.id
-                where r.idem = $1 and c.request = r.id and d.kind = 0 and d.at > now() + interval '2 seconds'",
+                where r.idempotency_hash = $1 and c.request = r.id and d.kind = 0 and d.at > now() + interval '2 seconds'",
         )
         .bind(key)
         .execute(&world.bed.pool);

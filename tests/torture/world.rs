@@ -50,7 +50,7 @@ const HISTORY: &str = r#"
 create table torture_move (
     number bigint primary key generated always as identity,
     message uuid not null,
-    was smallint not null,
+    previous_state smallint not null,
     state smallint not null,
     epoch_was int not null,
     epoch int not null,
@@ -59,10 +59,10 @@ create table torture_move (
 );
 create function torture_note() returns trigger language plpgsql as $$
 begin
-    insert into torture_move (message, was, state, epoch_was, epoch, worker)
+    insert into torture_move (message, previous_state, state, epoch_was, epoch, worker)
     values (new.id, coalesce(old.state, 0), new.state, coalesce(old.epoch, new.epoch), new.epoch, case when new.state = 1 then (
-        select l.worker from lease l where l.members @> array[new.id] and exists (
-            select from unnest(l.members, l.epochs) e(id, epoch) where e.id = new.id and e.epoch = new.epoch)
+        select l.worker from lease l where l.messages @> array[new.id] and exists (
+            select from unnest(l.messages, l.epochs) e(id, epoch) where e.id = new.id and e.epoch = new.epoch)
         limit 1) end);
     return null;
 end $$;

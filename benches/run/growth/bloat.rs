@@ -29,7 +29,7 @@ const SNAPSHOT: &str = "begin isolation level repeatable read; select count(*) f
 const SIZES: &str = "select relname as table, pg_total_relation_size(relid) / 1048576.0::float8 as mib, \
     n_dead_tup as dead, n_tup_upd as updates, n_tup_hot_upd as hot, autovacuum_count as vacuums \
     from pg_stat_user_tables \
-    where relname in ('request', 'message', 'contact', 'lease', 'due', 'watch') order by 1";
+    where relname in ('request', 'message', 'reservation', 'lease', 'due', 'receipt_poll') order by 1";
 
 /// Once without a snapshot, once with one.
 pub async fn bloat(grower: &Grower<'_>) -> anyhow::Result<Vec<Bloat>> {

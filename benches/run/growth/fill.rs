@@ -132,7 +132,7 @@ async fn accept_one(row: &Row, scene: &Scene) -> anyhow::Result<Uuid> {
 
 async fn rows(connection: &mut PgConnection) -> anyhow::Result<[i64; 4]> {
     const COUNTS: &str = "select array[(select count(*) from request), (select count(*) from message), \
-        (select count(*) from contact), (select count(*) from due)]";
+        (select count(*) from reservation), (select count(*) from due)]";
     let counts: Vec<i64> = sqlx::query_scalar(COUNTS).fetch_one(connection).await?;
     counts.try_into().ok().context("four counts")
 }

@@ -211,7 +211,7 @@ impl Ledger {
         let mut connection = self.pool.alone().await?;
         let mut transaction = connection.begin().await?;
         let held = sqlx::query_scalar!(
-            "select kinds from block where addr = $1 and company = $2 for update",
+            "select kinds from block where address_hash = $1 and company = $2 for update",
             lift.id,
             company.0
         )

@@ -76,7 +76,7 @@ impl Ledger {
             .map(|row| {
                 Ok(RequestEnd {
                     id: row.id,
-                    idem: row.idem,
+                    idem: row.idempotency_hash,
                     company: row.slug,
                     account: row.account,
                     state: stored_state(row.state)?,

@@ -80,7 +80,7 @@ impl Ledger {
         .await?;
         let (now, awaits) = rows
             .first()
-            .map(|row| (row.now, row.awaits))
+            .map(|row| (row.now, row.has_awaited))
             .ok_or_else(|| LedgerError::Broken("gather gave no time".into()))?;
         let standing_out = rows
             .into_iter()
@@ -113,9 +113,9 @@ impl Ledger {
             .map(|row| {
                 Ok(Twin {
                     id: row.id,
-                    idem: row.idem,
+                    idem: row.idempotency_hash,
                     content_hash: row.content_hash,
-                    idem_made: row.idem_made,
+                    idem_made: row.key_is_derived,
                     lapsed: row.lapsed,
                     state: stored_state(row.state)?,
                     reason: row.reason,
@@ -147,7 +147,7 @@ impl Ledger {
             let place = usize::try_from(row.ordinal - 1).ok().and_then(|ordinal| roots.get_mut(ordinal));
             let Some(place) = place else { continue };
             *place = Some(Root {
-                id: row.root,
+                id: row.original_request,
                 customer: Customer {
                     custom_id: row.customer_custom_id,
                     name: row.customer_name,

@@ -37,6 +37,7 @@ pub mod replay;
 pub mod requests;
 pub mod responses;
 pub mod retry;
+mod schema;
 pub mod settle;
 mod show;
 pub mod suspects;
@@ -48,6 +49,7 @@ use sqlx::PgPool;
 
 use bounded::Bounded;
 pub use error::LedgerError;
+pub use schema::SchemaError;
 
 /// Counter of statements that were repeated after a lost race.
 pub const RETRIES_METRIC: &str = "postrider_ledger_retries_total";
@@ -55,7 +57,6 @@ pub const RETRIES_METRIC: &str = "postrider_ledger_retries_total";
 /// How often a statement that lost a race with another is tried in all.
 const TRIES_MAX: u32 = 6;
 
-const WITHOUT_POOLER: &str = "connect without a transaction pooler in between";
 /// Longer than any statement of a person's command may take.
 const WITHIN_MAX: Duration = Duration::from_secs(180);
 
@@ -89,55 +90,6 @@ impl Ledger {
     #[must_use]
     pub fn connections(&self) -> (usize, usize) {
         self.pool.connections()
-    }
-
-    /// Applies the migrations that are missing.
-    pub async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
-        sqlx::migrate!("../../migrations").run(self.pool.for_migrations()).await
-    }
-
-    /// Whether this binary's migrations are all applied.
-    pub async fn check_schema(&self) -> anyhow::Result<()> {
-        let wanted =
-            sqlx::migrate!("../../migrations").iter().map(|migration| migration.version).max().unwrap_or(0);
-        let applied: Result<Option<i64>, sqlx::Error> =
-            sqlx::query_scalar("select max(version) from _sqlx_migrations where success")
-                .fetch_one(&self.pool)
-                .await;
-        match applied {
-            Ok(Some(version)) if version >= wanted => Ok(()),
-            Ok(version) => {
-                anyhow::bail!(
-                    "the schema is at version {}, this binary needs {wanted}; run `postrider migrate`",
-                    version.unwrap_or(0)
-                )
-            }
-            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => {
-                anyhow::bail!("the database has no tables yet; run `postrider migrate`")
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Checks that every answer belongs to its question: a transaction pooler in between can swap prepared
-    /// statements of different clients without any error (docs/dependency-hazards.md#f2).
-    pub async fn self_test(&self) -> anyhow::Result<()> {
-        let questions = (0..50_i32).map(|question| async move {
-            let asked = sqlx::query_scalar!(r#"select $1::int4 as "answer!""#, question);
-            match asked.fetch_one(&self.pool).await {
-                Ok(answer) if answer == question => Ok(()),
-                Ok(_) => anyhow::bail!("the database answered another client's question; {WITHOUT_POOLER}"),
-                // A statement that is there twice, or not at all: other clients share the session.
-                Err(sqlx::Error::Database(error))
-                    if matches!(error.code().as_deref(), Some("42P05" | "26000")) =>
-                {
-                    anyhow::bail!("{error}; {WITHOUT_POOLER}")
-                }
-                Err(error) => Err(anyhow::Error::new(error)),
-            }
-        });
-        futures_util::future::try_join_all(questions).await?;
-        Ok(())
     }
 
     pub async fn close(&self) {

@@ -143,7 +143,7 @@ impl Ledger {
             let Some(id) = row.id else { continue };
             let missing = || LedgerError::Broken("a row of the list lacks a column".into());
             let state = stored_state(row.state.ok_or_else(missing)?)?;
-            let reached = row.reached.unwrap_or_default() && state != State::Unknown;
+            let reached = row.may_have_been_sent.unwrap_or_default() && state != State::Unknown;
             stepped.rows.push(ListRow {
                 id,
                 message: MessageId(row.message.ok_or_else(missing)?),

@@ -65,7 +65,7 @@ struct Row {
     resent: bool,
     expires_at: DateTime<Utc>,
     begun_at: DateTime<Utc>,
-    absent: i16,
+    empty_polls: i16,
     now: DateTime<Utc>,
     customer_email: Option<String>,
     customer_phone: Option<String>,
@@ -90,7 +90,7 @@ impl TryFrom<Row> for Missing {
             resent: row.resent,
             expires_at: row.expires_at,
             begun_at: row.begun_at,
-            absent: row.absent,
+            absent: row.empty_polls,
             now: row.now,
             address: match medium {
                 Medium::Email => row.customer_email,
@@ -138,7 +138,7 @@ impl Ledger {
     pub async fn watches(&self, max: i64, hold_secs: f64) -> Result<Vec<Watch>, LedgerError> {
         let rows = retrying(|| async {
             sqlx::query_file!("src/sql/watches.sql", max, hold_secs)
-                .map(|row| Watch { id: row.id, looks: row.looks, members: row.members })
+                .map(|row| Watch { id: row.id, looks: row.polls, members: row.messages })
                 .fetch_all(&self.pool)
                 .await
         })

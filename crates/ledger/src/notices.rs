@@ -102,7 +102,7 @@ impl Ledger {
             .map(|row| Notice {
                 key: row.key,
                 company: CompanyId(row.company),
-                recipe: row.recipe,
+                recipe: row.connector,
                 name: row.name,
                 body: row.body,
                 job: row.job,
@@ -120,7 +120,7 @@ impl Ledger {
     /// took the notice up after us has finished it.
     pub async fn keep_job(&self, key: Uuid, job: &[u8]) -> Result<Option<Vec<u8>>, LedgerError> {
         let kept = sqlx::query_scalar!(
-            r#"update notice set job = coalesce(job, $2) where key = $1 and done_at is null
+            r#"update notification set job = coalesce(job, $2) where key = $1 and done_at is null
                returning coalesce(job, $2) as "job!""#,
             key,
             job
@@ -133,7 +133,7 @@ impl Ledger {
     /// Works a notice off later.
     pub async fn postpone_notice(&self, key: Uuid, secs: f64) -> Result<(), LedgerError> {
         sqlx::query!(
-            "update notice set due_at = now() + make_interval(secs => $2::float8) where key = $1 and done_at is null",
+            "update notification set due_at = now() + make_interval(secs => $2::float8) where key = $1 and done_at is null",
             key,
             secs
         )
@@ -158,7 +158,7 @@ impl Ledger {
         made: Option<Uuid>,
     ) -> Result<(), LedgerError> {
         sqlx::query!(
-            "update notice set done_at = now(), outcome = $2, made = $3, body = null, job = null
+            "update notification set done_at = now(), outcome = $2, created_id = $3, body = null, job = null
              where key = $1 and done_at is null",
             key,
             outcome,

@@ -78,7 +78,7 @@ impl Ledger {
             &column(batch, |row| row.looked_up),
             &column(batch, |row| row.watch_secs) as &[Option<f64>],
         )
-        .map(|row| (row.key, row.fresh, row.other_content, row.was, row.state))
+        .map(|row| (row.key, row.fresh, row.other_content, row.previous_state, row.state))
         .fetch_all(&self.pool)
         .await
     }

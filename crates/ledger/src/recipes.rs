@@ -12,18 +12,18 @@ pub(super) async fn claim(
     policy: &Policy,
 ) -> Result<(), LedgerError> {
     let names: Vec<String> = policy.recipes.iter().map(|recipe| recipe.id.clone()).collect();
-    sqlx::query!("delete from recipe where company = $1 and not (name = any($2))", company.0, &names)
+    sqlx::query!("delete from connector where company = $1 and not (name = any($2))", company.0, &names)
         .execute(&mut *transaction)
         .await?;
     sqlx::query!(
-        "insert into recipe (name, company) select n, $1 from unnest($2::text[]) n on conflict (name) do nothing",
+        "insert into connector (name, company) select n, $1 from unnest($2::text[]) n on conflict (name) do nothing",
         company.0,
         &names
     )
     .execute(&mut *transaction)
     .await?;
     let foreign = sqlx::query_scalar!(
-        "select name from recipe where name = any($2) and company <> $1 limit 1",
+        "select name from connector where name = any($2) and company <> $1 limit 1",
         company.0,
         &names
     )

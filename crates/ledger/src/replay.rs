@@ -54,7 +54,7 @@ impl Ledger {
                     id: row.id,
                     accepted_at: row.created_at,
                     test: row.test,
-                    original_request: row.root,
+                    original_request: row.original_request,
                     policy_version: row.policy_version,
                     customer: Customer {
                         custom_id: row.customer_custom_id,
@@ -71,7 +71,7 @@ impl Ledger {
                     medium: row.medium.and_then(Medium::from_code),
                     state: stored_state(row.state)?,
                     reason: row.reason,
-                    reached: row.reached,
+                    reached: row.may_have_been_sent,
                     begins,
                     ended_at: row.ended_at,
                     manual_retry: row.again_at.map(|at| ManualRetry { at, ended_at: row.again_ended_at }),

@@ -142,7 +142,7 @@ impl Ledger {
             }
             let waiting = sqlx::query_file!("src/sql/answered_waiting.sql", requests)
                 .map(|row| {
-                    let (signal, reason) = withheld(row.reached, Reason::Answered);
+                    let (signal, reason) = withheld(row.may_have_been_sent, Reason::Answered);
                     Conclusion {
                         message: MessageId(row.id),
                         epoch: row.epoch,

@@ -89,7 +89,7 @@ impl Ledger {
             done,
             &column(batch, |row| row.watch_secs) as &[Option<f64>],
         )
-        .map(|row| (row.id, row.was, row.state))
+        .map(|row| (row.id, row.previous_state, row.state))
         .fetch_all(&self.pool)
         .await
     }

@@ -15,7 +15,7 @@ pub struct Note {
     pub worker: Uuid,
     /// How often the broker had delivered the job before.
     pub deliveries: i64,
-    pub noted_at: DateTime<Utc>,
+    pub recorded_at: DateTime<Utc>,
 }
 
 impl Ledger {
@@ -33,7 +33,7 @@ impl Ledger {
     /// What stands there of a job.
     pub async fn job_note(&self, key: Uuid) -> Result<Option<Note>, LedgerError> {
         let note =
-            sqlx::query_as!(Note, "select worker, deliveries, noted_at from suspect where key = $1", key)
+            sqlx::query_as!(Note, "select worker, deliveries, recorded_at from trial_record where key = $1", key)
                 .fetch_optional(&self.pool)
                 .await?;
         Ok(note)
@@ -41,13 +41,13 @@ impl Ledger {
 
     /// Takes a job's note back: it did not kill its worker, or it is quarantined.
     pub async fn clear_job(&self, key: Uuid) -> Result<(), LedgerError> {
-        sqlx::query!("delete from suspect where key = $1", key).execute(&self.pool).await?;
+        sqlx::query!("delete from trial_record where key = $1", key).execute(&self.pool).await?;
         Ok(())
     }
 
     /// Takes everything back that this worker wrote down: it lives, and tries nothing now.
     pub async fn clear_jobs_of(&self, worker: Uuid) -> Result<(), LedgerError> {
-        sqlx::query!("delete from suspect where worker = $1", worker).execute(&self.pool).await?;
+        sqlx::query!("delete from trial_record where worker = $1", worker).execute(&self.pool).await?;
         Ok(())
     }
 }

@@ -84,7 +84,7 @@ impl Ledger {
                     state: stored_state(row.state)?,
                     epoch: row.epoch,
                     attempt: row.attempt,
-                    reached: row.reached,
+                    reached: row.may_have_been_sent,
                     expires_at: row.expires_at,
                     now: row.now,
                 })

@@ -99,7 +99,7 @@ async fn failed_ones_are_retried_once_each_and_the_unclear_ones_only_with_the_wo
         .change(
             "update message set state = 5, reason = 'retries_exhausted', attempt = 1, begun_at = now(),
                 outcome = 1, ended_at = now() where id in (select id from message order by id limit 2);
-            update message set state = 5, reason = 'outcome_unknown', reached = true, attempt = 1,
+            update message set state = 5, reason = 'outcome_unknown', may_have_been_sent = true, attempt = 1,
                 begun_at = now(), outcome = 2, ended_at = now() where state = 0;
             delete from due",
         )

@@ -192,7 +192,7 @@ async fn a_preview_tells_the_decision_and_the_text_and_leaves_no_trace() {
     assert_eq!((nobody.status, nobody.json["outcome"].as_str()), (200, Some("reject")));
     assert_eq!(codes(&nobody), ["channel unknown_channel"]);
     assert_eq!(client.post(PREVIEW, &json!({ "customer": 1 })).await.status, 422);
-    for table in ["request", "contact", "rejected_job", "message", "due"] {
+    for table in ["request", "reservation", "rejected_job", "message", "due"] {
         let count = sqlx::AssertSqlSafe(format!("select count(*) from {table}"));
         let (count,): (i64,) = sqlx::query_as(count).fetch_one(&bed.pool).await.expect("asked");
         assert_eq!(count, 0, "{table}");

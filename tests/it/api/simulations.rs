@@ -86,7 +86,7 @@ async fn more_requests_than_a_call_may_read_are_refused_with_the_remedy() {
     let company = bed.company("blanca", |_| {}).await;
     let worker = bed.worker().await;
     sqlx::query(
-        "insert into request (id, company, idem, idem_made, content_hash, source, test, policy_version, channel, brand,
+        "insert into request (id, company, idempotency_hash, key_is_derived, content_hash, source, test, policy_version, channel, brand,
             decision)
         select (lpad(to_hex((extract(epoch from now()) * 1000)::bigint), 12, '0') || '7000'
                 || substr(replace(gen_random_uuid()::text, '-', ''), 17))::uuid,

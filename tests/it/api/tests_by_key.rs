@@ -23,7 +23,7 @@ async fn a_test_keys_requests_reach_the_companys_test_address_and_reserve_nobody
     assert_eq!((answer.status, &answer.json["test"]), (202, &json!(true)), "{}", answer.text);
     bed.all_are(1, "delivered").await;
     let (test, reserved): (bool, i64) =
-        sqlx::query_as("select bool_and(test), (select count(*) from contact) from request")
+        sqlx::query_as("select bool_and(test), (select count(*) from reservation) from request")
             .fetch_one(&bed.pool)
             .await
             .expect("asked");

@@ -157,7 +157,7 @@ async fn of_begin_and_an_overtaker_one_wins() {
     let claims = Claims::new().await;
     let batches = claims.take(TRIES).await;
     // They wait past their own windows: anybody may take their persons over.
-    claims.change("update contact set asked_at = now() - interval '40 days'").await;
+    claims.change("update reservation set asked_at = now() - interval '40 days'").await;
     let overtake = |batch: Vec<Claimed>| {
         let claims = &claims;
         async move {

@@ -227,7 +227,7 @@ async fn one_companys_hanging_kustomer_holds_up_nobody_elses_notices() {
     }
     let taken = || async {
         let (taken,): (i64,) =
-            sqlx::query_as("select count(*) from notice where recipe = 'other-kustomer' and tries > 0")
+            sqlx::query_as("select count(*) from notification where connector = 'other-kustomer' and tries > 0")
                 .fetch_one(&bed.pool)
                 .await
                 .expect("asked");
@@ -270,7 +270,7 @@ async fn a_death_before_or_after_the_acceptance_makes_it_no_second_request() {
         assert_eq!(jobs(&bed).await.len(), requests, "{place}");
         // The customer has another name by now: the job is the one that was kept.
         kustomer.set_customer(json!({"name": "Jane Married", "emails": [{"email": "new@example.com"}]}));
-        sqlx::query("update notice set due_at = now()")
+        sqlx::query("update notification set due_at = now()")
             .execute(&bed.pool)
             .await
             .expect("its lease has run out");

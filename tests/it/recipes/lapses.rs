@@ -98,7 +98,7 @@ async fn what_is_long_over_is_forgotten_and_what_waits_is_not() {
     assert_eq!(bed.ledger.forget_notices(60.0, 10).await.expect("asked"), 0, "all of it is of today");
     for statement in [
         "update interaction set changed_at = changed_at - interval '1 hour'",
-        "update notice set done_at = done_at - interval '1 hour'",
+        "update notification set done_at = done_at - interval '1 hour'",
     ] {
         sqlx::query(statement).execute(&bed.pool).await.expect("an hour passes");
     }

@@ -91,7 +91,7 @@ async fn jobs(bed: &Bed) -> Vec<Value> {
 /// What became of each notice, and whether anything personal is left in it.
 async fn notices(bed: &Bed) -> Vec<(Option<String>, bool)> {
     sqlx::query_as(
-        "select outcome, body is not null or job is not null from notice order by received_at, key",
+        "select outcome, body is not null or job is not null from notification order by received_at, key",
     )
     .fetch_all(&bed.pool)
     .await

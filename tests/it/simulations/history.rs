@@ -185,9 +185,9 @@ impl<'b> History<'b> {
     /// A service recovery of a request that the first company delivered.
     async fn recover_one(&mut self) {
         let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
-            "select r.id, r.idem from request r join message m on m.id = r.id
-             where r.company = $1 and m.state = 4 and r.root is null and not r.test
-                 and not exists (select 1 from request o where o.root = r.id)
+            "select r.id, r.idempotency_hash from request r join message m on m.id = r.id
+             where r.company = $1 and m.state = 4 and r.original_request is null and not r.test
+                 and not exists (select 1 from request o where o.original_request = r.id)
              order by r.created_at desc limit 1",
         )
         .bind(self.companies[0].0)
@@ -312,18 +312,18 @@ pub async fn grow_older(bed: &Bed, by: Duration) {
     .await
     .expect("made");
     for change in [
-        "request set root = aged(root, $1), created_at = created_at - $2",
+        "request set original_request = aged(original_request, $1), created_at = created_at - $2",
         "message set id = aged(id, $1), request = aged(request, $1), first_due_at = first_due_at - $2,
             expires_at = expires_at - $2, paused_at = paused_at - $2, begun_at = begun_at - $2,
             settled_at = settled_at - $2, delivered_at = delivered_at - $2, ended_at = ended_at - $2",
         "attempt_past set message = aged(message, $1), begun_at = begun_at - $2, settled_at = settled_at - $2",
-        "contact set request = aged(request, $1), asked_at = asked_at - $2,
+        "reservation set request = aged(request, $1), asked_at = asked_at - $2,
             prior_request = aged(prior_request, $1), prior_asked_at = prior_asked_at - $2",
         // What is overdue is due in a moment: claims do not look back at once.
         "due set message = aged(message, $1), expires_at = expires_at - $2,
             at = case when kind = 1 then at - $2 else greatest(at - $2, clock_timestamp() + interval '1 second') end",
         "ending set request = aged(request, $1), ended_at = ended_at - $2",
-        "block set at = at - $2",
+        "block set changed_at = changed_at - $2",
     ] {
         sqlx::query(sqlx::AssertSqlSafe(format!("update {change} where $1 > 0 and $2 > interval '0'")))
             .bind(by.num_milliseconds())

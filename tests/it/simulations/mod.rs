@@ -48,8 +48,8 @@ async fn asked(bed: &Bed, id: CompanyId, days: u32, change: impl FnOnce(&mut Pol
 /// Requests of a company by what became of them, as the ledger says: (went out, reason) → count.
 async fn truth(bed: &Bed, id: CompanyId, days: f64) -> BTreeMap<(bool, String), i64> {
     let rows: Vec<(bool, String, i64)> = sqlx::query_as(
-        "select m.reached or m.state in (0, 1, 2, 3, 4),
-            case when m.reached or m.state in (0, 1, 2, 3, 4) then '' else coalesce(m.reason, '') end, count(*)
+        "select m.may_have_been_sent or m.state in (0, 1, 2, 3, 4),
+            case when m.may_have_been_sent or m.state in (0, 1, 2, 3, 4) then '' else coalesce(m.reason, '') end, count(*)
          from request r join message m on m.id = r.id
          where r.company = $1 and not r.test and r.created_at >= now() - make_interval(secs => $2 * 86400)
          group by 1, 2",
@@ -105,7 +105,7 @@ async fn todays_policy_gives_a_rich_history_again_request_by_request() {
         assert!(seen.contains_key(&(false, reason.to_owned())), "{reason} is not in {seen:?}");
     }
     let (recoveries, raced, late): (i64, i64, i64) = sqlx::query_as(
-        r#"select count(*) filter (where r.root is not null),
+        r#"select count(*) filter (where r.original_request is not null),
             count(*) filter (where m.state = 7 and m.ended_at = r.created_at and r.decision like '{"verdict":"send"%'),
             count(*) filter (where m.begun_at > r.created_at + interval '1 day')
          from request r join message m on m.id = r.id"#,

@@ -13,7 +13,7 @@ pub const BREACHES: &[(&str, &str)] = &[
         "waits and is neither due, nor leased, nor paused",
         "select m.id from message m where m.state = 0 and m.paused_at is null
             and not exists (select 1 from due d where d.message = m.id and d.kind in (0, 2))
-            and not exists (select 1 from lease l, unnest(l.members, l.epochs) e(id, epoch)
+            and not exists (select 1 from lease l, unnest(l.messages, l.epochs) e(id, epoch)
                 where e.id = m.id and e.epoch = m.epoch)",
     ),
     (
@@ -24,7 +24,7 @@ pub const BREACHES: &[(&str, &str)] = &[
     (
         "is a suspect in the ordinary line, or no suspect in theirs",
         "select m.id from message m join due d on d.message = m.id
-            where m.state = 0 and d.kind in (0, 2) and (d.kind = 2) <> (m.lapses >= 2)",
+            where m.state = 0 and d.kind in (0, 2) and (d.kind = 2) <> (m.lease_expiries >= 2)",
     ),
     (
         "is quarantined, and not both held and written down",
@@ -34,7 +34,7 @@ pub const BREACHES: &[(&str, &str)] = &[
     (
         "is being sent under no lease",
         "select m.id from message m where m.state = 1
-            and not exists (select 1 from lease l, unnest(l.members, l.epochs) e(id, epoch)
+            and not exists (select 1 from lease l, unnest(l.messages, l.epochs) e(id, epoch)
                 where e.id = m.id and e.epoch = m.epoch)",
     ),
     (
@@ -44,18 +44,18 @@ pub const BREACHES: &[(&str, &str)] = &[
     ),
     (
         "holds a person and never asked them",
-        "select m.id from message m join contact c on c.request = m.request
-            where m.state in (5, 6, 7, 8) and not m.reached",
+        "select m.id from message m join reservation c on c.request = m.request
+            where m.state in (5, 6, 7, 8) and not m.may_have_been_sent",
     ),
     (
         "would restore a reservation of somebody who never asked",
-        "select m.id from message m join contact c on c.prior_request = m.request
-            where m.state in (5, 6, 7, 8) and not m.reached",
+        "select m.id from message m join reservation c on c.prior_request = m.request
+            where m.state in (5, 6, 7, 8) and not m.may_have_been_sent",
     ),
     (
         "may have asked a person whom nobody holds",
-        "select m.id from message m, unnest(m.slots) s(slot) where m.reached
-            and not exists (select 1 from contact c where c.slot = s.slot)",
+        "select m.id from message m, unnest(m.reservation_keys) s(key) where m.may_have_been_sent
+            and not exists (select 1 from reservation c where c.key = s.key)",
     ),
 ];
 

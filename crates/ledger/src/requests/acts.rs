@@ -134,7 +134,7 @@ impl Ledger {
     /// What was done to a request, oldest first.
     pub(super) async fn acts(&self, request: Uuid) -> Result<Vec<ActNote>, LedgerError> {
         let rows = sqlx::query!(
-            "select message, act, at, door, key, requested_by, note from act
+            "select message, action, at, entry_point, api_key, requested_by, note from request_action
                 where request = $1 order by at desc limit $2",
             request,
             ACTS_MAX
@@ -145,13 +145,13 @@ impl Ledger {
         rows.into_iter()
             .rev()
             .map(|row| {
-                let deed = ActionKind::ALL.into_iter().find(|deed| deed.word() == row.act);
+                let deed = ActionKind::ALL.into_iter().find(|deed| deed.word() == row.action);
                 Ok(ActNote {
                     message: MessageId(row.message),
-                    deed: deed.ok_or_else(|| unknown(&row.act))?,
+                    deed: deed.ok_or_else(|| unknown(&row.action))?,
                     at: row.at,
-                    door: row.door,
-                    key: row.key,
+                    door: row.entry_point,
+                    key: row.api_key,
                     person: row.requested_by,
                     note: row.note,
                 })

@@ -5,9 +5,9 @@
 -- `offset 0` and scalar subqueries leave the planner no choice but key look-ups, whatever it believes about
 -- the size of a table; unnest in the select list costs no tuple store a column, as it does in from.
 with job as (
-    select unnest($1::uuid[]) as id, unnest($2::int[]) as company, unnest($3::uuid[]) as idem, unnest($4::bool[]) as idem_made,
-        unnest($5::uuid[]) as content_hash, unnest($6::uuid[]) as former, unnest($7::uuid[]) as root,
-        unnest($8::uuid[]) as recovery, unnest($9::int2[]) as source, unnest($10::bool[]) as test,
+    select unnest($1::uuid[]) as id, unnest($2::int[]) as company, unnest($3::uuid[]) as idempotency_hash, unnest($4::bool[]) as key_is_derived,
+        unnest($5::uuid[]) as content_hash, unnest($6::uuid[]) as former_id_hash, unnest($7::uuid[]) as original_request,
+        unnest($8::uuid[]) as recovery_hash, unnest($9::int2[]) as source, unnest($10::bool[]) as test,
         unnest($11::int[]) as policy_version, unnest($12::text[]) as custom_id, unnest($13::text[]) as name,
         unnest($14::text[]) as email, unnest($15::text[]) as phone, unnest($16::text[]) as employee_email,
         unnest($17::text[]) as employee_custom_id, unnest($18::text[]) as channel, unnest($19::text[]) as brand,
@@ -17,57 +17,57 @@ with job as (
 ),
 plan as (
     select unnest($1::uuid[]) as id, unnest($2::int[]) as company, unnest($27::int[]) as account, unnest($28::int2[]) as medium,
-        unnest($29::uuid[]) as addr, unnest($30::int2[]) as state, unnest($31::text[]) as reason,
+        unnest($29::uuid[]) as address_hash, unnest($30::int2[]) as state, unnest($31::text[]) as reason,
         unnest($32::timestamptz[]) as due_at, unnest($33::timestamptz[]) as expires_at, unnest($34::int2[]) as hand,
-        array_remove(array[unnest($43::uuid[]), unnest($44::uuid[]), unnest($45::uuid[])], null) as slots
+        array_remove(array[unnest($43::uuid[]), unnest($44::uuid[]), unnest($45::uuid[])], null) as reservation_keys
 ),
 inserted as (
-    insert into request (id, company, idem, idem_made, content_hash, former, root, recovery, source, test,
+    insert into request (id, company, idempotency_hash, key_is_derived, content_hash, former_id_hash, original_request, recovery_hash, source, test,
         policy_version, customer_custom_id, customer_name, customer_email, customer_phone, employee_email,
         employee_custom_id, channel, brand, language, country, medium, ext_interaction_id, external_url, details, decision)
-    select id, company, idem, idem_made, content_hash, former, root, recovery, source, test,
+    select id, company, idempotency_hash, key_is_derived, content_hash, former_id_hash, original_request, recovery_hash, source, test,
         policy_version, custom_id, name, email, phone, employee_email,
         employee_custom_id, channel, brand, language, country, medium, ext_interaction_id, external_url, details::jsonb,
         decision
     from job
-    where (select r.id from request r where r.idem = job.idem) is null
+    where (select r.id from request r where r.idempotency_hash = job.idempotency_hash) is null
     returning id
 ),
 -- Lock what exists first, in slot order: who has lost one identity must not take another.
-slot as (
-    select s.slot, s.request, s.asked_at, s.window_secs, c.slot is not null as held,
+wanted as (
+    select s.key, s.request, s.asked_at, s.window_secs, c.key is not null as held,
         s.window_secs is not null and c.asked_at > now() - make_interval(secs => s.window_secs) as lost
-    from (select unnest($35::uuid[]) as slot, unnest($36::uuid[]) as request, unnest($37::timestamptz[]) as asked_at,
+    from (select unnest($35::uuid[]) as key, unnest($36::uuid[]) as request, unnest($37::timestamptz[]) as asked_at,
         unnest($38::int[]) as window_secs) s
     left join lateral (
-        select c.slot, c.asked_at from contact c where c.slot = s.slot for no key update offset 0) c on true
+        select c.key, c.asked_at from reservation c where c.key = s.key for no key update offset 0) c on true
     where s.request in (select i.id from inserted i)
 ),
-loser as (select distinct request from slot where lost),
+loser as (select distinct request from wanted where lost),
 -- What nobody held is inserted plainly: `on conflict` would look once more, and write twice.
 reserved as (
-    insert into contact (slot, request, asked_at, window_secs)
-    select s.slot, s.request, greatest(s.asked_at, now()), s.window_secs from slot s
+    insert into reservation (key, request, asked_at, window_secs)
+    select s.key, s.request, greatest(s.asked_at, now()), s.window_secs from wanted s
     where not s.held and s.request not in (select l.request from loser l)
 ),
 taken_over as (
-    update contact c set prior_request = c.request, prior_asked_at = c.asked_at,
+    update reservation c set prior_request = c.request, prior_asked_at = c.asked_at,
         request = w.request, asked_at = greatest(w.asked_at, now()), window_secs = w.window_secs
-    from (select * from slot s where s.held and s.request not in (select l.request from loser l) offset 0) w
-    where c.slot = w.slot
+    from (select * from wanted s where s.held and s.request not in (select l.request from loser l) offset 0) w
+    where c.key = w.key
 ),
 -- The state in the end: suppressed without its reservations; begun (hand 2) if the fence of `begin` lets a
 -- message pass that is a moment old: no block, not expired.
 ruled as (
-    select p.id, p.company, p.account, p.medium, p.addr, p.hand, p.final, p.expires_at,
+    select p.id, p.company, p.account, p.medium, p.address_hash, p.hand, p.final, p.expires_at,
         greatest(p.due_at, now()) as due_at,
-        case when p.final = 7 then '{}' else p.slots end as slots,
+        case when p.final = 7 then '{}' else p.reservation_keys end as reservation_keys,
         case when p.final = 7 and p.state <> 7 then 'suppression_period' else p.reason end as reason
     from (
         select q.*, case
             when q.id in (select l.request from loser l) then 7
             when q.hand = 2 and q.state = 0 and q.expires_at > now()
-                and coalesce((select b.kinds from block b where b.addr = q.addr), 0) = 0 then 1
+                and coalesce((select b.kinds from block b where b.address_hash = q.address_hash), 0) = 0 then 1
             else q.state end as final
         from plan q
         where q.id in (select i.id from inserted i)
@@ -75,14 +75,14 @@ ruled as (
     ) p
 ),
 written as (
-    insert into message (id, request, company, account, medium, addr, slots, state, epoch, attempt, reason,
+    insert into message (id, request, company, account, medium, address_hash, reservation_keys, state, epoch, attempt, reason,
         first_due_at, expires_at, begun_at, ended_at)
-    select id, id, company, account, medium, addr, slots, final, 1, (final = 1)::int, reason, due_at, expires_at,
+    select id, id, company, account, medium, address_hash, reservation_keys, final, 1, (final = 1)::int, reason, due_at, expires_at,
         case when final = 1 then now() end, case when final = 7 then now() end
     from ruled
 ),
 leased as (
-    insert into lease (id, worker, until, members, epochs)
+    insert into lease (id, worker, until, messages, epochs)
     select $39, $40, now() + make_interval(secs => $41), array_agg(id order by id), array_agg(1)
     from ruled where final in (0, 1) and hand > 0
     having count(*) > 0
@@ -96,6 +96,6 @@ ended as (
 ),
 -- What was tried alone did not kill its worker.
 cleared as (
-    delete from suspect where key = any($42::uuid[])
+    delete from trial_record where key = any($42::uuid[])
 )
 select id as "id!", final::int2 as "state!" from ruled

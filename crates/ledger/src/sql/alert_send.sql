@@ -7,16 +7,16 @@ with won as (
     returning company
 ),
 mail as (
-    select u.* from won cross join unnest($4::uuid[], $5::uuid[], $6::text[], $7::uuid[]) as u(id, idem, email, addr)
+    select u.* from won cross join unnest($4::uuid[], $5::uuid[], $6::text[], $7::uuid[]) as u(id, idempotency_hash, email, address_hash)
 ),
 asked as (
-    insert into request (id, company, idem, idem_made, content_hash, source, test, policy_version, customer_email,
+    insert into request (id, company, idempotency_hash, key_is_derived, content_hash, source, test, policy_version, customer_email,
         channel, brand, medium, details, decision)
-    select id, $1, idem, false, idem, 4, false, $8, email, 'alert', $9, 0, $10, $11 from mail
+    select id, $1, idempotency_hash, false, idempotency_hash, 4, false, $8, email, 'alert', $9, 0, $10, $11 from mail
 ),
 written as (
-    insert into message (id, request, company, account, medium, addr, state, first_due_at, expires_at)
-    select id, id, $1, $12, 0, addr, 0, now(), now() + make_interval(secs => $13) from mail
+    insert into message (id, request, company, account, medium, address_hash, state, first_due_at, expires_at)
+    select id, id, $1, $12, 0, address_hash, 0, now(), now() + make_interval(secs => $13) from mail
     returning id, account, first_due_at, expires_at
 ),
 waiting as (

@@ -5,11 +5,11 @@
 -- reservation of a message begun later than planned counts from now. Only such a one can be overtaken by
 -- then: it must win its own reservations' rows, or an overtaker that commits meanwhile asks as well.
 with mine as (
-    select m.id, m.epoch, m.request, m.slots, m.attempt, m.begun_at, m.settled_at, m.outcome, m.code, m.provider_id
+    select m.id, m.epoch, m.request, m.reservation_keys, m.attempt, m.begun_at, m.settled_at, m.outcome, m.code, m.provider_id
     from unnest($1::uuid[], $2::int[]) as u(id, epoch)
     join message m on m.id = u.id
     where m.epoch = u.epoch and m.state = 0 and m.paused_at is null and m.expires_at > now()
-        and coalesce((select b.kinds from block b where b.addr = m.addr), 0) = 0
+        and coalesce((select b.kinds from block b where b.address_hash = m.address_hash), 0) = 0
         and (select a.request from answer a where a.request = m.request) is null
         -- A person's retry, and no message before it turned out to have gone out. First messages never ask.
         and (m.id = m.request or coalesce(
@@ -19,8 +19,8 @@ with mine as (
                 where o.request = (select t.request from retry t where t.message = m.id) and o.seq > 0 and o.state in (3, 4)),
             0) = 0)
         and not exists (
-            select 1 from unnest(m.slots) s(slot)
-            where (select c.request from contact c where c.slot = s.slot) is distinct from m.request)
+            select 1 from unnest(m.reservation_keys) s(key)
+            where (select c.request from reservation c where c.key = s.key) is distinct from m.request)
     order by m.id for no key update of m
 ),
 aside as (
@@ -28,22 +28,22 @@ aside as (
     select id, attempt, begun_at, settled_at, outcome, code, provider_id from mine where attempt > 0
     on conflict do nothing
 ),
-late_slot as (
-    select mine.id, mine.request, s.slot from mine cross join unnest(mine.slots) s(slot)
-    where (select c.asked_at from contact c where c.slot = s.slot) < now() - interval '1 minute'
+late_reservation as (
+    select mine.id, mine.request, s.key from mine cross join unnest(mine.reservation_keys) s(key)
+    where (select c.asked_at from reservation c where c.key = s.key) < now() - interval '1 minute'
 ),
 late as (
-    update contact c set asked_at = now() from (select * from late_slot order by slot) l
-    where c.slot = l.slot and c.request = l.request
-    returning c.slot
+    update reservation c set asked_at = now() from (select * from late_reservation order by key) l
+    where c.key = l.key and c.request = l.request
+    returning c.key
 ),
 overtaken as (
-    select l.id from late_slot l where l.slot not in (select late.slot from late)
+    select l.id from late_reservation l where l.key not in (select late.key from late)
 ),
 begun as (
     update message m set state = 1, attempt = m.attempt + 1, begun_at = now(), settled_at = null,
         outcome = null, code = null, reason = null, provider_id = null,
-        lapses = 0
+        lease_expiries = 0
     from mine where m.id = mine.id and mine.id not in (select o.id from overtaken o)
     returning m.id, m.epoch, m.attempt
 ),

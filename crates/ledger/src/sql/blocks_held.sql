@@ -2,4 +2,4 @@
 -- of a single one what it is and says.
 select count(*) filter (where kinds & $2::int <> 0) as "by_hand!", coalesce(bit_or(kinds), 0) as "kinds!",
     min(note) as note, min(source) as source
-from (select kinds, note, source from block where addr = any($1::uuid[]) order by addr for update) held
+from (select kinds, note, source from block where address_hash = any($1::uuid[]) order by address_hash for update) held

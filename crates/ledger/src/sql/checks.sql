@@ -1,5 +1,5 @@
 -- Waiting messages that expired, paused ones too. No locks: `conclude` compares and sets.
-select m.id, m.state, m.epoch, m.attempt, m.reached, m.expires_at, now() as "now!"
+select m.id, m.state, m.epoch, m.attempt, m.may_have_been_sent, m.expires_at, now() as "now!"
 from (
     (select message from due where kind = 1 and at <= now() order by at limit $1)
     union all

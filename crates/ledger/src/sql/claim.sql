@@ -23,7 +23,7 @@ claimed as (
         t.at
 ),
 leased as (
-    insert into lease (id, worker, until, members, epochs)
+    insert into lease (id, worker, until, messages, epochs)
     select $4, $5, now() + make_interval(secs => $6), array_agg(id), array_agg(epoch) from claimed having count(*) > 0
 )
 select c.id, c.request, c.company, c.account as "account!", c.medium as "medium!", c.epoch, c.attempt, c.tries,

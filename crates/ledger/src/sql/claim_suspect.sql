@@ -16,7 +16,7 @@ claimed as (
         t.at
 ),
 leased as (
-    insert into lease (id, worker, until, members, epochs)
+    insert into lease (id, worker, until, messages, epochs)
     select $2, $3, now() + make_interval(secs => $4), array[id], array[epoch] from claimed
 )
 select c.id, c.request, c.company, c.account as "account!", c.medium as "medium!", c.epoch, c.attempt, c.tries,

@@ -1,31 +1,31 @@
 -- End messages that nobody is sending: compare-and-set on state and epoch, then their due rows go. Where a person
 -- did it ($6), that is on record.
 with u as (
-    select * from unnest($1::uuid[], $2::int[], $3::int2[], $4::int2[], $5::text[]) as t(id, epoch, was, next, reason)
+    select * from unnest($1::uuid[], $2::int[], $3::int2[], $4::int2[], $5::text[]) as t(id, epoch, expected_state, next, reason)
 ),
 old as (
     select m.id, u.next, u.reason from u join message m on m.id = u.id
-    where m.epoch = u.epoch and m.state = u.was
+    where m.epoch = u.epoch and m.state = u.expected_state
     order by m.id for no key update of m
 ),
 ended as (
     update message m set state = old.next, reason = old.reason, ended_at = now(), epoch = m.epoch + 1
     from old where m.id = old.id
-    returning m.id, m.request, m.company, m.state, m.slots, m.reached
+    returning m.id, m.request, m.company, m.state, m.reservation_keys, m.may_have_been_sent
 ),
 listed as (
     insert into ending (company, state, request) select company, state, request from ended
 ),
 given as (
-    select give_back(array_agg(distinct e.request), array_agg(slot order by slot)) as n
-    from ended e cross join unnest(e.slots) slot where not e.reached
+    select release_reservations(array_agg(distinct e.request), array_agg(key order by key)) as n
+    from ended e cross join unnest(e.reservation_keys) key where not e.may_have_been_sent
     having count(*) > 0
 ),
 gone as (
     delete from due where message = any(array(select id from ended))
 ),
 noted as (
-    insert into act (request, message, act, door, key, requested_by, note)
+    insert into request_action (request, message, action, entry_point, api_key, requested_by, note)
     select request, id, $6::text, $7::text, $8::uuid, $9::text, $10::text from ended where $6 is not null
 )
 -- `given` is read so that it runs: Postgres skips a SELECT that nobody asks.

@@ -5,12 +5,12 @@ with fresh as (
     returning key
 ),
 blocked as (
-    insert into block as b (addr, company, medium, kinds, source)
+    insert into block as b (address_hash, company, medium, kinds, source)
     select $5, $6, 1, $7, 'inbound' from fresh where $4 = 'stop'
-    on conflict (addr) do update set kinds = b.kinds | excluded.kinds, at = now(), source = excluded.source
+    on conflict (address_hash) do update set kinds = b.kinds | excluded.kinds, changed_at = now(), source = excluded.source
 ),
 lifted as (
-    update block set kinds = kinds & ~$7::int, at = now(), source = 'inbound'
-    from fresh where addr = $5 and $4 = 'start'
+    update block set kinds = kinds & ~$7::int, changed_at = now(), source = 'inbound'
+    from fresh where address_hash = $5 and $4 = 'start'
 )
 select count(*) as "fresh!" from fresh

@@ -7,7 +7,7 @@ with learnt as (
     returning i.key
 ),
 noted as (
-    insert into notice (key, company, recipe, name, due_at)
+    insert into notification (key, company, connector, name, due_at)
     select l.key, $2, $5, $6, now() + make_interval(secs => $7::float8) from learnt l where $7 is not null
     on conflict (key) do nothing
 )

@@ -1,2 +1,2 @@
 -- Lift one kind of block; the others hold.
-update block set kinds = kinds & ~$2::int, at = now(), source = $3 where addr = $1 and kinds & $2::int <> 0
+update block set kinds = kinds & ~$2::int, changed_at = now(), source = $3 where address_hash = $1 and kinds & $2::int <> 0

@@ -7,8 +7,8 @@ with taken as (
 kept as (
     update due set at = now() + make_interval(secs => $2)
     where message = any(array(select message from taken))
-    returning message, absent
+    returning message, empty_polls
 )
 select m.id, m.request, m.account as "account!", m.medium as "medium!", m.state, m.epoch, m.attempt, m.provider_id, m.resent, m.expires_at,
-    coalesce(m.begun_at, now()) as "begun_at!", kept.absent as "absent!", now() as "now!", r.customer_email, r.customer_phone, r.test
+    coalesce(m.begun_at, now()) as "begun_at!", kept.empty_polls as "empty_polls!", now() as "now!", r.customer_email, r.customer_phone, r.test
 from kept join message m on m.id = kept.message join request r on r.id = m.request

@@ -11,7 +11,7 @@ watched as (
     on conflict (message) do update set kind = 1, at = excluded.at
 ),
 noted as (
-    insert into act (request, message, act, door, key, requested_by, note)
+    insert into request_action (request, message, action, entry_point, api_key, requested_by, note)
     select request, id, 'paused', $2::text, $3::uuid, $4::text, $5::text from paused
 )
 select state from paused

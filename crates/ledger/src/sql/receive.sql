@@ -22,9 +22,9 @@ best as (
 ),
 moved as (
     update message m set
-        was = m.state,
+        previous_state = m.state,
         state = get_byte(b.map, m.state),
-        reached = true,
+        may_have_been_sent = true,
         outcome = case when m.attempt = b.attempt then 0 else m.outcome end,
         provider_id = case when m.attempt = b.attempt then coalesce(m.provider_id, b.provider_id) else m.provider_id end,
         delivered_at = case when m.state <> 4 and get_byte(b.map, m.state) = 4 then now() else m.delivered_at end,
@@ -34,30 +34,30 @@ moved as (
     from best b
     where m.id = b.message and m.attempt >= b.attempt
         and (get_byte(b.map, m.state) <> m.state or m.outcome is distinct from 0)
-    returning m.id, m.request, m.company, m.account, m.state, m.was, b.watch_secs
+    returning m.id, m.request, m.company, m.account, m.state, m.previous_state, b.watch_secs
 ),
 unwatched as (
-    delete from due where message = any(array(select id from moved where was in (0, 2) and state <> was))
+    delete from due where message = any(array(select id from moved where previous_state in (0, 2) and state <> previous_state))
 ),
 -- Proved to be at the provider; its last receipt is awaited.
 watched as (
-    insert into watch (id, account, at, members)
+    insert into receipt_poll (id, account, at, messages)
     select gen_random_uuid(), account, now() + make_interval(secs => min(watch_secs)), array_agg(id order by id)
-    from moved where state = 3 and was <> 3 and watch_secs is not null
+    from moved where state = 3 and previous_state <> 3 and watch_secs is not null
     group by account
 ),
 listed as (
-    insert into ending (company, state, request) select company, state, request from moved where state = 6 and was <> 6
+    insert into ending (company, state, request) select company, state, request from moved where state = 6 and previous_state <> 6
 ),
 blocked as (
-    insert into block as b (addr, company, medium, kinds, source)
-    select m.addr, m.company, m.medium, bit_or(u.block_bit), 'receipt'
+    insert into block as b (address_hash, company, medium, kinds, source)
+    select m.address_hash, m.company, m.medium, bit_or(u.block_bit), 'receipt'
     from u join message m on m.id = u.message
-    where u.fresh and u.block_bit <> 0 and m.addr is not null and m.attempt >= u.attempt
-    group by m.addr, m.company, m.medium
-    order by m.addr
-    on conflict (addr) do update set kinds = b.kinds | excluded.kinds, at = now(), source = excluded.source
+    where u.fresh and u.block_bit <> 0 and m.address_hash is not null and m.attempt >= u.attempt
+    group by m.address_hash, m.company, m.medium
+    order by m.address_hash
+    on conflict (address_hash) do update set kinds = b.kinds | excluded.kinds, changed_at = now(), source = excluded.source
 )
 select u.key as "key!", u.fresh as "fresh!", (u.known is distinct from u.content and not u.fresh) as "other_content!",
-    moved.was, moved.state
+    moved.previous_state, moved.state
 from u left join moved on moved.id = u.message

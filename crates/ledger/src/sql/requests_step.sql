@@ -31,7 +31,7 @@ fit as (
             or exists (select 1 from unnest($16::text[]) n(name) where starts_with(lower(s.customer_name), lower(n.name))))
 ),
 line as (
-    select s.*, m.id as message, m.medium, m.state, m.reason, m.paused_at, m.begun_at, m.delivered_at, m.ended_at, m.first_due_at, m.reached,
+    select s.*, m.id as message, m.medium, m.state, m.reason, m.paused_at, m.begun_at, m.delivered_at, m.ended_at, m.first_due_at, m.may_have_been_sent,
         n.attempts, n.follow_ups
     from fit s
     cross join lateral (
@@ -60,7 +60,7 @@ select now() as "now!", k.scanned as "scanned!", k.last as "last?", line.id as "
     line.brand as "brand?", line.ext_interaction_id as "ext_interaction_id?", line.source as "source?", line.test as "test?",
     line.created_at as "created_at?", line.message as "message?", line.medium as "medium?", line.state as "state?", line.reason as "reason?",
     line.paused_at as "paused_at?", line.begun_at as "begun_at?", line.delivered_at as "delivered_at?",
-    line.first_due_at as "first_due_at?", line.reached as "reached?", (select a.at from answer a where a.request = line.id) as "answered_at?", line.attempts as "attempts?", line.follow_ups as "follow_ups?"
+    line.first_due_at as "first_due_at?", line.may_have_been_sent as "may_have_been_sent?", (select a.at from answer a where a.request = line.id) as "answered_at?", line.attempts as "attempts?", line.follow_ups as "follow_ups?"
 from (select count(*) as scanned, (select id from seen order by id limit 1) as last from seen) k
 left join line on true
 order by line.id desc

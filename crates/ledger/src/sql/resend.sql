@@ -15,6 +15,6 @@ due_now as (
     select id, case when paused_at is null then 0 else 1 end, account,
         case when paused_at is null then now() else expires_at end, expires_at
     from freed order by id
-    on conflict (message) do update set kind = excluded.kind, at = excluded.at, absent = 0
+    on conflict (message) do update set kind = excluded.kind, at = excluded.at, empty_polls = 0
 )
 select id from freed

@@ -5,11 +5,11 @@
 with expired as (
     delete from lease where id = any(array(
         select id from lease where until < now() order by until limit $1 for update skip locked))
-    returning worker, members, epochs
+    returning worker, messages, epochs
 ),
 member as (
-    select m.id, m.state, expired.worker, x.lapsed, x.lapsed and m.lapses >= $5::int2 as killed
-    from expired cross join unnest(expired.members, expired.epochs) as e(id, epoch)
+    select m.id, m.state, expired.worker, x.lapsed, x.lapsed and m.lease_expiries >= $5::int2 as killed
+    from expired cross join unnest(expired.messages, expired.epochs) as e(id, epoch)
     join message m on m.id = e.id
     cross join lateral (
         select m.state = 0 and not exists (select 1 from due d where d.message = m.id) as lapsed) x
@@ -23,24 +23,24 @@ orphaned as (
         code = case when m.state = 1 then 'worker_lost' else m.code end,
         reason = case when m.state = 1 then 'awaiting_proof' when killed then 'quarantined' else m.reason end,
         paused_at = case when killed then now() else m.paused_at end,
-        lapses = case when lapsed and not killed then least(m.lapses + 1, $4::int2) else m.lapses end,
+        lease_expiries = case when lapsed and not killed then least(m.lease_expiries + 1, $4::int2) else m.lease_expiries end,
         settled_at = case when m.state = 1 then now() else m.settled_at end,
-        reached = m.reached or m.state = 1,
+        may_have_been_sent = m.may_have_been_sent or m.state = 1,
         tries = m.tries + (m.state = 1)::int
     from member where m.id = member.id
     returning m.id, m.account, m.medium, m.state, m.paused_at, m.expires_at, m.begun_at,
-        m.company, m.attempt, m.lapses, member.worker, member.killed
+        m.company, m.attempt, m.lease_expiries, member.worker, member.killed
 ),
 quarantined as (
-    insert into quarantine as q (message, company, account, lapses, attempt, workers)
-    select id, company, account, lapses, attempt, array[worker] from orphaned where killed
+    insert into quarantine as q (message, company, account, crashes, attempt, workers)
+    select id, company, account, lease_expiries, attempt, array[worker] from orphaned where killed
     order by id
-    on conflict (message) do update set at = now(), lapses = q.lapses + 1, attempt = excluded.attempt,
+    on conflict (message) do update set at = now(), crashes = q.crashes + 1, attempt = excluded.attempt,
         workers = excluded.workers || q.workers[1:9], released_at = null
 ),
 waiting as (
     insert into due (message, kind, lane, at, expires_at)
-    select id, case when state = 2 then 3 when paused_at is not null then 1 when lapses >= $4 then 2 else 0 end, account,
+    select id, case when state = 2 then 3 when paused_at is not null then 1 when lease_expiries >= $4 then 2 else 0 end, account,
         case when state = 2 then greatest(now(), begun_at + make_interval(secs => case medium when 1 then $3::float8 else $2::float8 end))
              when paused_at is not null then expires_at
              else now() end,

@@ -4,5 +4,5 @@
 with unchanged as (
     select i.key from interaction i where i.key = $1 and i.version = $2 for no key update
 )
-delete from notice n
+delete from notification n
 where n.key = $1 and coalesce(n.done_at, 'infinity') = 'infinity' and n.job is null and exists (select 1 from unchanged)

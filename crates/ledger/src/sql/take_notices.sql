@@ -1,16 +1,16 @@
 -- The notices that are due, of recipes that are not under way, for as long as the lease holds; with what is
 -- known of their interactions.
 with due as (
-    select n.key from notice n where n.done_at is null and n.due_at <= now()
-        and (n.company::text || '/' || n.recipe) <> all ($3::text[])
+    select n.key from notification n where n.done_at is null and n.due_at <= now()
+        and (n.company::text || '/' || n.connector) <> all ($3::text[])
     order by n.due_at limit $1 for no key update skip locked
 ),
 taken as (
-    update notice n set due_at = now() + make_interval(secs => $2::float8), tries = n.tries + 1
+    update notification n set due_at = now() + make_interval(secs => $2::float8), tries = n.tries + 1
     where n.key = any(array(select due.key from due))
-    returning n.key, n.company, n.recipe, n.name, n.body, n.job, n.tries, n.received_at
+    returning n.key, n.company, n.connector, n.name, n.body, n.job, n.tries, n.received_at
 )
-select t.key, t.company, t.recipe, t.name, t.body, t.job, t.tries,
+select t.key, t.company, t.connector, t.name, t.body, t.job, t.tries,
     (extract(epoch from now() - t.received_at))::float8 as "age_secs!",
     i.facts as "facts?", i.version as "version?"
 from taken t

@@ -13,7 +13,7 @@ async fn what_is_far_down_is_found_by_going_on_after_empty_pages() {
     // All of it newer, more than one call looks at, and none of it fits.
     house
         .change(
-            "insert into request (id, company, idem, idem_made, content_hash, source, test, policy_version,
+            "insert into request (id, company, idempotency_hash, key_is_derived, content_hash, source, test, policy_version,
                 channel, brand, decision)
             select ('ffffffff-ffff-7fff-8000-' || lpad(to_hex(n), 12, '0'))::uuid, company, gen_random_uuid(),
                 false, content_hash, source, test, policy_version, channel, brand, ''

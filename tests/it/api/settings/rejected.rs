@@ -59,7 +59,7 @@ async fn a_preview_says_what_would_happen_and_writes_nothing() {
     let (bed, worker, client) = world().await;
     refused(&worker, "jane@example.com").await;
     let found = list(&client, "").await.remove(0);
-    let tables = ["request", "message", "contact", "rejected_job", "audit", "due", "lease", "ending"];
+    let tables = ["request", "message", "reservation", "rejected_job", "audit", "due", "lease", "ending"];
     let mut before = Vec::new();
     for table in tables {
         before.push(count(&bed, table).await);
