@@ -31,7 +31,10 @@ async fn who_is_overtaken_while_it_is_begun_is_not_sent() {
     bed.company("blanca", |_| {}).await;
     let worker = bed.worker_with("roles.dispatch = false").await;
     let id = waiting(&bed).await;
-    sqlx::query("update reservation set asked_at = now() - interval '40 days'").execute(&bed.pool).await.unwrap();
+    sqlx::query("update reservation set asked_at = now() - interval '40 days'")
+        .execute(&bed.pool)
+        .await
+        .unwrap();
     // Somebody else's accept has taken the person over and is about to commit.
     let mut overtaker = bed.pool.begin().await.expect("a transaction");
     sqlx::query("update reservation set prior_request = request, prior_asked_at = asked_at, request = $1, asked_at = now()")

@@ -226,7 +226,8 @@ async fn a_test_binding_reaches_the_companys_test_address_and_never_the_customer
     }
     bed.all_are(2, "delivered").await;
     assert!(bed.simulator.calls().iter().all(|call| call.recipient == "+17195550123"));
-    let (held,): (i64,) = sqlx::query_as("select count(*) from reservation").fetch_one(&bed.pool).await.unwrap();
+    let (held,): (i64,) =
+        sqlx::query_as("select count(*) from reservation").fetch_one(&bed.pool).await.unwrap();
     assert_eq!(held, 0, "a test reserves nobody");
     let email = with(|job| job["customer"] = json!({ "email": "jane@example.com" }));
     assert!(producer.publish_as("requests.blanca", Some("3"), Some("guest"), &email).await);

@@ -195,7 +195,8 @@ async fn two_requests_that_give_up_together_leave_their_person_free() {
         .execute(&bed.pool)
         .await
         .unwrap();
-    let (held,): (i64,) = sqlx::query_as("select count(*) from reservation").fetch_one(&bed.pool).await.unwrap();
+    let (held,): (i64,) =
+        sqlx::query_as("select count(*) from reservation").fetch_one(&bed.pool).await.unwrap();
     assert_eq!(held, 0, "who never asked holds nobody");
 }
 

@@ -97,11 +97,12 @@ async fn receipts(bed: &Bed) -> i64 {
 
 /// The kinds by which the first message's address is blocked.
 async fn blocked(bed: &Bed) -> i32 {
-    let kinds: Option<(i32,)> =
-        sqlx::query_as("select b.kinds from block b join message m on m.address_hash = b.address_hash order by m.id limit 1")
-            .fetch_optional(&bed.pool)
-            .await
-            .expect("the ledger answers");
+    let kinds: Option<(i32,)> = sqlx::query_as(
+        "select b.kinds from block b join message m on m.address_hash = b.address_hash order by m.id limit 1",
+    )
+    .fetch_optional(&bed.pool)
+    .await
+    .expect("the ledger answers");
     kinds.map_or(0, |(kinds,)| kinds)
 }
 

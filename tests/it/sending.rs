@@ -53,7 +53,8 @@ async fn an_unknown_outcome_is_never_tried_again_and_ends_with_its_window() {
     let standings = bed.all_are(1, "failed").await;
     assert_eq!((standings[0].reason.as_deref(), standings[0].attempt), (Some("outcome_unknown"), 1));
     assert_eq!(bed.simulator.calls().len(), 1);
-    let (held,): (i64,) = sqlx::query_as("select count(*) from reservation").fetch_one(&bed.pool).await.unwrap();
+    let (held,): (i64,) =
+        sqlx::query_as("select count(*) from reservation").fetch_one(&bed.pool).await.unwrap();
     assert_eq!(held, 1, "an unknown keeps the person's reservation");
     bed.nothing_left(worker).await;
 }
@@ -124,7 +125,8 @@ async fn what_expires_before_its_attempt_is_suppressed_and_gives_its_person_back
     bed.publish(&body).await;
     let standings = bed.all_are(1, "suppressed").await;
     assert_eq!(standings[0].reason.as_deref(), Some("expired"));
-    let (held,): (i64,) = sqlx::query_as("select count(*) from reservation").fetch_one(&bed.pool).await.unwrap();
+    let (held,): (i64,) =
+        sqlx::query_as("select count(*) from reservation").fetch_one(&bed.pool).await.unwrap();
     assert_eq!(held, 0);
     bed.nothing_left(worker).await;
 }

@@ -115,7 +115,10 @@ async fn a_holder_that_waited_past_its_window_and_was_overtaken_is_suppressed() 
     bed.publish(&delayed).await;
     let first = bed.all_are(1, "queued").await[0].id;
     // As if two days had passed: the reservation is old, and the message is due.
-    sqlx::query("update reservation set asked_at = now() - interval '2 days'").execute(&bed.pool).await.unwrap();
+    sqlx::query("update reservation set asked_at = now() - interval '2 days'")
+        .execute(&bed.pool)
+        .await
+        .unwrap();
     bed.publish(&job("+14155552671", "overtakes")).await;
     wait::until("the second is delivered", || async {
         bed.standings().await.iter().any(|one| one.id != first && one.status == "delivered")

@@ -32,10 +32,13 @@ impl Ledger {
 
     /// What stands there of a job.
     pub async fn job_note(&self, key: Uuid) -> Result<Option<Note>, LedgerError> {
-        let note =
-            sqlx::query_as!(Note, "select worker, deliveries, recorded_at from trial_record where key = $1", key)
-                .fetch_optional(&self.pool)
-                .await?;
+        let note = sqlx::query_as!(
+            Note,
+            "select worker, deliveries, recorded_at from trial_record where key = $1",
+            key
+        )
+        .fetch_optional(&self.pool)
+        .await?;
         Ok(note)
     }
 

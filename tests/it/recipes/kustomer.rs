@@ -226,11 +226,12 @@ async fn one_companys_hanging_kustomer_holds_up_nobody_elses_notices() {
         assert_eq!(post(&bed, "other-kustomer", Some(&sign(TOKEN, &body)), body).await, 200);
     }
     let taken = || async {
-        let (taken,): (i64,) =
-            sqlx::query_as("select count(*) from notification where connector = 'other-kustomer' and tries > 0")
-                .fetch_one(&bed.pool)
-                .await
-                .expect("asked");
+        let (taken,): (i64,) = sqlx::query_as(
+            "select count(*) from notification where connector = 'other-kustomer' and tries > 0",
+        )
+        .fetch_one(&bed.pool)
+        .await
+        .expect("asked");
         taken
     };
     wait::until("the other company's Kustomer is asked", || async { taken().await > 0 }).await;
