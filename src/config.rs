@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::connectors::Patience;
 use postrider_domain::lifecycle::{Looks, Schedule, StatusPollPlan};
-use postrider_providers::connect::Timeouts;
+use postrider_providers::Timeouts;
 
 /// The embedded, commented default layer.
 pub const DEFAULT: &str = include_str!("default.toml");

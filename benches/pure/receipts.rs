@@ -41,10 +41,10 @@ fn from_twilio(criterion: &mut Criterion) {
         let receipt = twilio::parse_status(query, STATUS.as_bytes()).expect("a receipt");
         let (keys, token_key) = (material::keys(), material::token_key());
         bencher.iter(|| {
-            let key = keys.identity.receipt(material::ACCOUNT, black_box(&receipt.dedupe));
+            let key = keys.identity.receipt(material::ACCOUNT, black_box(&receipt.dedupe_key));
             let known = receipt.correlation.expect("ours");
             let ours = token_key.verify(known.token, material::ACCOUNT, known.message, known.attempt);
-            let signal = receipt.kind.written().and_then(|written| written.1);
+            let signal = receipt.kind.stored_form().and_then(|stored| stored.signal);
             (key, ours, signal.map(TransitionMap::of))
         });
     });

@@ -8,7 +8,7 @@ use std::hint::black_box;
 use criterion::Criterion;
 use postrider_domain::content::{RenderFacts, Renderer};
 use postrider_providers::{
-    answer::{Answer, Body},
+    http_response::{HttpResponse, ResponseBody},
     twilio::wire::{self, Sender},
 };
 
@@ -45,8 +45,8 @@ fn twilio(criterion: &mut Criterion) {
     let text = Renderer::new().render_sms(&material::render_facts()).expect("a text").text;
     let sms = material::sms(text);
     let sender = Sender { from: Some("+15005550006"), messaging_service_sid: None };
-    let body = Body::Read(ANSWER.replace('\n', "").into_bytes());
-    let answer = Answer { status: 201, retry_after: None, rate_limit_reset: None, body };
+    let body = ResponseBody::Complete(ANSWER.replace('\n', "").into_bytes());
+    let answer = HttpResponse { status: 201, retry_after: None, rate_limit_reset: None, body };
     let now = material::now();
     let mut group = criterion.benchmark_group("twilio");
     group.bench_function("form", |bencher| bencher.iter(|| wire::form(black_box(&sms), sender)));

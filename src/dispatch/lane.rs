@@ -222,7 +222,7 @@ impl Lane {
     /// What may be done after an unknown outcome.
     #[must_use]
     pub fn class(&self) -> StatusSource {
-        self.provider.as_ref().map_or(StatusSource::ReceiptsOnly, |provider| provider.class())
+        self.provider.as_ref().map_or(StatusSource::ReceiptsOnly, |provider| provider.status_source())
     }
 
     /// Takes a call's sign for the breaker.

@@ -18,7 +18,7 @@ use postrider_domain::{
     company::{Account, Company},
     ids::AccountId,
 };
-use postrider_providers::{HttpClient, Timeouts, connect};
+use postrider_providers::{HttpClient, Timeouts, build_provider};
 
 use crate::dispatch::{
     DispatchContext, Lane,
@@ -136,7 +136,7 @@ impl Lanes {
         ready: mpsc::Sender<ReadyCall>,
     ) -> (Arc<Lane>, JoinHandle<()>) {
         let secret = |name: &str| std::env::var(name).ok().map(SecretString::from);
-        let provider = connect(settings, &secret, &self.maker.http, self.maker.timeouts);
+        let provider = build_provider(settings, &secret, &self.maker.http, self.maker.timeouts);
         if let Err(error) = &provider {
             tracing::error!(lane = %settings.id, %error, "lane is shut: its messages wait");
         }

@@ -152,8 +152,9 @@ impl Reconciler {
     }
 
     fn receipt(&self, missing: &Missing, proof: &Proof) -> Option<NewReceipt> {
-        let (kind, signal, block) = proof.kind.written()?;
-        let map = TransitionMap::of(signal?);
+        let stored = proof.kind.stored_form()?;
+        let kind = stored.kind;
+        let map = TransitionMap::of(stored.signal?);
         let notice = format!("look-up:{}:{}:{kind}", missing.message.0, missing.attempt);
         Some(NewReceipt {
             key: self.shared.keys.identity.receipt(missing.account, &notice),
@@ -165,7 +166,7 @@ impl Reconciler {
             code: proof.code.clone(),
             provider_id: proof.provider_id.clone(),
             map: Some(map),
-            block,
+            block: stored.block,
             looked_up: true,
             watch_secs: Some(self.shared.receipt_poll_plan.of(missing.medium).first().as_secs_f64()),
         })

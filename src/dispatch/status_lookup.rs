@@ -46,7 +46,7 @@ async fn look_up_in_lane(lane: Option<Arc<Lane>>, missing: Vec<Missing>, timeout
             break;
         }
         let sought: Vec<LookupQuery> = part.iter().map(|missing| sought(lane, missing)).collect();
-        let looked = tokio::time::timeout(provider.look_up_within(), provider.look_up(&sought))
+        let looked = tokio::time::timeout(provider.lookup_timeout(), provider.lookup(&sought))
             .await
             .unwrap_or_default();
         let mut looked = looked.into_iter();

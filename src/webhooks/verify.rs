@@ -83,12 +83,12 @@ pub fn verified(
     token_key: &TokenKey,
     watch_secs: f64,
 ) -> Verified {
-    let key = keys.identity.receipt(account, &receipt.dedupe);
+    let key = keys.identity.receipt(account, &receipt.dedupe_key);
     let inbound = |address: &str, stop| {
         let addr = keys.identity.address(company.id, Medium::Sms, address);
         Verified::Wish(OptOutChange {
             key,
-            content: receipt.content,
+            content: receipt.content_hash,
             account,
             company: company.id,
             addr,
@@ -100,22 +100,22 @@ pub fn verified(
         ReceiptKind::Start { address } => return inbound(address, false),
         _ => {}
     }
-    let Some((kind, signal, block)) = receipt.kind.written() else { return Verified::Nothing };
+    let Some(stored) = receipt.kind.stored_form() else { return Verified::Nothing };
     let Some(correlation) = receipt.correlation else { return Verified::NotOurs };
     if !token_key.verify(correlation.token, account, correlation.message, correlation.attempt) {
         return Verified::NotOurs;
     }
     Verified::Receipt(NewReceipt {
         key,
-        content: receipt.content,
+        content: receipt.content_hash,
         account,
         message: Some(correlation.message),
         attempt: Some(correlation.attempt),
-        kind,
+        kind: stored.kind,
         code: receipt.code,
         provider_id: receipt.provider_id,
-        map: signal.map(TransitionMap::of),
-        block,
+        map: stored.signal.map(TransitionMap::of),
+        block: stored.block,
         looked_up: false,
         watch_secs: Some(watch_secs),
     })

@@ -41,7 +41,7 @@ use crate::{
 };
 use postrider_domain::{content::Renderer, hash_keys::SecretKeys};
 use postrider_ledger::Ledger;
-use postrider_providers::{TokenKey, http_client};
+use postrider_providers::{HttpClient, TokenKey};
 
 const READY_QUEUE: usize = 256;
 const DONE_QUEUE: usize = 1_024;
@@ -249,7 +249,7 @@ async fn start_dispatch(
     let lanes = Arc::new(Lanes::new(
         LaneFactory {
             shared: Arc::clone(&shared),
-            http: http_client(&config.timeouts()).context("set up calls to providers")?,
+            http: HttpClient::new(&config.timeouts()).context("set up calls to providers")?,
             timeouts: config.timeouts(),
             queue_max: config.dispatch.lane_queue,
             thresholds,

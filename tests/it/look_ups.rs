@@ -14,8 +14,8 @@ use postrider_domain::{
 };
 use postrider_provider_simulator::{Accepted, Behaviour, Simulator, SimulatorConfig};
 use postrider_providers::{
-    Correlation, LookupQuery, LookupResult, Outcome, Outgoing, OutgoingEmail, OutgoingSms, Proof, Provider,
-    ReceiptKind, Timeouts, Token, connect, http_client,
+    Correlation, HttpClient, LookupQuery, LookupResult, Outcome, Outgoing, OutgoingEmail, OutgoingSms, Proof,
+    Provider, ReceiptKind, Timeouts, Token, build_provider,
 };
 use secrecy::SecretString;
 
@@ -61,8 +61,8 @@ impl Via {
             });
             Some(SecretString::from(given))
         };
-        let client = http_client(&timeouts).expect("a client");
-        connect(&self.account(http), &secret, &client, timeouts).expect("the secret is there")
+        let client = HttpClient::new(&timeouts).expect("a client");
+        build_provider(&self.account(http), &secret, &client, timeouts).expect("the secret is there")
     }
 
     /// An attempt at this recipient, as it goes out and as it is sought when its answer was lost.
@@ -117,7 +117,7 @@ async fn simulator(change: impl FnOnce(&mut Behaviour)) -> Simulator {
 }
 
 async fn look_up(provider: &dyn Provider, sought: &LookupQuery) -> LookupResult {
-    let mut looked = provider.look_up(std::slice::from_ref(sought)).await;
+    let mut looked = provider.lookup(std::slice::from_ref(sought)).await;
     assert_eq!(looked.len(), 1, "one answer for one attempt");
     looked.remove(0)
 }
@@ -246,7 +246,7 @@ async fn many_attempts_are_asked_for_at_once_and_answered_each_in_its_place() {
             sought.push(one);
         }
         simulator.webhooks_settled().await;
-        let looked = provider.look_up(&sought).await;
+        let looked = provider.lookup(&sought).await;
         assert_eq!(looked.len(), count);
         for (number, one) in looked.iter().enumerate() {
             let fits = match (number % 3, number % 5) {
@@ -256,7 +256,7 @@ async fn many_attempts_are_asked_for_at_once_and_answered_each_in_its_place() {
             };
             assert!(fits, "{via:?} {number}: {one:?}");
         }
-        assert_eq!(provider.look_up(&[]).await, []);
+        assert_eq!(provider.lookup(&[]).await, []);
     }
     simulator.shutdown().await;
 }
@@ -279,11 +279,11 @@ async fn every_page_is_read_and_too_many_are_unclear() {
             simulator.set_behaviour(Behaviour { look_up_page_max, ..Behaviour::default() });
         };
         pages_of(3);
-        let looked = provider.look_up(&sought).await;
+        let looked = provider.lookup(&sought).await;
         let delivered = looked.iter().filter(|one| kind(one) == Some(&ReceiptKind::Delivered)).count();
         assert_eq!((delivered, &looked[12]), (12, &LookupResult::Absent), "{via:?}");
         pages_of(1);
-        let looked = provider.look_up(&sought).await;
+        let looked = provider.lookup(&sought).await;
         assert!(looked.iter().any(|one| kind(one).is_some()), "{via:?}: what was seen stands");
         let unseen = looked.iter().filter(|one| **one == unclear("too_many_pages")).count();
         assert!(unseen >= 2 && !looked.contains(&LookupResult::Absent), "{via:?}: {looked:?}");
@@ -329,7 +329,7 @@ async fn where_mailgun_has_one_of_its_apis_that_one_decides_alone() {
     for (logs, events) in [(true, false), (false, true), (false, false)] {
         simulator.set_logs_offered(logs);
         simulator.set_events_offered(events);
-        for (number, one) in provider.look_up(&sought).await.iter().enumerate() {
+        for (number, one) in provider.lookup(&sought).await.iter().enumerate() {
             let fits = match (logs || events, number % 2) {
                 (true, 1) => kind(one) == Some(&ReceiptKind::Delivered),
                 (true, _) => *one == LookupResult::Absent,
@@ -348,9 +348,9 @@ async fn a_provider_that_is_out_closed_slow_or_gone_says_nothing() {
         let provider = via.at(simulator.http_addr);
         let (_, never) = via.attempt(&via.recipient(5));
         let twice = [never.clone(), never.clone()];
-        assert_eq!(provider.look_up(&twice).await, [LookupResult::Absent, LookupResult::Absent], "{via:?}");
+        assert_eq!(provider.lookup(&twice).await, [LookupResult::Absent, LookupResult::Absent], "{via:?}");
         simulator.set_outage(true);
-        assert_eq!(provider.look_up(&twice).await, [unclear("http_503"), unclear("http_503")], "{via:?}");
+        assert_eq!(provider.lookup(&twice).await, [unclear("http_503"), unclear("http_503")], "{via:?}");
         simulator.set_outage(false);
         let stranger = via.with(simulator.http_addr, 20_000, Some("wrong"));
         assert_eq!(look_up(&*stranger, &never).await, unclear("http_401"), "{via:?}");

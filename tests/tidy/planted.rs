@@ -132,7 +132,7 @@ fn every_library_stays_in_its_homes() {
     assert_clean("src/amqp/publish.rs", "use lapin::Connection;");
     assert_refused("src/webhooks/mod.rs", "use reqwest::Client;", "imports `reqwest`");
     assert_refused("src/dispatch/mod.rs", "use hyper::Request;", "imports `hyper`");
-    assert_clean("crates/providers/src/http/line.rs", "use hyper::Request;");
+    assert_clean("crates/providers/src/http/http_connection.rs", "use hyper::Request;");
     assert_clean("src/connectors/kustomer/client.rs", "use reqwest::Client;");
     assert_refused("src/connectors/kustomer/mod.rs", "use reqwest::Client;", "imports `reqwest`");
     assert_refused("src/api/mail.rs", "use lettre::Message;", "imports `lettre`");

@@ -20,9 +20,8 @@ use criterion::Criterion;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use postrider_domain::content::{RenderedEmail, Renderer};
 use postrider_providers::{
-    Outcome, Outgoing, OutgoingEmail, Provider, Timeouts,
+    HttpClient, Outcome, Outgoing, OutgoingEmail, Provider, Timeouts,
     email::{message_id, mime},
-    http_client,
     mailgun::{Mailgun, MailgunSettings},
     twilio::{
         Twilio, TwilioSettings,
@@ -112,7 +111,7 @@ impl Way {
     fn new() -> Way {
         let base_url = format!("http://{}", loopback::start());
         let timeouts = Timeouts::default();
-        let http = http_client(&timeouts).expect("a client");
+        let http = HttpClient::new(&timeouts).expect("a client");
         let domain = MailgunSettings {
             base_url: base_url.clone(),
             domain: DOMAIN.to_owned(),

@@ -1,18 +1,29 @@
-//! How a correlation travels in text and comes back, and how a notice is fingerprinted.
+//! The correlation of a receipt with its attempt, its text form, and the fingerprint of a webhook.
 //!
-//! PURE. Twilio carries it in the query of the status callback, Mailgun in `v:` variables, under the
-//! same three names. Reading normalises: two spellings of one correlation are one. Whether its token
-//! is ours is checked later, by `webhooks` with `TokenKey::verify`.
+//! PURE. Twilio carries the correlation in the query of the status callback, Mailgun in `v:` variables, both
+//! under `NAMES`. Two spellings of one correlation parse to the same value. Parsing does not check the token:
+//! the worker's `webhooks::verify` does, by `TokenKey::verify`.
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use postrider_domain::ids::MessageId;
 
-use super::{Correlation, Token};
+use super::Token;
 
-/// Names of message, attempt and token, in queries and variables alike.
-pub const NAMES: [&str; 3] = ["m", "a", "t"];
+/// The attempt that a call makes; it travels to the provider and comes back in the attempt's receipts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Correlation {
+    /// The message.
+    pub message: MessageId,
+    /// Number of the attempt, from 1.
+    pub attempt: i16,
+    /// Proof that the correlation is ours.
+    pub token: Token,
+}
+
+/// Names of message, attempt and token, in queries and in variables.
+pub(crate) const NAMES: [&str; 3] = ["m", "a", "t"];
 
 /// The three values in the order of `NAMES`.
 #[must_use]
@@ -20,27 +31,27 @@ pub fn values(correlation: &Correlation) -> [String; 3] {
     [correlation.message.0.simple().to_string(), correlation.attempt.to_string(), correlation.token.to_hex()]
 }
 
-/// `m=…&a=…&t=…`, ready to stand in a URL's query: nothing in it needs escaping.
+/// `m=…&a=…&t=…` for a URL's query; no character of it needs escaping.
 #[must_use]
 pub fn query(correlation: &Correlation) -> String {
     let [message, attempt, token] = values(correlation);
     format!("m={message}&a={attempt}&t={token}")
 }
 
-/// Reads a correlation from the query of a callback; the first of each name counts.
+/// Parses the query of a callback; the first value of each name counts.
 #[must_use]
 pub fn from_query(query: &str) -> Option<Correlation> {
     let mut found = [const { None }; NAMES.len()];
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-        if let Some(place) = NAMES.iter().position(|name| *name == key) {
-            found[place].get_or_insert(value);
+        if let Some(index) = NAMES.iter().position(|name| *name == key) {
+            found[index].get_or_insert(value);
         }
     }
     let [message, attempt, token] = found;
     from_values(message.as_deref(), attempt.as_deref(), token.as_deref())
 }
 
-/// Reads a correlation from its three values; `None` where one is missing or malformed.
+/// Parses the three values; `None` if one is missing or malformed.
 #[must_use]
 pub fn from_values(message: Option<&str>, attempt: Option<&str>, token: Option<&str>) -> Option<Correlation> {
     let message = MessageId(Uuid::try_parse(message?).ok()?);
@@ -49,7 +60,7 @@ pub fn from_values(message: Option<&str>, attempt: Option<&str>, token: Option<&
     (attempt > 0).then_some(Correlation { message, attempt, token })
 }
 
-/// SHA-256 over the parts, each after its length, so that no two lists of parts share one.
+/// SHA-256 over the parts, each preceded by its length, so that two different lists have different inputs.
 #[must_use]
 pub fn fingerprint(parts: &[&str]) -> [u8; 32] {
     let mut digest = Sha256::new();

@@ -1,9 +1,8 @@
-//! The email itself: one MIME message that both email providers send as it is.
+//! Writes an email as one MIME message, which both email providers send unchanged.
 //!
-//! PURE: the same email, attempt and date give the same bytes, so a repeated look is the same look.
-//! Names and subject were cleaned before; they are cleaned again here because `lettre` panics on a
-//! line break in a display name, and one such customer must not stop a worker. Read `mailgun::wire`
-//! and `smtp::client` for the two ways out.
+//! PURE: the same email, attempt and date give the same bytes. Names and subject are clean on arrival; they are
+//! cleaned again because `lettre` panics on a line break in a display name, and one such name must not stop a
+//! worker. `mailgun::client` and `smtp::client` send the message.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -24,35 +23,42 @@ use postrider_domain::ids::MessageId;
 
 use super::{Correlation, OutgoingEmail, Refusal, RefusalKind};
 
-/// A header line may have 998 characters (RFC 5322 §2.1.1); this leaves room for its name.
+/// Limit of a URL in a header: a line has at most 998 characters (RFC 5322 §2.1.1), the header's name included.
 const URL_BYTES_MAX: usize = 900;
-/// More than any name needs that a mail program would show.
+/// Limit of a display name; the rest is cut off.
 const NAME_CHARS_MAX: usize = 300;
+/// Limit of the subject; the rest is cut off.
 const SUBJECT_CHARS_MAX: usize = 900;
-/// Dates that the header can say: 1970 to 9999.
+/// The last date that a `Date` header can have: the end of the year 9999.
 const DATE_SECS_MAX: i64 = 253_402_300_799;
 
-/// Why no email could be built of what was rendered.
+/// The part of an email that makes it unusable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MimeError {
+    /// The sender's address is no address.
     #[error("email_from: not an address; correct the brand's sender")]
     Sender,
+    /// The reply address is no address.
     #[error("reply_to: not an address; correct the brand's reply address")]
     ReplyTo,
+    /// The recipient's address is no address that mail can be sent to.
     #[error("customer.email: not an address that mail can be sent to")]
     Recipient,
+    /// The unsubscribe URL is too long or not printable.
     #[error("unsubscribe_url: must be a printable URL of at most 900 bytes")]
     UnsubscribeUrl,
+    /// The Message-ID is too long or not printable.
     #[error("message_id: must be printable and without spaces")]
     MessageId,
+    /// `lettre` cannot write this content.
     #[error("content: could not be written as an email")]
     Content,
 }
 
 impl MimeError {
-    /// The refusal that the error is: nothing was called, and nothing would change by waiting.
+    /// The refusal for good of a message without a call.
     #[must_use]
-    pub fn refusal(self) -> Refusal {
+    pub(crate) fn refusal(self) -> Refusal {
         let (kind, code) = match self {
             MimeError::Recipient => (RefusalKind::Recipient { block: None }, "address_unusable"),
             MimeError::Sender => (RefusalKind::Message, "sender_unusable"),
@@ -64,17 +70,17 @@ impl MimeError {
     }
 }
 
-/// `<message.attempt@domain>`: tells which attempt an email was, in every log on its way.
+/// The Message-ID `<message.attempt@domain>`: it identifies the attempt in the log of every server.
 #[must_use]
 pub fn message_id(correlation: &Correlation, domain: &str) -> String {
     format!("<{}>", bare_message_id(correlation.message, correlation.attempt, domain))
 }
 
-/// The same without its brackets, as Mailgun's events have it.
+/// The Message-ID without angle brackets, as in Mailgun's events.
 #[must_use]
-pub fn bare_message_id(message: MessageId, attempt: i16, domain: &str) -> String {
-    let plain = |char: &char| char.is_ascii_alphanumeric() || matches!(char, '.' | '-');
-    let domain: String = domain.chars().filter(plain).collect();
+pub(crate) fn bare_message_id(message: MessageId, attempt: i16, domain: &str) -> String {
+    let is_plain = |char: &char| char.is_ascii_alphanumeric() || matches!(char, '.' | '-');
+    let domain: String = domain.chars().filter(is_plain).collect();
     let domain = if domain.is_empty() { "localhost" } else { &domain };
     format!("{}.{attempt}@{domain}", message.0.simple())
 }
@@ -83,27 +89,27 @@ pub fn bare_message_id(message: MessageId, attempt: i16, domain: &str) -> String
 ///
 /// # Errors
 ///
-/// Where one of them is no address.
-pub fn envelope(email: &OutgoingEmail) -> Result<Envelope, MimeError> {
+/// If one of them is no address.
+pub(crate) fn envelope(email: &OutgoingEmail) -> Result<Envelope, MimeError> {
     let from = address(&email.from_address, MimeError::Sender)?;
     let to = address(&email.to_address, MimeError::Recipient)?;
     Envelope::new(Some(from), vec![to]).map_err(|_| MimeError::Recipient)
 }
 
-/// Writes the email: text and HTML alternatives, with the headers of an automatic, one-click
-/// unsubscribable message.
+/// Writes the email: text and HTML alternatives, with the headers of an automatic message and of one-click
+/// unsubscription.
 ///
 /// # Errors
 ///
-/// Where an address or a header value is unusable. Never panics.
+/// If an address or a header value is unusable. Never panics.
 pub fn mime(email: &OutgoingEmail, message_id: &str, date: DateTime<Utc>) -> Result<Vec<u8>, MimeError> {
-    let parts = Parts::of(email, message_id, date)?;
-    // A display name that even the cleaned form cannot carry is worth less than the email.
+    let parts = CheckedParts::new(email, message_id, date)?;
+    // If `lettre` cannot encode a cleaned display name, the email goes without names.
     build(email, &parts, true).or_else(|_| build(email, &parts, false))
 }
 
-/// Everything that was checked before `lettre` sees it.
-struct Parts {
+/// The parts of an email that are valid for `lettre`.
+struct CheckedParts {
     envelope: Envelope,
     from: Address,
     to: Address,
@@ -112,20 +118,20 @@ struct Parts {
     date: SystemTime,
 }
 
-impl Parts {
-    fn of(email: &OutgoingEmail, message_id: &str, date: DateTime<Utc>) -> Result<Parts, MimeError> {
+impl CheckedParts {
+    fn new(email: &OutgoingEmail, message_id: &str, date: DateTime<Utc>) -> Result<CheckedParts, MimeError> {
         let url = &email.unsubscribe_url;
-        if !printable(url) || url.len() > URL_BYTES_MAX || url.contains(['<', '>']) {
+        if !is_printable(url) || url.len() > URL_BYTES_MAX || url.contains(['<', '>']) {
             return Err(MimeError::UnsubscribeUrl);
         }
-        if !printable(message_id) || message_id.len() > URL_BYTES_MAX {
+        if !is_printable(message_id) || message_id.len() > URL_BYTES_MAX {
             return Err(MimeError::MessageId);
         }
         let seconds = date.timestamp().clamp(0, DATE_SECS_MAX);
         let envelope = envelope(email)?;
         let from = envelope.from().ok_or(MimeError::Sender)?.clone();
         let [to] = envelope.to() else { return Err(MimeError::Recipient) };
-        Ok(Parts {
+        Ok(CheckedParts {
             from,
             to: to.clone(),
             envelope,
@@ -135,10 +141,10 @@ impl Parts {
             },
             headers: [
                 header("Message-ID", message_id.to_owned()),
-                // RFC 3834; the second is Exchange's own word for the same.
+                // RFC 3834, and Exchange's own header for the same.
                 header("Auto-Submitted", "auto-generated".to_owned()),
                 header("X-Auto-Response-Suppress", "All".to_owned()),
-                // RFC 8058: both, and an https URL.
+                // RFC 8058 requires both headers and an https URL.
                 header("List-Unsubscribe", format!("<{url}>")),
                 header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()),
             ],
@@ -147,11 +153,11 @@ impl Parts {
     }
 }
 
-fn build(email: &OutgoingEmail, parts: &Parts, named: bool) -> Result<Vec<u8>, MimeError> {
+fn build(email: &OutgoingEmail, parts: &CheckedParts, with_names: bool) -> Result<Vec<u8>, MimeError> {
     let name = |text: Option<&str>| {
-        text.filter(|_| named).map(|text| clean(text, NAME_CHARS_MAX)).filter(|name| !name.is_empty())
+        text.filter(|_| with_names).map(|text| clean(text, NAME_CHARS_MAX)).filter(|name| !name.is_empty())
     };
-    // The boundary names the attempt: unlike a random one it is the same whenever the bytes are made.
+    // Not random, so that the same attempt gives the same bytes.
     let correlation = &email.correlation;
     let boundary = format!("postrider-{}-{}", correlation.message.0.simple(), correlation.attempt);
     let built = catch_unwind(AssertUnwindSafe(|| {
@@ -176,27 +182,27 @@ fn build(email: &OutgoingEmail, parts: &Parts, named: bool) -> Result<Vec<u8>, M
     built.ok().and_then(Result::ok).ok_or(MimeError::Content)
 }
 
-fn address(text: &str, otherwise: MimeError) -> Result<Address, MimeError> {
-    catch_unwind(|| text.parse::<Address>()).ok().and_then(Result::ok).ok_or(otherwise)
+fn address(text: &str, error: MimeError) -> Result<Address, MimeError> {
+    catch_unwind(|| text.parse::<Address>()).ok().and_then(Result::ok).ok_or(error)
 }
 
-/// Invariant: the name is one of ours, the value printable ASCII; nothing is left to encode or fold.
+/// Invariant: `value` is printable ASCII, so that nothing has to be encoded or folded.
 fn header(name: &'static str, value: String) -> HeaderValue {
     HeaderValue::dangerous_new_pre_encoded(HeaderName::new_from_ascii_str(name), value.clone(), value)
 }
 
-fn printable(text: &str) -> bool {
+fn is_printable(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Without control characters (C0, C1), line separators and direction marks.
+/// The text without control characters (C0, C1), line separators and direction marks.
 fn clean(text: &str, chars_max: usize) -> String {
-    let unsafe_char = |char: char| {
+    let is_unsafe = |char: char| {
         char.is_control()
             || matches!(char, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{feff}')
             || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    let plain: String = text.chars().filter(|char| !unsafe_char(*char)).take(chars_max).collect();
+    let plain: String = text.chars().filter(|char| !is_unsafe(*char)).take(chars_max).collect();
     plain.trim().to_owned()
 }
 
@@ -227,7 +233,7 @@ pub(super) mod tests {
         }
     }
 
-    fn written(email: &OutgoingEmail) -> String {
+    fn mime_text(email: &OutgoingEmail) -> String {
         let date = Utc.with_ymd_and_hms(2026, 11, 20, 9, 30, 0).single().expect("a date that exists");
         let id = message_id(&email.correlation, "mail.acme.example");
         String::from_utf8(mime(email, &id, date).expect("an email")).expect("ASCII")
@@ -240,8 +246,8 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_email_says_who_asks_and_how_to_unsubscribe() {
-        let mime = written(&email());
+    fn an_email_names_its_sender_and_how_to_unsubscribe() {
+        let mime = mime_text(&email());
         for line in [
             "Message-ID: <00000000000000000000000000000190.2@mail.acme.example>\r\n",
             "Date: Fri, 20 Nov 2026 09:30:00 +0000\r\n",
@@ -258,12 +264,12 @@ pub(super) mod tests {
             assert!(mime.contains(line), "{line:?} in\n{mime}");
         }
         assert!(mime.contains("<zoe@customer.example>") && mime.is_ascii());
-        assert_eq!(mime, written(&email()), "the same bytes at every look");
+        assert_eq!(mime, mime_text(&email()), "the same bytes every time");
     }
 
     #[test]
     fn no_customer_data_can_add_a_header_or_stop_the_worker() {
-        let honest = written(&email());
+        let honest = mime_text(&email());
         let honest = header_names(&honest);
         for poison in [
             "Bob\n",
@@ -281,13 +287,13 @@ pub(super) mod tests {
             email.to_name = Some(poison.to_owned());
             email.from_name = poison.to_owned();
             email.subject = poison.to_owned();
-            let mime = written(&email);
+            let mime = mime_text(&email);
             assert_eq!(header_names(&mime), honest, "{poison:?}");
         }
     }
 
     #[test]
-    fn what_no_cleaning_can_mend_is_refused_by_name() {
+    fn an_unusable_part_is_refused_by_name() {
         let refused = |change: &dyn Fn(&mut OutgoingEmail)| {
             let mut email = email();
             change(&mut email);
@@ -323,7 +329,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn dates_that_no_header_can_say_are_bounded() {
+    fn dates_beyond_the_header_are_bounded() {
         for date in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
             assert!(mime(&email(), "<1@x.example>", date).is_ok(), "{date}");
         }
@@ -334,14 +340,14 @@ pub(super) mod tests {
         fn any_text_becomes_an_email_with_just_our_headers(
             name in any::<String>(), subject in any::<String>(), text in any::<String>(),
         ) {
-            let honest = written(&email());
+            let honest = mime_text(&email());
             let mut email = email();
             email.to_name = Some(name.clone());
             email.from_name = name;
             email.subject = subject;
             email.text = text.clone();
             email.html = text;
-            let mime = written(&email);
+            let mime = mime_text(&email);
             prop_assert_eq!(header_names(&mime), header_names(&honest));
             prop_assert!(mime.split("\r\n").all(|line| !line.contains(['\r', '\n']) && line.len() <= 998));
         }

@@ -1,83 +1,97 @@
-//! What a provider tells us after the call, in the one form that the ledger takes.
+//! A receipt: later news from a provider about a message or an address, in the form that the ledger stores.
 //!
-//! PURE. Every `wire.rs` parses its webhooks into these; `webhooks` checks the token and hands them to
-//! the ledger in batches.
+//! PURE. The `webhook.rs` of each provider parses its webhooks into receipts; the worker's `webhooks::verify`
+//! checks the token of the attempt and writes them in batches.
 
 use postrider_domain::{ids::BlockKind, lifecycle::Signal};
 
 use super::Correlation;
 
-/// One authentic webhook, parsed.
+/// One authentic webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// What makes this notice unique at this account: signature token, or message SID and status.
-    pub dedupe: String,
-    /// SHA-256 of the content: the same `dedupe` with another hash is a forgery by replay.
-    pub content: [u8; 32],
-    /// Absent where the provider tells of an address only (inbound STOP).
+    /// Unique per webhook at one account: Mailgun's signature token, or Twilio's message SID with the status.
+    pub dedupe_key: String,
+    /// SHA-256 of the content. The same `dedupe_key` with another hash is a replayed signature on a forged event.
+    pub content_hash: [u8; 32],
+    /// The attempt that the receipt is about; `None` for an inbound text, which names an address only.
     pub correlation: Option<Correlation>,
+    /// The news.
     pub kind: ReceiptKind,
     /// The provider's code, for timelines: `30003`, `5.1.1`.
     pub code: Option<String>,
+    /// The provider's id of the message.
     pub provider_id: Option<String>,
 }
 
+/// The news of a receipt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReceiptKind {
-    /// Proof that the provider has the message (queued, sending, sent, a temporary failure).
+    /// The provider has the message (queued, sending, sent, a temporary failure).
     Accepted,
+    /// The message reached the recipient's server or handset.
     Delivered,
-    /// Failed for good; the address is blocked where the failure proves it dead or unwilling.
+    /// Failed for good.
     Failed {
+        /// The block of the address, if the failure proves that it is dead or opted out.
         block: Option<BlockKind>,
     },
-    /// The customer does not want more: blocks the message's address, leaves its state.
+    /// The customer complained or unsubscribed: blocks the address, leaves the message's state.
     Unwanted {
+        /// The block of the address.
         block: BlockKind,
     },
-    /// A text from `address` (E.164) that asks to stop; blocks it for the account's company.
+    /// An inbound text that asks to stop: blocks the address for the account's company.
     Stop {
+        /// E.164 number of the sender.
         address: String,
     },
-    /// A text that asks to start again; lifts only what STOP made.
+    /// An inbound text that asks to start again: lifts a block made by `Stop`, and no other.
     Start {
+        /// E.164 number of the sender.
         address: String,
     },
-    /// Authentic and of no consequence (opened, clicked, an ordinary text).
+    /// Authentic and without effect (opened, clicked, an ordinary text).
     Ignored,
 }
 
+/// The columns that one kind of receipt fills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredReceipt {
+    /// The stored word: `accepted`, `delivered`, `failed`, `complained` or `unsubscribed`.
+    pub kind: &'static str,
+    /// The signal to the message's lifecycle; `None` leaves the state.
+    pub signal: Option<Signal>,
+    /// The block of the message's address.
+    pub block: Option<BlockKind>,
+}
+
 impl ReceiptKind {
-    /// What is written of a receipt about a message: its word, the signal it is if it moves the message, and
-    /// how it blocks the recipient. The same whether the provider told it or was asked.
+    /// The stored form of a receipt about a message, from a webhook and from a look-up alike. `None` for a kind
+    /// that is about no message.
     #[must_use]
-    pub fn written(&self) -> Option<(&'static str, Option<Signal>, Option<BlockKind>)> {
-        match self {
-            ReceiptKind::Accepted => Some(("accepted", Some(Signal::Accepted), None)),
-            ReceiptKind::Delivered => Some(("delivered", Some(Signal::DeliveredReceipt), None)),
-            ReceiptKind::Failed { block } => Some(("failed", Some(Signal::FailedReceipt), *block)),
-            ReceiptKind::Unwanted { block } => Some((unwanted(*block), None, Some(*block))),
-            ReceiptKind::Stop { .. } | ReceiptKind::Start { .. } | ReceiptKind::Ignored => None,
-        }
+    pub fn stored_form(&self) -> Option<StoredReceipt> {
+        let (kind, signal, block) = match self {
+            ReceiptKind::Accepted => ("accepted", Some(Signal::Accepted), None),
+            ReceiptKind::Delivered => ("delivered", Some(Signal::DeliveredReceipt), None),
+            ReceiptKind::Failed { block } => ("failed", Some(Signal::FailedReceipt), *block),
+            ReceiptKind::Unwanted { block: block @ BlockKind::Complained } => {
+                ("complained", None, Some(*block))
+            }
+            ReceiptKind::Unwanted { block } => ("unsubscribed", None, Some(*block)),
+            ReceiptKind::Stop { .. } | ReceiptKind::Start { .. } | ReceiptKind::Ignored => return None,
+        };
+        Some(StoredReceipt { kind, signal, block })
     }
 }
 
-fn unwanted(block: BlockKind) -> &'static str {
-    match block {
-        BlockKind::Complained => "complained",
-        BlockKind::Stop | BlockKind::Unsubscribed | BlockKind::HardBounced | BlockKind::Manual => {
-            "unsubscribed"
-        }
-    }
-}
-
-/// Why a webhook changes nothing; the HTTP answer follows from it by provider.
+/// The reason why a webhook changes nothing. `webhooks::routes` of the worker maps it to an HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebhookRefusal {
     /// The signature is missing, malformed or wrong.
     BadSignature,
-    /// The timestamp is too old or in the future.
+    /// The signed timestamp is too old, or in the future.
     OutOfTime,
-    /// Authentic, but not what this provider's webhooks look like.
+    /// Authentic, but not of the shape of this provider's webhooks.
     Unreadable,
 }

@@ -1,8 +1,8 @@
-//! The token that goes along with an attempt and comes back in its receipts.
+//! The token of an attempt: it travels with the call and comes back in the attempt's receipts.
 //!
-//! PURE. HMAC-SHA256 over message, attempt and account, cut to 128 bits: a receipt that carries it
-//! names an attempt of ours that went through just that account, without any look-up. Old keys can be
-//! listed after the first so that a rotation does not orphan receipts under way.
+//! PURE. HMAC-SHA256 over message, attempt and account, cut to 128 bits: a valid token proves without a query
+//! that the receipt is about an attempt of ours through that account. The configuration lists former keys after
+//! the first one, so that receipts of calls made before a rotation still verify.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -10,16 +10,18 @@ use subtle::ConstantTimeEq;
 
 use postrider_domain::ids::{AccountId, MessageId};
 
-/// 128 bits, shown as 32 hex digits.
+/// 128 bits; its text form has 32 hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Token(pub [u8; 16]);
 
 impl Token {
+    /// The text form.
     #[must_use]
     pub fn to_hex(self) -> String {
         hex::encode(self.0)
     }
 
+    /// Parses the text form; `None` unless it has exactly 32 hex digits.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Token> {
         let mut bytes = [0u8; 16];
@@ -28,27 +30,33 @@ impl Token {
     }
 }
 
-/// The key of all tokens of this installation.
+/// The keys that sign and verify all tokens of this installation.
 #[derive(Clone)]
 pub struct TokenKey {
-    /// Each as HMAC has taken it in; every token starts from a copy.
+    /// Initialised HMAC states: a token clones one instead of hashing the key again.
     keys: Vec<Hmac<Sha256>>,
 }
 
 impl TokenKey {
-    /// The first key signs, all verify. Invariant: `keys` is not empty.
+    /// The first key signs, all keys verify.
+    ///
+    /// # Panics
+    ///
+    /// If `keys` is empty.
     #[must_use]
     pub fn new(keys: Vec<[u8; 32]>) -> TokenKey {
         assert!(!keys.is_empty(), "a token key needs at least one key");
-        let taken = |key: &[u8; 32]| Hmac::new_from_slice(key).expect("HMAC takes keys of any length");
-        TokenKey { keys: keys.iter().map(taken).collect() }
+        let state = |key: &[u8; 32]| Hmac::new_from_slice(key).expect("HMAC takes keys of any length");
+        TokenKey { keys: keys.iter().map(state).collect() }
     }
 
+    /// The token of one attempt through one account.
     #[must_use]
     pub fn sign(&self, account: AccountId, message: MessageId, attempt: i16) -> Token {
         sign_with(&self.keys[0], account, message, attempt)
     }
 
+    /// Whether `token` was signed for this attempt through this account, in constant time.
     #[must_use]
     pub fn verify(&self, token: Token, account: AccountId, message: MessageId, attempt: i16) -> bool {
         let matching = self.keys.iter().fold(subtle::Choice::from(0), |found, key| {

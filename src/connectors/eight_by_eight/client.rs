@@ -13,7 +13,7 @@ use std::{
 };
 
 use postrider_domain::company::PublicKey;
-use postrider_providers::{HttpClientError, asking_client, read_answer};
+use postrider_providers::{HttpClientError, query_client, read_response_body};
 use tokio::sync::Mutex as Turn;
 
 use crate::connectors::eight_by_eight::wire;
@@ -73,7 +73,7 @@ impl PublicKeys {
     /// # Errors
     /// Where the system's certificates cannot be loaded.
     pub fn new(within: Duration) -> Result<PublicKeys, HttpClientError> {
-        Ok(PublicKeys { client: asking_client(within)?, within, known: Arc::default() })
+        Ok(PublicKeys { client: query_client(within)?, within, known: Arc::default() })
     }
 
     /// The key of this id at `keys_url`, in which `{kid}` stands for the id; `None`: there is none. `recipe`
@@ -120,7 +120,7 @@ impl PublicKeys {
             400 | 404 | 410 => return Ok(None),
             status => return Err(format!("status {status}")),
         }
-        let body = read_answer(answer, ANSWER_BYTES_MAX).await?;
+        let body = read_response_body(answer, ANSWER_BYTES_MAX).await?;
         wire::public_key(&body, kid).map_err(|_| "the answer is no JWK".to_owned())
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use postrider_providers::{HttpClientError, asking_client, read_answer};
+use postrider_providers::{HttpClientError, query_client, read_response_body};
 
 use crate::connectors::kustomer::wire::{self, Closed, Found};
 
@@ -35,7 +35,7 @@ impl KustomerClient {
     /// # Errors
     /// Where the system's certificates cannot be loaded.
     pub fn new(within: Duration) -> Result<KustomerClient, HttpClientError> {
-        asking_client(within).map(KustomerClient)
+        query_client(within).map(KustomerClient)
     }
 
     /// Looks up everything that a notice names.
@@ -81,7 +81,7 @@ impl KustomerClient {
             404 | 410 => return Err(LookUpError::Gone(what)),
             status => return Err(LookUpError::Failed(what, format!("status {status}"))),
         }
-        let body = read_answer(answer, ANSWER_BYTES_MAX).await;
+        let body = read_response_body(answer, ANSWER_BYTES_MAX).await;
         let body = body.map_err(|why| LookUpError::Failed(what, why))?;
         serde_json::from_slice(&body)
             .map_err(|_| LookUpError::Failed(what, "the answer is not JSON".to_owned()))

@@ -9,7 +9,7 @@ use std::sync::{
 };
 
 use postrider_domain::company::{Account, ProviderSettings, policy::SmtpTls};
-use postrider_providers::{LookupResult, ReceiptKind, Timeouts, connect, http_client};
+use postrider_providers::{HttpClient, LookupResult, ReceiptKind, Timeouts, build_provider};
 use serde_json::{Value, json};
 
 use super::{Via, kind, look_up, unclear};
@@ -118,7 +118,7 @@ async fn one_half_of_mailgun_that_is_broken_leaves_what_it_was_asked_for_unclear
         (nothing(), (200, told), LookupResult::Absent),
     ] {
         let mailgun = halves(logs.clone(), first).await;
-        let looked = Via::Mailgun.at(mailgun.addr).look_up(&sought).await;
+        let looked = Via::Mailgun.at(mailgun.addr).lookup(&sought).await;
         assert_eq!(kind(&looked[0]), Some(&ReceiptKind::Delivered), "{logs:?}");
         assert_eq!(looked[1], expected, "{logs:?}");
     }
@@ -131,11 +131,11 @@ async fn one_half_of_mailgun_that_is_broken_leaves_what_it_was_asked_for_unclear
         ((200, "Mailgun Magnificent API".to_owned()), LookupResult::Absent),
     ] {
         let mailgun = halves(nothing(), first.clone()).await;
-        let looked = Via::Mailgun.at(mailgun.addr).look_up(&sought).await;
+        let looked = Via::Mailgun.at(mailgun.addr).lookup(&sought).await;
         assert_eq!(looked, [expected.clone(), expected], "{first:?}");
     }
     let mailgun = halves((404, NO_LOGS.to_owned()), (501, String::new())).await;
-    let looked = Via::Mailgun.at(mailgun.addr).look_up(&sought).await;
+    let looked = Via::Mailgun.at(mailgun.addr).lookup(&sought).await;
     assert_eq!(looked, [unclear("not_on_offer"), unclear("not_on_offer")]);
 }
 
@@ -192,7 +192,7 @@ async fn a_look_up_ends_in_its_time_however_much_it_was_asked() {
         asked.store(0, Ordering::SeqCst);
         let provider = via.with(silent.addr, 1_000, None);
         let sought: Vec<_> = (0..400).map(|number| via.attempt(&via.recipient(number)).1).collect();
-        let looked = provider.look_up(&sought).await;
+        let looked = provider.lookup(&sought).await;
         assert_eq!(looked, vec![unclear("timeout"); 400], "{via:?}");
         // Four at once, for the time of two calls.
         let asked = asked.load(Ordering::SeqCst);
@@ -216,8 +216,8 @@ async fn a_relay_cannot_be_asked() {
         },
     };
     let timeouts = Timeouts::default();
-    let client = http_client(&timeouts).expect("a client");
-    let relay = connect(&account, &|_| None, &client, timeouts).expect("needs no secret");
+    let client = HttpClient::new(&timeouts).expect("a client");
+    let relay = build_provider(&account, &|_| None, &client, timeouts).expect("needs no secret");
     let sought = [Via::Mailgun.attempt("a@example.test").1, Via::Mailgun.attempt("b@example.test").1];
-    assert_eq!(relay.look_up(&sought).await, [unclear("no_look_up"), unclear("no_look_up")]);
+    assert_eq!(relay.lookup(&sought).await, [unclear("no_look_up"), unclear("no_look_up")]);
 }

@@ -1,71 +1,88 @@
-//! What the calls of all accounts of a process are made with.
+//! The HTTP client that all accounts of a process share: trusted authorities, proxies, limits.
 //!
-//! One set of authorities, one look at the environment's proxies, for sending and asking alike. The
-//! connections themselves belong to each account (`outlet`); only those of questions are shared.
+//! Connections for sending belong to each account (`post_target`); connections for look-ups are pooled here by
+//! `reqwest`.
 
 use std::{sync::Arc, time::Duration};
 
+use hyper::HeaderMap;
 use hyper_util::client::proxy::matcher::Matcher;
 use rustls::{ClientConfig, crypto::ring};
 use rustls_platform_verifier::Verifier;
 
-use crate::connect::Timeouts;
+use crate::{
+    Timeouts,
+    http_response::{HttpResponse, ResponseBody},
+};
 
-use super::dial::Dialer;
+use super::connect::Connector;
 
-/// Shorter than what load balancers allow, so that fewer calls meet a connection about to be closed:
-/// such a call is lost without our knowing whether it was heard.
+/// Longest idle time of a connection. It is shorter than the limits of load balancers: a call on a connection that
+/// the other side is closing ends with an unknown outcome.
 pub(super) const POOL_IDLE: Duration = Duration::from_secs(15);
 pub(super) const USER_AGENT: &str = concat!("postrider/", env!("CARGO_PKG_VERSION"));
+/// Limit of the response to a sending call; a real one has about 1 KB.
+pub(super) const RESPONSE_BYTES_MAX: usize = 64 * 1024;
 
-/// The one client that all accounts share; a clone is a handle.
+/// The client of all accounts; a clone is a cheap handle.
 #[derive(Clone)]
 pub struct HttpClient {
-    pub(super) asking: reqwest::Client,
-    pub(super) dialer: Dialer,
+    pub(super) query_client: reqwest::Client,
+    pub(super) connector: Connector,
     pub(super) proxies: Arc<Matcher>,
 }
 
+/// The client cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpClientError {
-    #[error("load the system's certificates of authorities")]
+    /// The system's certificate store is unusable.
+    #[error("load the system's certificate authorities: check the certificate store of the machine")]
     Authorities(#[from] rustls::Error),
-    #[error("set up the client of questions")]
-    KustomerClient(#[from] reqwest::Error),
+    /// `reqwest` refused its settings.
+    #[error("set up the HTTP client of look-ups")]
+    QueryClient(#[from] reqwest::Error),
 }
 
-/// Makes the client.
+impl HttpClient {
+    /// Loads the system's certificate authorities and the proxies that the environment names.
+    ///
+    /// # Errors
+    ///
+    /// If the system's certificate authorities cannot be loaded.
+    pub fn new(timeouts: &Timeouts) -> Result<HttpClient, HttpClientError> {
+        install_crypto_provider();
+        let tls = tls_config()?;
+        // A total timeout while connecting would count as a lost response, so connecting gets half of it.
+        let connect = timeouts.connect.min(timeouts.http / 2);
+        Ok(HttpClient {
+            query_client: build_query_client(tls.clone(), connect, timeouts.http)?,
+            connector: Connector::new(tls, connect),
+            proxies: Arc::new(Matcher::from_system()),
+        })
+    }
+}
+
+/// A `reqwest` client with the same authorities and limits for other APIs; `timeout` bounds a whole request.
 ///
 /// # Errors
 ///
-/// Where the system's certificates cannot be loaded.
-pub fn http_client(timeouts: &Timeouts) -> Result<HttpClient, HttpClientError> {
-    // Installed once per process; the error only says that somebody was there first.
-    let _ = ring::default_provider().install_default();
-    let tls = tls()?;
-    // Clearly below the whole: a whole timeout during connect would look like a lost answer.
-    let connect = timeouts.connect.min(timeouts.http / 2);
-    let asking = asking(tls.clone(), connect, timeouts.http)?;
-    Ok(HttpClient { asking, dialer: Dialer::new(tls, connect), proxies: Arc::new(Matcher::from_system()) })
+/// If the system's certificate authorities cannot be loaded.
+pub fn query_client(timeout: Duration) -> Result<reqwest::Client, HttpClientError> {
+    install_crypto_provider();
+    Ok(build_query_client(tls_config()?, timeout / 2, timeout)?)
 }
 
-/// A client for questions beside the providers', under the same authorities; `within` bounds a whole one.
+/// Reads a body of at most `bytes_max` bytes.
 ///
 /// # Errors
 ///
-/// Where the system's certificates cannot be loaded.
-pub fn asking_client(within: Duration) -> Result<reqwest::Client, HttpClientError> {
-    let _ = ring::default_provider().install_default();
-    Ok(asking(tls()?, within / 2, within)?)
-}
-
-/// The body of an answer of at most `bytes_max`.
-///
-/// # Errors
-/// In words without the URL, which may hold what is nobody's business.
-pub async fn read_answer(mut answer: reqwest::Response, bytes_max: usize) -> Result<Vec<u8>, String> {
+/// A text for logs, without the URL, which may contain personal data.
+pub async fn read_response_body(
+    mut response: reqwest::Response,
+    bytes_max: usize,
+) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| error.without_url().to_string())? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| error.without_url().to_string())? {
         if body.len() + chunk.len() > bytes_max {
             return Err("the answer is too long".to_owned());
         }
@@ -74,19 +91,39 @@ pub async fn read_answer(mut answer: reqwest::Response, bytes_max: usize) -> Res
     Ok(body)
 }
 
-fn asking(tls: ClientConfig, connect: Duration, within: Duration) -> Result<reqwest::Client, reqwest::Error> {
+/// Converts a response to the form that `wire.rs` reads.
+pub(super) fn http_response(status: u16, headers: &HeaderMap, body: ResponseBody) -> HttpResponse {
+    let header = |name: &str| Some(headers.get(name)?.to_str().ok()?.to_owned());
+    HttpResponse {
+        status,
+        retry_after: header("retry-after"),
+        rate_limit_reset: header("x-ratelimit-reset"),
+        body,
+    }
+}
+
+/// Installs ring for the whole process. An error says only that a provider is installed already.
+fn install_crypto_provider() {
+    let _ = ring::default_provider().install_default();
+}
+
+fn build_query_client(
+    tls: ClientConfig,
+    connect_timeout: Duration,
+    timeout: Duration,
+) -> Result<reqwest::Client, reqwest::Error> {
     reqwest::Client::builder()
         .user_agent(USER_AGENT)
         .tls_backend_preconfigured(tls)
-        .connect_timeout(connect)
-        .timeout(within)
+        .connect_timeout(connect_timeout)
+        .timeout(timeout)
         .pool_idle_timeout(POOL_IDLE)
         .redirect(reqwest::redirect::Policy::none())
         .build()
 }
 
-/// The system's authorities decide who is believed; HTTP/1.1 only, which is what `line` speaks.
-fn tls() -> Result<ClientConfig, rustls::Error> {
+/// Trusts the system's certificate authorities; HTTP/1.1 only, the protocol of `http_connection`.
+fn tls_config() -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(ring::default_provider());
     let verifier = Verifier::new(Arc::clone(&provider))?;
     let mut tls = ClientConfig::builder_with_provider(provider)

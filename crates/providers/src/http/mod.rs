@@ -1,20 +1,22 @@
-//! The calls to providers that speak HTTP: made once, bounded, failures told apart by how far they came.
+//! HTTP calls to providers: one request each, bounded in time and size, failures classified by how far they came.
 //!
-//! A call that may send goes over our own kept-alive connections (`outlet`, `line`, `idle`, `dial`): it is
-//! the hot path, and a general client costs three times the CPU there. Questions about what was sent are
-//! rare and stay with `reqwest` (`caller`). Never retries and never follows a redirect: a second request
-//! could be a second message. What an answer means is for the `wire.rs` and `look_up.rs` of each provider.
-//! Invariant: an account's credentials go to its own base URL and nowhere else.
+//! Messages are posted over kept-alive connections of our own (`post_target`, `idle_pool`, `connect`,
+//! `http_connection`): sending is the hot path, and a general client costs three times the CPU there (measured).
+//! Look-ups are rare and use `reqwest`. `provider_client` is what a provider's `client.rs` calls.
+//!
+//! Invariants: no retry and no redirect, because a second request could be a second message; an account's
+//! credentials go to its own base URL and nowhere else. The meaning of a response belongs to `wire.rs` and
+//! `lookup.rs` of each provider.
 
-mod caller;
 mod client;
-mod dial;
-mod idle;
-mod line;
-mod outlet;
-mod silence;
+mod connect;
+mod http_connection;
+mod idle_pool;
+mod post_target;
+mod provider_client;
 #[cfg(test)]
 mod tests;
+mod transport_error;
 
-pub(super) use caller::{ProviderAddress, ProviderClient};
-pub use client::{HttpClient, HttpClientError, asking_client, http_client, read_answer};
+pub use client::{HttpClient, HttpClientError, query_client, read_response_body};
+pub(super) use provider_client::{ProviderAddress, ProviderClient};

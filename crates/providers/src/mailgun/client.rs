@@ -1,8 +1,7 @@
-//! The calls to Mailgun: one finished MIME message, posted once; and questions about lost answers.
+//! The calls to Mailgun: posts one finished MIME message per email, and queries messages whose response was lost.
 //!
-//! Nothing of the domain's key, of the address or of the content reaches a log. The message comes from
-//! `providers::email`, what an answer means is for `wire` and `look_up`, how far a failed call came for
-//! `providers::http`.
+//! Invariant: no API key, address or content reaches a log. `email` writes the message, `wire` and `lookup` read the
+//! responses, `http` classifies a call without one.
 
 use std::time::{Duration, Instant};
 
@@ -11,36 +10,38 @@ use hyper::header::HeaderValue;
 use secrecy::SecretString;
 
 use crate::{
-    CallFuture, HttpClient, LookFuture, LookupQuery, LookupResult, Outcome, Outgoing, OutgoingEmail,
+    CallFuture, HttpClient, LookupFuture, LookupQuery, LookupResult, Outcome, Outgoing, OutgoingEmail,
     Provider, StatusSource,
     email::{message_id, mime},
     http::{ProviderAddress, ProviderClient},
-    look_up::PAGES_MAX,
-    wrong_medium,
+    lookup::PAGES_MAX,
+    provider::wrong_medium,
 };
 
 use super::{
-    look_up::{Api, End, Findings, Question},
+    lookup::{BatchQuery, Findings, LookupApi, SearchEnd},
     multipart, wire,
 };
 
-/// Keeps the filter of a question well within what a URL may be long.
-const IDS_AT_ONCE: usize = 20;
-/// Polite to an account whose limits the sending calls need.
-const QUESTIONS_AT_ONCE: usize = 4;
+/// Message-IDs of one request; more would make its URL too long.
+const IDS_PER_REQUEST: usize = 20;
+/// Look-up requests in flight: few, because they share the account's rate limit with sending.
+const LOOKUP_CONCURRENCY: usize = 4;
 
-/// A sending domain at Mailgun, its key included.
+/// A sending domain at Mailgun.
 #[derive(Debug, Clone)]
 pub struct MailgunSettings {
-    /// The region's host: a domain lives in one region only.
+    /// Scheme and host of the domain's region (US or EU).
     pub base_url: String,
+    /// The sending domain; part of every path.
     pub domain: String,
+    /// Password of the calls.
     pub api_key: SecretString,
 }
 
 /// Sends emails through one domain.
 pub struct Mailgun {
-    caller: ProviderClient,
+    client: ProviderClient,
     domain: String,
 }
 
@@ -50,9 +51,8 @@ impl Mailgun {
     pub fn new(settings: MailgunSettings, http: &HttpClient, timeout: Duration) -> Mailgun {
         let MailgunSettings { base_url, domain, api_key } = settings;
         let user = "api".to_owned();
-        let place = ProviderAddress { base_url, posting_path: wire::path(&domain), user, secret: api_key };
-        let caller = ProviderClient::new(http, place, timeout);
-        Mailgun { caller, domain }
+        let address = ProviderAddress { base_url, post_path: wire::path(&domain), user, secret: api_key };
+        Mailgun { client: ProviderClient::new(http, address, timeout), domain }
     }
 
     async fn post(&self, email: &OutgoingEmail) -> Outcome {
@@ -61,83 +61,85 @@ impl Mailgun {
             Ok(mime) => mime,
             Err(error) => return Outcome::Refused(error.refusal()),
         };
-        // Drawn after the content was made, so that nobody's content can hold it.
+        // Random, and drawn after the content was made, so that no content can contain it.
         let boundary = multipart::boundary(postrider_clock::random_id());
         let content_type = HeaderValue::try_from(multipart::content_type(&boundary))
             .expect("a boundary is letters, digits and dashes");
         let form = multipart::form(&boundary, &wire::fields(email), &mime);
-        match self.caller.send(content_type, form).await {
-            Ok(answer) => wire::classify(&answer, postrider_clock::wall()),
+        match self.client.send(content_type, form).await {
+            Ok(response) => wire::classify(&response, postrider_clock::wall()),
             Err(outcome) => outcome,
         }
     }
 
-    async fn look_up_all(&self, sought: &[LookupQuery]) -> Vec<LookupResult> {
-        let until = postrider_clock::monotonic() + self.look_up_within();
+    async fn lookup_all(&self, queries: &[LookupQuery]) -> Vec<LookupResult> {
+        let deadline = postrider_clock::monotonic() + self.lookup_timeout();
         let batches: Vec<_> =
-            sought.chunks(IDS_AT_ONCE).map(|batch| self.look_up_batch(batch, until)).collect();
-        let looked: Vec<Vec<LookupResult>> =
-            stream::iter(batches).buffered(QUESTIONS_AT_ONCE).collect().await;
-        looked.into_iter().flatten().collect()
+            queries.chunks(IDS_PER_REQUEST).map(|batch| self.lookup_batch(batch, deadline)).collect();
+        let results: Vec<Vec<LookupResult>> =
+            stream::iter(batches).buffered(LOOKUP_CONCURRENCY).collect().await;
+        results.into_iter().flatten().collect()
     }
 
-    /// Asks both APIs, the newer one first; the second only for what has no end yet.
-    async fn look_up_batch(&self, sought: &[LookupQuery], until: Instant) -> Vec<LookupResult> {
-        let whole = Question::about(sought, &self.domain, postrider_clock::wall());
+    /// Searches the newer API first; the other one only for messages without a final state so far.
+    async fn lookup_batch(&self, queries: &[LookupQuery], deadline: Instant) -> Vec<LookupResult> {
+        let batch = BatchQuery::new(queries, &self.domain, postrider_clock::wall());
         let mut findings = Findings::default();
-        for api in [Api::Logs, Api::Events] {
-            let open = findings.open(&whole);
+        for api in [LookupApi::Logs, LookupApi::Events] {
+            let open = findings.not_final(&batch);
             if !open.ids.is_empty() {
-                let end = self.search(api, &open, until, &mut findings).await;
-                findings.end(end);
+                let end = self.search(api, &open, deadline, &mut findings).await;
+                findings.record_end(end);
             }
         }
-        findings.looked(&whole)
+        findings.results(&batch)
     }
 
-    /// Reads all that one API tells of the ids, page by page.
+    /// Reads all events of the batch at one API, page by page.
     async fn search(
         &self,
-        api: Api,
-        question: &Question<'_>,
-        until: Instant,
+        api: LookupApi,
+        batch: &BatchQuery<'_>,
+        deadline: Instant,
         findings: &mut Findings,
-    ) -> End {
-        let mut place: Option<String> = None;
+    ) -> SearchEnd {
+        let mut next: Option<String> = None;
         for _ in 0..PAGES_MAX {
-            let request = match (api, &place) {
-                (Api::Logs, token) => {
-                    self.caller.post(Question::LOGS_PATH).json(&question.logs(token.as_deref()))
+            let request = match (api, &next) {
+                (LookupApi::Logs, token) => {
+                    self.client.post(BatchQuery::LOGS_PATH).json(&batch.logs_body(token.as_deref()))
                 }
-                (Api::Events, None) => self.caller.get(&question.events_path()),
-                (Api::Events, Some(path)) => self.caller.get(path),
+                (LookupApi::Events, None) => self.client.get(&batch.events_path()),
+                (LookupApi::Events, Some(path)) => self.client.get(path),
             };
-            let answer = match self.caller.ask(request, until).await {
-                Ok(answer) if place.is_none() && !api.is_offered(&answer) => return End::NotOffered,
-                Ok(answer) => answer,
-                Err(unclear) => return End::Unclear(unclear),
+            let response = match self.client.query(request, deadline).await {
+                Ok(response) if next.is_none() && !api.is_available(&response) => {
+                    return SearchEnd::NotAvailable;
+                }
+                Ok(response) => response,
+                Err(unclear) => return SearchEnd::Unclear(unclear),
             };
-            let page = match api.read(&answer) {
+            let page = match api.read_page(&response) {
                 Ok(page) => page,
-                Err(unclear) => return End::Unclear(unclear),
+                Err(unclear) => return SearchEnd::Unclear(unclear),
             };
-            findings.note(page.told);
-            place = match page.next {
+            findings.add(page.proofs);
+            next = match page.next {
                 Some(next) => Some(next),
-                None => return End::Complete,
+                None => return SearchEnd::Complete,
             };
         }
-        End::Unclear(LookupResult::unclear("too_many_pages"))
+        SearchEnd::Unclear(LookupResult::unclear("too_many_pages"))
     }
 }
 
 impl Provider for Mailgun {
-    fn class(&self) -> StatusSource {
+    fn status_source(&self) -> StatusSource {
         StatusSource::Queryable
     }
 
     fn call_timeout(&self) -> Duration {
-        self.caller.timeout()
+        self.client.timeout()
     }
 
     fn send<'a>(&'a self, message: &'a Outgoing) -> CallFuture<'a> {
@@ -147,7 +149,7 @@ impl Provider for Mailgun {
         }
     }
 
-    fn look_up<'a>(&'a self, sought: &'a [LookupQuery]) -> LookFuture<'a> {
-        Box::pin(self.look_up_all(sought))
+    fn lookup<'a>(&'a self, queries: &'a [LookupQuery]) -> LookupFuture<'a> {
+        Box::pin(self.lookup_all(queries))
     }
 }

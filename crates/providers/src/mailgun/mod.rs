@@ -1,17 +1,22 @@
-//! Mailgun: emails out as finished MIME, events in.
+//! Mailgun: finished MIME messages out, events in.
 //!
-//! `wire` and `multipart` (PURE) build the call, `wire` classifies its answer, `events` (PURE) understands events and
-//! verifies webhooks, `look_up` (PURE) asks for messages whose answer was lost. `client` makes the calls.
-//! Mailgun has no idempotency key for sending, and users report 5xx answers of mail that went out:
-//! nothing here sends twice.
+//! `wire` and `multipart` (PURE) build the call, `wire` classifies its response; `webhook` (PURE) parses webhooks,
+//! `signature` verifies them, `event` reads the event in a webhook or a look-up; `lookup` (PURE) finds messages whose
+//! response was lost; `client` makes the calls.
+//!
+//! Invariant: no call is made twice, because Mailgun has no idempotency key for sending, and users report 5xx
+//! responses to messages that were sent.
 
-pub mod client;
-pub mod events;
-pub mod look_up;
+mod client;
+mod event;
+mod lookup;
 pub mod multipart;
+mod signature;
 #[cfg(test)]
 mod tests;
-pub mod wire;
+mod webhook;
+mod wire;
 
 pub use client::{Mailgun, MailgunSettings};
-pub use events::{Signature, parse_event, verify};
+pub use signature::{Signature, verify};
+pub use webhook::parse_event;

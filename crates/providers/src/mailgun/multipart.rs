@@ -1,30 +1,29 @@
-//! The body of a call as `multipart/form-data` (RFC 7578).
+//! Writes the body of a call as `multipart/form-data` (RFC 7578).
 //!
-//! PURE. Field names are our own constants and need no escaping; values stand as they are, which the
-//! format allows for everything but the boundary. Deliberately absent: other files than the message.
+//! PURE. Field names are our own constants and need no escaping. Values are written unchanged: the format allows
+//! every byte sequence but the boundary. Deliberately absent: files other than the message. `reqwest` has such a
+//! writer, but messages are not posted by `reqwest` (see `http`).
 
 use uuid::Uuid;
 
-/// The head of a part with the longest field name.
-const PART_BYTES: usize = 160;
+/// Upper bound of a part's head, with the longest field name.
+const PART_HEAD_BYTES: usize = 160;
 
-/// `random` is what keeps it out of the content: 122 bits that are drawn after the content was made.
-#[must_use]
+/// The boundary. `random` keeps it out of the content: 122 random bits, drawn after the content was made.
 pub fn boundary(random: Uuid) -> String {
     format!("postrider-{}", random.simple())
 }
 
-#[must_use]
+/// The value of the header `Content-Type`.
 pub fn content_type(boundary: &str) -> String {
     format!("multipart/form-data; boundary={boundary}")
 }
 
-/// All fields in their order, then the finished message: a file part with a name, or Mailgun does not
-/// see it.
-#[must_use]
+/// The fields in their order, then the finished message as a file part. Mailgun ignores a file part without a
+/// file name.
 pub fn form<V: AsRef<str>>(boundary: &str, fields: &[(&str, V)], mime: &[u8]) -> Vec<u8> {
     let values: usize = fields.iter().map(|(_, value)| value.as_ref().len()).sum();
-    let mut body = Vec::with_capacity((fields.len() + 2) * PART_BYTES + values + mime.len());
+    let mut body = Vec::with_capacity((fields.len() + 2) * PART_HEAD_BYTES + values + mime.len());
     let mut write = |pieces: &[&[u8]]| pieces.iter().for_each(|piece| body.extend_from_slice(piece));
     let dashed = format!("--{boundary}");
     let dashed = dashed.as_bytes();

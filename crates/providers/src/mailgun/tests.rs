@@ -11,15 +11,14 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::{
-    client::{Mailgun, MailgunSettings},
-    events::{Signature, parse_event, verify},
+    Mailgun, MailgunSettings, Signature, parse_event, verify,
     wire::{VARIABLES, classify},
 };
 use crate::{
-    Outcome, Outgoing, Provider, Receipt, ReceiptKind, RefusalKind, WebhookRefusal,
-    answer::{Answer, Body},
-    correlation, email, http_client,
-    scripted::{self, Step, nobody, serve},
+    HttpClient, Outcome, Outgoing, Provider, Receipt, ReceiptKind, RefusalKind, WebhookRefusal, correlation,
+    email,
+    http_response::{HttpResponse, ResponseBody},
+    test_server::{self, Step, refusing_address, serve},
 };
 use postrider_domain::ids::BlockKind;
 
@@ -125,7 +124,7 @@ fn an_event_becomes_a_receipt_of_its_attempt() {
     let receipt = parsed(event(json!({"event": "delivered", "delivery-status": {"code": 250}})));
     assert_eq!(receipt.kind, ReceiptKind::Delivered);
     assert_eq!(receipt.correlation, Some(email::tests::email().correlation));
-    assert_eq!(receipt.dedupe, M1[1]);
+    assert_eq!(receipt.dedupe_key, M1[1]);
     assert_eq!(receipt.code.as_deref(), Some("250"));
     assert_eq!(receipt.provider_id.as_deref(), Some("190.2@mail.example"));
     let unwanted = |block| ReceiptKind::Unwanted { block };
@@ -194,8 +193,8 @@ fn whatever_decides_is_in_the_fingerprint() {
             "delivery-status": {"code": 550, "enhanced-code": "5.7.1"}}),
     ] {
         let forged = parsed(event(change.clone()));
-        assert_eq!(forged.dedupe, first.dedupe);
-        assert_ne!(forged.content, first.content, "{change}");
+        assert_eq!(forged.dedupe_key, first.dedupe_key);
+        assert_ne!(forged.content_hash, first.content_hash, "{change}");
     }
 }
 
@@ -218,14 +217,14 @@ fn a_body_of_another_shape_is_unreadable() {
     }
 }
 
-fn meaning(status: u16, body: Body) -> Outcome {
+fn meaning(status: u16, body: ResponseBody) -> Outcome {
     let reset = Some("90".to_owned());
-    let answer = Answer { status, retry_after: None, rate_limit_reset: reset, body };
+    let answer = HttpResponse { status, retry_after: None, rate_limit_reset: reset, body };
     classify(&answer, DateTime::UNIX_EPOCH)
 }
 
-fn read(text: &str) -> Body {
-    Body::Read(text.as_bytes().to_vec())
+fn read(text: &str) -> ResponseBody {
+    ResponseBody::Complete(text.as_bytes().to_vec())
 }
 
 fn unknown(code: &str) -> Outcome {
@@ -239,7 +238,7 @@ fn accepted(id: Option<&str>) -> Outcome {
 #[test]
 fn only_queued_is_success() {
     assert_eq!(meaning(200, read(QUEUED)), accepted(Some("190.2@mail.example")));
-    assert_eq!(meaning(200, Body::Cut), accepted(None));
+    assert_eq!(meaning(200, ResponseBody::Incomplete), accepted(None));
     let wrong_path = Outcome::refused(RefusalKind::Account, "wrong_path");
     assert_eq!(meaning(200, read("Mailgun Magnificent API")), wrong_path);
     assert_eq!(meaning(200, read(r#"{"message":"Mailgun Magnificent API"}"#)), wrong_path);
@@ -248,7 +247,7 @@ fn only_queued_is_success() {
     {
         assert_eq!(meaning(200, read(body)), unknown("http_200_unreadable"), "{body}");
     }
-    assert_eq!(meaning(202, Body::Cut), unknown("http_202_unreadable"));
+    assert_eq!(meaning(202, ResponseBody::Incomplete), unknown("http_202_unreadable"));
 }
 
 #[test]
@@ -293,13 +292,13 @@ fn refusals_follow_the_status_and_the_words_of_a_400() {
 }
 
 fn mailgun(address: SocketAddr, steps: &[Step]) -> Mailgun {
-    let timeouts = scripted::timeouts(steps);
+    let timeouts = test_server::timeouts(steps);
     let settings = MailgunSettings {
         base_url: format!("http://{address}"),
         domain: "mail.example".to_owned(),
         api_key: "key".into(),
     };
-    Mailgun::new(settings, &http_client(&timeouts).expect("a client"), timeouts.http)
+    Mailgun::new(settings, &HttpClient::new(&timeouts).expect("a client"), timeouts.http)
 }
 
 async fn after(steps: Vec<Step>) -> Outcome {
@@ -317,12 +316,12 @@ fn the_variables_are_named_as_events_name_them() {
 #[tokio::test]
 async fn a_call_carries_the_message_as_a_file_and_its_correlation_as_variables() {
     let reply = "HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n";
-    let (address, server) = serve(vec![Step::HearCall, Step::Say(reply), Step::Say(QUEUED)]).await;
+    let (address, server) = serve(vec![Step::ReadRequest, Step::Send(reply), Step::Send(QUEUED)]).await;
     let outcome = mailgun(address, &[]).send(&Outgoing::Email(email::tests::email())).await;
     assert_eq!(outcome, accepted(Some("190.2@mail.example")));
-    let heard = server.await.expect("the script was followed");
-    assert!(heard.starts_with("POST /v3/mail.example/messages.mime HTTP/1.1\r\n"), "{heard}");
-    assert!(heard.contains("authorization: Basic YXBpOmtleQ==\r\n"), "{heard}");
+    let received = server.await.expect("the script was followed");
+    assert!(received.starts_with("POST /v3/mail.example/messages.mime HTTP/1.1\r\n"), "{received}");
+    assert!(received.contains("authorization: Basic YXBpOmtleQ==\r\n"), "{received}");
     let [message, attempt, token] = correlation::values(&email::tests::email().correlation);
     for (name, value) in [
         ("to", "zoe@customer.example"),
@@ -333,35 +332,38 @@ async fn a_call_carries_the_message_as_a_file_and_its_correlation_as_variables()
         ("o:tracking-opens", "no"),
     ] {
         let part = format!("Content-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n--");
-        assert!(heard.contains(&part), "{name} in\n{heard}");
+        assert!(received.contains(&part), "{name} in\n{received}");
     }
     let file = "Content-Disposition: form-data; name=\"message\"; filename=\"message.eml\"\r\n\
                 Content-Type: message/rfc822\r\n\r\n";
-    assert!(heard.contains(file), "{heard}");
-    assert!(heard.contains("Message-ID: <00000000000000000000000000000190.2@mail.example>\r\n"), "{heard}");
+    assert!(received.contains(file), "{received}");
+    assert!(
+        received.contains("Message-ID: <00000000000000000000000000000190.2@mail.example>\r\n"),
+        "{received}"
+    );
 }
 
 #[tokio::test]
 async fn a_call_is_judged_by_how_far_it_came() {
-    let outcome = mailgun(nobody().await, &[]).send(&Outgoing::Email(email::tests::email())).await;
+    let outcome = mailgun(refusing_address().await, &[]).send(&Outgoing::Email(email::tests::email())).await;
     assert_eq!(outcome, Outcome::refused(RefusalKind::NotCalled, "connect"));
-    assert_eq!(after(vec![Step::HearCall, Step::Reset]).await, unknown("reset"));
-    assert_eq!(after(vec![Step::HearCall, Step::Hang]).await, unknown("timeout"));
+    assert_eq!(after(vec![Step::ReadRequest, Step::Reset]).await, unknown("reset"));
+    assert_eq!(after(vec![Step::ReadRequest, Step::Hang]).await, unknown("timeout"));
     let cut = "HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n{\"id\":";
-    assert_eq!(after(vec![Step::HearCall, Step::Say(cut)]).await, accepted(None), "cut");
-    assert_eq!(after(vec![Step::HearCall, Step::Say(cut), Step::Hang]).await, accepted(None), "stalled");
+    assert_eq!(after(vec![Step::ReadRequest, Step::Send(cut)]).await, accepted(None), "cut");
+    assert_eq!(after(vec![Step::ReadRequest, Step::Send(cut), Step::Hang]).await, accepted(None), "stalled");
     let wrong = "HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\nMailgun Magnificent API";
-    let outcome = after(vec![Step::HearCall, Step::Say(wrong)]).await;
+    let outcome = after(vec![Step::ReadRequest, Step::Send(wrong)]).await;
     assert_eq!(outcome, Outcome::refused(RefusalKind::Account, "wrong_path"));
     let broken = "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n";
-    assert_eq!(after(vec![Step::HearCall, Step::Say(broken)]).await, unknown("http_500"));
+    assert_eq!(after(vec![Step::ReadRequest, Step::Send(broken)]).await, unknown("http_500"));
 }
 
 #[tokio::test]
-async fn an_unusable_address_calls_nobody() {
+async fn an_unusable_address_makes_no_call() {
     let mut email = email::tests::email();
     email.to_address = "a@x.example, b@x.example".to_owned();
-    let outcome = mailgun(nobody().await, &[]).send(&Outgoing::Email(email)).await;
+    let outcome = mailgun(refusing_address().await, &[]).send(&Outgoing::Email(email)).await;
     assert_eq!(outcome, Outcome::refused(RefusalKind::Recipient { block: None }, "address_unusable"));
 }
 
@@ -372,7 +374,7 @@ proptest! {
         let _ = parsed(event(json!({"event": text, "severity": text, "reason": text, "id": text,
             "delivery-status": {"code": text, "message": text, "enhanced-code": text},
             "user-variables": {"m": text, "a": text, "t": text}})));
-        let outcome = meaning(status, Body::Read(body));
+        let outcome = meaning(status, ResponseBody::Complete(body));
         let accepted = matches!(outcome, Outcome::Accepted { .. });
         prop_assert!(status < 300 || !accepted);
     }

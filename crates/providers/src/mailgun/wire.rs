@@ -1,8 +1,8 @@
-//! Mailgun's wire: the fields of a call and the meaning of its answer.
+//! Mailgun's wire: the fields of a call and the meaning of its response.
 //!
-//! PURE. The answers of 400 are told apart by words in their text, which Mailgun does not promise to
-//! keep: what is not recognised refuses this one message only. Read `events` for the webhooks,
-//! `look_up` for what is asked later and `client` for the calls.
+//! PURE. Responses with status 400 are distinguished by words in their text, which Mailgun does not promise to keep:
+//! an unknown text refuses only this one message. `client` makes the call, `webhook` parses later news and `lookup`
+//! queries lost responses.
 
 use std::borrow::Cow;
 
@@ -11,21 +11,21 @@ use serde::Deserialize;
 
 use crate::{
     Outcome, OutgoingEmail, RefusalKind,
-    answer::{Answer, Body},
     correlation::values,
+    http_response::{HttpResponse, ResponseBody},
 };
 
-/// `correlation::NAMES` as variables of a message, which its events bring back.
+/// `correlation::NAMES` as user variables of a message; its events contain them again.
 pub(super) const VARIABLES: [&str; 3] = ["v:m", "v:a", "v:t"];
 
-/// Answers a wrong path on the right host with 200 and this text: nothing was queued.
+/// The text that the right host answers to a wrong path, with status 200: no message was queued.
 const WRONG_PATH: &str = "Mailgun Magnificent";
 const QUEUED: &str = "Queued";
-/// More than enough of an answer's text to recognise it.
+/// Longest part of a response's text that is searched for words.
 const TEXT_CHARS_MAX: usize = 500;
 const ID_BYTES_MAX: usize = 998;
 
-/// Words in the text of a 400, lower case; the first that is found decides.
+/// Lower-case words in the text of a 400; the first row that matches decides.
 const BAD_REQUEST_WORDS: &[(&str, RefusalKind)] = &[
     ("sandbox", RefusalKind::Account),
     ("disabled", RefusalKind::Account),
@@ -42,16 +42,14 @@ const BAD_REQUEST_WORDS: &[(&str, RefusalKind)] = &[
     ("invalid recipient", RefusalKind::Recipient { block: None }),
 ];
 
-/// Where finished messages are posted.
-#[must_use]
-pub fn path(domain: &str) -> String {
+/// The path where finished messages are posted.
+pub(super) fn path(domain: &str) -> String {
     format!("/v3/{domain}/messages.mime")
 }
 
-/// The text fields beside the message itself. Tracking is off: it rewrites the survey's link and the
+/// The text fields beside the message itself. Tracking is off, because it rewrites the survey link and the
 /// unsubscribe link.
-#[must_use]
-pub fn fields(email: &OutgoingEmail) -> [(&'static str, Cow<'_, str>); 7] {
+pub(super) fn fields(email: &OutgoingEmail) -> [(&'static str, Cow<'_, str>); 7] {
     let [message, attempt, token] = values(&email.correlation).map(Cow::Owned);
     let [message_name, attempt_name, token_name] = VARIABLES;
     let no = Cow::Borrowed("no");
@@ -66,76 +64,75 @@ pub fn fields(email: &OutgoingEmail) -> [(&'static str, Cow<'_, str>); 7] {
     ]
 }
 
-/// What the answer to a call means.
-#[must_use]
-pub fn classify(answer: &Answer, now: DateTime<Utc>) -> Outcome {
-    match answer.status {
-        200..=299 => accepted(answer, now),
-        // The answer to a request that was carried out may be elsewhere; nothing is proved.
-        303 | 408 | 500..=599 => Outcome::Unknown { code: code(answer) },
-        status => answer.refused(refused(status, answer), code(answer), now),
+/// The outcome of a call, by its HTTP status first and by the response's text second.
+pub(super) fn classify(response: &HttpResponse, now: DateTime<Utc>) -> Outcome {
+    match response.status {
+        200..=299 => success(response, now),
+        // 303: the result of a request that was processed is elsewhere. None of these proves anything.
+        303 | 408 | 500..=599 => Outcome::Unknown { code: code(response) },
+        status => response.refused(refusal_kind(status, response), code(response), now),
     }
 }
 
 #[derive(Deserialize)]
-struct Reply {
+struct MailgunReply {
     id: Option<String>,
     message: Option<String>,
 }
 
-fn accepted(answer: &Answer, now: DateTime<Utc>) -> Outcome {
-    let Body::Read(bytes) = &answer.body else {
-        return match answer.status {
+fn success(response: &HttpResponse, now: DateTime<Utc>) -> Outcome {
+    let ResponseBody::Complete(bytes) = &response.body else {
+        return match response.status {
             200 => Outcome::Accepted { provider_id: None },
-            _ => unreadable(answer),
+            _ => unreadable(response),
         };
     };
-    let reply: Option<Reply> = serde_json::from_slice(bytes).ok();
-    if let Some(Reply { id: Some(id), message: Some(message) }) = &reply
+    let reply: Option<MailgunReply> = serde_json::from_slice(bytes).ok();
+    if let Some(MailgunReply { id: Some(id), message: Some(message) }) = &reply
         && message.starts_with(QUEUED)
     {
         let id = id.trim().trim_start_matches('<').trim_end_matches('>');
-        let known = (1..=ID_BYTES_MAX).contains(&id.len());
-        return Outcome::Accepted { provider_id: known.then(|| id.to_owned()) };
+        let is_usable = (1..=ID_BYTES_MAX).contains(&id.len());
+        return Outcome::Accepted { provider_id: is_usable.then(|| id.to_owned()) };
     }
-    if is_wrong_path(answer) {
-        return answer.refused(RefusalKind::Account, "wrong_path".to_owned(), now);
+    if is_wrong_path(response) {
+        return response.refused(RefusalKind::Account, "wrong_path".to_owned(), now);
     }
-    unreadable(answer)
+    unreadable(response)
 }
 
-fn refused(status: u16, answer: &Answer) -> RefusalKind {
+fn refusal_kind(status: u16, response: &HttpResponse) -> RefusalKind {
     match status {
         400 => {
-            let text = text(answer).to_lowercase();
+            let text = text(response).to_lowercase();
             let found = BAD_REQUEST_WORDS.iter().find(|(words, _)| text.contains(words));
             found.map_or(RefusalKind::Message, |(_, kind)| *kind)
         }
         425 | 429 => RefusalKind::ForNow,
-        // A redirect is a wrong base URL: redirects are not followed, nothing was queued.
+        // A redirect shows a wrong base URL: it is not followed, and no message was queued.
         300..=399 | 401..=404 | 407 => RefusalKind::Account,
         _ => RefusalKind::Message,
     }
 }
 
-pub(super) fn is_wrong_path(answer: &Answer) -> bool {
-    text(answer).trim_start().starts_with(WRONG_PATH)
+pub(super) fn is_wrong_path(response: &HttpResponse) -> bool {
+    text(response).trim_start().starts_with(WRONG_PATH)
 }
 
-/// The `message` of a JSON answer, else the text itself.
-pub(super) fn text(answer: &Answer) -> String {
-    let reply: Option<Reply> = serde_json::from_slice(answer.bytes()).ok();
+/// The field `message` of a JSON body, else the body as text.
+pub(super) fn text(response: &HttpResponse) -> String {
+    let reply: Option<MailgunReply> = serde_json::from_slice(response.bytes()).ok();
     let text = match reply.and_then(|reply| reply.message) {
         Some(message) => message,
-        None => String::from_utf8_lossy(answer.bytes()).into_owned(),
+        None => String::from_utf8_lossy(response.bytes()).into_owned(),
     };
     text.chars().take(TEXT_CHARS_MAX).collect()
 }
 
-fn code(answer: &Answer) -> String {
-    format!("http_{}", answer.status)
+fn code(response: &HttpResponse) -> String {
+    format!("http_{}", response.status)
 }
 
-fn unreadable(answer: &Answer) -> Outcome {
-    Outcome::Unknown { code: format!("http_{}_unreadable", answer.status) }
+fn unreadable(response: &HttpResponse) -> Outcome {
+    Outcome::Unknown { code: format!("http_{}_unreadable", response.status) }
 }

@@ -1,9 +1,10 @@
-//! The conversation with an SMTP relay, one connection for one email.
+//! The session with an SMTP relay: one connection for one email.
 //!
-//! Spoken command by command instead of through `lettre`'s transport: the transport cannot tell
-//! whether the final dot left, has no timeout but for connecting, and its pool hands on connections in
-//! the middle of a conversation. Here every failure knows its phase, and a broken connection is
-//! dropped. Invariant: no outcome before the dot is `Unknown`, none after it without a reply is refused.
+//! It speaks command by command instead of using `lettre`'s transport, which cannot tell whether the final dot was
+//! written, has no timeout but for connecting, and pools connections in the middle of a session. Here every failure
+//! knows its phase, and a broken connection is dropped.
+//!
+//! Invariant: no outcome before the final dot is `Unknown`, and none after it without a reply is `Refused`.
 
 use std::{
     iter,
@@ -27,24 +28,27 @@ use tokio::time::timeout;
 use crate::{
     CallFuture, Outcome, Outgoing, OutgoingEmail, Provider, RefusalKind, StatusSource,
     email::{envelope, message_id, mime},
-    wrong_medium,
+    provider::wrong_medium,
 };
 use postrider_domain::company::policy::SmtpTls;
 
-use super::wire::{self, Step};
+use super::wire::{self, SessionStep};
 
-/// How long a relay may take to say goodbye; taken from the call's own time.
+/// Longest wait for the reply to QUIT, taken from the call's timeout.
 const QUIT_MAX: Duration = Duration::from_secs(1);
 
-/// A relay, with its login where it needs one.
+/// An SMTP relay.
 #[derive(Debug, Clone)]
 pub struct SmtpSettings {
+    /// Host name; the certificate must be valid for it.
     pub host: String,
+    /// TCP port.
     pub port: u16,
+    /// Encryption; a relay that does not offer it is refused.
     pub tls: SmtpTls,
-    /// User and password.
+    /// User and password; `None` for a relay without a login.
     pub login: Option<(String, SecretString)>,
-    /// Domain of our Message-Ids and of our EHLO.
+    /// Domain of the Message-IDs and of EHLO.
     pub domain: String,
 }
 
@@ -56,66 +60,67 @@ pub struct Smtp {
     timeout: Duration,
 }
 
-/// How far a conversation came. Only `DotSent` can have moved the email.
+/// The progress of a session. Only from `FinalDot` on can the email have been sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum Phase {
-    /// Connect, TLS, greeting, login: nothing of the message is out.
+    /// Connect, TLS, greeting, login.
     Opening,
-    /// MAIL, RCPT, DATA and the content, without its end.
-    BeforeDot,
-    /// The end of the content was given to the connection.
-    DotSent,
+    /// MAIL, RCPT, DATA and the content without its final dot.
+    BeforeFinalDot,
+    /// The final dot was passed to the connection.
+    FinalDot,
 }
 
-/// How a conversation ended that nobody ended.
+/// The end of a session without a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Break {
-    /// Closed, reset, or not understood any more.
+enum Interruption {
+    /// Closed, reset, or a reply that is not SMTP.
     Reset,
     Timeout,
 }
 
-impl Break {
-    fn word(self) -> &'static str {
+impl Interruption {
+    fn as_str(self) -> &'static str {
         match self {
-            Break::Reset => "reset",
-            Break::Timeout => "timeout",
+            Interruption::Reset => "reset",
+            Interruption::Timeout => "timeout",
         }
     }
 }
 
-/// Written by the conversation, read by whoever cut it short.
-struct Progress(AtomicU8);
+/// The phase, written by the session and read after the session was dropped by a timeout.
+struct PhaseCell(AtomicU8);
 
-impl Progress {
-    fn reach(&self, phase: Phase) {
+impl PhaseCell {
+    fn set(&self, phase: Phase) {
         self.0.store(phase as u8, Ordering::Relaxed);
     }
 
-    fn phase(&self) -> Phase {
+    fn get(&self) -> Phase {
         match self.0.load(Ordering::Relaxed) {
             0 => Phase::Opening,
-            1 => Phase::BeforeDot,
-            _ => Phase::DotSent,
+            1 => Phase::BeforeFinalDot,
+            _ => Phase::FinalDot,
         }
     }
 
-    /// What a break without a reply means here.
-    fn broken(&self, by: Break) -> Outcome {
-        match self.phase() {
-            Phase::Opening if by == Break::Timeout => {
+    /// The outcome of an interruption in this phase.
+    fn outcome(&self, interruption: Interruption) -> Outcome {
+        let word = interruption.as_str();
+        match self.get() {
+            Phase::Opening if interruption == Interruption::Timeout => {
                 Outcome::refused(RefusalKind::NotCalled, "connect_timeout")
             }
             Phase::Opening => Outcome::refused(RefusalKind::NotCalled, "connect"),
-            Phase::BeforeDot => Outcome::refused(RefusalKind::ForNow, format!("{}_before_data", by.word())),
-            Phase::DotSent => Outcome::Unknown { code: format!("{}_after_data", by.word()) },
+            Phase::BeforeFinalDot => Outcome::refused(RefusalKind::ForNow, format!("{word}_before_data")),
+            Phase::FinalDot => Outcome::Unknown { code: format!("{word}_after_data") },
         }
     }
 }
 
 impl Smtp {
-    /// `timeout` bounds a whole call, connect and goodbye included.
+    /// `timeout` bounds a whole call, connect and QUIT included.
     #[must_use]
     pub fn new(settings: SmtpSettings, connect_timeout: Duration, timeout: Duration) -> Smtp {
         let tls = match settings.tls {
@@ -136,44 +141,44 @@ impl Smtp {
             Ok(prepared) => prepared,
             Err(error) => return Outcome::Refused(error.refusal()),
         };
-        let progress = Progress(AtomicU8::new(Phase::Opening as u8));
+        let phase = PhaseCell(AtomicU8::new(Phase::Opening as u8));
         let quit = QUIT_MAX.min(self.timeout / 4);
         let mut connection = None;
-        let spoken = self.converse(&mut connection, &envelope, &content, &progress);
-        let outcome = match timeout(self.timeout - quit, spoken).await {
+        let session = self.run_session(&mut connection, &envelope, &content, &phase);
+        let outcome = match timeout(self.timeout - quit, session).await {
             Ok(Ok(outcome) | Err(outcome)) => outcome,
-            // Dropping the connection, in the middle of whatever, is the only safe end of it.
-            Err(_) => return progress.broken(Break::Timeout),
+            // The connection is dropped in the middle of the session: no other end is safe.
+            Err(_) => return phase.outcome(Interruption::Timeout),
         };
         if let Some(mut connection) = connection {
-            // Polite, and of no consequence: the outcome stands.
+            // A courtesy to the relay; the outcome is final already.
             let _ = timeout(quit, connection.quit()).await;
         }
         outcome
     }
 
-    /// Leaves the connection behind only where it can still be spoken on. Both `Ok` and `Err` are the
-    /// call's outcome; `Err` is one that ended the conversation early.
-    async fn converse(
+    /// Leaves a connection in `kept` only if another command can follow on it. Both `Ok` and `Err` are the call's
+    /// outcome; `Err` ended the session early.
+    async fn run_session(
         &self,
         kept: &mut Option<AsyncSmtpConnection>,
         envelope: &Envelope,
         content: &[u8],
-        progress: &Progress,
+        phase: &PhaseCell,
     ) -> Result<Outcome, Outcome> {
-        let connection = self.open(progress).await?;
+        let connection = self.open(phase).await?;
         let connection = kept.insert(connection);
-        progress.reach(Phase::BeforeDot);
-        let outcome = fast_path(connection, envelope, content, progress).await;
+        phase.set(Phase::BeforeFinalDot);
+        let outcome = deliver_content(connection, envelope, content, phase).await;
         if let Ok(Outcome::Unknown { .. }) | Err(Outcome::Unknown { .. }) = &outcome {
-            // Broken or out of step: a goodbye would wait for nothing.
+            // Broken or out of step: QUIT would get no reply.
             *kept = None;
         }
         outcome
     }
 
     /// Connects, encrypts, greets and logs in.
-    async fn open(&self, progress: &Progress) -> Result<AsyncSmtpConnection, Outcome> {
+    async fn open(&self, phase: &PhaseCell) -> Result<AsyncSmtpConnection, Outcome> {
         let settings = &self.settings;
         let hello = hello_name(&settings.domain);
         let implicit = self.tls.clone().filter(|_| settings.tls == SmtpTls::Implicit);
@@ -181,7 +186,7 @@ impl Smtp {
         let mut connection =
             AsyncSmtpConnection::connect_tokio1(server, Some(self.connect_timeout), &hello, implicit, None)
                 .await
-                .map_err(|error| failed(&error, Step::Opening, progress))?;
+                .map_err(|error| failed(&error, SessionStep::Opening, phase))?;
         if let Some(tls) = self.tls.clone().filter(|_| settings.tls == SmtpTls::Starttls) {
             if !connection.can_starttls() {
                 return Err(Outcome::refused(RefusalKind::Account, "starttls_unsupported"));
@@ -189,7 +194,7 @@ impl Smtp {
             connection
                 .starttls(tls, &hello)
                 .await
-                .map_err(|error| failed(&error, Step::Opening, progress))?;
+                .map_err(|error| failed(&error, SessionStep::Opening, phase))?;
         }
         if let Some((user, password)) = &settings.login {
             let mechanisms = [Mechanism::Plain, Mechanism::Login];
@@ -200,38 +205,38 @@ impl Smtp {
             connection
                 .auth(&mechanisms, &login)
                 .await
-                .map_err(|error| failed(&error, Step::Auth, progress))?;
+                .map_err(|error| failed(&error, SessionStep::Auth, phase))?;
         }
         Ok(connection)
     }
 }
 
 /// MAIL, RCPT, DATA and the content, for one recipient.
-async fn fast_path(
+async fn deliver_content(
     connection: &mut AsyncSmtpConnection,
     envelope: &Envelope,
     content: &[u8],
-    progress: &Progress,
+    phase: &PhaseCell,
 ) -> Result<Outcome, Outcome> {
     let options = mail_options(connection, envelope, content)?;
     let reply = connection.command(Mail::new(envelope.from().cloned(), options)).await;
-    expect(reply, Step::Sender, 2, progress)?;
+    expect(reply, SessionStep::Sender, 2, phase)?;
     for recipient in envelope.to() {
         let reply = connection.command(Rcpt::new(recipient.clone(), Vec::new())).await;
-        expect(reply, Step::Recipient, 2, progress)?;
+        expect(reply, SessionStep::Recipient, 2, phase)?;
     }
-    expect(connection.command(Data).await, Step::Recipient, 3, progress)?;
-    // The content ends with a line break of its own; the end of data brings another.
+    expect(connection.command(Data).await, SessionStep::Recipient, 3, phase)?;
+    // The content ends with a line break, and the end of data adds one.
     let content = content.strip_suffix(b"\r\n").unwrap_or(content);
-    // Asked for more only after the whole content was written, and just before the dot is: the one
-    // place where the two can be told apart.
-    let before_dot = iter::from_fn(|| {
-        progress.reach(Phase::DotSent);
+    // `lettre` asks the iterator for more after the whole content was written and right before the final dot is:
+    // the only place where the two phases can be distinguished.
+    let before_final_dot = iter::from_fn(|| {
+        phase.set(Phase::FinalDot);
         None
     });
-    match connection.message_iter(iter::once(content).chain(before_dot)).await {
+    match connection.message_iter(iter::once(content).chain(before_final_dot)).await {
         Ok(reply) => Ok(wire::after_content(u16::from(reply.code()), &text(&reply))),
-        Err(error) => Err(failed(&error, Step::Recipient, progress)),
+        Err(error) => Err(failed(&error, SessionStep::Recipient, phase)),
     }
 }
 
@@ -258,16 +263,16 @@ fn mail_options(
     Ok(options)
 }
 
-/// Goes on only with a reply of the expected class: any other positive one answers something else.
+/// Accepts only a positive reply of the expected class: any other one answers another command.
 fn expect(
     reply: Result<Response, lettre::transport::smtp::Error>,
-    step: Step,
+    step: SessionStep,
     class: u16,
-    progress: &Progress,
+    phase: &PhaseCell,
 ) -> Result<(), Outcome> {
     let code = match reply {
         Ok(reply) => u16::from(reply.code()),
-        Err(error) => return Err(failed(&error, step, progress)),
+        Err(error) => return Err(failed(&error, step, phase)),
     };
     if code / 100 == class {
         Ok(())
@@ -276,14 +281,14 @@ fn expect(
     }
 }
 
-/// A negative reply is a refusal at every step; all else depends on how far the conversation came.
-fn failed(error: &lettre::transport::smtp::Error, step: Step, progress: &Progress) -> Outcome {
+/// A negative reply is a refusal in every phase; without a reply the phase decides.
+fn failed(error: &lettre::transport::smtp::Error, step: SessionStep, phase: &PhaseCell) -> Outcome {
     match error.status() {
         Some(code) => {
             let text = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
             Outcome::Refused(wire::refusal(step, u16::from(code), &text))
         }
-        None => progress.broken(Break::Reset),
+        None => phase.outcome(Interruption::Reset),
     }
 }
 
@@ -291,10 +296,10 @@ fn text(reply: &Response) -> String {
     reply.message().collect::<Vec<_>>().join(" ")
 }
 
-/// Relays refuse names without a dot, which a container's host name is; the domain is never that.
+/// The name in EHLO. Relays refuse names without a dot, and the host name of a container has none.
 fn hello_name(domain: &str) -> ClientId {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
-    if !domain.is_empty() && domain.bytes().all(plain) {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    if !domain.is_empty() && domain.bytes().all(is_plain) {
         ClientId::Domain(domain.to_owned())
     } else {
         ClientId::default()
@@ -302,7 +307,7 @@ fn hello_name(domain: &str) -> ClientId {
 }
 
 impl Provider for Smtp {
-    fn class(&self) -> StatusSource {
+    fn status_source(&self) -> StatusSource {
         StatusSource::ReceiptsOnly
     }
 

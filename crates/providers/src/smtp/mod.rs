@@ -1,12 +1,14 @@
-//! SMTP relays: emails out, and no receipts.
+//! SMTP relays: emails out; no receipts and no look-ups.
 //!
-//! `wire` (PURE) turns replies into outcomes by its tables. `client` speaks command by command, so
-//! that a failure is known to have come before or after the final dot: before it nothing was sent,
-//! after it only a reply tells. Bounces come back as mail to the sender's address, not to us.
+//! `client` speaks the protocol command by command, so that every failure is known to be before or after the final
+//! dot; `wire` (PURE) turns replies into outcomes by tables; `enhanced_status` (PURE) parses enhanced codes, for
+//! Mailgun's events too. Bounces go as mail to the sender's address, not to us.
 
-pub mod client;
+mod client;
+mod enhanced_status;
 #[cfg(test)]
 mod tests;
-pub mod wire;
+mod wire;
 
 pub use client::{Smtp, SmtpSettings};
+pub(crate) use enhanced_status::EnhancedStatus;

@@ -5,10 +5,10 @@
 
 use std::net::SocketAddr;
 
-use super::client::{Smtp, SmtpSettings};
+use super::{Smtp, SmtpSettings};
 use crate::{
     Outcome, Outgoing, Provider, RefusalKind, StatusSource, email,
-    scripted::{Step, nobody, serve, timeouts, until_content},
+    test_server::{Step, refusing_address, serve, timeouts, until_content},
 };
 use postrider_domain::{company::policy::SmtpTls, ids::BlockKind};
 
@@ -28,7 +28,7 @@ fn email() -> Outgoing {
     Outgoing::Email(email::tests::email())
 }
 
-/// Outcome and everything that the relay heard.
+/// Outcome and everything that the relay received.
 async fn played(steps: Vec<Step>, tls: SmtpTls, login: bool) -> (Outcome, String) {
     let (address, server) = serve(steps.clone()).await;
     let outcome = smtp(address, &steps, tls, login).send(&email()).await;
@@ -47,7 +47,8 @@ fn with(mut steps: Vec<Step>, more: impl IntoIterator<Item = Step>) -> Vec<Step>
 /// The conversation up to and with the command, then other steps.
 fn until(command: &str, more: impl IntoIterator<Item = Step>) -> Vec<Step> {
     let mut steps = until_content();
-    let here = steps.iter().position(|step| matches!(step, Step::Hear(start) if start.starts_with(command)));
+    let here =
+        steps.iter().position(|step| matches!(step, Step::Expect(start) if start.starts_with(command)));
     steps.truncate(here.expect("a command of the conversation") + 1);
     with(steps, more)
 }
@@ -56,62 +57,63 @@ fn unknown(code: &str) -> Outcome {
     Outcome::Unknown { code: code.to_owned() }
 }
 
-const BYE: [Step; 2] = [Step::Hear("QUIT"), Step::Say("221 bye\r\n")];
+const BYE: [Step; 2] = [Step::Expect("QUIT"), Step::Send("221 bye\r\n")];
 
 #[tokio::test]
 async fn an_email_is_handed_over_and_the_relay_thanked() {
-    let said = [Step::HearContent, Step::Say("250 2.0.0 Ok: queued as 4F2A\r\n")];
+    let said = [Step::ReadContent, Step::Send("250 2.0.0 Ok: queued as 4F2A\r\n")];
     let steps = with(with(until_content(), said), BYE);
-    let (outcome, heard) = played(steps, SmtpTls::None, false).await;
+    let (outcome, received) = played(steps, SmtpTls::None, false).await;
     assert_eq!(outcome, Outcome::Accepted { provider_id: Some("Ok: queued as 4F2A".to_owned()) });
-    assert!(heard.starts_with("EHLO mail.acme.example\r\nMAIL FROM:<ask@acme.example>\r\n"), "{heard}");
-    assert!(heard.contains("RCPT TO:<zoe@customer.example>\r\nDATA\r\n"), "{heard}");
-    assert!(heard.contains("Message-ID: <00000000000000000000000000000190.2@mail.acme.example>\r\n"));
-    assert!(heard.contains("\r\n..\r\n"), "a line that is a dot is doubled:\n{heard}");
-    assert!(heard.ends_with("--\r\n.\r\nQUIT\r\n"), "{heard}");
+    assert!(received.starts_with("EHLO mail.acme.example\r\nMAIL FROM:<ask@acme.example>\r\n"), "{received}");
+    assert!(received.contains("RCPT TO:<zoe@customer.example>\r\nDATA\r\n"), "{received}");
+    assert!(received.contains("Message-ID: <00000000000000000000000000000190.2@mail.acme.example>\r\n"));
+    assert!(received.contains("\r\n..\r\n"), "a line that is a dot is doubled:\n{received}");
+    assert!(received.ends_with("--\r\n.\r\nQUIT\r\n"), "{received}");
 }
 
 #[tokio::test]
 async fn nothing_was_called_where_no_session_came_about() {
     let not_called = Outcome::refused(RefusalKind::NotCalled, "connect");
-    let outcome = smtp(nobody().await, &[], SmtpTls::None, false).send(&email()).await;
+    let outcome = smtp(refusing_address().await, &[], SmtpTls::None, false).send(&email()).await;
     assert_eq!(outcome, not_called, "refused");
     assert_eq!(after(vec![Step::Reset]).await, not_called, "reset");
-    assert_eq!(after(vec![Step::Say("220 half a li")]).await, not_called, "cut greeting");
-    assert_eq!(after(vec![Step::Say("HTTP/1.1 400\r\n")]).await, not_called, "no relay");
+    assert_eq!(after(vec![Step::Send("220 half a li")]).await, not_called, "cut greeting");
+    assert_eq!(after(vec![Step::Send("HTTP/1.1 400\r\n")]).await, not_called, "no relay");
     let silent = Outcome::refused(RefusalKind::NotCalled, "connect_timeout");
     assert_eq!(after(vec![Step::Hang]).await, silent, "no greeting");
-    let tls = |tls| async move { played(vec![Step::Say("220 plain\r\n")], tls, false).await.0 };
+    let tls = |tls| async move { played(vec![Step::Send("220 plain\r\n")], tls, false).await.0 };
     assert_eq!(tls(SmtpTls::Implicit).await, not_called, "no TLS");
 }
 
 #[tokio::test]
 async fn encryption_and_login_are_never_skipped() {
-    let greeting = || vec![Step::Say("220 a\r\n"), Step::Hear("EHLO "), Step::Say("250 a\r\n")];
+    let greeting = || vec![Step::Send("220 a\r\n"), Step::Expect("EHLO "), Step::Send("250 a\r\n")];
     let account = |code: &str| Outcome::refused(RefusalKind::Account, code);
-    let (outcome, heard) = played(greeting(), SmtpTls::Starttls, true).await;
+    let (outcome, received) = played(greeting(), SmtpTls::Starttls, true).await;
     assert_eq!(outcome, account("starttls_unsupported"));
-    assert!(!heard.contains("AUTH") && !heard.contains("MAIL"), "{heard}");
+    assert!(!received.contains("AUTH") && !received.contains("MAIL"), "{received}");
     let handshake = [
-        Step::Say("250-a\r\n250 STARTTLS\r\n"),
-        Step::Hear("STARTTLS"),
-        Step::Say("220 go\r\n250 no TLS\r\n"),
+        Step::Send("250-a\r\n250 STARTTLS\r\n"),
+        Step::Expect("STARTTLS"),
+        Step::Send("220 go\r\n250 no TLS\r\n"),
     ];
     let steps = [greeting()[..2].to_vec(), handshake.to_vec()].concat();
-    let (outcome, heard) = played(steps, SmtpTls::Starttls, true).await;
+    let (outcome, received) = played(steps, SmtpTls::Starttls, true).await;
     assert_eq!(outcome, Outcome::refused(RefusalKind::NotCalled, "connect"));
-    assert!(!heard.contains("AUTH") && !heard.contains("MAIL"), "{heard}");
-    let (outcome, heard) = played(greeting(), SmtpTls::None, true).await;
+    assert!(!received.contains("AUTH") && !received.contains("MAIL"), "{received}");
+    let (outcome, received) = played(greeting(), SmtpTls::None, true).await;
     assert_eq!(outcome, account("auth_unsupported"));
-    assert!(!heard.contains("MAIL"), "{heard}");
-    let offer =
-        || vec![Step::Say("220 a\r\n"), Step::Hear("EHLO "), Step::Say("250-a\r\n250 AUTH PLAIN LOGIN\r\n")];
+    assert!(!received.contains("MAIL"), "{received}");
+    let offer = || {
+        vec![Step::Send("220 a\r\n"), Step::Expect("EHLO "), Step::Send("250-a\r\n250 AUTH PLAIN LOGIN\r\n")]
+    };
     for (reply, expected) in [
         ("535 5.7.8 bad credentials\r\n", account("5.7.8")),
         ("534 too weak\r\n", account("smtp_534")),
         ("454 4.7.0 later\r\n", Outcome::refused(RefusalKind::ForNow, "4.7.0")),
     ] {
-        let steps = with(offer(), [Step::Hear("AUTH PLAIN "), Step::Say(reply)]);
+        let steps = with(offer(), [Step::Expect("AUTH PLAIN "), Step::Send(reply)]);
         assert_eq!(played(steps, SmtpTls::None, true).await.0, expected, "{reply}");
     }
 }
@@ -129,14 +131,14 @@ async fn a_refusal_before_the_content_is_by_the_table() {
         ("DATA", "250 out of step\r\n", RefusalKind::ForNow, "smtp_250"),
         ("RCPT", "354 out of step\r\n", RefusalKind::ForNow, "smtp_354"),
     ] {
-        let (outcome, heard) =
-            played(with(until(command, [Step::Say(reply)]), BYE), SmtpTls::None, false).await;
+        let (outcome, received) =
+            played(with(until(command, [Step::Send(reply)]), BYE), SmtpTls::None, false).await;
         assert_eq!(outcome, Outcome::refused(kind, code), "{command} {reply}");
-        assert!(heard.ends_with("QUIT\r\n") && !heard.contains("Subject"), "{heard}");
+        assert!(received.ends_with("QUIT\r\n") && !received.contains("Subject"), "{received}");
     }
-    let banner = after(vec![Step::Say("554 5.7.1 not you\r\n")]).await;
+    let banner = after(vec![Step::Send("554 5.7.1 not you\r\n")]).await;
     assert_eq!(banner, Outcome::refused(RefusalKind::Account, "5.7.1"));
-    let busy = after(vec![Step::Say("421 4.3.2 busy\r\n")]).await;
+    let busy = after(vec![Step::Send("421 4.3.2 busy\r\n")]).await;
     assert_eq!(busy, Outcome::refused(RefusalKind::ForNow, "4.3.2"));
 }
 
@@ -146,7 +148,7 @@ async fn a_conversation_that_breaks_before_the_content_sent_nothing() {
         let reset = Outcome::refused(RefusalKind::ForNow, "reset_before_data");
         assert_eq!(after(until(command, [Step::Reset])).await, reset, "{command} reset");
         assert_eq!(after(until(command, [])).await, reset, "{command} closed");
-        assert_eq!(after(until(command, [Step::Say("nonsense\r\n")])).await, reset, "{command} nonsense");
+        assert_eq!(after(until(command, [Step::Send("nonsense\r\n")])).await, reset, "{command} nonsense");
         let silent = Outcome::refused(RefusalKind::ForNow, "timeout_before_data");
         assert_eq!(after(until(command, [Step::Hang])).await, silent, "{command} silence");
     }
@@ -154,22 +156,22 @@ async fn a_conversation_that_breaks_before_the_content_sent_nothing() {
 
 #[tokio::test]
 async fn after_the_dot_only_a_reply_tells() {
-    let then = |more: Vec<Step>| after(with(with(until_content(), [Step::HearContent]), more));
+    let then = |more: Vec<Step>| after(with(with(until_content(), [Step::ReadContent]), more));
     assert_eq!(then(vec![Step::Hang]).await, unknown("timeout_after_data"), "silence");
     assert_eq!(then(vec![Step::Reset]).await, unknown("reset_after_data"), "reset");
     assert_eq!(then(vec![]).await, unknown("reset_after_data"), "closed");
-    assert_eq!(then(vec![Step::Say("250 half a li")]).await, unknown("reset_after_data"), "half a line");
-    assert_eq!(then(vec![Step::Say("garbage\r\n")]).await, unknown("reset_after_data"), "garbage");
-    assert_eq!(then(vec![Step::Say("354 again\r\n")]).await, unknown("smtp_354"), "out of step");
+    assert_eq!(then(vec![Step::Send("250 half a li")]).await, unknown("reset_after_data"), "half a line");
+    assert_eq!(then(vec![Step::Send("garbage\r\n")]).await, unknown("reset_after_data"), "garbage");
+    assert_eq!(then(vec![Step::Send("354 again\r\n")]).await, unknown("smtp_354"), "out of step");
     let refused = |kind, code: &str| Outcome::refused(kind, code);
-    let said = |text| [vec![Step::Say(text)], BYE.to_vec()].concat();
+    let said = |text| [vec![Step::Send(text)], BYE.to_vec()].concat();
     assert_eq!(then(said("451 4.3.0 later\r\n")).await, refused(RefusalKind::ForNow, "4.3.0"));
     assert_eq!(then(said("554 5.6.0 spam\r\n")).await, refused(RefusalKind::Message, "5.6.0"));
 }
 
 #[tokio::test]
 async fn a_relay_that_does_not_say_goodbye_changes_nothing() {
-    let said = [Step::HearContent, Step::Say("250 Ok\r\n"), Step::Hang];
+    let said = [Step::ReadContent, Step::Send("250 Ok\r\n"), Step::Hang];
     let outcome = after(with(until_content(), said)).await;
     assert_eq!(outcome, Outcome::Accepted { provider_id: Some("Ok".to_owned()) });
 }
@@ -191,5 +193,5 @@ async fn content_that_was_cut_before_its_end_was_not_sent() {
 #[test]
 fn an_unknown_outcome_at_a_relay_cannot_be_looked_up() {
     let address = SocketAddr::from(([127, 0, 0, 1], 25));
-    assert_eq!(smtp(address, &[], SmtpTls::None, false).class(), StatusSource::ReceiptsOnly);
+    assert_eq!(smtp(address, &[], SmtpTls::None, false).status_source(), StatusSource::ReceiptsOnly);
 }

@@ -1,30 +1,32 @@
-//! SMTP's wire: what a reply means, by the step that it answers and by its enhanced code.
+//! SMTP's wire: the outcome of a reply, by the step of the session and by the enhanced code.
 //!
-//! PURE. Reply codes are RFC 5321's, enhanced codes RFC 3463's and IANA's; the tables are data. A reply
-//! about the sender is never held against the recipient. Read `client` for the conversation itself.
+//! PURE. Sources of the tables: reply codes of RFC 5321, enhanced codes of RFC 3463 and of IANA's registry. `client`
+//! runs the session. Invariant: a reply about the sender never blocks the recipient.
 
-use crate::{Outcome, Refusal, RefusalKind, enhanced::Enhanced};
+use crate::{Outcome, Refusal, RefusalKind};
 use postrider_domain::ids::BlockKind;
 
-/// Longest part of a server's text that is kept as its id of a message.
+use super::enhanced_status::EnhancedStatus;
+
+/// Longest part of a reply's text that is kept as the relay's id of the message.
 const ID_CHARS_MAX: usize = 200;
 
-/// What a reply answers.
+/// The part of the session that a reply answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub(super) enum SessionStep {
     /// Greeting, EHLO, STARTTLS.
     Opening,
     Auth,
     /// MAIL FROM: about the sender.
     Sender,
-    /// RCPT TO, and the content: there is one recipient only.
+    /// RCPT TO and the content: an email has one recipient.
     Recipient,
 }
 
 const RECIPIENT: RefusalKind = RefusalKind::Recipient { block: None };
 
-/// Subject and detail of 5.y.z; `None` is any detail. The first row that fits decides. What proves the
-/// address dead was looked up before.
+/// Subject and detail of 5.y.z; `None` is any detail. The first row that matches decides. The codes of
+/// `EnhancedStatus::is_dead_address` have priority.
 const ENHANCED: &[((u16, Option<u16>), RefusalKind)] = &[
     ((1, Some(7)), RefusalKind::Account), // sender's address
     ((1, Some(8)), RefusalKind::Account), // sender's domain
@@ -42,11 +44,11 @@ const ENHANCED: &[((u16, Option<u16>), RefusalKind)] = &[
     ((7, None), RefusalKind::Message),
 ];
 
-/// Replies that mean the same at every step, whatever the enhanced code: login and encryption.
+/// Replies about login and encryption: `Account` at every step and with every enhanced code.
 const LOGIN: &[u16] = &[530, 534, 535, 538];
 
-/// 5yz without a telling enhanced code, to recipient or content.
-const PLAIN: &[(u16, RefusalKind)] = &[
+/// Replies 5yz to recipient or content, without an enhanced code in `ENHANCED`.
+const WITHOUT_ENHANCED: &[(u16, RefusalKind)] = &[
     (521, RECIPIENT), // takes no mail
     (550, RECIPIENT),
     (551, RECIPIENT),
@@ -55,11 +57,11 @@ const PLAIN: &[(u16, RefusalKind)] = &[
     (556, RECIPIENT), // domain takes no mail
 ];
 
-/// The refusal that a negative reply is: nothing was taken over.
+/// The refusal in a negative reply: the relay did not take the message.
 #[must_use]
-pub fn refusal(step: Step, code: u16, text: &str) -> Refusal {
-    // Its class must agree with the reply's (RFC 2034); else it is some other number.
-    let enhanced = Enhanced::find(text).filter(|enhanced| enhanced.class == code / 100);
+pub(super) fn refusal(step: SessionStep, code: u16, text: &str) -> Refusal {
+    // Of another class than the reply's (RFC 2034) it is no enhanced code.
+    let enhanced = EnhancedStatus::find(text).filter(|enhanced| enhanced.class == code / 100);
     let kind = if code / 100 == 4 { RefusalKind::ForNow } else { permanent(step, code, enhanced) };
     let code = enhanced.map_or_else(|| format!("smtp_{code}"), |enhanced| enhanced.to_string());
     Refusal { kind, code, retry_after: None }
@@ -67,50 +69,51 @@ pub fn refusal(step: Step, code: u16, text: &str) -> Refusal {
 
 /// The outcome of the reply to the content.
 #[must_use]
-pub fn after_content(code: u16, text: &str) -> Outcome {
+pub(super) fn after_content(code: u16, text: &str) -> Outcome {
     match code {
         250 => Outcome::Accepted { provider_id: queue_id(text) },
-        400..=599 => Outcome::Refused(refusal(Step::Recipient, code, text)),
-        // Out of step: a reply to something else. What became of the content is not in it.
+        400..=599 => Outcome::Refused(refusal(SessionStep::Recipient, code, text)),
+        // A reply to another command: it says nothing about the content.
         _ => Outcome::Unknown { code: format!("smtp_{code}") },
     }
 }
 
-fn permanent(step: Step, code: u16, enhanced: Option<Enhanced>) -> RefusalKind {
+fn permanent(step: SessionStep, code: u16, enhanced: Option<EnhancedStatus>) -> RefusalKind {
     if LOGIN.contains(&code) {
         return RefusalKind::Account;
     }
     match step {
-        // The server wants nothing of us, whoever the customer is.
-        Step::Opening | Step::Auth => RefusalKind::Account,
-        Step::Sender => match by_enhanced(enhanced) {
+        // The relay refuses this client, and so every message of the account.
+        SessionStep::Opening | SessionStep::Auth => RefusalKind::Account,
+        SessionStep::Sender => match by_enhanced(enhanced) {
             Some(RefusalKind::Message) => RefusalKind::Message,
-            // An address that is refused here is the sender's.
+            // MAIL FROM has the sender's address.
             _ => RefusalKind::Account,
         },
-        Step::Recipient => {
-            let plain = || PLAIN.iter().find(|(listed, _)| *listed == code).map(|(_, kind)| *kind);
-            by_enhanced(enhanced).or_else(plain).unwrap_or(RefusalKind::Message)
+        SessionStep::Recipient => {
+            let by_code =
+                || WITHOUT_ENHANCED.iter().find(|(listed, _)| *listed == code).map(|(_, kind)| *kind);
+            by_enhanced(enhanced).or_else(by_code).unwrap_or(RefusalKind::Message)
         }
     }
 }
 
-fn by_enhanced(enhanced: Option<Enhanced>) -> Option<RefusalKind> {
+fn by_enhanced(enhanced: Option<EnhancedStatus>) -> Option<RefusalKind> {
     let code = enhanced?;
     if code.is_dead_address() {
         return Some(RefusalKind::Recipient { block: Some(BlockKind::HardBounced) });
     }
-    let fits = |subject: u16, detail: Option<u16>| {
+    let matches = |subject: u16, detail: Option<u16>| {
         subject == code.subject && detail.is_none_or(|detail| detail == code.detail)
     };
-    ENHANCED.iter().find(|((subject, detail), _)| fits(*subject, *detail)).map(|(_, kind)| *kind)
+    ENHANCED.iter().find(|((subject, detail), _)| matches(*subject, *detail)).map(|(_, kind)| *kind)
 }
 
-/// What the server says of the message that it queued, without its enhanced code.
+/// The relay's text about the queued message, without the enhanced code.
 fn queue_id(text: &str) -> Option<String> {
     let text = text.trim();
     let text = match text.split_once(' ') {
-        Some((first, rest)) if Enhanced::parse(first).is_some() => rest,
+        Some((first, rest)) if EnhancedStatus::parse(first).is_some() => rest,
         _ => text,
     };
     let printable = text.chars().filter(|char| !char.is_control()).take(ID_CHARS_MAX);
@@ -153,7 +156,7 @@ mod tests {
             (500, "what", RefusalKind::Message, "smtp_500"),
             (550, "4.1.1 classes disagree", RECIPIENT, "smtp_550"),
         ] {
-            let refusal = refusal(Step::Recipient, code, text);
+            let refusal = refusal(SessionStep::Recipient, code, text);
             assert_eq!((refusal.kind, refusal.code.as_str()), (kind, shown), "{code} {text}");
         }
     }
@@ -161,16 +164,16 @@ mod tests {
     #[test]
     fn a_reply_about_the_sender_or_the_session_never_blocks_the_recipient() {
         let kind = |step, code, text| refusal(step, code, text).kind;
-        assert_eq!(kind(Step::Sender, 550, "5.1.1 no such user"), RefusalKind::Account);
-        assert_eq!(kind(Step::Sender, 553, "not owned by user"), RefusalKind::Account);
-        assert_eq!(kind(Step::Sender, 552, "5.3.4 too big"), RefusalKind::Message);
-        assert_eq!(kind(Step::Sender, 451, "later"), RefusalKind::ForNow);
-        assert_eq!(kind(Step::Opening, 554, "5.7.1 no service for you"), RefusalKind::Account);
-        assert_eq!(kind(Step::Opening, 421, "busy"), RefusalKind::ForNow);
+        assert_eq!(kind(SessionStep::Sender, 550, "5.1.1 no such user"), RefusalKind::Account);
+        assert_eq!(kind(SessionStep::Sender, 553, "not owned by user"), RefusalKind::Account);
+        assert_eq!(kind(SessionStep::Sender, 552, "5.3.4 too big"), RefusalKind::Message);
+        assert_eq!(kind(SessionStep::Sender, 451, "later"), RefusalKind::ForNow);
+        assert_eq!(kind(SessionStep::Opening, 554, "5.7.1 no service for you"), RefusalKind::Account);
+        assert_eq!(kind(SessionStep::Opening, 421, "busy"), RefusalKind::ForNow);
         for code in [535, 530, 534, 538, 500] {
-            assert_eq!(kind(Step::Auth, code, ""), RefusalKind::Account, "{code}");
+            assert_eq!(kind(SessionStep::Auth, code, ""), RefusalKind::Account, "{code}");
         }
-        assert_eq!(kind(Step::Auth, 454, "4.7.0 later"), RefusalKind::ForNow);
+        assert_eq!(kind(SessionStep::Auth, 454, "4.7.0 later"), RefusalKind::ForNow);
     }
 
     #[test]
@@ -188,7 +191,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_reply_has_a_meaning(code in any::<u16>(), text in ".*") {
-            for step in [Step::Opening, Step::Auth, Step::Sender, Step::Recipient] {
+            for step in [SessionStep::Opening, SessionStep::Auth, SessionStep::Sender, SessionStep::Recipient] {
                 let _ = refusal(step, code, &text);
             }
             let accepted = matches!(after_content(code, &text), Outcome::Accepted { .. });

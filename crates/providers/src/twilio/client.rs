@@ -1,7 +1,7 @@
-//! The calls to Twilio: one form, posted once; and questions about messages whose answer was lost.
+//! The calls to Twilio: posts one form per message, and queries messages whose response was lost.
 //!
-//! Nothing of the credentials, of the number or of the text reaches a log. What an answer means is for
-//! `wire` and `look_up`; how far a failed call came is for `providers::http`.
+//! Invariant: no credential, number or text reaches a log. `wire` and `lookup` read the responses; `http` classifies
+//! a call without one.
 
 use std::time::{Duration, Instant};
 
@@ -10,36 +10,41 @@ use hyper::header::HeaderValue;
 use secrecy::SecretString;
 
 use crate::{
-    CallFuture, HttpClient, LookFuture, LookupQuery, LookupResult, Outcome, Outgoing, OutgoingSms, Provider,
-    StatusSource,
+    CallFuture, HttpClient, LookupFuture, LookupQuery, LookupResult, Outcome, Outgoing, OutgoingSms,
+    Provider, StatusSource,
     http::{ProviderAddress, ProviderClient},
-    look_up::PAGES_MAX,
-    wrong_medium,
+    lookup::PAGES_MAX,
+    provider::wrong_medium,
 };
 
 use super::{
-    look_up::{self, Page},
+    lookup::{self, MessagePage},
     wire::{self, Sender},
 };
 
-/// Polite to an account whose limits the sending calls need.
-const QUESTIONS_AT_ONCE: usize = 4;
+/// Look-up requests in flight: few, because they share the account's rate limit with sending.
+const LOOKUP_CONCURRENCY: usize = 4;
 
-/// An account at Twilio, its secret included.
+/// An account at Twilio.
 #[derive(Debug, Clone)]
 pub struct TwilioSettings {
+    /// Scheme and host: `https://api.twilio.com`.
     pub base_url: String,
+    /// SID of the account; part of every path.
     pub account_sid: String,
-    /// User of the calls; `None`: the account SID itself.
+    /// User of the calls; `None` means `account_sid`.
     pub api_key_sid: Option<String>,
+    /// Password of the calls: the API key's secret, or the account's auth token.
     pub api_secret: SecretString,
+    /// Sender, see `wire::Sender`.
     pub from: Option<String>,
+    /// Messaging service, see `wire::Sender`.
     pub messaging_service_sid: Option<String>,
 }
 
-/// Sends texts through one account.
+/// Sends text messages through one account.
 pub struct Twilio {
-    caller: ProviderClient,
+    client: ProviderClient,
     account_sid: String,
     from: Option<String>,
     messaging_service_sid: Option<String>,
@@ -52,10 +57,14 @@ impl Twilio {
         let TwilioSettings { base_url, account_sid, api_key_sid, api_secret, from, messaging_service_sid } =
             settings;
         let user = api_key_sid.unwrap_or_else(|| account_sid.clone());
-        let place =
-            ProviderAddress { base_url, posting_path: wire::path(&account_sid), user, secret: api_secret };
-        let caller = ProviderClient::new(http, place, timeout);
-        Twilio { caller, account_sid, from, messaging_service_sid }
+        let post_path = wire::path(&account_sid);
+        let address = ProviderAddress { base_url, post_path, user, secret: api_secret };
+        Twilio {
+            client: ProviderClient::new(http, address, timeout),
+            account_sid,
+            from,
+            messaging_service_sid,
+        }
     }
 
     async fn create(&self, sms: &OutgoingSms) -> Outcome {
@@ -64,50 +73,52 @@ impl Twilio {
             messaging_service_sid: self.messaging_service_sid.as_deref(),
         };
         let content_type = HeaderValue::from_static("application/x-www-form-urlencoded");
-        match self.caller.send(content_type, wire::form(sms, sender)).await {
-            Ok(answer) => wire::classify(&answer, postrider_clock::wall()),
+        match self.client.send(content_type, wire::form(sms, sender)).await {
+            Ok(response) => wire::classify(&response, postrider_clock::wall()),
             Err(outcome) => outcome,
         }
     }
 
-    async fn look_up_all(&self, sought: &[LookupQuery]) -> Vec<LookupResult> {
-        let until = postrider_clock::monotonic() + self.look_up_within();
-        let questions: Vec<_> = sought.iter().map(|one| self.look_up_one(one, until)).collect();
-        stream::iter(questions).buffered(QUESTIONS_AT_ONCE).collect().await
+    async fn lookup_all(&self, queries: &[LookupQuery]) -> Vec<LookupResult> {
+        let deadline = postrider_clock::monotonic() + self.lookup_timeout();
+        let lookups: Vec<_> = queries.iter().map(|query| self.lookup_one(query, deadline)).collect();
+        stream::iter(lookups).buffered(LOOKUP_CONCURRENCY).collect().await
     }
 
-    async fn look_up_one(&self, sought: &LookupQuery, until: Instant) -> LookupResult {
-        match sought.provider_id.as_deref().filter(|sid| wire::is_sid(sid)) {
-            Some(sid) => self.fetch(sid, until).await,
-            None => self.search(sought, until).await,
+    async fn lookup_one(&self, query: &LookupQuery, deadline: Instant) -> LookupResult {
+        match query.provider_id.as_deref().filter(|sid| wire::is_sid(sid)) {
+            Some(sid) => self.fetch(sid, deadline).await,
+            None => self.search(query, deadline).await,
         }
     }
 
-    async fn fetch(&self, sid: &str, until: Instant) -> LookupResult {
-        let request = self.caller.get(&look_up::path_of(&self.account_sid, sid));
-        match self.caller.ask(request, until).await {
-            Ok(answer) => look_up::read_one(&answer, sid),
+    async fn fetch(&self, sid: &str, deadline: Instant) -> LookupResult {
+        let request = self.client.get(&lookup::message_path(&self.account_sid, sid));
+        match self.client.query(request, deadline).await {
+            Ok(response) => lookup::read_message(&response, sid),
             Err(unclear) => unclear,
         }
     }
 
     /// Reads all messages to one number, page by page.
-    async fn search(&self, sought: &LookupQuery, until: Instant) -> LookupResult {
-        let mut path = look_up::search_path(&self.account_sid, &sought.to);
-        let mut hidden = false;
+    async fn search(&self, query: &LookupQuery, deadline: Instant) -> LookupResult {
+        let mut path = lookup::search_path(&self.account_sid, &query.to);
+        let mut has_redacted = false;
         for _ in 0..PAGES_MAX {
-            let answer = self.caller.ask(self.caller.get(&path), until).await;
-            let page = match answer.and_then(|answer| look_up::read_page(&answer, sought)) {
+            let response = self.client.query(self.client.get(&path), deadline).await;
+            let page = match response.and_then(|response| lookup::read_page(&response, query)) {
                 Ok(page) => page,
                 Err(unclear) => return unclear,
             };
-            hidden |= page.hidden;
+            has_redacted |= page.has_redacted;
             path = match page {
-                Page { found: Some(proof), .. } => return LookupResult::Found(proof),
-                Page { next: Some(next), .. } => next,
-                // One of them may be the one that is sought.
-                Page { next: None, .. } if hidden => return LookupResult::unclear("text_hidden"),
-                Page { next: None, .. } => return LookupResult::Absent,
+                MessagePage { found: Some(proof), .. } => return LookupResult::Found(proof),
+                MessagePage { next: Some(next), .. } => next,
+                // A redacted message may be the one of the query.
+                MessagePage { next: None, .. } if has_redacted => {
+                    return LookupResult::unclear("text_hidden");
+                }
+                MessagePage { next: None, .. } => return LookupResult::Absent,
             };
         }
         LookupResult::unclear("too_many_pages")
@@ -115,12 +126,12 @@ impl Twilio {
 }
 
 impl Provider for Twilio {
-    fn class(&self) -> StatusSource {
+    fn status_source(&self) -> StatusSource {
         StatusSource::Queryable
     }
 
     fn call_timeout(&self) -> Duration {
-        self.caller.timeout()
+        self.client.timeout()
     }
 
     fn send<'a>(&'a self, message: &'a Outgoing) -> CallFuture<'a> {
@@ -130,7 +141,7 @@ impl Provider for Twilio {
         }
     }
 
-    fn look_up<'a>(&'a self, sought: &'a [LookupQuery]) -> LookFuture<'a> {
-        Box::pin(self.look_up_all(sought))
+    fn lookup<'a>(&'a self, queries: &'a [LookupQuery]) -> LookupFuture<'a> {
+        Box::pin(self.lookup_all(queries))
     }
 }

@@ -1,19 +1,21 @@
-//! Twilio Programmable Messaging: text messages out, status and inbound webhooks in.
+//! Twilio Programmable Messaging: text messages out; status callbacks and inbound texts in.
 //!
-//! `wire` (PURE) builds the call, classifies the answer and parses webhooks; `errors` is its table of
-//! Twilio's codes, `signature` verifies who called, `optout` understands what a customer wrote,
-//! `look_up` asks for messages whose answer was lost. `client` makes the calls. Twilio has no
-//! idempotency key for sending: nothing here sends twice.
+//! `wire` (PURE) builds the call and classifies its response by the table in `error_codes`; `webhook` (PURE) parses
+//! webhooks, `signature` verifies them, `opt_out` detects a stop or start in an inbound text; `lookup` (PURE)
+//! finds messages whose response was lost; `client` makes the calls.
+//!
+//! Invariant: no call is made twice, because Twilio has no idempotency key for sending.
 
-pub mod client;
-pub mod errors;
-pub mod look_up;
-pub mod optout;
-pub mod signature;
+mod client;
+mod error_codes;
+mod lookup;
+mod opt_out;
+mod signature;
 #[cfg(test)]
 mod tests;
+mod webhook;
 pub mod wire;
 
 pub use client::{Twilio, TwilioSettings};
 pub use signature::verify;
-pub use wire::{parse_inbound, parse_status};
+pub use webhook::{parse_inbound, parse_status};

@@ -1,9 +1,9 @@
-//! Whether a webhook was signed with one of the account's auth tokens (`X-Twilio-Signature`).
+//! Verifies Twilio's webhooks (header `X-Twilio-Signature`) with the account's auth tokens.
 //!
-//! PURE. HMAC-SHA1 over the URL that Twilio was told to call, then the form's names and values. The
-//! URL comes from configuration, never from a `Host` header. The signature has no time in it: a replay
-//! is harmless only because receipts are applied once. Source: twilio.com/docs/usage/webhooks/
-//! webhooks-security; the port's quirk from Twilio's own validators.
+//! PURE. The signature is an HMAC-SHA1 over the configured URL of the webhook, then the form's names and values. The
+//! URL comes from the configuration, never from a `Host` header. The signature covers no time: a replay is harmless
+//! only because a receipt is applied once. Source: twilio.com/docs/usage/webhooks/webhooks-security; the two
+//! spellings of the port come from Twilio's own validators.
 
 use std::borrow::Cow;
 
@@ -18,12 +18,12 @@ use crate::WebhookRefusal;
 
 /// Verifies a webhook against every token (several during a rotation).
 ///
-/// `public_url` is the whole URL as Twilio called it, query included. A body that is no form is
-/// authentic only through the `bodySHA256` of that query.
+/// `public_url` is the whole URL of the call, query included. A body that is no form is authentic only through
+/// the `bodySHA256` of that query.
 ///
 /// # Errors
 ///
-/// `BadSignature` where the signature is missing, malformed or made with another key.
+/// `BadSignature` if the signature is missing, malformed or made with another key.
 pub fn verify(
     auth_tokens: &[SecretString],
     public_url: &str,
@@ -35,18 +35,18 @@ pub fn verify(
     let (url, _) = public_url.split_once('#').unwrap_or((public_url, ""));
     let form = if is_form(content_type) {
         form_text(body)
-    } else if body.is_empty() || body_hash_holds(url, body) {
+    } else if body.is_empty() || matches_body_hash(url, body) {
         String::new()
     } else {
         return Err(WebhookRefusal::BadSignature);
     };
     let mut matching = Choice::from(0);
     for token in auth_tokens.iter().map(|token| token.expose_secret().as_bytes()) {
-        // Anybody could sign with an empty key.
+        // An empty token would accept a forgery: its signature needs no secret.
         if token.is_empty() {
             continue;
         }
-        for url in spellings(url) {
+        for url in port_spellings(url) {
             matching |= signed(token, &url, &form).ct_eq(&given);
         }
     }
@@ -65,7 +65,7 @@ fn is_form(content_type: Option<&str>) -> bool {
     essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
-/// Distinct names in byte order, each before every distinct value of it; blank values count.
+/// The signed text of a form: distinct pairs in byte order, names and values concatenated; blank values count.
 fn form_text(body: &[u8]) -> String {
     let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = form_urlencoded::parse(body).collect();
     pairs.sort_unstable();
@@ -73,7 +73,7 @@ fn form_text(body: &[u8]) -> String {
     pairs.iter().flat_map(|(name, value)| [name.as_ref(), value.as_ref()]).collect()
 }
 
-fn body_hash_holds(url: &str, body: &[u8]) -> bool {
+fn matches_body_hash(url: &str, body: &[u8]) -> bool {
     let Some((_, query)) = url.split_once('?') else { return false };
     let Some((_, stated)) = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "bodySHA256")
     else {
@@ -83,8 +83,8 @@ fn body_hash_holds(url: &str, body: &[u8]) -> bool {
     actual.as_bytes().ct_eq(stated.as_bytes()).into()
 }
 
-/// The URL without and with its scheme's default port: Twilio has signed either. Another port stays.
-fn spellings(url: &str) -> Vec<Cow<'_, str>> {
+/// The URL without and with its scheme's default port, because Twilio signs either; unchanged with another port.
+fn port_spellings(url: &str) -> Vec<Cow<'_, str>> {
     let Some((scheme, rest)) = url.split_once("://") else { return vec![Cow::Borrowed(url)] };
     let port = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
     let authority_end = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -119,7 +119,7 @@ mod tests {
                       &SmsSid=SM11111111111111111111111111111111&SmsStatus=undelivered&To=%2B14155552671";
     const T5_URL: &str = "https://hooks.example.test/v1/webhooks/twilio/inbound";
     const T5: &str = "AccountSid=AC00000000000000000000000000000000&ApiVersion=2010-04-01\
-                      &Body=Stop%2C+%C3%A9+%E2%9C%93+%26+thanks&From=%2B14155552671&FromCity=\
+                      &ResponseBody=Stop%2C+%C3%A9+%E2%9C%93+%26+thanks&From=%2B14155552671&FromCity=\
                       &MessageSid=SM22222222222222222222222222222222&NumMedia=0&NumSegments=1\
                       &OptOutType=STOP&SmsMessageSid=SM22222222222222222222222222222222\
                       &SmsSid=SM22222222222222222222222222222222&SmsStatus=received&To=%2B15005550006";
@@ -150,8 +150,8 @@ mod tests {
         assert!(holds("12345", plain, FORM, T1, "OyGYPqTF6ztdbRNCvuQO/oPvqQ4="), "T1c");
         assert!(holds("12345", &with("1234"), FORM, T1, "CYn1h0gLBdNxDGkKJg6hYohgeD8="), "T1d");
         assert!(!holds("12345", URL, FORM, T1, "CYn1h0gLBdNxDGkKJg6hYohgeD8="), "another port");
-        assert_eq!(spellings("https://[::1]/x"), ["https://[::1]/x", "https://[::1]:443/x"]);
-        assert_eq!(spellings("https://[::1]:9/x"), ["https://[::1]:9/x"]);
+        assert_eq!(port_spellings("https://[::1]/x"), ["https://[::1]/x", "https://[::1]:443/x"]);
+        assert_eq!(port_spellings("https://[::1]:9/x"), ["https://[::1]:9/x"]);
     }
 
     #[test]

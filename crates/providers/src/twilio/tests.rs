@@ -9,17 +9,12 @@ use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::{
-    client::{Twilio, TwilioSettings},
-    parse_inbound, parse_status,
-    wire::classify,
-};
+use super::{Twilio, TwilioSettings, parse_inbound, parse_status, wire::classify};
 use crate::{
-    Correlation, Outcome, Outgoing, OutgoingSms, Provider, Receipt, ReceiptKind, RefusalKind, Token,
-    WebhookRefusal,
-    answer::{Answer, Body},
-    correlation, email, http_client,
-    scripted::{self, Step, nobody, serve},
+    Correlation, HttpClient, Outcome, Outgoing, OutgoingSms, Provider, Receipt, ReceiptKind, RefusalKind,
+    Token, WebhookRefusal, correlation, email,
+    http_response::{HttpResponse, ResponseBody},
+    test_server::{self, Step, refusing_address, serve},
 };
 use postrider_domain::ids::{BlockKind, MessageId};
 
@@ -38,17 +33,17 @@ fn sms() -> Outgoing {
     })
 }
 
-fn answer(status: u16, body: &str) -> Answer {
-    Answer {
+fn response(status: u16, body: &str) -> HttpResponse {
+    HttpResponse {
         status,
         retry_after: Some("7".to_owned()),
         rate_limit_reset: None,
-        body: Body::Read(body.as_bytes().to_vec()),
+        body: ResponseBody::Complete(body.as_bytes().to_vec()),
     }
 }
 
 fn meaning(status: u16, body: &str) -> Outcome {
-    classify(&answer(status, body), DateTime::UNIX_EPOCH)
+    classify(&response(status, body), DateTime::UNIX_EPOCH)
 }
 
 fn unknown(code: &str) -> Outcome {
@@ -68,7 +63,12 @@ fn an_answer_of_success_must_be_twilios() {
         assert_eq!(meaning(201, body), accepted(None), "{body}");
         assert_eq!(meaning(200, body), unknown("http_200_unreadable"), "{body}");
     }
-    let cut = |status| classify(&Answer { body: Body::Cut, ..answer(status, "") }, DateTime::UNIX_EPOCH);
+    let cut = |status| {
+        classify(
+            &HttpResponse { body: ResponseBody::Incomplete, ..response(status, "") },
+            DateTime::UNIX_EPOCH,
+        )
+    };
     assert_eq!(cut(201), accepted(None));
     assert_eq!(cut(200), unknown("http_200_unreadable"));
 }
@@ -153,7 +153,7 @@ fn a_status_becomes_a_receipt_of_its_attempt() {
     }
     let receipt = status("failed", "30003");
     assert_eq!(receipt.correlation, Some(sent()));
-    assert_eq!(receipt.dedupe, "SM1:failed:2");
+    assert_eq!(receipt.dedupe_key, "SM1:failed:2");
     assert_eq!((receipt.code.as_deref(), receipt.provider_id.as_deref()), (Some("30003"), Some("SM1")));
     assert_eq!(status("failed", "0").code, None);
 }
@@ -167,12 +167,12 @@ fn a_repeated_status_is_the_same_and_a_changed_one_is_not() {
     );
     assert_eq!(again, Ok(first.clone()), "other fields may differ between repeats");
     let forged = status("failed", "30005");
-    assert_eq!(forged.dedupe, first.dedupe);
-    assert_ne!(forged.content, first.content);
+    assert_eq!(forged.dedupe_key, first.dedupe_key);
+    assert_ne!(forged.content_hash, first.content_hash);
 }
 
 #[test]
-fn a_status_of_nobodys_attempt_is_ignored_and_one_of_no_message_unreadable() {
+fn a_status_of_no_attempt_of_ours_is_ignored_and_one_of_no_message_unreadable() {
     let receipt = parse_status("", b"MessageSid=SM1&MessageStatus=delivered").expect("a receipt");
     assert_eq!((receipt.kind, receipt.correlation), (ReceiptKind::Ignored, None));
     let query = correlation::query(&sent());
@@ -196,7 +196,7 @@ fn an_inbound_text_stops_starts_or_changes_nothing() {
 }
 
 fn twilio(address: SocketAddr, steps: &[Step]) -> Twilio {
-    let timeouts = scripted::timeouts(steps);
+    let timeouts = test_server::timeouts(steps);
     let settings = TwilioSettings {
         base_url: format!("http://{address}/"),
         account_sid: "AC0".to_owned(),
@@ -205,7 +205,7 @@ fn twilio(address: SocketAddr, steps: &[Step]) -> Twilio {
         from: Some("+15005550006".to_owned()),
         messaging_service_sid: Some("MG0".to_owned()),
     };
-    Twilio::new(settings, &http_client(&timeouts).expect("a client"), timeouts.http)
+    Twilio::new(settings, &HttpClient::new(&timeouts).expect("a client"), timeouts.http)
 }
 
 async fn after(steps: Vec<Step>) -> Outcome {
@@ -218,14 +218,14 @@ async fn after(steps: Vec<Step>) -> Outcome {
 #[tokio::test]
 async fn a_call_says_all_that_twilio_must_know() {
     let reply = "HTTP/1.1 201 Created\r\nContent-Length: 80\r\n\r\n";
-    let (address, server) = serve(vec![Step::HearCall, Step::Say(reply), Step::Say(CREATED)]).await;
+    let (address, server) = serve(vec![Step::ReadRequest, Step::Send(reply), Step::Send(CREATED)]).await;
     let outcome = twilio(address, &[]).send(&sms()).await;
     assert_eq!(outcome, accepted(Some("SM11111111111111111111111111111111")));
-    let heard = server.await.expect("the script was followed");
-    assert!(heard.starts_with("POST /2010-04-01/Accounts/AC0/Messages.json HTTP/1.1\r\n"), "{heard}");
-    assert!(heard.contains("authorization: Basic U0swOnNlY3JldA==\r\n"), "{heard}");
-    assert!(heard.contains(concat!("user-agent: postrider/", env!("CARGO_PKG_VERSION"), "\r\n")));
-    let (_, form) = heard.split_once("\r\n\r\n").expect("a body");
+    let received = server.await.expect("the script was followed");
+    assert!(received.starts_with("POST /2010-04-01/Accounts/AC0/Messages.json HTTP/1.1\r\n"), "{received}");
+    assert!(received.contains("authorization: Basic U0swOnNlY3JldA==\r\n"), "{received}");
+    assert!(received.contains(concat!("user-agent: postrider/", env!("CARGO_PKG_VERSION"), "\r\n")));
+    let (_, form) = received.split_once("\r\n\r\n").expect("a body");
     let form: Vec<(String, String)> = form_urlencoded::parse(form.as_bytes()).into_owned().collect();
     let callback = format!("https://p.example/status?{}#rc=3&rp=all", correlation::query(&sent()));
     let expected = [
@@ -239,32 +239,32 @@ async fn a_call_says_all_that_twilio_must_know() {
 }
 
 #[tokio::test]
-async fn nothing_was_called_where_nobody_listens() {
-    let outcome = twilio(nobody().await, &[]).send(&sms()).await;
+async fn a_refused_connection_is_not_called() {
+    let outcome = twilio(refusing_address().await, &[]).send(&sms()).await;
     assert_eq!(outcome, Outcome::refused(RefusalKind::NotCalled, "connect"));
 }
 
 #[tokio::test]
 async fn a_call_whose_answer_never_comes_is_unknown() {
-    assert_eq!(after(vec![Step::HearCall]).await, unknown("reset"), "closed");
-    assert_eq!(after(vec![Step::HearCall, Step::Reset]).await, unknown("reset"), "reset");
-    assert_eq!(after(vec![Step::HearCall, Step::Hang]).await, unknown("timeout"), "silence");
-    assert_eq!(after(vec![Step::HearCall, Step::Say("220 no http\r\n")]).await, unknown("reset"));
+    assert_eq!(after(vec![Step::ReadRequest]).await, unknown("reset"), "closed");
+    assert_eq!(after(vec![Step::ReadRequest, Step::Reset]).await, unknown("reset"), "reset");
+    assert_eq!(after(vec![Step::ReadRequest, Step::Hang]).await, unknown("timeout"), "silence");
+    assert_eq!(after(vec![Step::ReadRequest, Step::Send("220 no http\r\n")]).await, unknown("reset"));
 }
 
 #[tokio::test]
 async fn a_message_that_was_created_is_accepted_though_the_body_is_lost() {
     let head = "HTTP/1.1 201 Created\r\nContent-Length: 500\r\n\r\n{\"sid\":\"SM1";
-    assert_eq!(after(vec![Step::HearCall, Step::Say(head)]).await, accepted(None), "cut");
-    assert_eq!(after(vec![Step::HearCall, Step::Say(head), Step::Hang]).await, accepted(None), "stalled");
+    assert_eq!(after(vec![Step::ReadRequest, Step::Send(head)]).await, accepted(None), "cut");
+    assert_eq!(after(vec![Step::ReadRequest, Step::Send(head), Step::Hang]).await, accepted(None), "stalled");
     let page = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>";
-    assert_eq!(after(vec![Step::HearCall, Step::Say(page)]).await, unknown("http_200_unreadable"));
+    assert_eq!(after(vec![Step::ReadRequest, Step::Send(page)]).await, unknown("http_200_unreadable"));
 }
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     let reply = "HTTP/1.1 307 Temporary Redirect\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n";
-    let outcome = after(vec![Step::HearCall, Step::Say(reply)]).await;
+    let outcome = after(vec![Step::ReadRequest, Step::Send(reply)]).await;
     assert_eq!(outcome, Outcome::refused(RefusalKind::Account, "http_307"));
 }
 
@@ -272,16 +272,16 @@ async fn a_redirect_is_not_followed() {
 async fn a_rate_limit_carries_the_wait_that_twilio_asks_for() {
     let reply =
         "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 30\r\nContent-Length: 14\r\n\r\n{\"code\":20429}";
-    let Outcome::Refused(refusal) = after(vec![Step::HearCall, Step::Say(reply)]).await else {
+    let Outcome::Refused(refusal) = after(vec![Step::ReadRequest, Step::Send(reply)]).await else {
         panic!("refused")
     };
     assert_eq!((refusal.kind, refusal.retry_after), (RefusalKind::ForNow, Some(Duration::from_secs(30))));
 }
 
 #[tokio::test]
-async fn settings_that_make_no_url_and_the_wrong_medium_call_nobody() {
-    let timeouts = scripted::timeouts(&[]);
-    let http = http_client(&timeouts).expect("a client");
+async fn invalid_settings_and_the_wrong_medium_make_no_call() {
+    let timeouts = test_server::timeouts(&[]);
+    let http = HttpClient::new(&timeouts).expect("a client");
     let mut settings = TwilioSettings {
         base_url: "no url".to_owned(),
         account_sid: "AC0".to_owned(),
@@ -303,7 +303,7 @@ proptest! {
     #[test]
     fn any_answer_has_a_meaning(status in 200u16..600, body: Vec<u8>, now in 0i64..4_000_000_000) {
         let now = DateTime::<Utc>::from_timestamp(now, 0).unwrap_or_default();
-        let given = Answer { body: Body::Read(body), ..answer(status, "") };
+        let given = HttpResponse { body: ResponseBody::Complete(body), ..response(status, "") };
         let outcome = classify(&given, now);
         prop_assert!(status >= 300 || !matches!(outcome, Outcome::Refused(_)));
         let accepted = matches!(outcome, Outcome::Accepted { .. });
@@ -317,7 +317,7 @@ proptest! {
             .extend_pairs([("MessageSid", "SM1"), ("MessageStatus", &text), ("ErrorCode", &text)])
             .extend_pairs([("From", text.as_str()), ("Body", &text), ("OptOutType", &text)])
             .finish();
-        prop_assert!(parse_status(&query, form.as_bytes()).is_ok_and(|receipt| receipt.dedupe.len() < 256)
+        prop_assert!(parse_status(&query, form.as_bytes()).is_ok_and(|receipt| receipt.dedupe_key.len() < 256)
             || text.is_empty());
         prop_assert!(parse_inbound(form.as_bytes()).is_ok());
     }

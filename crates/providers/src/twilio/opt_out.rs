@@ -1,67 +1,68 @@
-//! What a customer means who writes back: stop, start again, or something for people to read.
+//! Detects in an inbound text the intent to stop or to start receiving messages.
 //!
-//! PURE. Twilio counts only a message that is a keyword and nothing else; the law (FCC, since April
-//! 2025) counts any reasonable wording. So this is wider than Twilio for STOP and exactly as narrow for
-//! START. A text that is not understood changes nothing.
+//! PURE. Twilio accepts only a text that is one keyword; the law (FCC, since April 2025) accepts any reasonable
+//! wording. So `intent` is wider than Twilio for STOP, and exactly as narrow for START. Any other text changes
+//! nothing.
 
-/// What a text asks for.
+/// The intent of an inbound text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub(super) enum Intent {
     Stop,
     Start,
-    /// Nothing that we act on.
     Other,
 }
 
-/// Twilio's default lists (its Advanced Opt-Out page).
+/// Twilio's default keywords (its Advanced Opt-Out page).
 const STOP_WORDS: &[&str] = &["stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"];
 const START_WORDS: &[&str] = &["start", "yes", "unstop"];
-/// Wording that asks to stop, inside of a short text.
+/// Wordings that ask to stop, as part of a short text.
 const STOP_PHRASES: &[&[&str]] = &[&["stop", "texting", "me"], &["opt", "out"], &["remove", "me"]];
-/// Courtesies around a keyword do not change it.
+/// Words that leave a keyword a keyword.
 const COURTESIES: &[&str] = &["please", "pls", "thanks", "thank", "you"];
-/// "do not opt out" is not understood, so it changes nothing.
+/// Words that turn a stop phrase into `Other`: "do not opt out".
 const NEGATIONS: &[&str] = &["not", "dont", "never"];
-/// "stop" and at most three more words: "stop sending these texts", but no sentence that begins so.
+/// A text that begins with "stop" has at most this many words: "stop sending these texts", but not "stop by the
+/// shop when you have time".
 const STOP_FIRST_WORDS_MAX: usize = 4;
+/// Longest text in which a stop phrase counts.
 const PHRASE_WORDS_MAX: usize = 8;
-/// More than any keyword needs; the rest of a long text is not looked at.
+/// The rest of a longer text is ignored.
 const TEXT_CHARS_MAX: usize = 400;
 
-/// Understands a text; `opt_out_type` is Twilio's own verdict, which wins.
+/// The intent of a text. Twilio's own classification `opt_out_type` has priority.
 #[must_use]
-pub fn wish(opt_out_type: Option<&str>, text: &str) -> Wish {
+pub(super) fn intent(opt_out_type: Option<&str>, text: &str) -> Intent {
     match opt_out_type.map(str::to_ascii_uppercase).as_deref() {
-        Some("STOP") => Wish::Stop,
-        Some("START") => Wish::Start,
-        Some("HELP") => Wish::Other,
-        Some(_) | None => by_wording(text),
+        Some("STOP") => Intent::Stop,
+        Some("START") => Intent::Start,
+        Some("HELP") => Intent::Other,
+        Some(_) | None => intent_of_wording(text),
     }
 }
 
-fn by_wording(text: &str) -> Wish {
+fn intent_of_wording(text: &str) -> Intent {
     let words = words(text);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     if let [word] = words.as_slice()
         && START_WORDS.contains(word)
     {
-        return Wish::Start;
+        return Intent::Start;
     }
     let keyword: Vec<&str> = words.iter().copied().filter(|word| !COURTESIES.contains(word)).collect();
     if let [word] = keyword.as_slice()
         && STOP_WORDS.contains(word)
     {
-        return Wish::Stop;
+        return Intent::Stop;
     }
     if words.first() == Some(&"stop") && words.len() <= STOP_FIRST_WORDS_MAX {
-        return Wish::Stop;
+        return Intent::Stop;
     }
     let negated = words.iter().any(|word| NEGATIONS.contains(word));
     let asked = STOP_PHRASES.iter().any(|phrase| words.windows(phrase.len()).any(|part| part == *phrase));
-    if asked && !negated && words.len() <= PHRASE_WORDS_MAX { Wish::Stop } else { Wish::Other }
+    if asked && !negated && words.len() <= PHRASE_WORDS_MAX { Intent::Stop } else { Intent::Other }
 }
 
-/// Lower-case words; punctuation separates, apostrophes vanish.
+/// The words in lower case, split at punctuation; apostrophes are dropped.
 fn words(text: &str) -> Vec<String> {
     let plain: String =
         text.chars().take(TEXT_CHARS_MAX).filter(|char| !matches!(char, '\'' | '’')).collect();
@@ -106,17 +107,17 @@ mod tests {
             "stop sending these texts",
             "cancel, thank you",
         ] {
-            assert_eq!(wish(None, text), Wish::Stop, "{text}");
+            assert_eq!(intent(None, text), Intent::Stop, "{text}");
         }
     }
 
     #[test]
     fn only_a_bare_keyword_starts() {
         for text in ["START", "start", "Yes", "yes!", "unstop"] {
-            assert_eq!(wish(None, text), Wish::Start, "{text}");
+            assert_eq!(intent(None, text), Intent::Start, "{text}");
         }
         for text in ["yes please", "start again", "don't start"] {
-            assert_eq!(wish(None, text), Wish::Other, "{text}");
+            assert_eq!(intent(None, text), Intent::Other, "{text}");
         }
     }
 
@@ -136,22 +137,22 @@ mod tests {
             "he would never remove me",
             "when I asked the agent to remove me from the call he did it quickly",
         ] {
-            assert_eq!(wish(None, text), Wish::Other, "{text}");
+            assert_eq!(intent(None, text), Intent::Other, "{text}");
         }
     }
 
     #[test]
-    fn twilios_own_verdict_wins() {
-        assert_eq!(wish(Some("STOP"), "arrêt"), Wish::Stop);
-        assert_eq!(wish(Some("start"), "stop"), Wish::Start);
-        assert_eq!(wish(Some("HELP"), "stop"), Wish::Other);
-        assert_eq!(wish(Some("NEWER"), "stop"), Wish::Stop, "a verdict that we do not know");
+    fn twilios_own_classification_wins() {
+        assert_eq!(intent(Some("STOP"), "arrêt"), Intent::Stop);
+        assert_eq!(intent(Some("start"), "stop"), Intent::Start);
+        assert_eq!(intent(Some("HELP"), "stop"), Intent::Other);
+        assert_eq!(intent(Some("NEWER"), "stop"), Intent::Stop, "an unknown classification");
     }
 
     proptest! {
         #[test]
         fn any_text_is_read_without_a_panic(text in ".*", kind in proptest::option::of(".*")) {
-            let _ = wish(kind.as_deref(), &text);
+            let _ = intent(kind.as_deref(), &text);
         }
     }
 }

@@ -1,66 +1,67 @@
-//! Twilio's error codes as data: what each says about the message, the recipient or the account.
+//! Twilio's error codes: the table from a code to its consequence for message, recipient or account.
 //!
-//! PURE. The codes come in the body of a refused call and as `ErrorCode` on status callbacks. A code
-//! that is not listed falls back to the HTTP status in `wire`; on a callback it fails the message and
-//! blocks nobody. Source: twilio.com/docs/api/errors, read in 2026.
+//! PURE. The codes come in the body of a refused call and as `ErrorCode` of a status callback. For an unlisted code
+//! `wire` uses the HTTP status of a call; on a callback it fails the message without a block.
+//! Source: twilio.com/docs/api/errors, read in 2026.
 
 use crate::RefusalKind;
 use postrider_domain::ids::BlockKind;
 
-/// What a code proves.
+/// The consequence of a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Not sent; try again later.
+pub(super) enum Verdict {
+    /// Not sent, for a temporary reason.
     ForNow,
-    /// Sender, credentials or plan: no message of this account would pass.
+    /// Sender, credentials or plan: no message of this account can be sent.
     Account,
-    /// This message will never pass: its content, or its country from this sender.
+    /// This message can never be sent: its content, or its country from this sender.
     Message,
-    /// This recipient will never get it from this sender.
+    /// This recipient is out of reach for this sender.
     Recipient,
     /// The number cannot receive texts at all.
-    Dead,
+    DeadNumber,
     /// The customer answered STOP.
     Stop,
-    /// Twilio itself does not know, or trouble inside of it: the text may have gone out.
-    Unclear,
+    /// An internal error of Twilio: the message may have been sent.
+    Unknown,
 }
 
 impl Verdict {
-    /// The refusal that the verdict is as an answer to a call; `None` where nothing is proved.
+    /// The refusal of a call with this code; `None` if the message may have been sent.
     #[must_use]
-    pub fn refusal(self) -> Option<RefusalKind> {
+    pub(super) fn refusal(self) -> Option<RefusalKind> {
         match self {
             Verdict::ForNow => Some(RefusalKind::ForNow),
             Verdict::Account => Some(RefusalKind::Account),
             Verdict::Message => Some(RefusalKind::Message),
-            Verdict::Recipient | Verdict::Dead | Verdict::Stop => {
+            Verdict::Recipient | Verdict::DeadNumber | Verdict::Stop => {
                 Some(RefusalKind::Recipient { block: self.block() })
             }
-            Verdict::Unclear => None,
+            Verdict::Unknown => None,
         }
     }
 
-    /// The block that the verdict proves.
+    /// The block of the number that the code proves.
     #[must_use]
-    pub fn block(self) -> Option<BlockKind> {
+    pub(super) fn block(self) -> Option<BlockKind> {
         match self {
-            Verdict::Dead => Some(BlockKind::HardBounced),
+            Verdict::DeadNumber => Some(BlockKind::HardBounced),
             Verdict::Stop => Some(BlockKind::Stop),
-            Verdict::ForNow | Verdict::Account | Verdict::Message | Verdict::Recipient | Verdict::Unclear => {
+            Verdict::ForNow | Verdict::Account | Verdict::Message | Verdict::Recipient | Verdict::Unknown => {
                 None
             }
         }
     }
 }
 
+/// The verdict of a listed code.
 #[must_use]
-pub fn verdict(code: u32) -> Option<Verdict> {
+pub(super) fn verdict(code: u32) -> Option<Verdict> {
     VERDICTS.iter().find(|(listed, _)| *listed == code).map(|(_, verdict)| *verdict)
 }
 
-/// Ascending by code. The codes of one country's rules (21408, 21703, 30018, 30024) are the message's
-/// and not the account's: they must not stop the lane for every other country.
+/// Ascending by code. The codes of one country's rules (21408, 21703, 30018, 30024) are `Message` and not `Account`:
+/// they must not stop the lane for all other countries.
 const VERDICTS: &[(u32, Verdict)] = &[
     (14107, Verdict::ForNow), // too many texts between the same two numbers
     (20001, Verdict::Message),
@@ -75,9 +76,9 @@ const VERDICTS: &[(u32, Verdict)] = &[
     (20409, Verdict::ForNow),
     (20422, Verdict::Message),
     (20429, Verdict::ForNow),  // documented as not processed
-    (20500, Verdict::Unclear), // documented as not idempotent
-    (20503, Verdict::Unclear),
-    (20504, Verdict::Unclear),
+    (20500, Verdict::Unknown), // documented as not idempotent
+    (20503, Verdict::Unknown),
+    (20504, Verdict::Unknown),
     (21211, Verdict::Recipient), // no valid number
     (21212, Verdict::Account),   // no valid sender
     (21217, Verdict::Recipient),
@@ -96,9 +97,9 @@ const VERDICTS: &[(u32, Verdict)] = &[
     (21608, Verdict::Account), // trial account
     (21609, Verdict::Account), // status callback
     (21610, Verdict::Stop),
-    (21611, Verdict::ForNow),    // sender's queue is full
-    (21612, Verdict::Recipient), // not reachable from this sender
-    (21614, Verdict::Dead),      // not a mobile number
+    (21611, Verdict::ForNow),     // sender's queue is full
+    (21612, Verdict::Recipient),  // not reachable from this sender
+    (21614, Verdict::DeadNumber), // not a mobile number
     (21616, Verdict::Account),
     (21617, Verdict::Message), // longer than 1600
     (21618, Verdict::Message),
@@ -122,12 +123,12 @@ const VERDICTS: &[(u32, Verdict)] = &[
     (21704, Verdict::Account),
     (21705, Verdict::Account),
     (30001, Verdict::ForNow),
-    (30002, Verdict::Account),   // suspended
-    (30003, Verdict::ForNow),    // handset off or roaming
-    (30004, Verdict::Recipient), // blocked by carrier or recipient
-    (30005, Verdict::Dead),      // unknown handset
-    (30006, Verdict::Dead),      // landline or unreachable carrier
-    (30007, Verdict::Message),   // filtered
+    (30002, Verdict::Account),    // suspended
+    (30003, Verdict::ForNow),     // handset off or roaming
+    (30004, Verdict::Recipient),  // blocked by carrier or recipient
+    (30005, Verdict::DeadNumber), // unknown handset
+    (30006, Verdict::DeadNumber), // landline or unreachable carrier
+    (30007, Verdict::Message),    // filtered
     (30008, Verdict::Message),
     (30010, Verdict::Account),
     (30011, Verdict::Message),
@@ -139,8 +140,8 @@ const VERDICTS: &[(u32, Verdict)] = &[
     (30017, Verdict::ForNow),  // carrier congestion
     (30018, Verdict::Message), // sender not registered in this country
     (30019, Verdict::Message),
-    (30020, Verdict::Unclear),
-    (30021, Verdict::Unclear),
+    (30020, Verdict::Unknown),
+    (30021, Verdict::Unknown),
     (30022, Verdict::ForNow),
     (30023, Verdict::ForNow),
     (30024, Verdict::Message), // sender not provisioned in this country
@@ -154,9 +155,9 @@ const VERDICTS: &[(u32, Verdict)] = &[
     (30034, Verdict::Account),
     (30035, Verdict::Account),
     (30036, Verdict::ForNow),  // expired in the queue
-    (30410, Verdict::Unclear), // Twilio gives up so as not to send twice
+    (30410, Verdict::Unknown), // Twilio gives up so as not to send twice
     (30450, Verdict::ForNow),
-    (30500, Verdict::Unclear),
+    (30500, Verdict::Unknown),
     (30610, Verdict::ForNow),    // quiet hours
     (30640, Verdict::Recipient), // known litigator
     (63001, Verdict::Account),

@@ -1,69 +1,52 @@
-//! From an account's settings to a provider that can be called, and to the keys of its webhooks.
+//! From an account's settings to its provider and to the keys of its webhooks.
 //!
-//! The only place that resolves the environment variables that accounts name. Reads no environment
-//! itself: the caller hands in how to look a secret up. Nothing is contacted here. Read `twilio`,
-//! `mailgun`, `smtp` next.
-
-use std::time::Duration;
+//! The only place that resolves the environment variables that accounts name. It reads no environment itself: the
+//! caller passes a function that finds a secret by its variable. Nothing is connected here. Read `twilio`,
+//! `mailgun` and `smtp` next.
 
 use secrecy::{ExposeSecret, SecretString};
 
 use postrider_domain::company::{Account, ProviderSettings};
 
 use super::{
-    HttpClient, Provider,
+    HttpClient, Provider, Timeouts,
     mailgun::{Mailgun, MailgunSettings},
     smtp::{Smtp, SmtpSettings},
     twilio::{Twilio, TwilioSettings},
 };
 
-/// How long calls may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timeouts {
-    pub connect: Duration,
-    /// A whole HTTP call, connect included. Twilio can take 26 s before it gives up by itself.
-    pub http: Duration,
-    /// A whole SMTP session, connect included.
-    pub smtp: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Timeouts {
-        Timeouts {
-            connect: Duration::from_secs(5),
-            http: Duration::from_secs(30),
-            smtp: Duration::from_secs(60),
-        }
-    }
-}
-
-/// A secret that an account needs is not there.
+/// A secret that an account needs is absent or empty.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the account needs a secret: set the environment variable {variable}")]
 pub struct MissingCredential {
+    /// Name of the environment variable.
     pub variable: String,
 }
 
-/// What verifies an account's webhooks. Several keys hold side by side during a rotation: the variable
-/// then lists them, separated by commas.
+/// The keys that verify an account's webhooks. During a rotation several keys are valid at once: the environment
+/// variable lists them, separated by commas.
 #[derive(Debug, Clone)]
 pub enum WebhookKeys {
+    /// For `twilio::verify`.
     Twilio {
+        /// Never empty.
         auth_tokens: Vec<SecretString>,
     },
+    /// For `mailgun::verify`.
     Mailgun {
+        /// Never empty.
         signing_keys: Vec<SecretString>,
     },
-    /// The provider has no webhooks: whatever comes for this account is not from it.
+    /// The provider sends no webhooks: a webhook for this account is forged.
     NoWebhooks,
 }
 
-/// Makes the provider of an account.
+/// Builds the provider of an account. `secret` finds the value of an environment variable.
 ///
 /// # Errors
 ///
-/// Where a secret that the account names is absent or empty.
-pub fn connect(
+/// If a secret that the account names is absent or empty.
+pub fn build_provider(
     account: &Account,
     secret: &dyn Fn(&str) -> Option<SecretString>,
     http: &HttpClient,
@@ -83,7 +66,7 @@ pub fn connect(
                 base_url: base_url.clone(),
                 account_sid: account_sid.clone(),
                 api_key_sid: api_key_sid.clone(),
-                api_secret: needed(secret, api_secret_env)?,
+                api_secret: required_secret(secret, api_secret_env)?,
                 from: from.clone(),
                 messaging_service_sid: messaging_service_sid.clone(),
             };
@@ -93,13 +76,15 @@ pub fn connect(
             let settings = MailgunSettings {
                 base_url: base_url.clone(),
                 domain: domain.clone(),
-                api_key: needed(secret, api_key_env)?,
+                api_key: required_secret(secret, api_key_env)?,
             };
             Box::new(Mailgun::new(settings, http, timeouts.http))
         }
         ProviderSettings::Smtp { host, port, tls, username, password_env, domain } => {
             let login = match (username, password_env) {
-                (Some(username), Some(variable)) => Some((username.clone(), needed(secret, variable)?)),
+                (Some(username), Some(variable)) => {
+                    Some((username.clone(), required_secret(secret, variable)?))
+                }
                 (Some(_), None) => return Err(MissingCredential { variable: "password_env".to_owned() }),
                 (None, _) => None,
             };
@@ -110,27 +95,27 @@ pub fn connect(
     })
 }
 
-/// Finds the keys that verify an account's webhooks.
+/// The keys that verify an account's webhooks.
 ///
 /// # Errors
 ///
-/// Where the variable that the account names is absent or empty.
+/// If the secret that the account names is absent or empty.
 pub fn webhook_keys(
     account: &Account,
     secret: &dyn Fn(&str) -> Option<SecretString>,
 ) -> Result<WebhookKeys, MissingCredential> {
     match &account.settings {
         ProviderSettings::Twilio { auth_token_env, .. } => {
-            Ok(WebhookKeys::Twilio { auth_tokens: listed(secret, auth_token_env)? })
+            Ok(WebhookKeys::Twilio { auth_tokens: listed_secrets(secret, auth_token_env)? })
         }
         ProviderSettings::Mailgun { signing_key_env, .. } => {
-            Ok(WebhookKeys::Mailgun { signing_keys: listed(secret, signing_key_env)? })
+            Ok(WebhookKeys::Mailgun { signing_keys: listed_secrets(secret, signing_key_env)? })
         }
         ProviderSettings::Smtp { .. } => Ok(WebhookKeys::NoWebhooks),
     }
 }
 
-fn needed(
+fn required_secret(
     secret: &dyn Fn(&str) -> Option<SecretString>,
     variable: &str,
 ) -> Result<SecretString, MissingCredential> {
@@ -139,11 +124,11 @@ fn needed(
         .ok_or_else(|| MissingCredential { variable: variable.to_owned() })
 }
 
-fn listed(
+fn listed_secrets(
     secret: &dyn Fn(&str) -> Option<SecretString>,
     variable: &str,
 ) -> Result<Vec<SecretString>, MissingCredential> {
-    let all = needed(secret, variable)?;
+    let all = required_secret(secret, variable)?;
     let keys: Vec<SecretString> = all
         .expose_secret()
         .split(',')
@@ -157,7 +142,6 @@ fn listed(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http_client;
     use postrider_domain::company::policy::SmtpTls;
 
     fn account(settings: ProviderSettings) -> Account {
@@ -189,9 +173,9 @@ mod tests {
 
     fn missing(account: &Account, value: &'static str) -> Option<String> {
         let timeouts = Timeouts::default();
-        let http = http_client(&timeouts).expect("a client");
+        let http = HttpClient::new(&timeouts).expect("a client");
         let secret = |_: &str| Some(SecretString::from(value));
-        connect(account, &secret, &http, timeouts).err().map(|error| error.variable)
+        build_provider(account, &secret, &http, timeouts).err().map(|error| error.variable)
     }
 
     #[test]

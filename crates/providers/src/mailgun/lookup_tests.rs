@@ -4,14 +4,14 @@
 //! `tests/it/look_ups.rs`, over real HTTP.
 
 use super::*;
-use crate::{ReceiptKind, answer::Body};
+use crate::{ReceiptKind, http_response::ResponseBody};
 use postrider_domain::ids::{BlockKind, MessageId};
 use proptest::prelude::*;
 use uuid::Uuid;
 
 const DOMAIN: &str = "mail.example";
 
-fn sought(message: u128, provider_id: Option<&str>) -> LookupQuery {
+fn query(message: u128, provider_id: Option<&str>) -> LookupQuery {
     LookupQuery {
         message: MessageId(Uuid::from_u128(message)),
         attempt: 2,
@@ -30,9 +30,9 @@ fn name(message: u128) -> String {
     format!("{}.2@{DOMAIN}", Uuid::from_u128(message).simple())
 }
 
-fn answer(status: u16, body: &str) -> Answer {
-    let body = Body::Read(body.as_bytes().to_vec());
-    Answer { status, retry_after: None, rate_limit_reset: None, body }
+fn response(status: u16, body: &str) -> HttpResponse {
+    let body = ResponseBody::Complete(body.as_bytes().to_vec());
+    HttpResponse { status, retry_after: None, rate_limit_reset: None, body }
 }
 
 /// As the Logs API shows an event; its variables are text, other than a webhook's.
@@ -53,7 +53,7 @@ fn event(message_id: &str, change: Value) -> Value {
 
 fn logs(items: &[Value]) -> Vec<(String, Proof)> {
     let body = json!({"items": items, "pagination": {"next": null}, "aggregates": {}}).to_string();
-    Api::Logs.read(&answer(200, &body)).expect("a page").told
+    LookupApi::Logs.read_page(&response(200, &body)).expect("a page").proofs
 }
 
 fn proof(change: Value) -> Proof {
@@ -63,9 +63,9 @@ fn proof(change: Value) -> Proof {
 
 #[test]
 fn the_question_names_every_attempt_and_its_time() {
-    let asked = [sought(1, None), LookupQuery { begun_at: at(1_795_000_100), ..sought(2, None) }];
-    let question = Question::about(&asked, DOMAIN, at(1_795_000_200));
-    let path = question.events_path();
+    let asked = [query(1, None), LookupQuery { begun_at: at(1_795_000_100), ..query(2, None) }];
+    let batch = BatchQuery::new(&asked, DOMAIN, at(1_795_000_200));
+    let path = batch.events_path();
     let (path, query) = path.split_once('?').expect("a query");
     assert_eq!(path, "/v3/mail.example/events");
     let query: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
@@ -90,14 +90,14 @@ fn the_question_names_every_attempt_and_its_time() {
         ]},
         "pagination": {"sort": "timestamp:asc", "limit": 100},
     });
-    assert_eq!(question.logs(None), body);
+    assert_eq!(batch.logs_body(None), body);
     body["pagination"]["token"] = json!("next");
-    assert_eq!(question.logs(Some("next")), body);
+    assert_eq!(batch.logs_body(Some("next")), body);
 }
 
 #[test]
 fn the_id_that_mailgun_told_is_asked_for_unless_it_would_change_the_question() {
-    let id = |told| Question::about(&[sought(1, Some(told))], DOMAIN, at(0)).ids.remove(0);
+    let id = |told| BatchQuery::new(&[query(1, Some(told))], DOMAIN, at(0)).ids.remove(0);
     assert_eq!(id("20261120.1.abc@mail.example"), "20261120.1.abc@mail.example");
     for told in ["a@b OR c@d", "NOT x@y", "\"a@b\"", "no-id", "", "<a@b>"] {
         assert_eq!(id(told), name(1), "{told}");
@@ -148,35 +148,36 @@ fn an_event_belongs_to_its_message_id_with_brackets_or_without() {
 
 #[test]
 fn the_last_page_is_the_empty_one_or_the_one_without_a_token() {
-    let next = |api: Api, body: Value| api.read(&answer(200, &body.to_string())).map(|page| page.next);
+    let next =
+        |api: LookupApi, body: Value| api.read_page(&response(200, &body.to_string())).map(|page| page.next);
     let one = event("1@x", json!({}));
     let events = |items: Value, next: Value| json!({"items": items, "paging": {"next": next}});
     let url = json!("https://elsewhere.example/v3/mail.example/events/Wyd=");
     let path = Some("/v3/mail.example/events/Wyd=".to_owned());
-    assert_eq!(next(Api::Events, events(json!([one]), url.clone())), Ok(path));
-    assert_eq!(next(Api::Events, events(json!([]), url)), Ok(None));
+    assert_eq!(next(LookupApi::Events, events(json!([one]), url.clone())), Ok(path));
+    assert_eq!(next(LookupApi::Events, events(json!([]), url)), Ok(None));
     let unusable = Err(LookupResult::unclear("page_unusable"));
-    assert_eq!(next(Api::Events, events(json!([one]), json!("x"))), unusable);
+    assert_eq!(next(LookupApi::Events, events(json!([one]), json!("x"))), unusable);
     let logs = |items: Value, next: Value| json!({"items": items, "pagination": {"next": next}});
-    assert_eq!(next(Api::Logs, logs(json!([one]), json!("t"))), Ok(Some("t".to_owned())));
-    assert_eq!(next(Api::Logs, logs(json!([]), json!("t"))), Ok(None), "nothing can follow nothing");
-    assert_eq!(next(Api::Logs, logs(json!([one]), json!(null))), Ok(None));
-    assert_eq!(next(Api::Logs, logs(json!([one]), json!(""))), Ok(None));
-    assert_eq!(next(Api::Logs, json!({"items": [one], "pagination": {}})), Ok(None));
+    assert_eq!(next(LookupApi::Logs, logs(json!([one]), json!("t"))), Ok(Some("t".to_owned())));
+    assert_eq!(next(LookupApi::Logs, logs(json!([]), json!("t"))), Ok(None), "nothing can follow nothing");
+    assert_eq!(next(LookupApi::Logs, logs(json!([one]), json!(null))), Ok(None));
+    assert_eq!(next(LookupApi::Logs, logs(json!([one]), json!(""))), Ok(None));
+    assert_eq!(next(LookupApi::Logs, json!({"items": [one], "pagination": {}})), Ok(None));
 }
 
 #[test]
 fn whatever_is_not_a_whole_page_is_unclear() {
     let unreadable = Err(LookupResult::unclear("http_200_unreadable"));
     for body in ["", "<html>", "{}", r#"{"items":[]}"#, r#"{"items":[{}],"paging":{},"pagination":{}}"#] {
-        for api in [Api::Logs, Api::Events] {
-            assert_eq!(api.read(&answer(200, body)), unreadable, "{body}");
+        for api in [LookupApi::Logs, LookupApi::Events] {
+            assert_eq!(api.read_page(&response(200, body)), unreadable, "{body}");
         }
     }
     for status in [201, 302, 400, 401, 403, 429, 500, 503] {
         let unclear = Err(LookupResult::unclear(format!("http_{status}")));
-        assert_eq!(Api::Logs.read(&answer(status, "{}")), unclear);
-        assert!(Api::Logs.is_offered(&answer(status, "{}")), "{status} is no word about the API");
+        assert_eq!(LookupApi::Logs.read_page(&response(status, "{}")), unclear);
+        assert!(LookupApi::Logs.is_available(&response(status, "{}")), "{status} is no word about the API");
     }
 }
 
@@ -190,71 +191,74 @@ fn an_api_that_is_not_there_does_not_count() {
         (501, ""),
         (200, "Mailgun Magnificent API"),
     ] {
-        assert!(!Api::Events.is_offered(&answer(status, body)), "{status} {body}");
+        assert!(!LookupApi::Events.is_available(&response(status, body)), "{status} {body}");
     }
     let unknown = r#"{"message":"Domain not found: mail.example"}"#;
-    assert!(Api::Events.is_offered(&answer(404, unknown)), "the API is there, the domain is not");
+    assert!(LookupApi::Events.is_available(&response(404, unknown)), "the API is there, the domain is not");
 }
 
-fn looked(ends: Vec<End>, told: Vec<(String, Proof)>) -> Vec<LookupResult> {
-    let asked = [sought(1, None), sought(2, None)];
+fn results(ends: Vec<SearchEnd>, told: Vec<(String, Proof)>) -> Vec<LookupResult> {
+    let asked = [query(1, None), query(2, None)];
     let mut findings = Findings::default();
-    findings.note(told);
-    ends.into_iter().for_each(|end| findings.end(end));
-    findings.looked(&Question::about(&asked, DOMAIN, at(0)))
+    findings.add(told);
+    ends.into_iter().for_each(|end| findings.record_end(end));
+    findings.results(&BatchQuery::new(&asked, DOMAIN, at(0)))
 }
 
 #[test]
 fn absent_is_only_what_every_api_on_offer_answered_without() {
-    let broken = || End::Unclear(LookupResult::unclear("http_500"));
+    let broken = || SearchEnd::Unclear(LookupResult::unclear("http_500"));
     let unclear = |code: &str| vec![LookupResult::unclear(code); 2];
     let absent = vec![LookupResult::Absent; 2];
-    assert_eq!(looked(vec![End::Complete, End::Complete], vec![]), absent);
-    assert_eq!(looked(vec![End::NotOffered, End::Complete], vec![]), absent);
-    assert_eq!(looked(vec![End::Complete, End::NotOffered], vec![]), absent);
-    assert_eq!(looked(vec![End::NotOffered, End::NotOffered], vec![]), unclear("not_on_offer"));
-    assert_eq!(looked(vec![broken(), End::Complete], vec![]), unclear("http_500"));
-    assert_eq!(looked(vec![End::Complete, broken()], vec![]), unclear("http_500"));
-    assert_eq!(looked(vec![broken(), End::NotOffered], vec![]), unclear("http_500"));
-    assert_eq!(looked(vec![], vec![]), unclear("not_on_offer"));
+    assert_eq!(results(vec![SearchEnd::Complete, SearchEnd::Complete], vec![]), absent);
+    assert_eq!(results(vec![SearchEnd::NotAvailable, SearchEnd::Complete], vec![]), absent);
+    assert_eq!(results(vec![SearchEnd::Complete, SearchEnd::NotAvailable], vec![]), absent);
+    assert_eq!(
+        results(vec![SearchEnd::NotAvailable, SearchEnd::NotAvailable], vec![]),
+        unclear("not_on_offer")
+    );
+    assert_eq!(results(vec![broken(), SearchEnd::Complete], vec![]), unclear("http_500"));
+    assert_eq!(results(vec![SearchEnd::Complete, broken()], vec![]), unclear("http_500"));
+    assert_eq!(results(vec![broken(), SearchEnd::NotAvailable], vec![]), unclear("http_500"));
+    assert_eq!(results(vec![], vec![]), unclear("not_on_offer"));
 }
 
 #[test]
 fn what_one_api_found_stands_whatever_became_of_the_other() {
-    let delivered = Proof::of(ReceiptKind::Delivered, None, None);
-    let accepted = Proof::of(ReceiptKind::Accepted, None, None);
+    let delivered = Proof::new(ReceiptKind::Delivered, None, None);
+    let accepted = Proof::new(ReceiptKind::Accepted, None, None);
     let told = vec![(name(2), delivered.clone()), (name(2), accepted), (name(9), delivered.clone())];
     let found = LookupResult::Found(delivered);
-    let broken = End::Unclear(LookupResult::unclear("timeout"));
-    assert_eq!(looked(vec![End::Complete], told.clone()), [LookupResult::Absent, found.clone()]);
-    assert_eq!(looked(vec![broken], told), [LookupResult::unclear("timeout"), found]);
+    let broken = SearchEnd::Unclear(LookupResult::unclear("timeout"));
+    assert_eq!(results(vec![SearchEnd::Complete], told.clone()), [LookupResult::Absent, found.clone()]);
+    assert_eq!(results(vec![broken], told), [LookupResult::unclear("timeout"), found]);
 }
 
 #[test]
 fn only_what_has_no_end_is_asked_for_again() {
-    let asked = [sought(1, None), sought(2, None), sought(3, None)];
-    let whole = Question::about(&asked, DOMAIN, at(0));
+    let asked = [query(1, None), query(2, None), query(3, None)];
+    let whole = BatchQuery::new(&asked, DOMAIN, at(0));
     let mut findings = Findings::default();
-    findings.note(vec![
-        (name(1), Proof::of(ReceiptKind::Accepted, None, None)),
-        (name(2), Proof::of(ReceiptKind::Failed { block: None }, None, None)),
+    findings.add(vec![
+        (name(1), Proof::new(ReceiptKind::Accepted, None, None)),
+        (name(2), Proof::new(ReceiptKind::Failed { block: None }, None, None)),
     ]);
-    assert_eq!(findings.open(&whole).ids, [name(1), name(3)]);
+    assert_eq!(findings.not_final(&whole).ids, [name(1), name(3)]);
 }
 
 proptest! {
     #[test]
     fn any_body_is_read_without_a_panic(body: Vec<u8>, text in ".*", number: i64) {
-        for api in [Api::Logs, Api::Events] {
-            let raw = Answer { body: Body::Read(body.clone()), ..answer(404, "") };
-            let _ = (api.is_offered(&raw), api.read(&Answer { status: 200, ..raw }));
+        for api in [LookupApi::Logs, LookupApi::Events] {
+            let raw = HttpResponse { body: ResponseBody::Complete(body.clone()), ..response(404, "") };
+            let _ = (api.is_available(&raw), api.read_page(&HttpResponse { status: 200, ..raw }));
             for odd in [json!(text), json!(number), json!([text]), json!({"headers": text})] {
                 let event = event(&text, json!({"message": odd, "event": text, "reason": text}));
                 let body = json!({"items": [event, odd], "paging": {"next": text},
                     "pagination": {"next": text}});
-                let _ = api.read(&answer(200, &body.to_string()));
+                let _ = api.read_page(&response(200, &body.to_string()));
                 let body = json!({"items": [event], "paging": {"next": odd}, "pagination": odd});
-                let _ = api.read(&answer(200, &body.to_string()));
+                let _ = api.read_page(&response(200, &body.to_string()));
             }
         }
     }
@@ -262,8 +266,8 @@ proptest! {
     /// Whatever an answer told as an id, the filter asks for one id and nothing else.
     #[test]
     fn no_id_changes_the_question(told in ".*") {
-        let asked = sought(1, Some(&told));
-        let question = Question::about(std::slice::from_ref(&asked), DOMAIN, at(0));
-        prop_assert!(question.ids[0].bytes().all(|byte| byte.is_ascii_graphic() && !b"\"()&=".contains(&byte)));
+        let asked = query(1, Some(&told));
+        let batch = BatchQuery::new(std::slice::from_ref(&asked), DOMAIN, at(0));
+        prop_assert!(batch.ids[0].bytes().all(|byte| byte.is_ascii_graphic() && !b"\"()&=".contains(&byte)));
     }
 }

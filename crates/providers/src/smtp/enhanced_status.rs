@@ -1,52 +1,55 @@
-//! Enhanced status codes of mail (RFC 3463), as SMTP replies and bounce events carry them.
+//! Enhanced status codes of mail (RFC 3463), in SMTP replies and in Mailgun's events.
 //!
-//! PURE. `lettre` keeps them as text only, Mailgun in one of three fields; both are read here. Which
-//! codes prove an address dead is said once, for both. Read `smtp::wire` for the rest of the table.
+//! PURE. `lettre` leaves the code in the reply's text, Mailgun puts it into one of three fields; both search for
+//! it here. `DEAD_ADDRESS` is the one list of codes that prove an address dead. `wire` has the table of the others.
 
 use std::fmt;
 
 /// An enhanced status code: `5.1.1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Enhanced {
+pub(crate) struct EnhancedStatus {
+    /// 2 success, 4 temporary, 5 permanent.
     pub class: u16,
+    /// The area: 1 address, 2 mailbox, 7 policy.
     pub subject: u16,
+    /// The exact condition within `subject`.
     pub detail: u16,
 }
 
-impl Enhanced {
-    /// The first enhanced code among the words of a text.
+impl EnhancedStatus {
+    /// The first code among the words of a text.
     #[must_use]
-    pub fn find(text: &str) -> Option<Enhanced> {
-        let edge = |char: char| !char.is_ascii_digit() && char != '.';
-        text.split(edge).find_map(|word| Enhanced::parse(word.trim_end_matches('.')))
+    pub(crate) fn find(text: &str) -> Option<EnhancedStatus> {
+        let separator = |char: char| !char.is_ascii_digit() && char != '.';
+        text.split(separator).find_map(|word| EnhancedStatus::parse(word.trim_end_matches('.')))
     }
 
     /// Whether the code proves that the address takes no mail.
     #[must_use]
-    pub fn is_dead_address(self) -> bool {
+    pub(crate) fn is_dead_address(self) -> bool {
         self.class == 5 && DEAD_ADDRESS.contains(&(self.subject, self.detail))
     }
 
-    /// Reads a word that is an enhanced code and nothing else.
+    /// Parses a word that is one code and nothing else.
     #[must_use]
-    pub fn parse(word: &str) -> Option<Enhanced> {
+    pub(crate) fn parse(word: &str) -> Option<EnhancedStatus> {
         let mut parts = word.split('.').map(|part| match part.len() {
             1..=3 => part.parse::<u16>().ok(),
             _ => None,
         });
-        let code = Enhanced { class: parts.next()??, subject: parts.next()??, detail: parts.next()?? };
+        let code = EnhancedStatus { class: parts.next()??, subject: parts.next()??, detail: parts.next()?? };
         let known_class = matches!(code.class, 2 | 4 | 5) && word.as_bytes().get(1) == Some(&b'.');
         (known_class && parts.next().is_none()).then_some(code)
     }
 }
 
-impl fmt::Display for Enhanced {
+impl fmt::Display for EnhancedStatus {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}.{}.{}", self.class, self.subject, self.detail)
     }
 }
 
-/// Codes (without their class) that prove that the address takes no mail.
+/// Subject and detail of the codes that prove that the address takes no mail.
 const DEAD_ADDRESS: &[(u16, u16)] = &[
     (1, 1),  // no such mailbox
     (1, 3),  // bad syntax
@@ -62,7 +65,7 @@ mod tests {
 
     #[test]
     fn an_enhanced_code_is_found_among_words_but_not_within_numbers() {
-        let found = |text| Enhanced::find(text).map(|code| code.to_string());
+        let found = |text| EnhancedStatus::find(text).map(|code| code.to_string());
         assert_eq!(found("5.1.1 <a@b> unknown"), Some("5.1.1".to_owned()));
         assert_eq!(found("550-5.7.26 unauthenticated"), Some("5.7.26".to_owned()));
         assert_eq!(found("unknown (5.1.10)."), Some("5.1.10".to_owned()));
@@ -73,7 +76,7 @@ mod tests {
 
     #[test]
     fn only_permanent_address_codes_prove_an_address_dead() {
-        let dead = |text| Enhanced::parse(text).is_some_and(Enhanced::is_dead_address);
+        let dead = |text| EnhancedStatus::parse(text).is_some_and(EnhancedStatus::is_dead_address);
         for text in ["5.1.1", "5.1.3", "5.1.6", "5.1.10", "5.2.1"] {
             assert!(dead(text), "{text}");
         }
@@ -85,8 +88,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_searched_without_a_panic(text in ".*") {
-            if let Some(code) = Enhanced::find(&text) {
-                prop_assert_eq!(Enhanced::parse(&code.to_string()), Some(code));
+            if let Some(code) = EnhancedStatus::find(&text) {
+                prop_assert_eq!(EnhancedStatus::parse(&code.to_string()), Some(code));
             }
         }
     }

@@ -1,8 +1,7 @@
-//! The answer of a provider that speaks HTTP, as the `wire.rs` of each reads it.
+//! The response of an HTTP provider, as each `wire.rs` and `lookup.rs` reads it.
 //!
-//! PURE. `http` fills it in. A body that could not be read to its end is `Cut`: the head's status is
-//! known all the same, and for some statuses that is proof enough. The wait that a provider asks for
-//! is bounded here: whatever it says, it lengthens our own wait to six hours at most.
+//! PURE. `http` fills it in. A response whose body broke off is `Incomplete`: its status is known all the same,
+//! and some statuses are proof enough. The wait that a provider asks for is bounded here to six hours.
 
 use std::time::Duration;
 
@@ -10,55 +9,58 @@ use chrono::{DateTime, TimeZone, Utc};
 
 use super::{Outcome, Refusal, RefusalKind};
 
-/// Longest wait that a provider's hint can ask for.
-pub const WAIT_MAX: Duration = Duration::from_secs(6 * 3600);
-/// Beyond this a hint is a mistake (a wrong unit, a broken clock), not a wish.
-const ABSURD_SECS: i64 = 7 * 24 * 3600;
+/// Longest wait that a provider can ask for.
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(6 * 3600);
+/// A longer wait is a mistake of the provider (a wrong unit, a wrong clock) and is ignored.
+const PLAUSIBLE_SECS_MAX: i64 = 7 * 24 * 3600;
 /// Unix times above this are milliseconds: as seconds they lie beyond the year 5000.
 const UNIX_SECS_MAX: i64 = 100_000_000_000;
 
-/// Head and body of an HTTP answer.
+/// Status, the two headers that ask for a wait, and the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct HttpResponse {
+    /// The HTTP status code.
     pub status: u16,
-    /// `Retry-After`, as it came.
+    /// The header `Retry-After`, unparsed.
     pub retry_after: Option<String>,
-    /// `X-RateLimit-Reset`, as it came.
+    /// The header `X-RateLimit-Reset`, unparsed.
     pub rate_limit_reset: Option<String>,
-    pub body: Body,
+    /// The body.
+    pub body: ResponseBody,
 }
 
+/// The body of a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Body {
-    /// Read to its end, or to the limit that no answer of these providers comes near.
-    Read(Vec<u8>),
-    /// The connection broke or stalled in the middle.
-    Cut,
+pub enum ResponseBody {
+    /// Read to its end, or to the byte limit of the call.
+    Complete(Vec<u8>),
+    /// The connection broke or stalled before the end.
+    Incomplete,
 }
 
-impl Answer {
-    /// The bytes that were read; none where the body was cut.
+impl HttpResponse {
+    /// The bytes of a complete body, else none.
     #[must_use]
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         match &self.body {
-            Body::Read(bytes) => bytes,
-            Body::Cut => &[],
+            ResponseBody::Complete(bytes) => bytes,
+            ResponseBody::Incomplete => &[],
         }
     }
 
-    /// The wait that the provider asks for, 1 s to 6 h; `None` where it says nothing usable.
+    /// The wait that the provider asks for, 1 s to 6 h; `None` without a usable header.
     #[must_use]
-    pub fn wait(&self, now: DateTime<Utc>) -> Option<Duration> {
-        let asked = self.retry_after.as_deref().and_then(|text| retry_after_secs(text, now));
+    fn retry_wait(&self, now: DateTime<Utc>) -> Option<Duration> {
+        let retry_after = self.retry_after.as_deref().and_then(|text| retry_after_secs(text, now));
         let reset = || self.rate_limit_reset.as_deref().and_then(|text| reset_secs(text, now));
-        asked.or_else(reset).and_then(bounded)
+        retry_after.or_else(reset).and_then(bounded)
     }
 
-    /// A refusal by this answer; only one for now carries the provider's wait.
+    /// The outcome of a refusal by this response; only `ForNow` carries the provider's wait.
     #[must_use]
-    pub fn refused(&self, kind: RefusalKind, code: String, now: DateTime<Utc>) -> Outcome {
+    pub(crate) fn refused(&self, kind: RefusalKind, code: String, now: DateTime<Utc>) -> Outcome {
         let retry_after = match kind {
-            RefusalKind::ForNow => self.wait(now),
+            RefusalKind::ForNow => self.retry_wait(now),
             RefusalKind::NotCalled
             | RefusalKind::Account
             | RefusalKind::Message
@@ -75,7 +77,7 @@ fn retry_after_secs(text: &str, now: DateTime<Utc>) -> Option<i64> {
         return Some(seconds);
     }
     let date = DateTime::parse_from_rfc2822(text).ok()?;
-    // A date in the past is a clock that differs, not a wish to be called at once.
+    // A date in the past shows that the clocks differ; it is no permission to retry at once.
     Some((date.with_timezone(&Utc) - now).num_seconds()).filter(|seconds| *seconds > 0)
 }
 
@@ -88,7 +90,7 @@ fn reset_secs(text: &str, now: DateTime<Utc>) -> Option<i64> {
 }
 
 fn bounded(seconds: i64) -> Option<Duration> {
-    if !(0..=ABSURD_SECS).contains(&seconds) {
+    if !(0..=PLAUSIBLE_SECS_MAX).contains(&seconds) {
         return None;
     }
     Some(Duration::from_secs(seconds.unsigned_abs()).clamp(Duration::from_secs(1), WAIT_MAX))
@@ -103,12 +105,12 @@ mod tests {
         Utc.with_ymd_and_hms(2026, 11, 20, 12, 0, 0).single().expect("a date that exists")
     }
 
-    fn answer(retry_after: Option<&str>, reset: Option<&str>) -> Answer {
-        Answer {
+    fn response(retry_after: Option<&str>, reset: Option<&str>) -> HttpResponse {
+        HttpResponse {
             status: 429,
             retry_after: retry_after.map(str::to_owned),
             rate_limit_reset: reset.map(str::to_owned),
-            body: Body::Cut,
+            body: ResponseBody::Incomplete,
         }
     }
 
@@ -131,7 +133,7 @@ mod tests {
             ("soon", None),
             ("", None),
         ] {
-            assert_eq!(answer(Some(text), None).wait(now()), expected, "{text:?}");
+            assert_eq!(response(Some(text), None).retry_wait(now()), expected, "{text:?}");
         }
     }
 
@@ -139,18 +141,25 @@ mod tests {
     fn a_reset_time_is_read_in_seconds_and_milliseconds() {
         let at = now().timestamp() + 90;
         for text in [at.to_string(), (at * 1000).to_string()] {
-            assert_eq!(answer(None, Some(&text)).wait(now()), Some(Duration::from_secs(90)), "{text}");
+            assert_eq!(
+                response(None, Some(&text)).retry_wait(now()),
+                Some(Duration::from_secs(90)),
+                "{text}"
+            );
         }
-        assert_eq!(answer(None, Some("17")).wait(now()), None, "long ago");
-        assert_eq!(answer(None, Some("9223372036854775807")).wait(now()), None, "no date at all");
-        assert_eq!(answer(Some("5"), Some(&at.to_string())).wait(now()), Some(Duration::from_secs(5)));
+        assert_eq!(response(None, Some("17")).retry_wait(now()), None, "long ago");
+        assert_eq!(response(None, Some("9223372036854775807")).retry_wait(now()), None, "no date at all");
+        assert_eq!(
+            response(Some("5"), Some(&at.to_string())).retry_wait(now()),
+            Some(Duration::from_secs(5))
+        );
     }
 
     proptest! {
         #[test]
         fn no_hint_asks_for_more_than_six_hours(text in ".*", number in any::<i64>()) {
             for hint in [text, number.to_string()] {
-                for wait in [answer(Some(&hint), None).wait(now()), answer(None, Some(&hint)).wait(now())] {
+                for wait in [response(Some(&hint), None).retry_wait(now()), response(None, Some(&hint)).retry_wait(now())] {
                     prop_assert!(wait.is_none_or(|wait| wait <= WAIT_MAX && wait >= Duration::from_secs(1)));
                 }
             }

@@ -1,8 +1,8 @@
-//! What is asked of a provider about attempts whose outcome is unknown, and what it says of them.
+//! Look-ups: queries about attempts whose outcome is unknown, and the provider's results.
 //!
-//! PURE. A look-up never sends anything. `Absent` is a claim of its own: it stands only where the
-//! provider was asked to the end; whatever came in between says nothing, and is `Unclear`. Each
-//! provider's `look_up.rs` builds the questions and reads the answers, its `client.rs` asks.
+//! PURE. A look-up never sends a message. `Absent` is as strong a statement as `Found`: it stands only if the
+//! provider was queried to the end; every failure on the way is `Unclear`. The `lookup.rs` of each provider
+//! builds the requests and reads the responses, its `client.rs` makes the calls.
 
 use std::fmt;
 
@@ -15,36 +15,38 @@ use postrider_domain::ids::MessageId;
 
 use super::{
     ReceiptKind,
-    answer::{Answer, Body},
+    http_response::{HttpResponse, ResponseBody},
 };
 
-/// How far the provider's clock and the database's may differ.
-pub const SKEW: TimeDelta = TimeDelta::minutes(5);
-/// More pages than this are another mistake (a filter that is not heeded), and no answer.
-pub const PAGES_MAX: usize = 10;
-/// Longest URL of a page that is followed.
-const PAGE_BYTES_MAX: usize = 8 * 1024;
+/// Largest difference between the clocks of the provider and the database.
+pub(crate) const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
+/// Pages of one search. More pages mean that the provider ignored the filter; the result is `Unclear`.
+pub(crate) const PAGES_MAX: usize = 10;
+/// Longest path of a next page.
+const PAGE_PATH_BYTES_MAX: usize = 8 * 1024;
 
-/// An attempt whose truth is sought at its provider.
+/// One attempt to look up.
 #[derive(Clone)]
 pub struct LookupQuery {
+    /// The message.
     pub message: MessageId,
+    /// Number of the attempt.
     pub attempt: i16,
-    /// The request's id, which every text carries in its survey link.
+    /// Id of the request; the survey link in every text contains it.
     pub request: Uuid,
-    /// Where it went: an email address or an E.164 number.
+    /// The address that the message was sent to: an email address or an E.164 number.
     pub to: String,
-    /// Where the call's answer told it.
+    /// The provider's id of the message, if the response to the call had one.
     pub provider_id: Option<String>,
-    /// When the attempt was begun, by the database's clock.
+    /// Start of the attempt, by the database's clock.
     pub begun_at: DateTime<Utc>,
 }
 
-/// Without the address: what is printed for debugging ends in logs.
+/// Omits the address and the provider's id: debug output ends in logs.
 impl fmt::Debug for LookupQuery {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("Sought")
+            .debug_struct("LookupQuery")
             .field("message", &self.message)
             .field("attempt", &self.attempt)
             .field("request", &self.request)
@@ -54,47 +56,52 @@ impl fmt::Debug for LookupQuery {
 }
 
 impl LookupQuery {
-    /// The provider's record of the attempt can be no older than this.
+    /// Earliest time, by the provider's clock, of its record of the attempt.
     #[must_use]
-    pub fn since(&self) -> DateTime<Utc> {
-        self.begun_at - SKEW
+    pub(crate) fn earliest(&self) -> DateTime<Utc> {
+        self.begun_at - CLOCK_SKEW
     }
 }
 
-/// What a provider says of it.
+/// The provider's knowledge of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LookupResult {
-    /// The provider has it; the furthest that it tells.
+    /// The provider has the message.
     Found(Proof),
-    /// Asked completely: the provider has no such message (yet).
+    /// The provider was queried completely and does not have the message (yet).
     Absent,
-    /// Could not be asked, or not to the end: says nothing. A code for logs and metrics.
-    Unclear { code: String },
+    /// The provider was not queried, or not to the end: proves nothing.
+    Unclear {
+        /// For logs and metrics: `timeout`, `http_503`, `page_unusable`.
+        code: String,
+    },
 }
 
 impl LookupResult {
+    /// `Unclear` with this code.
     #[must_use]
     pub fn unclear(code: impl Into<String>) -> LookupResult {
         LookupResult::Unclear { code: code.into() }
     }
 }
 
-/// How far a message that the provider has came.
+/// The latest news of a message that the provider has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
-    /// Only `Accepted`, `Delivered` or `Failed`.
+    /// `Accepted`, `Delivered` or `Failed`; no other kind.
     pub kind: ReceiptKind,
     /// The provider's code, as receipts show it: `30003`, `5.1.1`.
     pub code: Option<String>,
+    /// The provider's id of the message.
     pub provider_id: Option<String>,
 }
 
 impl Proof {
-    /// Whatever a provider tells of a message and is no end of it proves all the same that it has it.
+    /// A proof from any news of a message: news that is not final proves `Accepted`.
     #[must_use]
-    pub fn of(told: ReceiptKind, code: Option<String>, provider_id: Option<String>) -> Proof {
-        let kind = match told {
-            ReceiptKind::Delivered | ReceiptKind::Failed { .. } => told,
+    pub fn new(kind: ReceiptKind, code: Option<String>, provider_id: Option<String>) -> Proof {
+        let kind = match kind {
+            ReceiptKind::Delivered | ReceiptKind::Failed { .. } => kind,
             ReceiptKind::Accepted
             | ReceiptKind::Unwanted { .. }
             | ReceiptKind::Stop { .. }
@@ -104,18 +111,19 @@ impl Proof {
         Proof { kind, code, provider_id }
     }
 
+    /// Whether the message was delivered or failed.
     #[must_use]
-    pub fn is_final(&self) -> bool {
+    pub(crate) fn is_final(&self) -> bool {
         self.rank() > 0
     }
 
-    /// The further of two proofs of one message; of two that are equally far the other, later one.
+    /// The later one of two proofs of the same message; `other` if their ranks are equal.
     #[must_use]
-    pub fn or_further(self, other: Proof) -> Proof {
+    pub(crate) fn or_later(self, other: Proof) -> Proof {
         if other.rank() >= self.rank() { other } else { self }
     }
 
-    /// One recipient has one end, so a failure beside a delivery came after it (a late bounce).
+    /// Order in time: a failure beside a delivery is a late bounce, because one recipient has one final state.
     fn rank(&self) -> u8 {
         match &self.kind {
             ReceiptKind::Failed { block: Some(_) } => 3,
@@ -126,28 +134,28 @@ impl Proof {
     }
 }
 
-/// Reads a whole answer of success.
+/// Parses the JSON of a complete response with status 200.
 ///
 /// # Errors
 ///
-/// `Unclear` for any other answer, one that broke off, and one of another shape.
-pub fn read<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T, LookupResult> {
-    match (answer.status, &answer.body) {
-        (200, Body::Read(bytes)) => {
+/// `Unclear` for any other response.
+pub(crate) fn parse_json<'a, T: Deserialize<'a>>(response: &'a HttpResponse) -> Result<T, LookupResult> {
+    match (response.status, &response.body) {
+        (200, ResponseBody::Complete(bytes)) => {
             serde_json::from_slice(bytes).map_err(|_| LookupResult::unclear("http_200_unreadable"))
         }
-        (200, Body::Cut) => Err(LookupResult::unclear("http_200_cut")),
+        (200, ResponseBody::Incomplete) => Err(LookupResult::unclear("http_200_cut")),
         (status, _) => Err(LookupResult::unclear(format!("http_{status}"))),
     }
 }
 
-/// Path and query of a page, to be asked for on the account's own base URL: all that is taken of a URL
-/// that an answer gives, so that no answer can send the credentials to another host.
+/// Path and query of a next page, to be requested from the account's own base URL. Scheme and host of `url` are
+/// dropped, so that no response can send the credentials to another host.
 ///
 /// # Errors
 ///
-/// `Unclear` where nothing can be made of it: the pages from there on were not seen.
-pub fn page(url: &str) -> Result<String, LookupResult> {
+/// `Unclear` if `url` has no path or is too long: the pages from there on were not seen.
+pub(crate) fn page_path(url: &str) -> Result<String, LookupResult> {
     let path = if url.starts_with('/') {
         Some(url.to_owned())
     } else {
@@ -156,7 +164,7 @@ pub fn page(url: &str) -> Result<String, LookupResult> {
             None => url.path().to_owned(),
         })
     };
-    path.filter(|path| path.starts_with('/') && path.len() <= PAGE_BYTES_MAX)
+    path.filter(|path| path.starts_with('/') && path.len() <= PAGE_PATH_BYTES_MAX)
         .ok_or_else(|| LookupResult::unclear("page_unusable"))
 }
 
@@ -167,12 +175,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn proof(kind: ReceiptKind, code: &str) -> Proof {
-        Proof::of(kind, Some(code.to_owned()), None)
+        Proof::new(kind, Some(code.to_owned()), None)
     }
 
     #[test]
     fn the_address_is_not_printed() {
-        let sought = LookupQuery {
+        let query = LookupQuery {
             message: MessageId(Uuid::from_u128(1)),
             attempt: 2,
             request: Uuid::from_u128(3),
@@ -180,12 +188,12 @@ mod tests {
             provider_id: Some("zoe@customer.example".to_owned()),
             begun_at: DateTime::UNIX_EPOCH,
         };
-        let printed = format!("{sought:?}");
+        let printed = format!("{query:?}");
         assert!(!printed.contains("zoe") && printed.contains("attempt: 2"), "{printed}");
     }
 
     #[test]
-    fn the_furthest_proof_counts_in_any_order() {
+    fn the_latest_proof_counts_in_any_order() {
         let block = Some(BlockKind::HardBounced);
         let ladder = [
             proof(ReceiptKind::Accepted, "a"),
@@ -193,30 +201,30 @@ mod tests {
             proof(ReceiptKind::Failed { block: None }, "c"),
             proof(ReceiptKind::Failed { block }, "d"),
         ];
-        for (place, nearer) in ladder.iter().enumerate() {
-            for further in &ladder[place..] {
-                assert_eq!(nearer.clone().or_further(further.clone()), *further);
-                assert_eq!(further.clone().or_further(nearer.clone()), *further);
+        for (index, earlier) in ladder.iter().enumerate() {
+            for later in &ladder[index..] {
+                assert_eq!(earlier.clone().or_later(later.clone()), *later);
+                assert_eq!(later.clone().or_later(earlier.clone()), *later);
             }
-            assert_eq!(nearer.is_final(), place > 0);
+            assert_eq!(earlier.is_final(), index > 0);
         }
         let later = proof(ReceiptKind::Accepted, "later");
-        assert_eq!(ladder[0].clone().or_further(later.clone()), later);
+        assert_eq!(ladder[0].clone().or_later(later.clone()), later);
     }
 
     #[test]
-    fn whatever_is_told_proves_at_least_that_the_provider_has_it() {
-        for told in [
+    fn any_news_proves_at_least_that_the_provider_has_it() {
+        for kind in [
             ReceiptKind::Ignored,
             ReceiptKind::Unwanted { block: BlockKind::Complained },
             ReceiptKind::Stop { address: String::new() },
         ] {
-            assert_eq!(proof(told, "x").kind, ReceiptKind::Accepted);
+            assert_eq!(proof(kind, "x").kind, ReceiptKind::Accepted);
         }
     }
 
     #[test]
-    fn of_a_page_only_path_and_query_are_taken() {
+    fn only_path_and_query_of_a_next_page_are_used() {
         for (url, path) in [
             ("/2010/Messages.json?Page=1&u=http://x", Some("/2010/Messages.json?Page=1&u=http://x")),
             ("https://elsewhere.example/v3/d/events/Wy?a=b#c", Some("/v3/d/events/Wy?a=b")),
@@ -229,16 +237,16 @@ mod tests {
             ("mailto:a@b.example", None),
             ("", None),
         ] {
-            assert_eq!(page(url).ok().as_deref(), path, "{url}");
+            assert_eq!(page_path(url).ok().as_deref(), path, "{url}");
         }
-        assert!(page(&format!("/{}", "x".repeat(PAGE_BYTES_MAX))).is_err(), "too long");
+        assert!(page_path(&format!("/{}", "x".repeat(PAGE_PATH_BYTES_MAX))).is_err(), "too long");
     }
 
     proptest! {
         /// The path is put behind the base URL as text: whatever it is, the host stays the base's.
         #[test]
         fn no_page_leads_to_another_host(url in "(https?://)?.*") {
-            if let Ok(path) = page(&url) {
+            if let Ok(path) = page_path(&url) {
                 let asked = Url::parse(&format!("https://api.example{path}"));
                 prop_assert!(asked.is_ok_and(|url| url.host_str() == Some("api.example")), "{}", path);
             }
@@ -246,9 +254,9 @@ mod tests {
 
         #[test]
         fn any_answer_is_read_without_a_panic(status in 100u16..600, body: Vec<u8>) {
-            let answer =
-                Answer { status, retry_after: None, rate_limit_reset: None, body: Body::Read(body) };
-            let read = read::<Vec<u8>>(&answer);
+            let response =
+                HttpResponse { status, retry_after: None, rate_limit_reset: None, body: ResponseBody::Complete(body) };
+            let read = parse_json::<Vec<u8>>(&response);
             prop_assert!(status == 200 || read.is_err());
         }
     }
