@@ -1,7 +1,7 @@
 //! The response of an HTTP provider, as each `wire.rs` and `lookup.rs` reads it.
 //!
-//! PURE. `http` fills it in. A response whose body broke off is `Incomplete`: its status is known all the same,
-//! and some statuses are proof enough. The wait that a provider asks for is bounded here to six hours.
+//! PURE. `http` fills it in. If the body of a response broke off, it is `Incomplete`: the status is known all the
+//! same, and some statuses are proof enough. The wait that a provider asks for is bounded here to six hours.
 
 use std::time::Duration;
 

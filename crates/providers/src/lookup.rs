@@ -1,4 +1,4 @@
-//! Look-ups: queries about attempts whose outcome is unknown, and the provider's results.
+//! Look-ups: queries about attempts with an unknown outcome, and the provider's results.
 //!
 //! PURE. A look-up never sends a message. `Absent` is as strong a statement as `Found`: it stands only if the
 //! provider was queried to the end; every failure on the way is `Unclear`. The `lookup.rs` of each provider

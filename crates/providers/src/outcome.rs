@@ -35,7 +35,7 @@ impl Outcome {
 /// The proof that a message was not sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// What is at fault, and so whether another try makes sense.
+    /// The part at fault, which decides about another try.
     pub kind: RefusalKind,
     /// The provider's code or ours, as shown in timelines: `21610`, `5.1.1`, `http_429`, `connect`.
     pub code: String,

@@ -1,4 +1,7 @@
-//! The reason why a call got no response head, and the outcome of a sending call that ends so.
+//! The failures of a call before the head of its response, and the outcome of each for a sending call.
+//!
+//! Only a failure before the first written byte proves that no message was sent. The failures of a response's body
+//! are `ResponseBody::Incomplete` instead.
 
 use crate::{Outcome, RefusalKind};
 

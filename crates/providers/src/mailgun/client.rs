@@ -1,4 +1,4 @@
-//! The calls to Mailgun: posts one finished MIME message per email, and queries messages whose response was lost.
+//! The calls to Mailgun: posts one finished MIME message per email, and queries messages with a lost response.
 //!
 //! Invariant: no API key, address or content reaches a log. `email` writes the message, `wire` and `lookup` read the
 //! responses, `http` classifies a call without one.

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{ReceiptKind, correlation::NAMES, smtp::EnhancedStatus};
+use crate::{ReceiptKind, correlation::NAMES, smtp::enhanced_status::EnhancedStatus};
 use postrider_domain::ids::BlockKind;
 
 /// Longest text that is read from a nested field; it becomes a code or a key.

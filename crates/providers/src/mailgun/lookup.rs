@@ -214,7 +214,7 @@ impl Findings {
         }
     }
 
-    /// The batch without the messages whose final state is known.
+    /// The batch without the messages that have a final state.
     pub(super) fn not_final<'a>(&self, batch: &BatchQuery<'a>) -> BatchQuery<'a> {
         let is_open = |id: &&String| !self.proofs.get(*id).is_some_and(Proof::is_final);
         BatchQuery { ids: batch.ids.iter().filter(is_open).cloned().collect(), ..*batch }

@@ -5,10 +5,9 @@
 //! Mailgun's events too. Bounces go as mail to the sender's address, not to us.
 
 mod client;
-mod enhanced_status;
+pub(crate) mod enhanced_status;
 #[cfg(test)]
 mod tests;
 mod wire;
 
 pub use client::{Smtp, SmtpSettings};
-pub(crate) use enhanced_status::EnhancedStatus;

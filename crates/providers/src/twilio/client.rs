@@ -1,4 +1,4 @@
-//! The calls to Twilio: posts one form per message, and queries messages whose response was lost.
+//! The calls to Twilio: posts one form per message, and queries messages with a lost response.
 //!
 //! Invariant: no credential, number or text reaches a log. `wire` and `lookup` read the responses; `http` classifies
 //! a call without one.

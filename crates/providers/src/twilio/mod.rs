@@ -2,7 +2,7 @@
 //!
 //! `wire` (PURE) builds the call and classifies its response by the table in `error_codes`; `webhook` (PURE) parses
 //! webhooks, `signature` verifies them, `opt_out` detects a stop or start in an inbound text; `lookup` (PURE)
-//! finds messages whose response was lost; `client` makes the calls.
+//! finds messages with a lost response; `client` makes the calls.
 //!
 //! Invariant: no call is made twice, because Twilio has no idempotency key for sending.
 
