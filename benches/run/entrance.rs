@@ -132,11 +132,11 @@ async fn make_key(site: &Site) -> anyhow::Result<SecretString> {
     let pool = PgPool::connect(&site.database_url).await?;
     let ledger = Ledger::new(pool.clone());
     let company = ledger.company_id(COMPANY).await?.context("the company is there")?;
-    let made = key::make(true);
-    let kept = made.kept(company, "bench", &[Scope::Send]);
+    let made = key::generate(true);
+    let kept = made.to_row(company, "bench", &[Scope::Send]);
     ledger.add_key(&kept, &Actor::System).await?;
     pool.close().await;
-    Ok(SecretString::from(made.shown().to_owned()))
+    Ok(SecretString::from(made.as_text().to_owned()))
 }
 
 /// Waits until the worker takes calls: its start is nobody's rate.

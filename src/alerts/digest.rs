@@ -1,7 +1,7 @@
 //! The text of a digest, without I/O: how many jobs were refused, the most frequent mistakes, an example of each.
 //!
 //! Field paths, codes and ids only: what a job said is personal and stays where it is kept. Names that a
-//! producer made up are what a job said: a path is told as far as its names are ours.
+//! producer made up are what a job said: a path is merged as far as its names are ours.
 
 use std::fmt::Write as _;
 
@@ -18,13 +18,13 @@ use postrider_domain::{
 };
 
 /// Every name of a job's shape.
-const OURS: [&[&str]; 4] = [JOB_FIELDS, CUSTOMER_FIELDS, EMPLOYEE_FIELDS, OVERRIDE_FIELDS];
+const KNOWN_FIELDS: [&[&str]; 4] = [JOB_FIELDS, CUSTOMER_FIELDS, EMPLOYEE_FIELDS, OVERRIDE_FIELDS];
 /// What was wrong with the notice of a recipe: its paths are written in our code, and of no job's shape.
-const OF_NOTICES: [&str; 2] = ["unreadable_notice", "not_found"];
+const NOTIFICATION_CODES: [&str; 2] = ["unreadable_notice", "not_found"];
 
 /// What was counted.
 #[derive(Debug, Clone, Copy)]
-pub struct Counted {
+pub struct JobCounts {
     pub rejected: u64,
     pub accepted: u64,
     pub now: DateTime<Utc>,
@@ -32,7 +32,7 @@ pub struct Counted {
 
 /// One kind of mistake.
 #[derive(Debug, Clone)]
-pub struct Mistake {
+pub struct ProblemSummary {
     /// Empty: the job as a whole.
     pub path: String,
     pub code: String,
@@ -41,8 +41,8 @@ pub struct Mistake {
     pub example: Uuid,
 }
 
-pub fn digest(policy: &Policy, counted: Counted, mistakes: &[Mistake]) -> Letter {
-    let Counted { rejected, accepted, now } = counted;
+pub fn digest(policy: &Policy, counted: JobCounts, mistakes: &[ProblemSummary]) -> Letter {
+    let JobCounts { rejected, accepted, now } = counted;
     let jobs = rejected + accepted;
     let subject = format!("{}: {rejected} of {jobs} jobs were rejected within an hour", policy.name);
     let mut text = format!(
@@ -50,8 +50,8 @@ pub fn digest(policy: &Policy, counted: Counted, mistakes: &[Mistake]) -> Letter
         now.to_rfc3339_opts(SecondsFormat::Secs, true),
         policy.name,
     );
-    for (place, mistake) in told(mistakes).iter().enumerate() {
-        let Mistake { path, code, message, times, example } = mistake;
+    for (place, mistake) in merged(mistakes).iter().enumerate() {
+        let ProblemSummary { path, code, message, times, example } = mistake;
         let field = if path.is_empty() { "the job" } else { path };
         let _ = write!(
             text,
@@ -69,32 +69,32 @@ pub fn digest(policy: &Policy, counted: Counted, mistakes: &[Mistake]) -> Letter
     Letter::new(&subject, &text)
 }
 
-/// As they may be told, the most frequent first: what no longer differs is one mistake.
-fn told(mistakes: &[Mistake]) -> Vec<Mistake> {
-    let mut told: Vec<Mistake> = Vec::with_capacity(mistakes.len());
+/// As they may be merged, the most frequent first: what no longer differs is one mistake.
+fn merged(mistakes: &[ProblemSummary]) -> Vec<ProblemSummary> {
+    let mut merged: Vec<ProblemSummary> = Vec::with_capacity(mistakes.len());
     for mistake in mistakes {
-        let path = ours(&mistake.path, &mistake.code);
-        let same = |one: &&mut Mistake| {
+        let path = known_path(&mistake.path, &mistake.code);
+        let same = |one: &&mut ProblemSummary| {
             one.path == path && one.code == mistake.code && one.message == mistake.message
         };
-        match told.iter_mut().find(same) {
+        match merged.iter_mut().find(same) {
             Some(one) => one.times = one.times.saturating_add(mistake.times),
-            None => told.push(Mistake { path: path.to_owned(), ..mistake.clone() }),
+            None => merged.push(ProblemSummary { path: path.to_owned(), ..mistake.clone() }),
         }
     }
-    told.sort_by_key(|one| std::cmp::Reverse(one.times));
-    told
+    merged.sort_by_key(|one| std::cmp::Reverse(one.times));
+    merged
 }
 
 /// The path as far as its names are ours; of a field that is unknown, and of what a producer names as it
 /// likes, the one above.
-fn ours<'p>(path: &'p str, code: &str) -> &'p str {
-    if OF_NOTICES.contains(&code) {
+fn known_path<'p>(path: &'p str, code: &str) -> &'p str {
+    if NOTIFICATION_CODES.contains(&code) {
         return path;
     }
     let (mut end, mut above) = (0, 0);
     for part in path.split('.') {
-        if !is_ours(part) {
+        if !is_known_part(part) {
             return &path[..end];
         }
         above = end;
@@ -107,12 +107,12 @@ fn ours<'p>(path: &'p str, code: &str) -> &'p str {
 }
 
 /// Whether a name, or an item of a list of that name, is of a job's shape.
-fn is_ours(part: &str) -> bool {
+fn is_known_part(part: &str) -> bool {
     let (name, place) = part.split_once('[').unwrap_or((part, "0]"));
     let is_place = place
         .strip_suffix(']')
         .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()));
-    is_place && OURS.iter().any(|names| names.contains(&name))
+    is_place && KNOWN_FIELDS.iter().any(|names| names.contains(&name))
 }
 
 #[cfg(test)]
@@ -125,15 +125,15 @@ mod tests {
 
     fn text(mistakes: &[(&str, &str, &str, u64)]) -> String {
         let policy = file::parse(include_str!("../../deploy/example-company.toml")).expect("is valid").policy;
-        let counted = Counted { rejected: 9, accepted: 1, now: DateTime::UNIX_EPOCH };
-        let mistake = |(path, code, message, times): &(&str, &str, &str, u64)| Mistake {
+        let counted = JobCounts { rejected: 9, accepted: 1, now: DateTime::UNIX_EPOCH };
+        let mistake = |(path, code, message, times): &(&str, &str, &str, u64)| ProblemSummary {
             path: (*path).to_owned(),
             code: (*code).to_owned(),
             message: (*message).to_owned(),
             times: *times,
             example: Uuid::nil(),
         };
-        let mistakes: Vec<Mistake> = mistakes.iter().map(mistake).collect();
+        let mistakes: Vec<ProblemSummary> = mistakes.iter().map(mistake).collect();
         digest(&policy, counted, &mistakes).text
     }
 
@@ -159,7 +159,7 @@ mod tests {
             ("", "not_json", ""),
             ("data.attributes.tags", "unreadable_notice", "data.attributes.tags"),
         ] {
-            assert_eq!(ours(path, code), shown, "{path}: {code}");
+            assert_eq!(known_path(path, code), shown, "{path}: {code}");
         }
     }
 

@@ -19,7 +19,7 @@ use postrider_ledger::{
     alerts::{AlertMail, NewAlert, ProblemCount, Rejections},
 };
 
-use crate::alerts::digest::{Counted, Mistake, digest};
+use crate::alerts::digest::{JobCounts, ProblemSummary, digest};
 
 /// Each worker asks so often whether it is its turn.
 const ASK_EVERY: Duration = Duration::from_secs(15);
@@ -30,13 +30,13 @@ const ACCEPTED_MAX: u64 = 5_000_000;
 
 /// What the watch needs.
 #[derive(Clone)]
-pub struct Watch {
+pub struct AlertScheduler {
     pub ledger: Ledger,
-    pub directory: CompanyCache,
+    pub company_cache: CompanyCache,
     pub keys: Arc<SecretKeys>,
 }
 
-impl Watch {
+impl AlertScheduler {
     /// Watches until told to stop.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
@@ -55,14 +55,14 @@ impl Watch {
     pub async fn take_turn(&self) -> Result<bool, LedgerError> {
         let mine = self.ledger.take_alert_turn().await?;
         if mine {
-            self.look().await?;
+            self.check_companies().await?;
         }
         Ok(mine)
     }
 
     /// Looks now; gives the companies whose digest this call put on its way.
-    pub async fn look(&self) -> Result<Vec<CompanyId>, LedgerError> {
-        let snapshot = self.directory.snapshot();
+    pub async fn check_companies(&self) -> Result<Vec<CompanyId>, LedgerError> {
+        let snapshot = self.company_cache.snapshot();
         let watched = snapshot.companies().filter(|company| !company.policy.alerts.emails.is_empty());
         let watched: Vec<CompanyId> = watched.map(|company| company.id).collect();
         let mut told = Vec::new();
@@ -71,7 +71,7 @@ impl Watch {
         }
         for rejections in self.ledger.alert_rejections(&watched).await? {
             let Some(company) = snapshot.company_by_id(rejections.company) else { continue };
-            let telling = match self.tell(company, rejections).await {
+            let telling = match self.alert_if_due(company, rejections).await {
                 // What cannot be told of one company keeps nothing from the others.
                 Err(error @ (LedgerError::Data(_) | LedgerError::Broken(_))) => {
                     tracing::error!(company = company.policy.slug, %error, "a digest cannot be written");
@@ -92,7 +92,7 @@ impl Watch {
         Ok(told)
     }
 
-    async fn tell(&self, company: &Company, rejections: Rejections) -> Result<bool, LedgerError> {
+    async fn alert_if_due(&self, company: &Company, rejections: Rejections) -> Result<bool, LedgerError> {
         let Rejections { rejected, now, .. } = rejections;
         let alerts = &company.policy.alerts;
         if rejected < u64::from(alerts.rejected_min) {
@@ -105,24 +105,24 @@ impl Watch {
             return Ok(false);
         }
         let problems = self.ledger.alert_problems(company.id).await?;
-        match self.alert(company, Counted { rejected, accepted, now }, problems) {
+        match self.alert(company, JobCounts { rejected, accepted, now }, problems) {
             Some(alert) => self.ledger.send_alert(&alert).await,
             None => Ok(false),
         }
     }
 
     /// `None` where no account of the company can carry it, which its file would not have allowed.
-    fn alert(&self, company: &Company, counted: Counted, problems: Vec<ProblemCount>) -> Option<NewAlert> {
+    fn alert(&self, company: &Company, counted: JobCounts, problems: Vec<ProblemCount>) -> Option<NewAlert> {
         let policy = &company.policy;
         let (brand, account) = policy.alerting_brand()?;
-        let mistake = |ProblemCount { path, code, message, times, example }| Mistake {
+        let mistake = |ProblemCount { path, code, message, times, example }| ProblemSummary {
             path,
             code,
             message,
             times,
             example,
         };
-        let mistakes: Vec<Mistake> = problems.into_iter().map(mistake).collect();
+        let mistakes: Vec<ProblemSummary> = problems.into_iter().map(mistake).collect();
         let mail = |email: &String| AlertMail {
             id: postrider_clock::new_id(),
             email: email.clone(),

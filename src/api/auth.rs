@@ -1,6 +1,6 @@
 //! The door of the API: no call passes without a key, and none beyond the key's share.
 //!
-//! `door` stands before every route under `/v1`; handlers take the `Caller` that it leaves behind and say
+//! `require_key` stands before every route under `/v1`; handlers take the `Caller` that it leaves behind and say
 //! which scope they need. The key alone says whose company it is: no path and no body can.
 
 use std::sync::Arc;
@@ -33,19 +33,19 @@ pub struct Caller {
 }
 
 impl Caller {
-    fn of(holder: &ApiKey) -> Caller {
+    fn of(key: &ApiKey) -> Caller {
         Caller {
-            company: holder.company,
-            slug: Arc::clone(&holder.slug),
-            key: holder.id,
-            name: Arc::clone(&holder.name),
-            live: holder.live,
-            scopes: holder.scopes.clone(),
+            company: key.company,
+            slug: Arc::clone(&key.slug),
+            key: key.id,
+            name: Arc::clone(&key.name),
+            live: key.live,
+            scopes: key.scopes.clone(),
         }
     }
 
     /// 403 unless the key has the scope.
-    pub fn needs(&self, scope: Scope) -> Result<(), Problem> {
+    pub fn require(&self, scope: Scope) -> Result<(), Problem> {
         match self.scopes.contains(&scope) {
             true => Ok(()),
             false => Err(Problem::forbidden(format!(
@@ -67,19 +67,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 }
 
 /// Lets in who has a key and a share left; tells what is left with every answer.
-pub(super) async fn door(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
+pub(super) async fn require_key(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
     let text = request.headers().get(HEADER).map(|value| value.to_str().unwrap_or(""));
-    let holder = match api.callers.identify(text).await {
-        Ok(holder) => holder,
+    let key = match api.key_cache.authenticate(text).await {
+        Ok(key) => key,
         Err(problem) => return problem.into_response(),
     };
-    let (mut response, rest) = match holder.bucket.take() {
+    let (mut response, rest) = match key.bucket.take() {
         Ok(rest) => {
-            request.extensions_mut().insert(Caller::of(&holder));
+            request.extensions_mut().insert(Caller::of(&key));
             (next.run(request).await, rest)
         }
         Err(rest) => (Problem::too_many(rest.retry_after_secs).into_response(), rest),
     };
-    holder.bucket.tell(rest, response.headers_mut());
+    key.bucket.write_headers(rest, response.headers_mut());
     response
 }

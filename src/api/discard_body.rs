@@ -22,43 +22,43 @@ use tokio::sync::oneshot;
 use crate::api::Api;
 
 /// So much of what nobody wants is read.
-const FORGOTTEN_BYTES_MAX: usize = 4 * 1024 * 1024;
+const DISCARDED_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Has the call answered; reads on what was left of its body.
-pub(super) async fn drained(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+pub(super) async fn discard_body(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    let (lent, left) = lend(body);
+    let (lent, left) = track(body);
     let response = next.run(Request::from_parts(parts, lent)).await;
     if let Ok(rest) = left.await {
         // An answer follows in any case.
-        drop(tokio::time::timeout(api.body_within, forget(rest)).await);
+        drop(tokio::time::timeout(api.body_timeout, discard(rest)).await);
     }
     response
 }
 
 /// A body to give away, and what comes back of it when it is dropped before its end.
-fn lend(body: Body) -> (Body, oneshot::Receiver<BodyDataStream>) {
+fn track(body: Body) -> (Body, oneshot::Receiver<BodyDataStream>) {
     let (back, left) = oneshot::channel();
-    let lent = Lent { body: Some(body.into_data_stream()), back: Some(back) };
+    let lent = TrackedBody { body: Some(body.into_data_stream()), back: Some(back) };
     (Body::from_stream(lent), left)
 }
 
-async fn forget(mut rest: BodyDataStream) {
+async fn discard(mut rest: BodyDataStream) {
     let mut seen = 0_usize;
     while let Some(Ok(data)) = rest.next().await {
         seen = seen.saturating_add(data.len());
-        if seen > FORGOTTEN_BYTES_MAX {
+        if seen > DISCARDED_BYTES_MAX {
             return;
         }
     }
 }
 
-struct Lent {
+struct TrackedBody {
     body: Option<BodyDataStream>,
     back: Option<oneshot::Sender<BodyDataStream>>,
 }
 
-impl Stream for Lent {
+impl Stream for TrackedBody {
     type Item = Result<Bytes, axum::Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -71,7 +71,7 @@ impl Stream for Lent {
     }
 }
 
-impl Drop for Lent {
+impl Drop for TrackedBody {
     fn drop(&mut self) {
         if let (Some(body), Some(back)) = (self.body.take(), self.back.take()) {
             // Nobody waits for it any more: its caller is gone.
@@ -95,10 +95,10 @@ mod tests {
 
     /// Reads as a handler does, then what that left.
     async fn read(body: Body, bytes_max: usize) -> Option<usize> {
-        let (lent, left) = lend(body);
+        let (lent, left) = track(body);
         let read = read_body(lent, bytes_max, Duration::from_secs(10)).await;
         if let Ok(rest) = left.await {
-            forget(rest).await;
+            discard(rest).await;
         }
         match read {
             Ok(bytes) => Some(bytes.len()),

@@ -56,7 +56,7 @@ pub async fn read_as(
 }
 
 async fn bytes(body: Body, api: &Api, bytes_max: usize) -> Result<Vec<u8>, Problem> {
-    read_body(body, bytes_max, api.body_within).await.map_err(|status| match status {
+    read_body(body, bytes_max, api.body_timeout).await.map_err(|status| match status {
         StatusCode::PAYLOAD_TOO_LARGE => {
             Problem::new(status, "too_large", format!("the body has more than {bytes_max} bytes; send less"))
         }

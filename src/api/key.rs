@@ -38,7 +38,7 @@ impl Scope {
 
 /// A new key: the text to show once, and what is kept of it.
 #[derive(Debug)]
-pub struct Made {
+pub struct NewApiKey {
     text: SecretString,
     prefix: String,
     hash: [u8; 32],
@@ -47,14 +47,14 @@ pub struct Made {
 
 /// Makes a key.
 #[must_use]
-pub fn make(live: bool) -> Made {
+pub fn generate(live: bool) -> NewApiKey {
     let random =
         format!("{}{}", postrider_clock::random_id().simple(), postrider_clock::random_id().simple());
     let (secret, rest) = random.split_at(SECRET_CHARS);
     let kind = if live { "live" } else { "test" };
     let prefix = format!("pr_{kind}_{}", &rest[..PREFIX_CHARS]);
     let text = format!("{prefix}_{secret}");
-    Made { hash: hash(&text), prefix, text: SecretString::from(text), live }
+    NewApiKey { hash: hash(&text), prefix, text: SecretString::from(text), live }
 }
 
 /// The prefix of what may be a key; `None`: it cannot be one, and nobody needs to look.
@@ -70,7 +70,7 @@ pub fn prefix(text: &str) -> Option<&str> {
 
 /// Whether a key is the one of which this hash is kept, in constant time.
 #[must_use]
-pub fn is(text: &str, kept: &[u8]) -> bool {
+pub fn matches(text: &str, kept: &[u8]) -> bool {
     hash(text).as_slice().ct_eq(kept).into()
 }
 
@@ -78,16 +78,16 @@ fn hash(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
 }
 
-impl Made {
+impl NewApiKey {
     /// The one time that it is shown.
     #[must_use]
-    pub fn shown(&self) -> &str {
+    pub fn as_text(&self) -> &str {
         self.text.expose_secret()
     }
 
     /// What is kept of it.
     #[must_use]
-    pub fn kept(&self, company: CompanyId, name: &str, scopes: &[Scope]) -> NewKey {
+    pub fn to_row(&self, company: CompanyId, name: &str, scopes: &[Scope]) -> NewKey {
         let given = Scope::ALL.into_iter().filter(|scope| scopes.contains(scope));
         NewKey {
             id: postrider_clock::new_id(),
@@ -108,17 +108,17 @@ mod tests {
     #[test]
     fn a_made_key_is_found_by_its_prefix_and_known_by_its_hash() {
         for live in [true, false] {
-            let made = make(live);
-            assert_eq!(prefix(made.shown()), Some(made.prefix.as_str()));
-            assert!(is(made.shown(), &made.hash));
-            assert!(!is(make(live).shown(), &made.hash));
+            let made = generate(live);
+            assert_eq!(prefix(made.as_text()), Some(made.prefix.as_str()));
+            assert!(matches(made.as_text(), &made.hash));
+            assert!(!matches(generate(live).as_text(), &made.hash));
         }
     }
 
     #[test]
     fn what_cannot_be_a_key_is_not_looked_for() {
-        let good = make(true);
-        let good = good.shown();
+        let good = generate(true);
+        let good = good.as_text();
         for text in ["", "_", "pr_live__", "éé", &good[1..], &good[..good.len() - 1], &good.to_uppercase()]
         {
             assert_eq!(prefix(text), None, "{text}");

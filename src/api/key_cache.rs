@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::api::{
     Problem, Scope, key,
-    quota::{Bucket, RateLimit},
+    rate_limit::{Bucket, RateLimit},
 };
 use postrider_domain::ids::CompanyId;
 use postrider_ledger::{Ledger, keys::FoundKey};
@@ -39,96 +39,96 @@ pub(super) struct ApiKey {
     pub bucket: Arc<Bucket>,
 }
 
-struct Known {
+struct CachedKey {
     /// `None`: there is no such key.
-    holder: Option<Arc<ApiKey>>,
+    key: Option<Arc<ApiKey>>,
     read_at: Instant,
 }
 
 /// All keys that were used lately.
-pub(super) struct Callers {
+pub(super) struct KeyCache {
     ledger: Ledger,
-    share: RateLimit,
-    known: Mutex<HashMap<String, Known>>,
+    rate_limit: RateLimit,
+    known: Mutex<HashMap<String, CachedKey>>,
     /// Of prefixes that were somebody's.
-    look_ups: Semaphore,
+    known_look_ups: Semaphore,
     /// Of all others.
-    guesses: Semaphore,
+    unknown_look_ups: Semaphore,
 }
 
-impl Callers {
-    pub fn new(ledger: Ledger, share: RateLimit) -> Callers {
-        let [look_ups, guesses] = [(); 2].map(|()| Semaphore::new(LOOK_UPS_AT_ONCE));
-        Callers { ledger, share, known: Mutex::default(), look_ups, guesses }
+impl KeyCache {
+    pub fn new(ledger: Ledger, rate_limit: RateLimit) -> KeyCache {
+        let [known_look_ups, unknown_look_ups] = [(); 2].map(|()| Semaphore::new(LOOK_UPS_AT_ONCE));
+        KeyCache { ledger, rate_limit, known: Mutex::default(), known_look_ups, unknown_look_ups }
     }
 
     /// The holder of a key.
-    pub async fn identify(&self, text: Option<&str>) -> Result<Arc<ApiKey>, Problem> {
+    pub async fn authenticate(&self, text: Option<&str>) -> Result<Arc<ApiKey>, Problem> {
         let Some(text) = text else {
             return Err(Problem::unauthorized("send the key of your company in the header x-api-key"));
         };
         let unknown = || Problem::unauthorized("this key is not known; check the header x-api-key");
         let prefix = key::prefix(text).ok_or_else(unknown)?;
-        let found = match self.remembered(prefix) {
+        let found = match self.cached(prefix) {
             Some(found) => found,
             None => self.look_up(prefix, text).await?,
         };
-        let holder = found.filter(|holder| key::is(text, &holder.hash)).ok_or_else(unknown)?;
-        match holder.revoked {
+        let key = found.filter(|key| key::matches(text, &key.hash)).ok_or_else(unknown)?;
+        match key.revoked {
             true => Err(Problem::unauthorized("this key was revoked; use another one")),
-            false => Ok(holder),
+            false => Ok(key),
         }
     }
 
-    fn remembered(&self, prefix: &str) -> Option<Option<Arc<ApiKey>>> {
+    fn cached(&self, prefix: &str) -> Option<Option<Arc<ApiKey>>> {
         let known = self.known.lock().expect("nobody panics here");
         let known =
             known.get(prefix).filter(|known| postrider_clock::monotonic() - known.read_at < FRESH_FOR)?;
-        Some(known.holder.clone())
+        Some(known.key.clone())
     }
 
     async fn look_up(&self, prefix: &str, text: &str) -> Result<Option<Arc<ApiKey>>, Problem> {
-        let turns = if self.was_somebodys(prefix) { &self.look_ups } else { &self.guesses };
+        let turns = if self.is_known_key(prefix) { &self.known_look_ups } else { &self.unknown_look_ups };
         let _turn = turns.acquire().await.expect("never closed");
         // Whoever had the turn before may have brought the answer.
-        if let Some(found) = self.remembered(prefix) {
+        if let Some(found) = self.cached(prefix) {
             return Ok(found);
         }
         let found = self.ledger.find_key(prefix).await?;
         if let Some(found) = &found
             && !found.noted
             && !found.revoked
-            && key::is(text, &found.hash)
+            && key::matches(text, &found.hash)
             && let Err(error) = self.ledger.note_key_use(found.id).await
         {
             // A database that takes no writes can still be read.
             tracing::warn!(%error, key = %found.id, "the use of a key was not noted");
         }
-        Ok(self.remember(prefix, found))
+        Ok(self.store(prefix, found))
     }
 
-    fn was_somebodys(&self, prefix: &str) -> bool {
+    fn is_known_key(&self, prefix: &str) -> bool {
         let known = self.known.lock().expect("nobody panics here");
-        known.get(prefix).is_some_and(|known| known.holder.is_some())
+        known.get(prefix).is_some_and(|known| known.key.is_some())
     }
 
-    fn remember(&self, prefix: &str, found: Option<FoundKey>) -> Option<Arc<ApiKey>> {
+    fn store(&self, prefix: &str, found: Option<FoundKey>) -> Option<Arc<ApiKey>> {
         let mut known = self.known.lock().expect("nobody panics here");
         let read_at = postrider_clock::monotonic();
         if known.len() >= KNOWN_MAX {
-            known.retain(|_, known| known.holder.is_some() && read_at - known.read_at < FRESH_FOR);
+            known.retain(|_, known| known.key.is_some() && read_at - known.read_at < FRESH_FOR);
         }
         if known.len() >= KNOWN_MAX {
             known.clear();
         }
-        let former = known.get(prefix).and_then(|known| known.holder.clone());
-        let holder = found.map(|found| {
+        let former = known.get(prefix).and_then(|known| known.key.clone());
+        let key = found.map(|found| {
             let bucket = former.map(|former| Arc::clone(&former.bucket));
-            let bucket = bucket.unwrap_or_else(|| Arc::new(Bucket::new(self.share)));
+            let bucket = bucket.unwrap_or_else(|| Arc::new(Bucket::new(self.rate_limit)));
             Arc::new(ApiKey::of(found, bucket))
         });
-        known.insert(prefix.to_owned(), Known { holder: holder.clone(), read_at });
-        holder
+        known.insert(prefix.to_owned(), CachedKey { key: key.clone(), read_at });
+        key
     }
 }
 

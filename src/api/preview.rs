@@ -34,7 +34,7 @@ pub fn routes() -> OpenApiRouter<Arc<Api>> {
 
 /// What would become of a job.
 #[derive(Debug, Default, Serialize, ToSchema)]
-pub struct PreviewView {
+pub struct PreviewResult {
     /// `send`, `suppress`, `duplicate` of a request that is there, or `reject`.
     pub outcome: &'static str,
     /// The status that the request would have at first, or has.
@@ -66,7 +66,7 @@ pub struct PreviewView {
     pub decision: Option<DecisionView>,
     /// What the customer would read.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<TextView>,
+    pub message: Option<PreviewText>,
     /// Why it would be rejected.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<FieldProblem>,
@@ -74,7 +74,7 @@ pub struct PreviewView {
 
 /// A message as its customer would read it; its links lead nowhere.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct TextView {
+pub struct PreviewText {
     pub medium: &'static str,
     pub to: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,33 +96,33 @@ pub struct TextView {
 #[utoipa::path(
     post, path = "/v1/requests/preview", tag = "requests",
     request_body = JobBody,
-    responses((status = 200, description = "What would happen", body = PreviewView))
+    responses((status = 200, description = "What would happen", body = PreviewResult))
 )]
 async fn preview(
     State(api): State<Arc<Api>>,
     caller: Caller,
     request: Request,
-) -> Result<Json<PreviewView>, Problem> {
-    caller.needs(Scope::Send)?;
+) -> Result<Json<PreviewResult>, Problem> {
+    caller.require(Scope::Send)?;
     let key = submit::idempotency_key(request.headers())?;
     let body = extract::read(request, &api, BODY_BYTES_MAX).await?;
-    submit::know_company(&api, &caller).await?;
+    submit::ensure_company_is_known(&api, &caller).await?;
     // By the web's own connections: nobody who waits for an answer of intake's is held up.
     let acceptor = Acceptor { ledger: api.ledger.clone(), ..api.acceptor.clone() };
-    let arrival = submit::arrival(&caller, PATH, key, body);
-    let view = match acceptor.preview(&arrival, &api.public_base_url).await? {
+    let inbound_job = submit::inbound_job(&caller, PATH, key, body);
+    let view = match acceptor.preview(&inbound_job, &api.public_base_url).await? {
         Preview::Unreadable(problems) => return Err(submit::submission_answer::refusal(problems)),
         preview => view(preview),
     };
-    Ok(Json(PreviewView { test: !caller.live, ..view }))
+    Ok(Json(PreviewResult { test: !caller.live, ..view }))
 }
 
-fn view(preview: Preview) -> PreviewView {
+fn view(preview: Preview) -> PreviewResult {
     match preview {
         Preview::Decided { request, account, text } => {
             let decision = &request.decision;
             let reason = decision.reason();
-            PreviewView {
+            PreviewResult {
                 outcome: if reason.is_some() { "suppress" } else { "send" },
                 status: Some(if reason.is_some() { "suppressed" } else { "queued" }),
                 reason: reason.map(|reason| reason.word().to_owned()),
@@ -131,30 +131,30 @@ fn view(preview: Preview) -> PreviewView {
                 due_at: Some(decision.due_at),
                 expires_at: Some(decision.expires_at),
                 decision: Some(DecisionView::of(decision)),
-                message: text.map(TextView::from),
+                message: text.map(PreviewText::from),
                 brand: Some(request.brand),
                 channel: Some(request.channel),
-                ..PreviewView::default()
+                ..PreviewResult::default()
             }
         }
-        Preview::Duplicate { id, state, reason } => PreviewView {
+        Preview::Duplicate { id, state, reason } => PreviewResult {
             outcome: "duplicate",
             status: Some(state.status().word()),
             reason,
             id: Some(id),
-            ..PreviewView::default()
+            ..PreviewResult::default()
         },
-        Preview::Rejected(problems) | Preview::Unreadable(problems) => PreviewView {
+        Preview::Rejected(problems) | Preview::Unreadable(problems) => PreviewResult {
             outcome: "reject",
             problems: problems.into_iter().map(FieldProblem::from).collect(),
-            ..PreviewView::default()
+            ..PreviewResult::default()
         },
     }
 }
 
-impl From<Text> for TextView {
-    fn from(text: Text) -> TextView {
-        TextView {
+impl From<Text> for PreviewText {
+    fn from(text: Text) -> PreviewText {
+        PreviewText {
             medium: text.medium.word(),
             to: text.to,
             from: text.from,

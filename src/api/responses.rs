@@ -83,11 +83,11 @@ async fn respond(
     caller: Caller,
     request: Request,
 ) -> Result<Json<ResponseView>, Problem> {
-    caller.needs(Scope::Send)?;
+    caller.require(Scope::Send)?;
     let body = extract::read(request, &api, BODY_BYTES_MAX).await?;
     parse_response_call(&body).map_err(refusal)?;
-    super::submit::know_company(&api, &caller).await?;
-    let arrival = InboundJob {
+    super::submit::ensure_company_is_known(&api, &caller).await?;
+    let inbound_job = InboundJob {
         body,
         company: Some(caller.slug.to_string()),
         routing: PATH.to_owned(),
@@ -98,7 +98,7 @@ async fn respond(
     };
     // By the web's own connections: what is read from the broker is not held up here.
     let acceptor = Acceptor { ledger: api.ledger.clone(), ..api.acceptor.clone() };
-    match acceptor.accept_responses(&[arrival]).await?.pop() {
+    match acceptor.accept_responses(&[inbound_job]).await?.pop() {
         Some(ResponseOutcome::Kept(kept)) => Ok(Json(ResponseView {
             id: kept.id,
             status: if kept.requests.is_empty() { "waiting" } else { "completed" },

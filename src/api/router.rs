@@ -40,8 +40,8 @@ pub fn router(api: Arc<Api>) -> Router {
         page: docs::page(&document),
     });
     let v1 = v1
-        .route_layer(middleware::from_fn_with_state(Arc::clone(&api), auth::door))
-        .route_layer(middleware::from_fn_with_state(Arc::clone(&api), discard_body::drained))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&api), auth::require_key))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&api), discard_body::discard_body))
         .with_state(Arc::clone(&api));
     let open =
         Router::new().route("/openapi.json", get(json)).route("/docs", get(page)).with_state(described);

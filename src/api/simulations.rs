@@ -52,13 +52,13 @@ async fn simulated(
     caller: Caller,
     extract::Json(request): extract::Json<BacktestRequest>,
 ) -> Result<Json<BacktestReport>, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.require(Scope::Read)?;
     let days = request.days.unwrap_or(DAYS_USUAL);
     if !(1..=DAYS_MAX).contains(&days) {
         let message = format!("give a number from 1 to {DAYS_MAX}");
         return Err(Problem::unprocessable([FieldProblem::new("days", "out_of_range", message)]));
     }
-    let snapshot = api.directory.snapshot();
+    let snapshot = api.company_cache.snapshot();
     let current: Company =
         snapshot.company_by_id(caller.company).map(|one| (**one).clone()).ok_or_else(Problem::not_found)?;
     let changed = changed(&current, &request)?;

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 
-use crate::api::{key_cache::Callers, quota::RateLimit};
+use crate::api::{key_cache::KeyCache, rate_limit::RateLimit};
 use crate::{
     company_cache::CompanyCache,
     intake::{Acceptor, http_batcher::JobBatcher},
@@ -22,7 +22,7 @@ const SIMULATIONS_AT_ONCE: usize = 1;
 pub struct Api {
     pub ledger: Ledger,
     pub reads: Ledger,
-    pub directory: CompanyCache,
+    pub company_cache: CompanyCache,
     pub keys: Arc<SecretKeys>,
     /// Decides as intake does and hands nothing over: its lanes are nobody's.
     pub acceptor: Acceptor,
@@ -31,38 +31,38 @@ pub struct Api {
     pub(super) batches: Semaphore,
     /// Simulations under way; each may keep a connection of `reads` and a thread busy.
     pub(super) simulations: Semaphore,
-    pub body_within: Duration,
+    pub body_timeout: Duration,
     pub public_base_url: String,
-    pub(super) callers: Callers,
+    pub(super) key_cache: KeyCache,
 }
 
 /// What the API is made of.
 pub struct ApiDeps {
     pub ledger: Ledger,
     pub reads: Ledger,
-    pub directory: CompanyCache,
+    pub company_cache: CompanyCache,
     pub keys: Arc<SecretKeys>,
     pub acceptor: Acceptor,
     pub jobs: JobBatcher,
-    pub body_within: Duration,
+    pub body_timeout: Duration,
     pub public_base_url: String,
-    pub share: RateLimit,
+    pub rate_limit: RateLimit,
 }
 
 impl Api {
     #[must_use]
     pub fn new(parts: ApiDeps) -> Arc<Api> {
         Arc::new(Api {
-            callers: Callers::new(parts.ledger.clone(), parts.share),
+            key_cache: KeyCache::new(parts.ledger.clone(), parts.rate_limit),
             ledger: parts.ledger,
             reads: parts.reads,
-            directory: parts.directory,
+            company_cache: parts.company_cache,
             keys: parts.keys,
             acceptor: parts.acceptor,
             jobs: parts.jobs,
             batches: Semaphore::new(BATCHES_AT_ONCE),
             simulations: Semaphore::new(SIMULATIONS_AT_ONCE),
-            body_within: parts.body_within,
+            body_timeout: parts.body_timeout,
             public_base_url: parts.public_base_url,
         })
     }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::api::{Api, Caller};
 
 pub fn routes() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new().routes(routes!(about))
+    OpenApiRouter::new().routes(routes!(show_key))
 }
 
 /// The key that calls.
@@ -31,7 +31,7 @@ pub struct KeyView {
 
 /// The key that calls: its company, name and scopes.
 #[utoipa::path(get, path = "/v1/key", tag = "key", responses((status = 200, description = "The key", body = KeyView)))]
-async fn about(caller: Caller) -> Json<KeyView> {
+async fn show_key(caller: Caller) -> Json<KeyView> {
     Json(KeyView {
         id: caller.key,
         name: caller.name.to_string(),

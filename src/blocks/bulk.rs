@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, SecondsFormat, Utc};
 use uuid::Uuid;
 
-use crate::blocks::input::Wanted;
+use crate::blocks::input::BlockInput;
 use crate::csv_rows::{Columns, each_row, harmless};
 use postrider_domain::{
     hash_keys::IdentityKey,
@@ -39,7 +39,7 @@ pub fn read(
 ) -> Vec<HandBlock> {
     let mut blocks: HashMap<Uuid, HandBlock> = HashMap::new();
     each_row(bytes, &COLUMNS, problems, |row, problems| {
-        let wanted = Wanted {
+        let wanted = BlockInput {
             address: row.cell(0).unwrap_or_default(),
             medium: row.cell(1),
             reason: row.cell(2).unwrap_or(reason),
@@ -59,7 +59,7 @@ pub fn read(
 
 /// Lines of what is blocked, as they go out.
 #[must_use]
-pub fn written(rows: &[BlockRow]) -> String {
+pub fn to_csv(rows: &[BlockRow]) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
         let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
@@ -147,7 +147,7 @@ mod tests {
             row(Medium::Email, "'=2@example.com", "'quoted'"),
             row(Medium::Sms, "+14155552671", "-"),
         ];
-        let text = format!("{HEADING}{}", written(&rows));
+        let text = format!("{HEADING}{}", to_csv(&rows));
         assert!(text.contains(",'=1+1@example.com,") && text.contains(",'=cmd,"), "{text}");
         assert!(text.contains(",''=2@example.com,") && text.contains(",+14155552671,"), "{text}");
         let back = import(&text).expect("is valid");

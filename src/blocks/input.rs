@@ -16,26 +16,26 @@ pub const REASON_CHARS_MAX: usize = 500;
 
 /// An address that somebody blocks.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
+pub struct BlockInput<'a> {
     pub address: &'a str,
     /// Left out: as the address looks.
     pub medium: Option<&'a str>,
     pub reason: &'a str,
 }
 
-impl Wanted<'_> {
+impl BlockInput<'_> {
     /// The block to write.
     ///
     /// # Errors
     /// Every problem, by field.
     pub fn read(&self, keys: &IdentityKey, company: CompanyId) -> Result<HandBlock, Vec<Problem>> {
         let mut problems = Vec::new();
-        let medium = self.medium.map(medium_of);
+        let medium = self.medium.map(parse_medium);
         if medium == Some(None) {
             problems.push(Problem::new("medium", "bad_choice", "give email or sms"));
         }
-        let address = read_address(self.address, medium.flatten());
-        let reason = read_reason(self.reason).map_err(|problem| problems.push(problem)).ok();
+        let address = parse_address(self.address, medium.flatten());
+        let reason = parse_reason(self.reason).map_err(|problem| problems.push(problem)).ok();
         match (address, reason) {
             (Err(problem), _) => problems.push(problem),
             (Ok((medium, address)), Some(reason)) if problems.is_empty() => {
@@ -52,7 +52,7 @@ impl Wanted<'_> {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn read_reason(text: &str) -> Result<String, Problem> {
+pub fn parse_reason(text: &str) -> Result<String, Problem> {
     let reason = text.trim();
     if reason.is_empty() {
         return Err(Problem::new("reason", "missing", "give the reason; it is kept on record"));
@@ -68,7 +68,7 @@ pub fn read_reason(text: &str) -> Result<String, Problem> {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn read_address(text: &str, medium: Option<Medium>) -> Result<(Medium, String), Problem> {
+pub fn parse_address(text: &str, medium: Option<Medium>) -> Result<(Medium, String), Problem> {
     if text.trim().is_empty() {
         let message = "give an email address, or a phone number with + and country code";
         return Err(Problem::new("address", "missing", message));
@@ -87,7 +87,7 @@ pub fn read_address(text: &str, medium: Option<Medium>) -> Result<(Medium, Strin
 
 /// The medium of a word.
 #[must_use]
-pub fn medium_of(word: &str) -> Option<Medium> {
+pub fn parse_medium(word: &str) -> Option<Medium> {
     Medium::ALL.into_iter().find(|medium| medium.word() == word)
 }
 
@@ -95,7 +95,7 @@ pub fn medium_of(word: &str) -> Option<Medium> {
 ///
 /// # Errors
 /// The words that are known, where one is not.
-pub fn kinds_of(words: &str) -> Result<i32, String> {
+pub fn parse_kinds(words: &str) -> Result<i32, String> {
     let bit = |word: &str| {
         let kind = BlockKind::ALL.into_iter().find(|kind| kind.word() == word.trim());
         kind.map(BlockKind::bit).ok_or_else(|| {
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     fn problems(address: &str, medium: Option<&str>, reason: &str) -> Vec<(String, String)> {
-        let wanted = Wanted { address, medium, reason };
+        let wanted = BlockInput { address, medium, reason };
         let read = wanted.read(&IdentityKey::new([7; 32]), CompanyId(1));
         let problems = read.expect_err("is refused").into_iter();
         problems.map(|problem| (problem.path, problem.code)).collect()
@@ -121,7 +121,7 @@ mod tests {
     fn one_customer_is_one_block_however_the_address_is_written() {
         let keys = IdentityKey::new([7; 32]);
         let id = |address: &str| {
-            let wanted = Wanted { address, medium: None, reason: "r" };
+            let wanted = BlockInput { address, medium: None, reason: "r" };
             wanted.read(&keys, CompanyId(1)).expect("is valid").id
         };
         assert_eq!(id("Jane@Example.com"), id("jane@example.COM"));
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn kinds_are_named_by_their_words() {
         let both = BlockKind::Stop.bit() | BlockKind::Manual.bit();
-        assert_eq!(kinds_of("stop, blocked_by_hand"), Ok(both));
-        assert!(kinds_of("stop,").is_err() && kinds_of("").is_err());
+        assert_eq!(parse_kinds("stop, blocked_by_hand"), Ok(both));
+        assert!(parse_kinds("stop,").is_err() && parse_kinds("").is_err());
     }
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     blocks::{
         bulk::{self, HEADING, PAGE},
-        input::{Wanted, kinds_of, medium_of, read_address, read_reason},
+        input::{BlockInput, parse_address, parse_kinds, parse_medium, parse_reason},
         view::BlockView,
     },
     cli::output::{self, Table, time},
@@ -142,7 +142,7 @@ impl Blocks {
             | Blocks::Export { company } => company,
         };
         let company = company_of(&ledger, slug).await?;
-        let of = Of { ledger: &ledger, keys: &keys.identity, company };
+        let of = CompanyBlocks { ledger: &ledger, keys: &keys.identity, company };
         match self {
             Blocks::List(list) => list.run(&of).await,
             Blocks::Add(add) => add.run(&of).await,
@@ -154,16 +154,16 @@ impl Blocks {
 }
 
 /// Whose blocks, and how an address of theirs is found.
-struct Of<'a> {
+struct CompanyBlocks<'a> {
     ledger: &'a Ledger,
     keys: &'a IdentityKey,
     company: CompanyId,
 }
 
-impl Of<'_> {
+impl CompanyBlocks<'_> {
     /// The block of an address.
     fn id(&self, address: &str, medium: Option<&str>) -> anyhow::Result<Uuid> {
-        let (medium, address) = read_address(address, medium.and_then(medium_of)).map_err(refused)?;
+        let (medium, address) = parse_address(address, medium.and_then(parse_medium)).map_err(refused)?;
         Ok(self.keys.address(self.company, medium, &address))
     }
 
@@ -174,10 +174,10 @@ impl Of<'_> {
 }
 
 impl List {
-    async fn run(self, of: &Of<'_>) -> anyhow::Result<()> {
+    async fn run(self, of: &CompanyBlocks<'_>) -> anyhow::Result<()> {
         let id = self.address.as_deref().map(|address| of.id(address, self.medium.as_deref())).transpose()?;
-        let medium: Option<Medium> = self.medium.as_deref().and_then(medium_of);
-        let kinds = self.kind.as_deref().map(kinds_of).transpose().map_err(anyhow::Error::msg)?;
+        let medium: Option<Medium> = self.medium.as_deref().and_then(parse_medium);
+        let kinds = self.kind.as_deref().map(parse_kinds).transpose().map_err(anyhow::Error::msg)?;
         let wish =
             BlockFilter { id, medium, kinds: kinds.unwrap_or_default(), before: None, max: self.limit };
         let blocks = of.page(wish).await?;
@@ -193,8 +193,9 @@ impl List {
 }
 
 impl Add {
-    async fn run(self, of: &Of<'_>) -> anyhow::Result<()> {
-        let wanted = Wanted { address: &self.address, medium: self.medium.as_deref(), reason: &self.reason };
+    async fn run(self, of: &CompanyBlocks<'_>) -> anyhow::Result<()> {
+        let wanted =
+            BlockInput { address: &self.address, medium: self.medium.as_deref(), reason: &self.reason };
         let block = wanted.read(of.keys, of.company).map_err(|problems| all(&problems))?;
         let id = block.id;
         let actor = Actor::at_the_command_line();
@@ -211,13 +212,13 @@ impl Add {
 }
 
 impl Remove {
-    async fn run(self, of: &Of<'_>) -> anyhow::Result<()> {
+    async fn run(self, of: &CompanyBlocks<'_>) -> anyhow::Result<()> {
         let id = match Uuid::try_parse(&self.block) {
             Ok(id) => id,
             Err(_) => of.id(&self.block, self.medium.as_deref())?,
         };
-        let kinds = self.kinds.as_deref().map(kinds_of).transpose().map_err(anyhow::Error::msg)?;
-        let reason = read_reason(&self.reason).map_err(refused)?;
+        let kinds = self.kinds.as_deref().map(parse_kinds).transpose().map_err(anyhow::Error::msg)?;
+        let reason = parse_reason(&self.reason).map_err(refused)?;
         let acknowledged = self.acknowledge_opt_out;
         let lift = Lift { id, kinds: kinds.unwrap_or(i32::MAX), reason: &reason, acknowledged };
         match of.ledger.lift_by_hand(of.company, &lift, &Actor::at_the_command_line()).await? {
@@ -236,7 +237,7 @@ impl Remove {
 }
 
 impl Import {
-    async fn run(self, of: &Of<'_>) -> anyhow::Result<()> {
+    async fn run(self, of: &CompanyBlocks<'_>) -> anyhow::Result<()> {
         let bytes = read(&self.file)?;
         ensure!(bytes.len() <= BYTES_MAX, "the file is larger than {BYTES_MAX} bytes; split it");
         let mut problems = Problems::default();
@@ -262,13 +263,13 @@ impl Import {
     }
 }
 
-async fn export(of: &Of<'_>) -> anyhow::Result<()> {
+async fn export(of: &CompanyBlocks<'_>) -> anyhow::Result<()> {
     output::put(HEADING)?;
     let mut before = None;
     loop {
         let wish = BlockFilter { before, max: PAGE, ..BlockFilter::default() };
         let rows = of.ledger.blocks_page(of.company, &wish).await?;
-        output::put(&bulk::written(&rows))?;
+        output::put(&bulk::to_csv(&rows))?;
         match rows.last().filter(|_| rows.len() as i64 == PAGE) {
             Some(last) => before = Some((last.since, last.id)),
             None => return Ok(()),

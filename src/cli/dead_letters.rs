@@ -21,7 +21,7 @@ const DELIVERIES_WARNED: i64 = 10;
 
 /// Look at dead letters, and replay them.
 #[derive(Debug, clap::Subcommand)]
-pub enum Parked {
+pub enum DeadLetters {
     /// List dead letters, the oldest first, and leave them where they are.
     List {
         /// Most letters shown.
@@ -42,11 +42,11 @@ pub enum Parked {
     },
 }
 
-impl Parked {
+impl DeadLetters {
     pub async fn run(self, config: Config) -> anyhow::Result<()> {
         match self {
-            Parked::List { limit, json } => list(&config.amqp, usize::from(limit), json).await,
-            Parked::Replay { limit, id } => replay(&config.amqp, usize::from(limit), id).await,
+            DeadLetters::List { limit, json } => list(&config.amqp, usize::from(limit), json).await,
+            DeadLetters::Replay { limit, id } => replay(&config.amqp, usize::from(limit), id).await,
         }
     }
 }

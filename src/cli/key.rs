@@ -20,7 +20,7 @@ const NAME_CHARS_MAX: usize = 100;
 #[derive(Debug, Subcommand)]
 pub enum Key {
     /// Make a key and show it, once.
-    Create(Create),
+    Create(CreateKey),
     /// List keys, the newest first; never the keys themselves.
     List {
         /// Only this company's.
@@ -37,7 +37,7 @@ pub enum Key {
 }
 
 #[derive(Debug, Args)]
-pub struct Create {
+pub struct CreateKey {
     /// Slug of the company that it speaks for.
     company: String,
     /// Who or what will use it; records name it.
@@ -64,24 +64,24 @@ impl Key {
     }
 }
 
-impl Create {
+impl CreateKey {
     async fn run(self, ledger: &Ledger) -> anyhow::Result<()> {
         let name = self.name.trim();
         if name.is_empty() || name.chars().count() > NAME_CHARS_MAX || name.chars().any(char::is_control) {
             bail!("give the key a name of at most {NAME_CHARS_MAX} characters, on one line");
         }
         let company = company_id(ledger, &self.company).await?;
-        let made = key::make(!self.test);
-        let key = made.kept(company, name, &self.scopes);
+        let made = key::generate(!self.test);
+        let key = made.to_row(company, name, &self.scopes);
         ledger.add_key(&key, &Actor::at_the_command_line()).await.context("keep the key")?;
         if self.json {
             return output::json(&serde_json::json!({
-                "key": made.shown(), "id": key.id, "company": self.company, "name": key.name,
+                "key": made.as_text(), "id": key.id, "company": self.company, "name": key.name,
                 "prefix": key.prefix, "live": key.live, "scopes": key.scopes,
             }));
         }
         eprintln!("This is shown once; only its hash is kept:");
-        output::put(&format!("{}\n", made.shown()))
+        output::put(&format!("{}\n", made.as_text()))
     }
 }
 

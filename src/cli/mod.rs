@@ -56,7 +56,7 @@ enum Command {
     Rejected(rejected::Rejected),
     /// Look at dead letters, and replay them.
     #[command(subcommand)]
-    Parked(dead_letters::Parked),
+    Parked(dead_letters::DeadLetters),
     /// Look at messages that killed their workers, and replay one.
     #[command(subcommand)]
     Quarantine(quarantine::Quarantine),

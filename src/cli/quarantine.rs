@@ -60,7 +60,7 @@ impl Quarantine {
             Quarantine::List { company, limit, json } => list(&ledger, company, limit, json).await,
             Quarantine::Show { id, json } => {
                 let held = find(&ledger, id).await?;
-                if json { output::json(&Shown::from(held)) } else { output::put(&facts(&held)) }
+                if json { output::json(&QuarantinedView::from(held)) } else { output::put(&facts(&held)) }
             }
             Quarantine::Replay { id } => {
                 let held = find(&ledger, id).await?;
@@ -75,7 +75,7 @@ impl Quarantine {
 
 /// A held message as programs read it.
 #[derive(Debug, Serialize)]
-struct Shown {
+struct QuarantinedView {
     message_id: Uuid,
     request_id: Uuid,
     company: String,
@@ -92,15 +92,15 @@ struct Shown {
 
 /// Everything that is held.
 #[derive(Debug, Serialize)]
-struct Listed {
-    messages: Vec<Shown>,
+struct QuarantineList {
+    messages: Vec<QuarantinedView>,
     /// Of `postrider rejected list`, not replayed.
     jobs: i64,
 }
 
-impl From<Quarantined> for Shown {
-    fn from(held: Quarantined) -> Shown {
-        Shown {
+impl From<Quarantined> for QuarantinedView {
+    fn from(held: Quarantined) -> QuarantinedView {
+        QuarantinedView {
             message_id: held.message.0,
             request_id: held.request,
             company: held.company,
@@ -122,7 +122,10 @@ async fn list(ledger: &Ledger, company: Option<String>, limit: i64, json: bool) 
     let messages = ledger.quarantine_list(company, limit).await?;
     let jobs = ledger.quarantined_jobs(company).await?;
     if json {
-        return output::json(&Listed { messages: messages.into_iter().map(Shown::from).collect(), jobs });
+        return output::json(&QuarantineList {
+            messages: messages.into_iter().map(QuarantinedView::from).collect(),
+            jobs,
+        });
     }
     if messages.is_empty() {
         eprintln!("no message is quarantined");

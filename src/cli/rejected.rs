@@ -97,7 +97,7 @@ impl Rejected {
 
 /// A refused job as programs read it.
 #[derive(Debug, Serialize)]
-struct Shown<'a> {
+struct RejectedJobOutput<'a> {
     #[serde(flatten)]
     row: &'a RejectedRow,
     message_key: Option<&'a str>,
@@ -168,7 +168,12 @@ fn show(job: &RejectedJob, json: bool, body: bool) -> anyhow::Result<()> {
         let text = job.body.as_ref().filter(|_| body).map(|body| String::from_utf8_lossy(body).into_owned());
         let sha256 = hex::encode(&job.body_sha256);
         let key = job.message_key.as_deref();
-        return output::json(&Shown { row: &job.row, message_key: key, body_sha256: sha256, body: text });
+        return output::json(&RejectedJobOutput {
+            row: &job.row,
+            message_key: key,
+            body_sha256: sha256,
+            body: text,
+        });
     }
     match (&job.body, body) {
         (Some(body), true) if std::io::IsTerminal::is_terminal(&std::io::stdout()) => {

@@ -26,7 +26,7 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    alerts::scheduler::Watch,
+    alerts::scheduler::AlertScheduler,
     amqp::session::{self, ConsumerSession},
     company_cache::CompanyCache,
     config::{Config, Database},
@@ -223,7 +223,11 @@ async fn start_dispatch(
     worker_id: Uuid,
     worker: &mut Worker,
 ) -> anyhow::Result<Arc<Lanes>> {
-    let watch = Watch { ledger: ledgers.reads.clone(), directory: directory.clone(), keys: Arc::clone(keys) };
+    let watch = AlertScheduler {
+        ledger: ledgers.reads.clone(),
+        company_cache: directory.clone(),
+        keys: Arc::clone(keys),
+    };
     worker.add(Stage::Claims, tokio::spawn(watch.run(worker.stop_of(Stage::Claims))));
     let shared = Arc::new(DispatchContext {
         ledger: ledgers.dispatch.clone(),

@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::worker::Ledgers;
 use crate::{
-    api::{self, Api, quota::RateLimit},
+    api::{self, Api, rate_limit::RateLimit},
     config::Config,
     connectors::{self, eight_by_eight::client::PublicKeys, routes::ConnectorState},
     dispatch::fast_path::FastPath,
@@ -72,13 +72,13 @@ fn api(config: &Config, ledgers: &Ledgers, acceptor: &Acceptor, worker: &mut Wor
     Api::new(api::ApiDeps {
         ledger: ledgers.web.clone(),
         reads: ledgers.reads.clone(),
-        directory: acceptor.company_cache.clone(),
+        company_cache: acceptor.company_cache.clone(),
         keys: Arc::clone(&acceptor.keys),
         acceptor: Acceptor { fast_path, ..acceptor.clone() },
         jobs,
-        body_within: Duration::from_secs_f64(config.web.body_timeout_secs),
+        body_timeout: Duration::from_secs_f64(config.web.body_timeout_secs),
         public_base_url: public_base_url(config),
-        share: RateLimit { calls_per_sec: config.api.calls_per_sec, burst: config.api.calls_burst },
+        rate_limit: RateLimit { calls_per_sec: config.api.calls_per_sec, burst: config.api.calls_burst },
     })
 }
 

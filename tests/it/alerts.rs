@@ -2,7 +2,7 @@
 //!
 //! The watch is called by hand; a worker's own never has its turn here, but where that is what is tested.
 
-use postrider::{alerts::scheduler::Watch, worker::stages::Worker};
+use postrider::{alerts::scheduler::AlertScheduler, worker::stages::Worker};
 use postrider_domain::company::{Alerts, SuppressionScope};
 use serde_json::{Value, json};
 
@@ -28,11 +28,11 @@ fn to_ops() -> Alerts {
     Alerts { emails: vec![OPS.to_owned()], ..Alerts::default() }
 }
 
-fn watch(bed: &Bed, worker: &Worker) -> Watch {
+fn watch(bed: &Bed, worker: &Worker) -> AlertScheduler {
     let acceptor = worker.acceptor.as_ref().expect("this worker takes jobs");
-    Watch {
+    AlertScheduler {
         ledger: bed.ledger.clone(),
-        directory: acceptor.company_cache.clone(),
+        company_cache: acceptor.company_cache.clone(),
         keys: acceptor.keys.clone(),
     }
 }
@@ -88,11 +88,11 @@ async fn one_digest_tells_of_the_top_problems_without_what_the_jobs_said() {
     let watch = watch(&bed, &worker);
     let mut jobs: Vec<Value> = (0..4).map(bad).collect();
     hand_in(&worker, &jobs).await;
-    assert_eq!(watch.look().await.expect("looked"), [], "four are fewer than the least");
+    assert_eq!(watch.check_companies().await.expect("looked"), [], "four are fewer than the least");
     jobs.push(json!({ "employee": {}, "channel": "carrier pigeon" }));
     hand_in(&worker, &jobs[3..]).await;
     let company = bed.ledger.company_id("blanca").await.expect("asked").expect("there");
-    assert_eq!(watch.look().await.expect("looked"), [company]);
+    assert_eq!(watch.check_companies().await.expect("looked"), [company]);
     let text = one_digest(&bed).await;
     // Four and one more of the same, which only counts.
     for part in ["6 of 6 jobs", "customer.email", "(5 times)", "rejected list"] {
@@ -111,7 +111,7 @@ async fn one_digest_tells_of_the_top_problems_without_what_the_jobs_said() {
 }
 
 async fn listed(bed: &Bed) -> usize {
-    let page = postrider::requests::views::page::page(&bed.ledger, &Default::default(), None, 10).await;
+    let page = postrider::requests::views::page::fetch_page(&bed.ledger, &Default::default(), None, 10).await;
     page.expect("asked").rows.len()
 }
 
@@ -125,10 +125,10 @@ async fn a_small_share_is_no_alert_and_the_company_says_what_small_is() {
     let bad: Vec<Value> = (100..105).map(bad).collect();
     hand_in(&worker, &bad).await;
     let watch = watch(&bed, &worker);
-    assert_eq!(watch.look().await.expect("looked"), [], "5 of 100 are not more than 5 %");
+    assert_eq!(watch.check_companies().await.expect("looked"), [], "5 of 100 are not more than 5 %");
     alerting(&bed, Alerts { rejected_share_percent: 4, ..to_ops() }).await;
     bed.worker_knows(&worker, "blanca", 2).await;
-    assert_eq!(watch.look().await.expect("looked").len(), 1);
+    assert_eq!(watch.check_companies().await.expect("looked").len(), 1);
     assert!(one_digest(&bed).await.contains("5 of 100 jobs"));
     bed.all_ended(96, wait::PATIENCE).await;
     bed.nothing_left(worker).await;
@@ -142,12 +142,13 @@ async fn at_most_one_an_hour_over_the_whole_fleet() {
     let bad: Vec<Value> = (0..10).map(bad).collect();
     hand_in(&worker, &bad).await;
     let (one, other) = (watch(&bed, &worker), watch(&bed, &second));
-    let looks = (0..16).map(|place| if place % 2 == 0 { one.look() } else { other.look() });
+    let looks =
+        (0..16).map(|place| if place % 2 == 0 { one.check_companies() } else { other.check_companies() });
     let looks = futures_util::future::join_all(looks).await;
     let told: usize = looks.into_iter().map(|told| told.expect("looked").len()).sum();
     assert_eq!(told, 1, "sixteen at once, and one wins");
     one_digest(&bed).await;
-    assert_eq!(one.look().await.expect("looked"), [], "within the hour");
+    assert_eq!(one.check_companies().await.expect("looked"), [], "within the hour");
     // As if the hour were over, for the digest and for the jobs: what was counted then does not count again.
     sqlx::raw_sql(
         "update alert set last_at = now() - interval '61 minutes';
@@ -156,9 +157,9 @@ async fn at_most_one_an_hour_over_the_whole_fleet() {
     .execute(&bed.pool)
     .await
     .expect("changed");
-    assert_eq!(one.look().await.expect("looked"), []);
+    assert_eq!(one.check_companies().await.expect("looked"), []);
     hand_in(&worker, &bad).await;
-    assert_eq!(one.look().await.expect("looked").len(), 1, "the same mistakes in another hour");
+    assert_eq!(one.check_companies().await.expect("looked").len(), 1, "the same mistakes in another hour");
     let (times,): (i64,) =
         sqlx::query_as("select sum(hour_times) from rejected_job").fetch_one(&bed.pool).await.unwrap();
     assert_eq!(times, 10, "the hour began anew");
@@ -195,7 +196,7 @@ async fn who_asks_for_no_alerts_gets_none_and_a_person_who_is_a_customer_too_is_
     let bad: Vec<Value> = (0..10).map(bad).collect();
     hand_in(&worker, &bad).await;
     let watch = watch(&bed, &worker);
-    assert_eq!(watch.look().await.expect("looked"), []);
+    assert_eq!(watch.check_companies().await.expect("looked"), []);
     // The same address is a customer's, asked a moment ago.
     bed.company("blanca", |policy| {
         policy.alerts = to_ops();
@@ -206,7 +207,7 @@ async fn who_asks_for_no_alerts_gets_none_and_a_person_who_is_a_customer_too_is_
     let mut own = good(1);
     own["customer"]["email"] = json!(OPS);
     hand_in(&worker, &[own.clone()]).await;
-    assert_eq!(watch.look().await.expect("looked").len(), 1);
+    assert_eq!(watch.check_companies().await.expect("looked").len(), 1);
     bed.all_are(2, "delivered").await;
     assert_eq!(digests(&bed).len(), 2, "the ask and the digest");
     bed.nothing_left(worker).await;
@@ -227,9 +228,9 @@ async fn refused_responses_and_tests_are_no_jobs_and_the_only_job_of_an_hour_is_
     hand_in(&worker, &[json!({ "employee": {}, "channel": "carrier pigeon" })]).await;
     let tests = sqlx::query("update rejected_job set test = true where routing = 'requests.blanca'");
     assert_eq!(tests.execute(&bed.pool).await.expect("changed").rows_affected(), 1);
-    assert_eq!(watch.look().await.expect("looked"), [], "no job was refused");
+    assert_eq!(watch.check_companies().await.expect("looked"), [], "no job was refused");
     hand_in(&worker, &[bad(1)]).await;
-    assert_eq!(watch.look().await.expect("looked").len(), 1);
+    assert_eq!(watch.check_companies().await.expect("looked").len(), 1);
     let text = one_digest(&bed).await;
     assert!(text.contains("1 of 1 jobs") && text.contains("customer.email"), "{text}");
     assert!(!text.contains("stars") && !text.contains("employee"), "{text}");
@@ -256,7 +257,7 @@ async fn a_digest_that_cannot_be_written_keeps_nothing_from_other_companies() {
         first.0
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(broken)).execute(&bed.pool).await.expect("made");
-    assert_eq!(watch(&bed, &worker).look().await.expect("looked"), [other]);
+    assert_eq!(watch(&bed, &worker).check_companies().await.expect("looked"), [other]);
     wait::until("the other's digest is out", || async { digests(&bed).len() == 1 }).await;
     bed.nothing_left(worker).await;
 }

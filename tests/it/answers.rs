@@ -118,7 +118,7 @@ async fn a_response_over_amqp_completes_its_request_and_nothing_more_is_sent() {
     assert_eq!(standing.reason.as_deref(), Some("answered"));
     let shown = bed.ledger.show(id).await.expect("asked").expect("it is there");
     assert_eq!(shown.answered_at.map(|at| at.to_rfc3339()), Some("2026-03-01T09:00:00+00:00".to_owned()));
-    let listed = page::page(&bed.ledger, &Filter::default(), None, 9).await.expect("asked").rows;
+    let listed = page::fetch_page(&bed.ledger, &Filter::default(), None, 9).await.expect("asked").rows;
     assert_eq!(listed[0].answered_at, shown.answered_at, "the list shows it as well");
     assert!(bed.simulator.accepted().is_empty());
     bed.nothing_left(worker).await;

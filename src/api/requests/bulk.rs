@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use crate::api::requests::{acts::check_text, filter::Wanted};
+use crate::api::requests::{actions::check_text, filter::RequestFilter};
 use crate::{
     api::{Api, Caller, Problem, Scope, extract, problem::FieldProblem},
     requests::{
@@ -32,11 +32,11 @@ pub fn routes() -> OpenApiRouter<Arc<Api>> {
 /// One act on many requests.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Bulk {
+pub struct BulkBody {
     act: Action,
     /// Which requests; only those that the act can change are counted and hit.
     #[serde(deserialize_with = "extract::object")]
-    filter: Wanted,
+    filter: RequestFilter,
     /// The person who wants it, kept and shown; a retry needs one.
     #[serde(default)]
     #[schema(max_length = 200)]
@@ -56,7 +56,7 @@ pub struct Bulk {
 
 /// What it would hit, or what was done.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct BulkAnswer {
+pub struct BulkResult {
     /// Requests that are still to be acted on.
     left: usize,
     /// Of a preview: the newest of them.
@@ -64,14 +64,14 @@ pub struct BulkAnswer {
     /// Of a batch: how many by result.
     results: BTreeMap<&'static str, usize>,
     /// Of a batch: each request and what came of it.
-    requests: Vec<BulkOne>,
+    requests: Vec<BulkItem>,
     /// To be sent back for the next batch; absent where nothing is left.
     confirm: Option<String>,
 }
 
 /// What came of one request.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct BulkOne {
+pub struct BulkItem {
     request_id: Uuid,
     result: &'static str,
     detail: String,
@@ -79,70 +79,70 @@ pub struct BulkOne {
 
 /// What both the filter's company and the confirmation are bound to.
 #[derive(Serialize)]
-struct Said<'a> {
+struct SignedTerms<'a> {
     company: i32,
     live: bool,
     act: Action,
-    filter: &'a Wanted,
+    filter: &'a RequestFilter,
     requested_by: Option<&'a str>,
     note: Option<&'a str>,
     acknowledge_possible_duplicate: bool,
 }
 
 /// Pauses, resumes, cancels or retries all requests that fit: a preview first, then by its confirmation.
-#[utoipa::path(post, path = "/v1/requests/bulk", tag = "requests", request_body = Bulk, responses(
-    (status = 200, description = "What it would hit, or what was done in this batch", body = BulkAnswer),
+#[utoipa::path(post, path = "/v1/requests/bulk", tag = "requests", request_body = BulkBody, responses(
+    (status = 200, description = "What it would hit, or what was done in this batch", body = BulkResult),
     (status = 409, description = "The confirmation is not for these words, or has had its time")))]
 async fn many(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    extract::Json(bulk): extract::Json<Bulk>,
-) -> Result<Json<BulkAnswer>, Problem> {
-    caller.needs(Scope::Manage)?;
+    extract::Json(bulk): extract::Json<BulkBody>,
+) -> Result<Json<BulkResult>, Problem> {
+    caller.require(Scope::Manage)?;
     bulk.check()?;
     let mut filter: Filter = bulk.filter.filter(caller.company)?;
     if !caller.live {
         // A test key reaches no customer: with live requests asked for, nothing fits.
         filter.test =
-            if filter.test == Some(false) { return Ok(Json(BulkAnswer::none())) } else { Some(true) };
+            if filter.test == Some(false) { return Ok(Json(BulkResult::none())) } else { Some(true) };
     }
     let said = bulk.said(&caller);
     let plan = Plan { act: bulk.act, filter: &filter, wish: bulk.wish(&caller), said: &said };
     let answer = match &bulk.confirm {
         None => {
             let preview = bulk::preview(&api.reads, &api.keys, plan).await.map_err(refused)?;
-            BulkAnswer {
+            BulkResult {
                 left: preview.count,
                 sample: preview.sample.into_iter().map(RequestSummary::from).collect(),
                 confirm: preview.confirm,
-                ..BulkAnswer::none()
+                ..BulkResult::none()
             }
         }
         Some(confirm) => {
             let context =
-                ActionContext { ledger: &api.reads, company_cache: &api.directory, keys: &api.keys };
+                ActionContext { ledger: &api.reads, company_cache: &api.company_cache, keys: &api.keys };
             let batch = bulk::confirmed(context, plan, confirm).await.map_err(refused)?;
-            BulkAnswer {
+            BulkResult {
                 left: batch.left,
                 results: batch.results,
                 requests: batch
                     .outcomes
                     .into_iter()
-                    .map(|(request_id, outcome)| BulkOne {
+                    .map(|(request_id, outcome)| BulkItem {
                         request_id,
                         result: outcome.result,
                         detail: outcome.detail,
                     })
                     .collect(),
                 confirm: batch.confirm,
-                ..BulkAnswer::none()
+                ..BulkResult::none()
             }
         }
     };
     Ok(Json(answer))
 }
 
-impl Bulk {
+impl BulkBody {
     fn check(&self) -> Result<(), Problem> {
         match (&self.requested_by, self.act) {
             (None, Action::Retry) => {
@@ -167,7 +167,7 @@ impl Bulk {
     }
 
     fn said(&self, caller: &Caller) -> Vec<u8> {
-        let said = Said {
+        let said = SignedTerms {
             company: caller.company.0,
             live: caller.live,
             act: self.act,
@@ -180,9 +180,9 @@ impl Bulk {
     }
 }
 
-impl BulkAnswer {
-    fn none() -> BulkAnswer {
-        BulkAnswer {
+impl BulkResult {
+    fn none() -> BulkResult {
+        BulkResult {
             left: 0,
             sample: Vec::new(),
             results: BTreeMap::new(),

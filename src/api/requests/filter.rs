@@ -15,7 +15,7 @@ use crate::{
     api::{Problem, problem::FieldProblem},
     requests::views::{
         page,
-        summary::{SOURCES, states},
+        summary::{SOURCES, states_of},
     },
 };
 use postrider_domain::{
@@ -31,7 +31,7 @@ const TEXT_CHARS_MAX: usize = 255;
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, ToSchema, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
-pub struct Wanted {
+pub struct RequestFilter {
     /// Of `queued`, `sent`, `delivered`, `failed`, `suppressed` and `canceled`, separated by commas.
     pub status: Option<String>,
     /// Words of reasons, separated by commas.
@@ -71,8 +71,8 @@ pub enum Flag {
 
 impl<'de> Deserialize<'de> for Flag {
     fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Flag, D::Error> {
-        struct Said;
-        impl Visitor<'_> for Said {
+        struct FlagVisitor;
+        impl Visitor<'_> for FlagVisitor {
             type Value = Flag;
 
             fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -91,11 +91,11 @@ impl<'de> Deserialize<'de> for Flag {
                 }
             }
         }
-        reader.deserialize_any(Said)
+        reader.deserialize_any(FlagVisitor)
     }
 }
 
-impl Wanted {
+impl RequestFilter {
     /// The ledger's filter for one company.
     pub fn filter(&self, company: CompanyId) -> Result<Filter, Problem> {
         let mut problems = Vec::new();
@@ -104,7 +104,7 @@ impl Wanted {
         let from = reader.time("from", &self.from);
         let filter = Filter {
             company: Some(company),
-            states: states(&statuses),
+            states: states_of(&statuses),
             reasons: reader.words("reason", &self.reason, |word| {
                 Reason::from_word(word).map(|reason| reason.word().to_owned())
             }),
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn words_are_any_of_them_and_times_may_be_days() {
-        let wanted = Wanted {
+        let wanted = RequestFilter {
             status: Some("failed, sent".into()),
             reason: Some("stop".into()),
             source: Some("http".into()),
@@ -209,7 +209,7 @@ mod tests {
             to: Some("2030-01-03T01:00:00 01:00".into()),
             test: Some(Flag::False),
             q: Some("Jane".into()),
-            ..Wanted::default()
+            ..RequestFilter::default()
         };
         let filter = wanted.filter(CompanyId(7)).expect("it is fine");
         assert_eq!(filter.states, [State::Sent, State::PresumedFailed, State::Failed]);
@@ -220,14 +220,14 @@ mod tests {
 
     #[test]
     fn every_mistake_is_named_by_its_field() {
-        let wanted = Wanted {
+        let wanted = RequestFilter {
             status: Some("lost".into()),
             reason: Some("because".into()),
             medium: Some("fax".into()),
             source: Some("".into()),
             from: Some("yesterday".into()),
             tag: Some("x".repeat(300)),
-            ..Wanted::default()
+            ..RequestFilter::default()
         };
         let problem = wanted.filter(CompanyId(7)).expect_err("it is not");
         let fields: Vec<&str> = problem.problems.iter().map(|problem| problem.field.as_str()).collect();
@@ -236,10 +236,10 @@ mod tests {
 
     #[test]
     fn a_label_with_a_comma_is_found_and_too_many_words_are_called_so() {
-        let wanted = Wanted { brand: Some("Blanca, Inc".into()), ..Wanted::default() };
+        let wanted = RequestFilter { brand: Some("Blanca, Inc".into()), ..RequestFilter::default() };
         let brands = wanted.filter(CompanyId(7)).expect("it is fine").brands;
         assert_eq!(brands, ["Blanca", "Inc", "Blanca, Inc"]);
-        let many = Wanted { brand: Some("x,".repeat(20)), ..Wanted::default() };
+        let many = RequestFilter { brand: Some("x,".repeat(20)), ..RequestFilter::default() };
         let problem = many.filter(CompanyId(7)).expect_err("it is not");
         assert_eq!(problem.problems[0].code, "too_many");
     }

@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use crate::api::requests::filter::Wanted;
+use crate::api::requests::filter::RequestFilter;
 use crate::{
     api::{Api, Caller, Problem, Scope, extract::Query, problem::FieldProblem},
     requests::views::{page, summary::RequestSummary},
@@ -27,7 +27,7 @@ pub fn routes() -> OpenApiRouter<Arc<Api>> {
 /// Which page.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Paged {
+struct PageQuery {
     /// `next_cursor` of the page before.
     cursor: Option<String>,
     /// Most requests of the page, 50 where nothing is said.
@@ -35,13 +35,13 @@ struct Paged {
     limit: Option<String>,
 }
 
-/// The query string as a whole; see `Wanted` and `Paged`.
+/// The query string as a whole; see `RequestFilter` and `PageQuery`.
 #[derive(Debug, Deserialize)]
-struct Asked {
+struct ListQuery {
     #[serde(flatten)]
-    paged: Paged,
+    paged: PageQuery,
     #[serde(flatten)]
-    wanted: Wanted,
+    wanted: RequestFilter,
     /// What no field takes, or a field twice.
     #[serde(flatten)]
     rest: BTreeMap<String, String>,
@@ -56,15 +56,15 @@ pub struct RequestPage {
 }
 
 /// Requests, newest first. A page may be short and still have a `next_cursor`.
-#[utoipa::path(get, path = "/v1/requests", tag = "requests", params(Wanted, Paged), responses(
+#[utoipa::path(get, path = "/v1/requests", tag = "requests", params(RequestFilter, PageQuery), responses(
     (status = 200, description = "A page", body = RequestPage),
     (status = 422, description = "A field of the query is not understood")))]
 async fn list(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<ListQuery>,
 ) -> Result<Json<RequestPage>, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.require(Scope::Read)?;
     if !asked.rest.is_empty() {
         let message = "no such field of the query, or given twice; see the description";
         return Err(Problem::unprocessable(
@@ -74,7 +74,7 @@ async fn list(
     let filter = asked.wanted.filter(caller.company)?;
     let before = asked.paged.cursor.as_deref().map(cursor).transpose()?;
     let limit = asked.paged.limit.as_deref().map_or(Ok(LIMIT), limit)?;
-    let page = page::page(&api.reads, &filter, before, limit).await?;
+    let page = page::fetch_page(&api.reads, &filter, before, limit).await?;
     Ok(Json(RequestPage {
         requests: page.rows.into_iter().map(RequestSummary::from).collect(),
         next_cursor: page.next.map(|id| id.simple().to_string()),

@@ -1,9 +1,9 @@
 //! Requests over HTTP: looking at them, and what people do to one or to many.
 //!
-//! `filter` reads which ones; `list` pages through them, `one` shows one and says why, `acts` pauses, resumes,
+//! `filter` reads which ones; `list` pages through them, `one` shows one and says why, `actions` pauses, resumes,
 //! cancels and retries one, `bulk` many after a preview. The words and the work are `crate::requests`'.
 
-mod acts;
+mod actions;
 mod bulk;
 mod filter;
 mod list;
@@ -19,6 +19,6 @@ pub fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
         .merge(list::routes())
         .merge(one::routes())
-        .merge(acts::routes())
+        .merge(actions::routes())
         .merge(bulk::routes())
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::{
     api::{Api, Caller, Problem, Scope, extract::Path},
     requests::views::{
-        detail::{Shown, shown},
+        detail::RequestView,
         explain::{Explanation, explain},
     },
 };
@@ -24,15 +24,15 @@ pub fn routes() -> OpenApiRouter<Arc<Api>> {
 /// One request with its messages, attempts and receipts.
 #[utoipa::path(get, path = "/v1/requests/{id}", tag = "requests",
     params(("id" = Uuid, Path, description = "The request's id")), responses(
-    (status = 200, description = "The request", body = Shown),
+    (status = 200, description = "The request", body = RequestView),
     (status = 404, description = "No request of the company has that id")))]
 async fn show(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<Uuid>,
-) -> Result<Json<Shown>, Problem> {
-    caller.needs(Scope::Read)?;
-    Ok(Json(shown(find(&api, &caller, id).await?)))
+) -> Result<Json<RequestView>, Problem> {
+    caller.require(Scope::Read)?;
+    Ok(Json(RequestView::from(find(&api, &caller, id).await?)))
 }
 
 /// What each rule found, what happened since, and when it could pass.
@@ -45,9 +45,9 @@ async fn why(
     caller: Caller,
     Path(id): Path<Uuid>,
 ) -> Result<Json<Explanation>, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.require(Scope::Read)?;
     let detail = find(&api, &caller, id).await?;
-    let why = explain(&api.ledger, Some((&api.directory, &api.keys)), &detail).await;
+    let why = explain(&api.ledger, Some((&api.company_cache, &api.keys)), &detail).await;
     why.map(Json).map_err(|error| {
         tracing::error!(request = %id, error = %format!("{error:#}"), "a decision cannot be read");
         Problem::unavailable(60)

@@ -6,13 +6,13 @@ use crate::api::{Caller, Problem, Scope};
 use postrider_ledger::audit::Actor;
 
 /// 403 unless the key may read or manage.
-pub fn look(caller: &Caller) -> Result<(), Problem> {
-    caller.needs(Scope::Read).or_else(|refused| caller.needs(Scope::Manage).map_err(|_| refused))
+pub fn require_read(caller: &Caller) -> Result<(), Problem> {
+    caller.require(Scope::Read).or_else(|refused| caller.require(Scope::Manage).map_err(|_| refused))
 }
 
 /// Who is on record for the change; 403 unless it is a live key that may manage.
-pub fn change(caller: &Caller) -> Result<Actor, Problem> {
-    caller.needs(Scope::Manage)?;
+pub fn require_change(caller: &Caller) -> Result<Actor, Problem> {
+    caller.require(Scope::Manage)?;
     if !caller.live {
         return Err(Problem::forbidden(
             "settings are the same for tests and for customers; change them with a live key",

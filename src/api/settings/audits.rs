@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::api::settings::{
     access,
-    page::{Limit, Moment, Page, Word},
+    page::{Page, PageLimit, QueryText, QueryTime},
 };
 use crate::api::{Api, Caller, Problem, extract::Query};
 use postrider_ledger::audit::{Audit, AuditFilter};
@@ -29,18 +29,18 @@ pub fn routes() -> OpenApiRouter<Arc<Api>> {
 pub struct AuditQuery {
     /// As in `company.change`, `member.add`, `block.lift`, `rejected.replay`.
     #[param(value_type = Option<String>)]
-    action: Option<Word>,
+    action: Option<QueryText>,
     /// As in `member 0190a0b0-…`.
     #[param(value_type = Option<String>)]
-    object: Option<Word>,
+    object: Option<QueryText>,
     /// RFC 3339.
     #[param(value_type = Option<DateTime<Utc>>)]
-    since: Option<Moment>,
+    since: Option<QueryTime>,
     /// `next` of the page before.
     cursor: Option<Uuid>,
     #[serde(default)]
     #[param(value_type = Option<u8>, minimum = 1, maximum = 200)]
-    limit: Limit,
+    limit: PageLimit,
 }
 
 /// One change.
@@ -48,7 +48,7 @@ pub struct AuditQuery {
 pub struct AuditView {
     id: Uuid,
     at: DateTime<Utc>,
-    who: Who,
+    who: AuditActor,
     action: String,
     /// Absent where the company is meant.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,7 +62,7 @@ pub struct AuditView {
 
 /// Who changed it.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Who {
+pub struct AuditActor {
     /// `key`, `cli` or `system`.
     through: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,7 +76,7 @@ impl From<Audit> for AuditView {
         AuditView {
             id: audit.id,
             at: audit.at,
-            who: Who { through: audit.actor, key: audit.actor_id, name: audit.actor_name },
+            who: AuditActor { through: audit.actor, key: audit.actor_id, name: audit.actor_name },
             action: audit.action,
             object: audit.object,
             changes: audit.changes,
@@ -93,13 +93,13 @@ async fn list(
     State(api): State<Arc<Api>>,
     Query(query): Query<AuditQuery>,
 ) -> Result<Json<Page<AuditView>>, Problem> {
-    access::look(&caller)?;
+    access::require_read(&caller)?;
     let wish = AuditFilter {
         action: query.action.map(|word| word.0),
         object: query.object.map(|word| word.0),
         since: query.since.map(|moment| moment.0),
         before: query.cursor,
-        max: query.limit.to_ask(),
+        max: query.limit.fetch_limit(),
     };
     let rows = api.reads.audits(caller.company, &wish).await?;
     Ok(Json(Page::of(rows, query.limit, |row| row.id.to_string(), AuditView::from)))

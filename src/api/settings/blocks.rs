@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use crate::api::settings::{
     access,
-    page::{Limit, Page, Word},
+    page::{Page, PageLimit, QueryText},
 };
 use crate::{
     api::{
@@ -29,7 +29,7 @@ use crate::{
         extract::{self, Path, Query},
     },
     blocks::{
-        input::{Wanted, kinds_of, read_address},
+        input::{BlockInput, parse_address, parse_kinds},
         view::BlockView,
     },
 };
@@ -49,18 +49,18 @@ pub fn routes() -> OpenApiRouter<Arc<Api>> {
 pub struct BlockQuery {
     /// Exactly this email address or phone number (`+` and country code).
     #[param(value_type = Option<String>)]
-    address: Option<Word>,
+    address: Option<QueryText>,
     #[param(value_type = Option<String>)]
     medium: Option<Medium>,
     /// `stop`, `unsubscribed`, `complained`, `hard_bounced` or `blocked_by_hand`.
     #[param(value_type = Option<String>)]
-    kind: Option<Word>,
+    kind: Option<QueryText>,
     /// `next` of the page before.
     #[param(value_type = Option<String>)]
-    cursor: Option<Word>,
+    cursor: Option<QueryText>,
     #[serde(default)]
     #[param(value_type = Option<u8>, minimum = 1, maximum = 200)]
-    limit: Limit,
+    limit: PageLimit,
 }
 
 /// An address to block.
@@ -81,10 +81,10 @@ pub struct BlockBody {
 pub struct LiftQuery {
     /// Why; kept on record.
     #[param(value_type = String)]
-    reason: Word,
+    reason: QueryText,
     /// Which kinds, with commas between; left out: all of them.
     #[param(value_type = Option<String>)]
-    kinds: Option<Word>,
+    kinds: Option<QueryText>,
     /// The customer asked for the block, and you know that they want it lifted.
     #[serde(default)]
     acknowledge_opt_out: bool,
@@ -106,28 +106,28 @@ async fn list(
     State(api): State<Arc<Api>>,
     Query(query): Query<BlockQuery>,
 ) -> Result<Json<Page<BlockView>>, Problem> {
-    access::look(&caller)?;
+    access::require_read(&caller)?;
     let id = match &query.address {
-        Some(Word(text)) => {
+        Some(QueryText(text)) => {
             // A `+` in a query string is a blank, and nobody means one.
             let text = text.strip_prefix(' ').map_or_else(|| text.clone(), |digits| format!("+{digits}"));
-            let (medium, address) = read_address(&text, query.medium)
+            let (medium, address) = parse_address(&text, query.medium)
                 .map_err(|problem| Problem::bad_request(format!("address: {}", problem.message)))?;
             Some(api.keys.identity.address(caller.company, medium, &address))
         }
         None => None,
     };
     let kinds = match &query.kind {
-        Some(Word(word)) => kinds_of(word).map_err(Problem::bad_request)?,
+        Some(QueryText(word)) => parse_kinds(word).map_err(Problem::bad_request)?,
         None => 0,
     };
     let before = match &query.cursor {
-        Some(Word(cursor)) => Some(
+        Some(QueryText(cursor)) => Some(
             read_cursor(cursor).ok_or_else(|| Problem::bad_request("cursor: send `next` as it was given"))?,
         ),
         None => None,
     };
-    let wish = BlockFilter { id, medium: query.medium, kinds, before, max: query.limit.to_ask() };
+    let wish = BlockFilter { id, medium: query.medium, kinds, before, max: query.limit.fetch_limit() };
     let rows = api.reads.blocks_page(caller.company, &wish).await?;
     Ok(Json(Page::of(rows, query.limit, cursor_of, BlockView::from)))
 }
@@ -141,8 +141,8 @@ async fn add(
     State(api): State<Arc<Api>>,
     extract::Json(body): extract::Json<BlockBody>,
 ) -> Result<Response, Problem> {
-    let actor = access::change(&caller)?;
-    let wanted = Wanted { address: &body.address, medium: body.medium.as_deref(), reason: &body.reason };
+    let actor = access::require_change(&caller)?;
+    let wanted = BlockInput { address: &body.address, medium: body.medium.as_deref(), reason: &body.reason };
     let block = wanted.read(&api.keys.identity, caller.company).map_err(Problem::unprocessable)?;
     let id = block.id;
     let added = api.reads.block_by_hand(caller.company, &[block], "api", &actor).await?;
@@ -159,7 +159,7 @@ async fn show(
     State(api): State<Arc<Api>>,
     Path(id): Path<Uuid>,
 ) -> Result<Json<BlockView>, Problem> {
-    access::look(&caller)?;
+    access::require_read(&caller)?;
     Ok(Json(BlockView::from(found(&api, &caller, id).await?)))
 }
 
@@ -174,9 +174,9 @@ async fn lift(
     Path(id): Path<Uuid>,
     Query(query): Query<LiftQuery>,
 ) -> Result<Json<LiftedView>, Problem> {
-    let actor = access::change(&caller)?;
+    let actor = access::require_change(&caller)?;
     let kinds = match &query.kinds {
-        Some(Word(words)) => kinds_of(words).map_err(Problem::bad_request)?,
+        Some(QueryText(words)) => parse_kinds(words).map_err(Problem::bad_request)?,
         None => i32::MAX,
     };
     let acknowledged = query.acknowledge_opt_out;

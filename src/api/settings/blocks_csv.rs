@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::api::settings::{access, page::Word};
+use crate::api::settings::{access, page::QueryText};
 use crate::{
     api::{
         Api, Caller, Problem,
@@ -39,7 +39,7 @@ pub fn routes() -> OpenApiRouter<Arc<Api>> {
 pub struct ImportQuery {
     /// Of rows that give none.
     #[param(value_type = Option<String>)]
-    reason: Option<Word>,
+    reason: Option<QueryText>,
     /// Only check; nothing is written.
     #[serde(default)]
     preview: bool,
@@ -69,7 +69,7 @@ async fn import(
     Query(query): Query<ImportQuery>,
     request: Request,
 ) -> Result<Json<ImportView>, Problem> {
-    let actor = access::change(&caller)?;
+    let actor = access::require_change(&caller)?;
     let bytes = extract::read_as(&["text/csv"], request, &api, BYTES_MAX).await?;
     let reason = query.reason.map(|word| word.0).unwrap_or_default();
     let mut problems = Problems::default();
@@ -88,7 +88,7 @@ async fn import(
     responses((status = 200, description = "One line for each block, the latest first", body = String,
         content_type = "text/csv")))]
 async fn export(caller: Caller, State(api): State<Arc<Api>>) -> Result<Response, Problem> {
-    access::look(&caller)?;
+    access::require_read(&caller)?;
     let first = page(&api, caller.company, None).await?;
     let start = (Some(HEADING.to_owned()), Some(first));
     let lines = stream::try_unfold(start, move |(heading, rows)| {
@@ -99,7 +99,7 @@ async fn export(caller: Caller, State(api): State<Arc<Api>>) -> Result<Response,
                 Some(last) => Some(page(&api, company, Some(last)).await?),
                 None => None,
             };
-            let text = heading.unwrap_or_default() + &bulk::written(&rows);
+            let text = heading.unwrap_or_default() + &bulk::to_csv(&rows);
             Ok(Some((Bytes::from(text), (None, next))))
         }
     });

@@ -108,7 +108,7 @@ pub struct CompanyDocument {
 
 /// Variables of the workers that hold the company's secrets.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Secrets {
+pub struct SecretList {
     items: Vec<SecretView>,
 }
 
@@ -130,8 +130,8 @@ async fn show(
     State(api): State<Arc<Api>>,
     Query(query): Query<ShowQuery>,
 ) -> Result<Response, Problem> {
-    access::look(&caller)?;
-    given_out(&api, &caller, query.members).await
+    access::require_read(&caller)?;
+    respond(&api, &caller, query.members).await
 }
 
 /// Puts the whole company in force; what is left out gets its default, members stay.
@@ -150,7 +150,7 @@ async fn replace(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
-    let actor = access::change(&caller)?;
+    let actor = access::require_change(&caller)?;
     let wanted = expected(&headers)?;
     let node: Node = extract::parse(&extract::read(request, &api, FILE_BYTES_MAX).await?)?;
     let file = file::read(&node).map_err(Problem::unprocessable)?;
@@ -166,8 +166,8 @@ async fn replace(
             _ => Expected::Policy(version.policy),
         };
         match editor.put(&policy, &file, with_members, checked).await? {
-            Changed::InForce(_) => return given_out(&api, &caller, with_members).await,
-            Changed::Overtaken(_) if wanted == Expected::Any => again(&mut tries).await?,
+            Changed::InForce(_) => return respond(&api, &caller, with_members).await,
+            Changed::Overtaken(_) if wanted == Expected::Any => wait_before_retry(&mut tries).await?,
             Changed::Overtaken(found) => return Err(overtaken(found)),
         }
     }
@@ -191,7 +191,7 @@ async fn patch(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
-    let actor = access::change(&caller)?;
+    let actor = access::require_change(&caller)?;
     let wanted = expected(&headers)?;
     let patch: Node = extract::parse(&extract::read_as(&PATCH_KINDS, request, &api, FILE_BYTES_MAX).await?)?;
     let with_members = names_members(&patch);
@@ -211,8 +211,8 @@ async fn patch(
             false => Expected::Policy(version.policy),
         };
         match editor.put(&policy, &file, with_members, merged_into).await? {
-            Changed::InForce(_) => return given_out(&api, &caller, with_members).await,
-            Changed::Overtaken(_) if wanted == Expected::Any => again(&mut tries).await?,
+            Changed::InForce(_) => return respond(&api, &caller, with_members).await,
+            Changed::Overtaken(_) if wanted == Expected::Any => wait_before_retry(&mut tries).await?,
             Changed::Overtaken(found) => return Err(overtaken(found)),
         }
     }
@@ -220,9 +220,9 @@ async fn patch(
 
 /// Which variables of the workers hold the company's secrets, and whether they are set; never their values.
 #[utoipa::path(get, path = "/v1/company/secrets", tag = "settings",
-    responses((status = 200, description = "The variables", body = Secrets)))]
-async fn secrets(caller: Caller, State(api): State<Arc<Api>>) -> Result<Json<Secrets>, Problem> {
-    access::look(&caller)?;
+    responses((status = 200, description = "The variables", body = SecretList)))]
+async fn secrets(caller: Caller, State(api): State<Arc<Api>>) -> Result<Json<SecretList>, Problem> {
+    access::require_read(&caller)?;
     let (_, policy) = in_force(&api, &caller).await?;
     let set = |variable: &str| std::env::var_os(variable).is_some_and(|value| !value.is_empty());
     let items = operator::secrets(&policy).into_iter().map(|secret| SecretView {
@@ -230,11 +230,11 @@ async fn secrets(caller: Caller, State(api): State<Arc<Api>>) -> Result<Json<Sec
         field: secret.field,
         variable: secret.variable,
     });
-    Ok(Json(Secrets { items: items.collect() }))
+    Ok(Json(SecretList { items: items.collect() }))
 }
 
 /// Before another try; whoever was overtaken all the time is asked to come again.
-async fn again(tries: &mut usize) -> Result<(), Problem> {
+async fn wait_before_retry(tries: &mut usize) -> Result<(), Problem> {
     *tries += 1;
     if *tries >= TRIES_MAX {
         return Err(Problem::unavailable(1));
@@ -271,7 +271,7 @@ impl Editor<'_> {
         let members = with_members.then_some(new.members.as_slice());
         let change = Change { policy: &new.policy, members, expected, actor: self.actor };
         let changed = self.api.reads.change_company(&change, &self.api.keys.identity).await?;
-        if let Err(error) = self.api.directory.refresh().await {
+        if let Err(error) = self.api.company_cache.refresh().await {
             tracing::warn!(%error, "companies cannot be read; this worker follows later");
         }
         Ok(changed)
@@ -282,7 +282,7 @@ async fn in_force(api: &Api, caller: &Caller) -> Result<(Version, Policy), Probl
     api.reads.settings(caller.company).await?.ok_or_else(Problem::not_found)
 }
 
-async fn given_out(api: &Api, caller: &Caller, with_members: bool) -> Result<Response, Problem> {
+async fn respond(api: &Api, caller: &Caller, with_members: bool) -> Result<Response, Problem> {
     let (version, policy) = in_force(api, caller).await?;
     // Read after the version: members that changed in between make the tag too old, never too new.
     let members = match with_members {

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::api::settings::{
     access,
-    page::{Limit, Page, Word},
+    page::{Page, PageLimit, QueryText},
 };
 use crate::api::{
     Api, Caller, Problem,
@@ -49,15 +49,15 @@ pub fn routes() -> OpenApiRouter<Arc<Api>> {
 pub struct MemberQuery {
     /// Exactly this address, in any case.
     #[param(value_type = Option<String>)]
-    email: Option<Word>,
+    email: Option<QueryText>,
     #[param(value_type = Option<String>)]
-    custom_id: Option<Word>,
+    custom_id: Option<QueryText>,
     approved: Option<bool>,
     /// `next` of the page before.
     cursor: Option<Uuid>,
     #[serde(default)]
     #[param(value_type = Option<u8>, minimum = 1, maximum = 200)]
-    limit: Limit,
+    limit: PageLimit,
 }
 
 /// A team member: whom customers are asked about.
@@ -104,13 +104,13 @@ async fn list(
     State(api): State<Arc<Api>>,
     Query(query): Query<MemberQuery>,
 ) -> Result<Json<Page<MemberView>>, Problem> {
-    access::look(&caller)?;
+    access::require_read(&caller)?;
     let wish = MemberFilter {
         email: query.email.map(|word| word.0),
         custom_id: query.custom_id.map(|word| word.0),
         approved: query.approved,
         before: query.cursor,
-        max: query.limit.to_ask(),
+        max: query.limit.fetch_limit(),
     };
     let rows = api.reads.members_page(caller.company, &wish).await?;
     Ok(Json(Page::of(rows, query.limit, |row| row.id.to_string(), MemberView::from)))
@@ -121,7 +121,7 @@ async fn list(
     (status = 201, description = "The new member", body = MemberView),
     (status = 409, description = "Another member has the email address or the custom id")))]
 async fn add(caller: Caller, State(api): State<Arc<Api>>, request: Request) -> Result<Response, Problem> {
-    let actor = access::change(&caller)?;
+    let actor = access::require_change(&caller)?;
     let member = read(request, &api).await?;
     let done = change(&api, &caller, &actor, postrider_clock::new_id(), MemberChange::Add(&member)).await?;
     Ok((StatusCode::CREATED, settled(done)?).into_response())
@@ -136,7 +136,7 @@ async fn show(
     State(api): State<Arc<Api>>,
     Path(id): Path<Uuid>,
 ) -> Result<Json<MemberView>, Problem> {
-    access::look(&caller)?;
+    access::require_read(&caller)?;
     Ok(Json(MemberView::from(found(&api, &caller, id).await?)))
 }
 
@@ -152,7 +152,7 @@ async fn replace(
     Path(id): Path<Uuid>,
     request: Request,
 ) -> Result<Json<MemberView>, Problem> {
-    let actor = access::change(&caller)?;
+    let actor = access::require_change(&caller)?;
     let member = read(request, &api).await?;
     let old = found(&api, &caller, id).await?.member;
     settled(change(&api, &caller, &actor, id, MemberChange::Replace(&old, &member)).await?)
@@ -171,7 +171,7 @@ async fn patch(
     Path(id): Path<Uuid>,
     request: Request,
 ) -> Result<Json<MemberView>, Problem> {
-    let actor = access::change(&caller)?;
+    let actor = access::require_change(&caller)?;
     let patch: Node = extract::parse(&extract::read_as(&PATCH_KINDS, request, &api, BODY_BYTES_MAX).await?)?;
     let mut tries = 0;
     loop {
@@ -194,7 +194,7 @@ async fn remove(
     State(api): State<Arc<Api>>,
     Path(id): Path<Uuid>,
 ) -> Result<StatusCode, Problem> {
-    let actor = access::change(&caller)?;
+    let actor = access::require_change(&caller)?;
     let done = change(&api, &caller, &actor, id, MemberChange::Remove).await?;
     settled(done).map(|_| StatusCode::NO_CONTENT)
 }

@@ -25,7 +25,7 @@ impl<T> Page<T> {
     /// Of rows that were asked for with one more than the limit.
     pub fn of<R>(
         mut rows: Vec<R>,
-        limit: Limit,
+        limit: PageLimit,
         cursor: impl Fn(&R) -> String,
         view: impl Fn(R) -> T,
     ) -> Page<T> {
@@ -39,26 +39,26 @@ impl<T> Page<T> {
 
 /// How many rows of a page, 1 to 200.
 #[derive(Debug, Clone, Copy)]
-pub struct Limit(i64);
+pub struct PageLimit(i64);
 
-impl Default for Limit {
-    fn default() -> Limit {
-        Limit(LIMIT_DEFAULT)
+impl Default for PageLimit {
+    fn default() -> PageLimit {
+        PageLimit(LIMIT_DEFAULT)
     }
 }
 
-impl Limit {
+impl PageLimit {
     /// One more than is shown: whether there is a next page.
-    pub fn to_ask(self) -> i64 {
+    pub fn fetch_limit(self) -> i64 {
         self.0 + 1
     }
 }
 
-impl<'de> Deserialize<'de> for Limit {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Limit, D::Error> {
+impl<'de> Deserialize<'de> for PageLimit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<PageLimit, D::Error> {
         let limit = i64::deserialize(deserializer)?;
         match (1..=LIMIT_MAX).contains(&limit) {
-            true => Ok(Limit(limit)),
+            true => Ok(PageLimit(limit)),
             false => Err(D::Error::custom(format!("the limit must be from 1 to {LIMIT_MAX}"))),
         }
     }
@@ -66,10 +66,10 @@ impl<'de> Deserialize<'de> for Limit {
 
 /// A text of a query string that may go to the database: bounded, without control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Word(pub String);
+pub struct QueryText(pub String);
 
-impl<'de> Deserialize<'de> for Word {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Word, D::Error> {
+impl<'de> Deserialize<'de> for QueryText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<QueryText, D::Error> {
         let text = String::deserialize(deserializer)?;
         if text.trim().is_empty() {
             return Err(D::Error::custom("a text is empty, leave it out instead"));
@@ -77,22 +77,22 @@ impl<'de> Deserialize<'de> for Word {
         if text.chars().count() > WORD_CHARS_MAX || text.chars().any(char::is_control) {
             return Err(D::Error::custom("a text is too long or holds a control character"));
         }
-        Ok(Word(text))
+        Ok(QueryText(text))
     }
 }
 
 /// A time in a query string: RFC 3339, of a year that everybody can store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment(pub DateTime<Utc>);
+pub struct QueryTime(pub DateTime<Utc>);
 
-impl<'de> Deserialize<'de> for Moment {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Moment, D::Error> {
+impl<'de> Deserialize<'de> for QueryTime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<QueryTime, D::Error> {
         // A `+` in a query string is a blank, and no time holds one.
         let text = String::deserialize(deserializer)?.replace(' ', "+");
         let time = DateTime::parse_from_rfc3339(&text).map_err(|_| {
             D::Error::custom("a time must be RFC 3339 with its offset, as in 2026-03-01T09:00:00Z")
         })?;
-        Ok(Moment(time.to_utc()))
+        Ok(QueryTime(time.to_utc()))
     }
 }
 
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn only_a_full_page_says_where_to_go_on() {
-        let page = |rows: Vec<i32>| Page::of(rows, Limit(2), ToString::to_string, |row| row * 10);
+        let page = |rows: Vec<i32>| Page::of(rows, PageLimit(2), ToString::to_string, |row| row * 10);
         let (full, last) = (page(vec![3, 2, 1]), page(vec![1]));
         assert_eq!((full.items, full.next.as_deref()), (vec![30, 20], Some("2")));
         assert_eq!((last.items, last.next), (vec![10], None));

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::api::settings::{
     access,
-    page::{Limit, Moment, Page, Word},
+    page::{Page, PageLimit, QueryText, QueryTime},
 };
 use crate::{
     api::{
@@ -46,13 +46,13 @@ pub fn routes() -> OpenApiRouter<Arc<Api>> {
 pub struct RejectedQuery {
     /// With a problem of this code, such as `unknown_brand`.
     #[param(value_type = Option<String>)]
-    code: Option<Word>,
+    code: Option<QueryText>,
     /// With a problem at exactly this field, such as `customer.email`; of that code where both are given.
     #[param(value_type = Option<String>)]
-    field: Option<Word>,
+    field: Option<QueryText>,
     /// Seen since then: RFC 3339.
     #[param(value_type = Option<DateTime<Utc>>)]
-    since: Option<Moment>,
+    since: Option<QueryTime>,
     /// Also those that were replayed and taken.
     #[serde(default)]
     replayed: bool,
@@ -60,7 +60,7 @@ pub struct RejectedQuery {
     cursor: Option<Uuid>,
     #[serde(default)]
     #[param(value_type = Option<u8>, minimum = 1, maximum = 200)]
-    limit: Limit,
+    limit: PageLimit,
 }
 
 /// A refused job.
@@ -179,14 +179,14 @@ async fn list(
     State(api): State<Arc<Api>>,
     Query(query): Query<RejectedQuery>,
 ) -> Result<Json<Page<RejectedView>>, Problem> {
-    access::look(&caller)?;
+    access::require_read(&caller)?;
     let wish = RejectedFilter {
         code: query.code.map(|word| word.0),
         field: query.field.map(|word| word.0),
         since: query.since.map(|moment| moment.0),
         replayed: query.replayed,
         before: query.cursor,
-        max: query.limit.to_ask(),
+        max: query.limit.fetch_limit(),
     };
     let rows = api.reads.rejected_page(caller.company, &wish).await?;
     Ok(Json(Page::of(rows, query.limit, |row| row.id.to_string(), RejectedView::from)))
@@ -201,7 +201,7 @@ async fn show(
     State(api): State<Arc<Api>>,
     Path(id): Path<Uuid>,
 ) -> Result<Json<RejectedJobView>, Problem> {
-    access::look(&caller)?;
+    access::require_read(&caller)?;
     Ok(Json(RejectedJobView::from(found(&api, &caller, id).await?)))
 }
 
@@ -217,13 +217,13 @@ async fn replay_job(
     Path(id): Path<Uuid>,
     extract::Json(wish): extract::Json<ReplayBody>,
 ) -> Result<Json<ReplayView>, Problem> {
-    let actor = access::change(&caller)?;
-    submit::know_company(&api, &caller).await?;
+    let actor = access::require_change(&caller)?;
+    submit::ensure_company_is_known(&api, &caller).await?;
     let job = found(&api, &caller, id).await?;
     let corrected = wish.body.map(|body| serde_json::Value::Object(body).to_string().into_bytes());
     let is_corrected = corrected.is_some();
-    let arrival = match replay::arrival(&job, corrected, Some(caller.slug.to_string())) {
-        Ok(arrival) => arrival,
+    let inbound_job = match replay::arrival(&job, corrected, Some(caller.slug.to_string())) {
+        Ok(inbound_job) => inbound_job,
         Err(NotReplayable::Done(request)) => {
             return Ok(Json(ReplayView { request: Some(request), ..view("duplicate", wish.preview) }));
         }
@@ -235,13 +235,13 @@ async fn replay_job(
         return Err(Problem::conflict("it is a customer's response, which has no preview; replay it"));
     }
     if wish.preview {
-        let preview = api.acceptor.preview(&arrival, &api.public_base_url).await?;
+        let preview = api.acceptor.preview(&inbound_job, &api.public_base_url).await?;
         return Ok(Json(previewed(preview)));
     }
     // A task of its own: a caller that hangs up once the job is in does not keep that from being noted.
     let acceptor = api.acceptor.clone();
     let task =
-        tokio::spawn(async move { replay::replay(&acceptor, &job, arrival, is_corrected, &actor).await });
+        tokio::spawn(async move { replay::replay(&acceptor, &job, inbound_job, is_corrected, &actor).await });
     match task.await.map_err(|_| Problem::unavailable(AGAIN_SECS))?? {
         Replayed::Answered(answer) => answered(answer).map(Json),
         Replayed::ResponseOutcome(requests) => {

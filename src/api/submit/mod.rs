@@ -21,11 +21,11 @@ use postrider_domain::job::{JobOrigin, parse::LABEL_CHARS_MAX};
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 pub fn routes() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new().routes(routes!(one::hand_in)).routes(routes!(batch::hand_in_all))
+    OpenApiRouter::new().routes(routes!(one::submit_job)).routes(routes!(batch::submit_batch))
 }
 
 /// A job as it came from this caller.
-pub(super) fn arrival(caller: &Caller, path: &str, key: Option<String>, body: Vec<u8>) -> InboundJob {
+pub(super) fn inbound_job(caller: &Caller, path: &str, key: Option<String>, body: Vec<u8>) -> InboundJob {
     InboundJob {
         body,
         company: Some(caller.slug.to_string()),
@@ -38,9 +38,9 @@ pub(super) fn arrival(caller: &Caller, path: &str, key: Option<String>, body: Ve
 }
 
 /// A company younger than this worker's view of companies is looked for once more.
-pub(super) async fn know_company(api: &Api, caller: &Caller) -> Result<(), Problem> {
-    if api.directory.snapshot().company(&caller.slug).is_none() {
-        api.directory.refresh().await?;
+pub(super) async fn ensure_company_is_known(api: &Api, caller: &Caller) -> Result<(), Problem> {
+    if api.company_cache.snapshot().company(&caller.slug).is_none() {
+        api.company_cache.refresh().await?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use axum::{
     http::StatusCode,
 };
 
-use crate::api::submit::{job::JobBody, submission_answer::AcceptedView};
+use crate::api::submit::{job::JobBody, submission_answer::AcceptedRequest};
 use crate::api::{Api, Caller, Problem, Scope, extract};
 use postrider_domain::job::parse::BODY_BYTES_MAX;
 
@@ -29,20 +29,20 @@ const PATH: &str = "/v1/requests";
     )),
     request_body = JobBody,
     responses(
-        (status = 202, description = "Accepted: it will be sent, or is suppressed for the reason given", body = AcceptedView),
+        (status = 202, description = "Accepted: it will be sent, or is suppressed for the reason given", body = AcceptedRequest),
         (status = 409, description = "Another job with this key was accepted before"),
     )
 )]
-pub(super) async fn hand_in(
+pub(super) async fn submit_job(
     State(api): State<Arc<Api>>,
     caller: Caller,
     request: Request,
-) -> Result<(StatusCode, Json<AcceptedView>), Problem> {
-    caller.needs(Scope::Send)?;
+) -> Result<(StatusCode, Json<AcceptedRequest>), Problem> {
+    caller.require(Scope::Send)?;
     let key = super::idempotency_key(request.headers())?;
     let body = extract::read(request, &api, BODY_BYTES_MAX).await?;
-    super::know_company(&api, &caller).await?;
-    let answer = api.jobs.submit(super::arrival(&caller, PATH, key, body)).await;
+    super::ensure_company_is_known(&api, &caller).await?;
+    let answer = api.jobs.submit(super::inbound_job(&caller, PATH, key, body)).await;
     let answer = answer.map_err(|_| Problem::unavailable(1))?;
     super::submission_answer::answer(answer, !caller.live)
         .map(|accepted| (StatusCode::ACCEPTED, Json(accepted)))

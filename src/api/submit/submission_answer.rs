@@ -20,7 +20,7 @@ use postrider_domain::{
 
 /// A request that was accepted.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct AcceptedView {
+pub struct AcceptedRequest {
     /// Of the request; every other call names it so.
     pub id: Uuid,
     #[schema(value_type = String, example = "queued")]
@@ -55,12 +55,12 @@ pub struct DecisionView {
     pub policy_version: i32,
     pub decided_at: DateTime<Utc>,
     /// Each rule's word, in order.
-    pub rules: Vec<RuleView>,
+    pub rules: Vec<RuleResult>,
 }
 
 /// One rule's word.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct RuleView {
+pub struct RuleResult {
     pub rule: String,
     pub passes: bool,
     /// The reason for which it keeps the request back.
@@ -89,7 +89,7 @@ impl DecisionView {
             rules: decision
                 .trail
                 .iter()
-                .map(|finding| RuleView {
+                .map(|finding| RuleResult {
                     rule: finding.rule.clone(),
                     passes: finding.stops.is_none(),
                     reason: finding.stops.map(|reason| reason.word()),
@@ -102,10 +102,10 @@ impl DecisionView {
 }
 
 /// The request, or what is wrong with the job.
-pub(super) fn answer(answer: AcceptOutcome, test: bool) -> Result<AcceptedView, Problem> {
+pub(super) fn answer(answer: AcceptOutcome, test: bool) -> Result<AcceptedRequest, Problem> {
     let accepted = |id, status, told: Option<Box<DecisionSummary>>, duplicate| {
         let decision = told.as_ref().map(|told| DecisionView::of(&told.decision));
-        AcceptedView { id, status, reason: told.and_then(|told| told.reason), test, duplicate, decision }
+        AcceptedRequest { id, status, reason: told.and_then(|told| told.reason), test, duplicate, decision }
     };
     match answer {
         AcceptOutcome::Accepted { id, state, summary: told } => Ok(accepted(id, state.status(), told, false)),

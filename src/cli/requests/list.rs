@@ -12,8 +12,8 @@ use crate::{
     cli::output::{self, Table, time},
     requests::views::{
         page,
-        status_text::{Standing, address, quarantined, sent_by},
-        summary::{RequestSummary, states},
+        status_text::{StatusText, address, quarantined, sent_by},
+        summary::{RequestSummary, states_of},
     },
 };
 use postrider_domain::{ids::Medium, lifecycle::Status};
@@ -46,13 +46,13 @@ impl List {
     pub(super) async fn run(self, ledger: &Ledger) -> anyhow::Result<()> {
         let filter = Filter {
             company: super::company_named(ledger, self.company.as_deref()).await?,
-            states: states(&self.status),
+            states: states_of(&self.status),
             ..Filter::default()
         };
         let (mut rows, mut next) = (Vec::new(), self.before);
         // A page may be short; whoever waits at a terminal wants it full.
         loop {
-            let page = page::page(ledger, &filter, next, self.limit - rows.len() as i64).await?;
+            let page = page::fetch_page(ledger, &filter, next, self.limit - rows.len() as i64).await?;
             rows.extend(page.rows);
             next = page.next;
             if next.is_none() || rows.len() as i64 >= self.limit {
@@ -91,7 +91,7 @@ fn table(rows: &[ListRow], now: DateTime<Utc>) -> Table<10> {
     ]);
     let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
     for row in rows {
-        let standing = Standing {
+        let standing = StatusText {
             state: row.state,
             paused: row.paused,
             quarantined: quarantined(row.reason.as_deref()),
@@ -223,12 +223,12 @@ mod tests {
 
     #[test]
     fn a_status_word_stands_for_all_its_states() {
-        assert_eq!(states(&[Status::Queued]), [State::Waiting, State::Sending, State::Unknown]);
+        assert_eq!(states_of(&[Status::Queued]), [State::Waiting, State::Sending, State::Unknown]);
         assert_eq!(
-            states(&[Status::Failed, Status::Sent]),
+            states_of(&[Status::Failed, Status::Sent]),
             [State::Sent, State::PresumedFailed, State::Failed]
         );
-        assert!(states(&[]).is_empty(), "none wanted means all");
+        assert!(states_of(&[]).is_empty(), "none wanted means all");
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! `postrider requests`: what became of requests, why, and what a person may do to one.
 //!
 //! `list` shows the columns that people know, `show` one request with its timeline, `why` each rule's word
-//! and what happened since; `act` pauses, resumes, cancels and retries. The words are `crate::requests`',
+//! and what happened since; `actions` pauses, resumes, cancels and retries. The words are `crate::requests`',
 //! which the API shares. A command that found nothing to do ends with status 1 and says why.
 
-mod act;
+mod actions;
 mod list;
 mod show;
 mod why;
@@ -12,7 +12,7 @@ mod why;
 use anyhow::Context;
 use uuid::Uuid;
 
-pub(super) use act::resume;
+pub(super) use actions::resume;
 
 use crate::{config::Config, worker};
 use postrider_domain::ids::CompanyId;
@@ -24,24 +24,24 @@ pub enum Requests {
     /// List requests, newest first.
     List(list::List),
     /// Show everything about one request, with its timeline.
-    Show(Look),
+    Show(ShowArgs),
     /// Say what each rule found, what happened since, and when it could pass.
-    Explanation(Look),
+    Why(ShowArgs),
     /// Stop a queued request until it is resumed; it still expires.
-    Pause(One),
+    Pause(RequestArgs),
     /// Let a paused request go on, if the rules still let it.
-    Resume(One),
+    Resume(RequestArgs),
     /// Take back a request that is not yet handed over.
-    Cancel(One),
+    Cancel(RequestArgs),
     /// Send a failed request once more, as a new message, on record.
-    Retry(act::Retry),
+    Retry(actions::RetryArgs),
     /// Note that the customer answered elsewhere: nothing more is sent for this request.
-    Answered(One),
+    Answered(RequestArgs),
 }
 
 /// One request to look at.
 #[derive(Debug, clap::Args)]
-pub struct Look {
+pub struct ShowArgs {
     /// The request's id.
     id: Uuid,
     /// Print JSON.
@@ -51,7 +51,7 @@ pub struct Look {
 
 /// One request to act on.
 #[derive(Debug, clap::Args)]
-pub struct One {
+pub struct RequestArgs {
     /// The request's id.
     id: Uuid,
 }
@@ -63,12 +63,12 @@ impl Requests {
         match self {
             Requests::List(list) => list.run(&ledger).await,
             Requests::Show(look) => show::run(&ledger, look.id, look.json).await,
-            Requests::Explanation(look) => why::run(&config, &ledger, look.id, look.json).await,
-            Requests::Pause(one) => act::pause(&ledger, one.id).await,
-            Requests::Resume(one) => act::resume(&config, &ledger, one.id).await,
-            Requests::Cancel(one) => act::cancel(&ledger, one.id).await,
+            Requests::Why(look) => why::run(&config, &ledger, look.id, look.json).await,
+            Requests::Pause(one) => actions::pause(&ledger, one.id).await,
+            Requests::Resume(one) => actions::resume(&config, &ledger, one.id).await,
+            Requests::Cancel(one) => actions::cancel(&ledger, one.id).await,
             Requests::Retry(retry) => retry.run(&config, &ledger).await,
-            Requests::Answered(one) => act::answered(&ledger, one.id).await,
+            Requests::Answered(one) => actions::answered(&ledger, one.id).await,
         }
     }
 }

@@ -11,9 +11,9 @@ use uuid::Uuid;
 use crate::{
     cli::output::{self, Table, fields, moment, time},
     requests::views::{
-        detail::shown,
-        status_text::{Standing, address, sent_by},
-        timeline::{Event, timeline},
+        detail::RequestView,
+        status_text::{StatusText, address, sent_by},
+        timeline::{TimelineEvent, timeline},
     },
 };
 use postrider_domain::ids::Medium;
@@ -22,7 +22,7 @@ use postrider_ledger::{Ledger, requests::RequestDetail};
 pub(super) async fn run(ledger: &Ledger, id: Uuid, json: bool) -> anyhow::Result<()> {
     let detail = super::find(ledger, id).await?;
     if json {
-        return output::json(&shown(detail));
+        return output::json(&RequestView::from(detail));
     }
     output::put(&facts(&detail))?;
     output::put("\n")?;
@@ -37,7 +37,7 @@ fn facts(detail: &RequestDetail) -> String {
     fields(&[
         ("Request", detail.id.to_string()),
         ("Company", detail.slug.clone()),
-        ("Status", Standing::of(detail).text(now)),
+        ("Status", StatusText::of(detail).text(now)),
         ("Reason", text(detail.reason.as_deref())),
         ("Code", text(detail.code.as_deref())),
         ("Sent to", text(customer.name.as_deref())),
@@ -77,7 +77,7 @@ fn pairs(properties: &BTreeMap<String, String>) -> String {
     pairs.join(", ")
 }
 
-fn table(events: &[Event], now: DateTime<Utc>) -> Table<5> {
+fn table(events: &[TimelineEvent], now: DateTime<Utc>) -> Table<5> {
     let mut table = Table::new(["Time", "", "What happened", "Attempt", "Detail"]);
     for event in events {
         let detail: Vec<&str> = [event.what.as_deref(), event.why.as_deref()].into_iter().flatten().collect();

@@ -10,9 +10,9 @@ use crate::{
     company_cache::CompanyCache,
     config::Config,
     requests::views::{
-        explain::{Explanation, Rule, explain},
+        explain::{Explanation, RuleFinding, explain},
         reasons::sentence,
-        status_text::Standing,
+        status_text::StatusText,
     },
     worker,
 };
@@ -21,13 +21,13 @@ use postrider_ledger::Ledger;
 pub(super) async fn run(config: &Config, ledger: &Ledger, id: Uuid, json: bool) -> anyhow::Result<()> {
     let detail = super::find(ledger, id).await?;
     // Without the installation's secret the rules are not asked again.
-    let directory = CompanyCache::load(ledger.clone()).await.ok();
+    let company_cache = CompanyCache::load(ledger.clone()).await.ok();
     let keys = worker::keys(config).ok();
-    let why = explain(ledger, directory.as_ref().zip(keys.as_deref()), &detail).await?;
+    let why = explain(ledger, company_cache.as_ref().zip(keys.as_deref()), &detail).await?;
     if json {
         return output::json(&why);
     }
-    output::put(&head(&why, Standing::of(&detail).text(detail.now), detail.now))?;
+    output::put(&head(&why, StatusText::of(&detail).text(detail.now), detail.now))?;
     output::put("\n")?;
     table(&why.rules, detail.now).print()?;
     output::put(&format!("\n{}", tail(&why)))
@@ -47,7 +47,7 @@ fn head(why: &Explanation, status: String, now: DateTime<Utc>) -> String {
     ])
 }
 
-fn table(rules: &[Rule], now: DateTime<Utc>) -> Table<4> {
+fn table(rules: &[RuleFinding], now: DateTime<Utc>) -> Table<4> {
     let mut table = Table::new(["Rule", "Finding", "Could pass", "Because"]);
     for rule in rules {
         let (word, could) = match (rule.reason, rule.could_pass_at) {
@@ -69,7 +69,7 @@ fn tail(why: &Explanation) -> String {
 mod tests {
     use super::*;
     use crate::requests::views::{
-        explain::account,
+        explain::explanation,
         fixtures::{at, detail},
     };
     use postrider_domain::{
@@ -100,8 +100,8 @@ mod tests {
     }
 
     fn text(detail: &RequestDetail, decision: Decision, again: Option<Decision>) -> String {
-        let why = account(detail, decision, again);
-        let head = head(&why, Standing::of(detail).text(detail.now), detail.now);
+        let why = explanation(detail, decision, again);
+        let head = head(&why, StatusText::of(detail).text(detail.now), detail.now);
         format!("{head}\n{}\n{}", table(&why.rules, detail.now).render(false), tail(&why))
     }
 
@@ -163,12 +163,12 @@ mod tests {
             passes_at: Some(at(86_400)),
             ..Finding::stop("suppression_period", Reason::SuppressionPeriod, "")
         };
-        let why = account(&suppressed("suppression_period"), passed(), Some(again));
+        let why = explanation(&suppressed("suppression_period"), passed(), Some(again));
         insta::assert_snapshot!(tail(&why), @r#"
         Since then  suppressed at 1970-01-01T00:00:20Z, suppression_period: another request asks or asked this customer within the suppression period
         Next        a new job for this customer could pass at 1970-01-02T00:00:00Z (in 23 h)
         "#);
-        let blind = account(&suppressed("overtaken"), passed(), None);
+        let blind = explanation(&suppressed("overtaken"), passed(), None);
         insta::assert_snapshot!(tail(&blind), @r#"
         Since then  suppressed at 1970-01-01T00:00:20Z, overtaken: it waited past its suppression period, and a later request asked the customer instead
         Next        a new job could pass after the suppression period of who asked instead
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn each_end_after_the_decision_is_told_in_its_own_words() {
         let told: Vec<String> = ["expired", "stop", "blocked_by_hand"]
-            .map(|reason| tail(&account(&suppressed(reason), passed(), None)))
+            .map(|reason| tail(&explanation(&suppressed(reason), passed(), None)))
             .to_vec();
         insta::assert_snapshot!(told.concat(), @r#"
         Since then  suppressed at 1970-01-01T00:00:20Z, expired: it was not sent within its time
@@ -219,7 +219,7 @@ mod tests {
             },
         ]
         .iter()
-        .map(|detail| tail(&account(detail, passed(), None)))
+        .map(|detail| tail(&explanation(detail, passed(), None)))
         .collect();
         insta::assert_snapshot!(told.concat(), @r#"
         Since then  attempt 2 at 1970-01-01T00:00:05Z did not go out, refused_for_now: the provider asked to wait (http_503)
@@ -251,7 +251,7 @@ mod tests {
         let answer = AnswerNote { score, comment, ..AnswerNote::default() };
         let (answered_at, answer) = (Some(at(9)), Some(answer));
         let answered = RequestDetail { state: State::Sent, attempt: 1, answered_at, answer, ..detail() };
-        insta::assert_snapshot!(tail(&account(&answered, passed(), None)), @r#"
+        insta::assert_snapshot!(tail(&explanation(&answered, passed(), None)), @r#"
         Since then  attempt 1 was handed over; the customer answered at 1970-01-01T00:00:09Z, score 4
         Next        it went out; nothing is left to pass
         "#);
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn programs_get_every_finding_and_the_next_time() {
-        let why = serde_json::to_value(account(&detail(), passed(), None)).expect("plain data");
+        let why = serde_json::to_value(explanation(&detail(), passed(), None)).expect("plain data");
         let note = "email, by the company's preference";
         let medium = serde_json::json!({
             "rule": "medium", "finding": "pass", "reason": null, "note": note, "could_pass_at": null

@@ -27,7 +27,7 @@ use postrider_ledger::{
     requests::{By, RequestDetail},
 };
 
-use crate::requests::views::{format_time::time, reasons::sentence, status_text::Standing};
+use crate::requests::views::{format_time::time, reasons::sentence, status_text::StatusText};
 
 /// Whether something was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,7 +131,7 @@ fn paused(paused: &Paused) -> Outcome {
         Paused::Done(_) => Outcome::new(ActionStatus::Done, "paused", "paused"),
         Paused::Already(detail) => {
             let since = detail.paused_at.map(|at| format!(", since {}", time(at))).unwrap_or_default();
-            match Standing::of(detail).is_quarantined() {
+            match StatusText::of(detail).is_quarantined() {
                 true => Outcome::new(
                     ActionStatus::Already,
                     "quarantined",

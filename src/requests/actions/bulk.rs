@@ -95,7 +95,8 @@ pub async fn preview(ledger: &Ledger, keys: &SecretKeys, plan: Plan<'_>) -> Resu
     let began = postrider_clock::monotonic();
     let (mut preview, mut next, mut newest, mut now) = (Preview::default(), None, None, None);
     loop {
-        let page = page::page(ledger, &filter, next, COUNTED_AT_ONCE).await.map_err(anyhow::Error::from)?;
+        let page =
+            page::fetch_page(ledger, &filter, next, COUNTED_AT_ONCE).await.map_err(anyhow::Error::from)?;
         now = now.or(page.now);
         newest = newest.or(page.rows.first().map(|row| row.id));
         preview.count += page.rows.len();
@@ -128,7 +129,7 @@ pub async fn confirmed(
     let ended_before = (plan.act == Action::Retry).then_some(confirmation.previewed);
     let filter = Filter { ended_before, ..filter };
     let most = (confirmation.left as usize).min(BATCH);
-    let page = page::page(context.ledger, &filter, Some(confirmation.before), most as i64)
+    let page = page::fetch_page(context.ledger, &filter, Some(confirmation.before), most as i64)
         .await
         .map_err(anyhow::Error::from)?;
     if page.now.is_none_or(|now| (now - confirmation.previewed).num_seconds() > CONFIRM_TTL_SECS) {

@@ -17,15 +17,15 @@ use postrider_domain::{
 use postrider_ledger::requests::{AnswerNote, MessageDetail, RequestDetail};
 
 use crate::requests::views::{
-    status_text::{Standing, address},
-    summary::source,
-    timeline::{Event, timeline},
+    status_text::{StatusText, address},
+    summary::source_name,
+    timeline::{TimelineEvent, timeline},
 };
 
 /// One request as programs read it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Request)]
-pub struct Shown {
+pub struct RequestView {
     pub request_id: Uuid,
     pub company: String,
     #[schema(value_type = String)]
@@ -61,7 +61,7 @@ pub struct Shown {
     pub override_reason: Option<String>,
     /// Calls to the provider, for all messages.
     pub attempts: i64,
-    pub messages: Vec<Message>,
+    pub messages: Vec<MessageView>,
     pub created_at: DateTime<Utc>,
     pub first_due_at: DateTime<Utc>,
     /// When it is next sent or looked at, where it waits.
@@ -72,15 +72,15 @@ pub struct Shown {
     /// When the customer answered: the request is completed.
     pub answered_at: Option<DateTime<Utc>>,
     /// What the customer answered, as far as we were told.
-    pub answer: Option<Answer>,
+    pub answer: Option<AnswerView>,
     pub ended_at: Option<DateTime<Utc>>,
-    pub timeline: Vec<Event>,
+    pub timeline: Vec<TimelineEvent>,
 }
 
 /// What a customer answered, in their own words.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RequestAnswer)]
-pub struct Answer {
+pub struct AnswerView {
     /// `amqp` or `http`; `cli`: a person knew of it.
     pub source: String,
     /// The response that said so.
@@ -91,17 +91,17 @@ pub struct Answer {
     pub custom_properties: BTreeMap<String, String>,
 }
 
-impl From<AnswerNote> for Answer {
-    fn from(answer: AnswerNote) -> Answer {
+impl From<AnswerNote> for AnswerView {
+    fn from(answer: AnswerNote) -> AnswerView {
         let AnswerNote { source, response_id, received_at, score, comment, custom_properties } = answer;
-        Answer { source, response_id, received_at, score, comment, custom_properties }
+        AnswerView { source, response_id, received_at, score, comment, custom_properties }
     }
 }
 
 /// One message of it: the first ask, or a person's retry.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RequestMessage)]
-pub struct Message {
+pub struct MessageView {
     pub message_id: Uuid,
     pub seq: i16,
     #[schema(value_type = String)]
@@ -117,13 +117,13 @@ pub struct Message {
     pub delivered_at: Option<DateTime<Utc>>,
     pub ended_at: Option<DateTime<Utc>>,
     /// Where a person asked for it: who, through what, and why.
-    pub retry: Option<Retry>,
+    pub retry: Option<RetryView>,
 }
 
 /// A person's retry.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RequestRetry)]
-pub struct Retry {
+pub struct RetryView {
     pub of: Uuid,
     pub at: DateTime<Utc>,
     pub requested_by: String,
@@ -133,9 +133,9 @@ pub struct Retry {
     pub acknowledged_possible_duplicate: bool,
 }
 
-impl From<MessageDetail> for Message {
-    fn from(message: MessageDetail) -> Message {
-        Message {
+impl From<MessageDetail> for MessageView {
+    fn from(message: MessageDetail) -> MessageView {
+        MessageView {
             message_id: message.id.0,
             seq: message.seq,
             status: message.state.status(),
@@ -148,7 +148,7 @@ impl From<MessageDetail> for Message {
             attempts: message.attempt,
             delivered_at: message.delivered_at,
             ended_at: message.ended_at,
-            retry: message.retry.map(|retry| Retry {
+            retry: message.retry.map(|retry| RetryView {
                 of: retry.of.0,
                 at: retry.at,
                 requested_by: retry.requested_by,
@@ -160,51 +160,52 @@ impl From<MessageDetail> for Message {
     }
 }
 
-#[must_use]
-pub fn shown(detail: RequestDetail) -> Shown {
-    let messages: Vec<Message> = detail.messages().into_iter().map(Message::from).collect();
-    let (paused, timeline) = (Standing::of(&detail).is_paused(), timeline(&detail));
-    let RequestDetail { job, .. } = detail;
-    let used = job.customer.as_ref().and_then(|customer| address(customer, detail.medium));
-    Shown {
-        request_id: detail.id,
-        company: detail.slug,
-        status: detail.state.status(),
-        detail: detail.state.detail(),
-        paused,
-        reason: detail.reason,
-        code: detail.code,
-        source: source(detail.source),
-        test: detail.test,
-        address: used.map(str::to_owned),
-        requested_by: job.manual.as_ref().map(|manual| manual.requested_by.clone()),
-        requested_by_role: job.manual.as_ref().and_then(|manual| manual.role),
-        override_reason: job.override_reason().map(str::to_owned),
-        customer: job.customer,
-        employee: job.employee,
-        medium: detail.medium,
-        account: detail.account,
-        provider_id: detail.provider_id,
-        brand: detail.brand,
-        channel: detail.channel,
-        language: job.language,
-        country: job.country,
-        ext_interaction_id: job.ext_interaction_id,
-        external_url: job.external_url,
-        tags: job.tags,
-        custom_properties: job.custom_properties,
-        initial_feedback_request_id: detail.root,
-        attempts: messages.iter().map(|message| i64::from(message.attempts)).sum(),
-        messages,
-        created_at: detail.created_at,
-        first_due_at: detail.first_due_at,
-        due_at: detail.due_at,
-        expires_at: detail.expires_at,
-        paused_at: detail.paused_at,
-        delivered_at: detail.delivered_at,
-        answered_at: detail.answered_at,
-        answer: detail.answer.map(Answer::from),
-        ended_at: detail.ended_at,
-        timeline,
+impl From<RequestDetail> for RequestView {
+    fn from(detail: RequestDetail) -> RequestView {
+        let messages: Vec<MessageView> = detail.messages().into_iter().map(MessageView::from).collect();
+        let (paused, timeline) = (StatusText::of(&detail).is_paused(), timeline(&detail));
+        let RequestDetail { job, .. } = detail;
+        let used = job.customer.as_ref().and_then(|customer| address(customer, detail.medium));
+        RequestView {
+            request_id: detail.id,
+            company: detail.slug,
+            status: detail.state.status(),
+            detail: detail.state.detail(),
+            paused,
+            reason: detail.reason,
+            code: detail.code,
+            source: source_name(detail.source),
+            test: detail.test,
+            address: used.map(str::to_owned),
+            requested_by: job.manual.as_ref().map(|manual| manual.requested_by.clone()),
+            requested_by_role: job.manual.as_ref().and_then(|manual| manual.role),
+            override_reason: job.override_reason().map(str::to_owned),
+            customer: job.customer,
+            employee: job.employee,
+            medium: detail.medium,
+            account: detail.account,
+            provider_id: detail.provider_id,
+            brand: detail.brand,
+            channel: detail.channel,
+            language: job.language,
+            country: job.country,
+            ext_interaction_id: job.ext_interaction_id,
+            external_url: job.external_url,
+            tags: job.tags,
+            custom_properties: job.custom_properties,
+            initial_feedback_request_id: detail.root,
+            attempts: messages.iter().map(|message| i64::from(message.attempts)).sum(),
+            messages,
+            created_at: detail.created_at,
+            first_due_at: detail.first_due_at,
+            due_at: detail.due_at,
+            expires_at: detail.expires_at,
+            paused_at: detail.paused_at,
+            delivered_at: detail.delivered_at,
+            answered_at: detail.answered_at,
+            answer: detail.answer.map(AnswerView::from),
+            ended_at: detail.ended_at,
+            timeline,
+        }
     }
 }

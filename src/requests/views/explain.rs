@@ -19,8 +19,8 @@ use postrider_domain::{
 use postrider_ledger::{Ledger, requests::RequestDetail};
 
 use crate::requests::views::{
-    post_decision::{Next, later, next, since},
-    status_text::Standing,
+    post_decision::{NextStep, after_decision, later_suppression, next_step},
+    status_text::StatusText,
 };
 
 /// The account of one request.
@@ -40,16 +40,16 @@ pub struct Explanation {
     pub policy_version: i32,
     pub due_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
-    pub rules: Vec<Rule>,
+    pub rules: Vec<RuleFinding>,
     /// What happened after the decision, in words.
     pub since: Option<String>,
-    pub next: Next,
+    pub next: NextStep,
 }
 
 /// One rule's finding.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = WhyRule)]
-pub struct Rule {
+pub struct RuleFinding {
     pub rule: String,
     /// `pass` or `stop`.
     pub finding: &'static str,
@@ -66,43 +66,43 @@ pub async fn explain(
     detail: &RequestDetail,
 ) -> anyhow::Result<Explanation> {
     let decision: Decision = serde_json::from_str(&detail.decision).context("read the stored decision")?;
-    let again = match (later(detail, &decision), rules) {
+    let again = match (later_suppression(detail, &decision), rules) {
         (Some(Reason::SuppressionPeriod | Reason::Overtaken), Some((company_cache, keys))) => {
             resume::decide_again(ledger, company_cache, keys, detail).await.ok().and_then(Result::ok)
         }
         _ => None,
     };
-    Ok(account(detail, decision, again))
+    Ok(explanation(detail, decision, again))
 }
 
 /// What happened is told by `detail`; `again` is the rules' word now, where they were asked.
 #[must_use]
-pub fn account(detail: &RequestDetail, decision: Decision, again: Option<Decision>) -> Explanation {
+pub fn explanation(detail: &RequestDetail, decision: Decision, again: Option<Decision>) -> Explanation {
     Explanation {
         request_id: detail.id,
         company: detail.slug.clone(),
         status: detail.state.status(),
         detail: detail.state.detail(),
-        paused: Standing::of(detail).is_paused(),
+        paused: StatusText::of(detail).is_paused(),
         reason: detail.reason.clone(),
         verdict: match decision.verdict {
             Verdict::Send => "send",
             Verdict::Suppress(_) => "suppress",
         },
         verdict_reason: decision.reason(),
-        since: since(detail, &decision),
-        next: next(detail, &decision, again.as_ref()),
+        since: after_decision(detail, &decision),
+        next: next_step(detail, &decision, again.as_ref()),
         decided_at: decision.decided_at,
         policy_version: decision.policy_version,
         due_at: decision.due_at,
         expires_at: decision.expires_at,
-        rules: decision.trail.into_iter().map(Rule::from).collect(),
+        rules: decision.trail.into_iter().map(RuleFinding::from).collect(),
     }
 }
 
-impl From<Finding> for Rule {
-    fn from(finding: Finding) -> Rule {
-        Rule {
+impl From<Finding> for RuleFinding {
+    fn from(finding: Finding) -> RuleFinding {
+        RuleFinding {
             rule: finding.rule,
             finding: if finding.stops.is_some() { "stop" } else { "pass" },
             reason: finding.stops,

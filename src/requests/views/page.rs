@@ -37,7 +37,7 @@ pub struct Page {
 }
 
 /// The next page of at most `rows_max` rows, of requests before `before`.
-pub async fn page(
+pub async fn fetch_page(
     ledger: &Ledger,
     filter: &Filter,
     before: Option<Uuid>,

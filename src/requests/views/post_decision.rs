@@ -15,27 +15,27 @@ use postrider_ledger::requests::RequestDetail;
 use crate::requests::views::{
     format_time::{moment, time},
     reasons::sentence,
-    status_text::Standing,
+    status_text::StatusText,
 };
 
 /// When it could go out, or a new job for the same customer could pass.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = WhyNext)]
-pub struct Next {
+pub struct NextStep {
     pub at: Option<DateTime<Utc>>,
     pub text: String,
 }
 
 /// The reason for which the message was suppressed although the rules had let it pass.
 #[must_use]
-pub fn later(detail: &RequestDetail, decision: &Decision) -> Option<Reason> {
+pub fn later_suppression(detail: &RequestDetail, decision: &Decision) -> Option<Reason> {
     let stored = Reason::from_word(detail.reason.as_deref()?)?;
     (detail.state == State::Suppressed && decision.reason() != Some(stored)).then_some(stored)
 }
 
 /// What happened since, in words; `None` where nothing did.
 #[must_use]
-pub fn since(detail: &RequestDetail, decision: &Decision) -> Option<String> {
+pub fn after_decision(detail: &RequestDetail, decision: &Decision) -> Option<String> {
     let when = |at: Option<DateTime<Utc>>| at.map(|at| format!(" at {}", time(at))).unwrap_or_default();
     let code = detail.code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default();
     let reason = detail.reason.as_deref().map(|word| match Reason::from_word(word) {
@@ -47,7 +47,7 @@ pub fn since(detail: &RequestDetail, decision: &Decision) -> Option<String> {
     let text = match detail.state {
         State::Waiting if attempt == 0 => String::new(),
         // The reason is the quarantine's, told before.
-        State::Waiting if Standing::of(detail).is_quarantined() => {
+        State::Waiting if StatusText::of(detail).is_quarantined() => {
             format!("attempt {attempt}{} did not go out{code}", when(detail.begun_at))
         }
         State::Waiting => format!("attempt {attempt}{} did not go out{because}{code}", when(detail.begun_at)),
@@ -56,13 +56,13 @@ pub fn since(detail: &RequestDetail, decision: &Decision) -> Option<String> {
         State::Sent => format!("attempt {attempt} was handed over{}", when(detail.begun_at)),
         State::Delivered => format!("delivered{}, by attempt {attempt}", when(detail.delivered_at)),
         State::PresumedFailed | State::Failed => format!("failed{}{because}{code}", when(detail.ended_at)),
-        State::Suppressed => match later(detail, decision) {
+        State::Suppressed => match later_suppression(detail, decision) {
             Some(_) => format!("suppressed{}{because}", when(detail.ended_at)),
             None => String::new(),
         },
         State::Canceled => format!("canceled{}{because}", when(detail.ended_at)),
     };
-    let held = Standing::of(detail).is_quarantined();
+    let held = StatusText::of(detail).is_quarantined();
     let paused = detail.paused_at.map(|at| match held {
         true => format!("quarantined at {}: {}", time(at), sentence(Reason::Quarantined)),
         false => format!("paused by a person at {}", time(at)),
@@ -78,14 +78,14 @@ pub fn since(detail: &RequestDetail, decision: &Decision) -> Option<String> {
 
 /// The next time, of it or of a new job; `again` is the rules' word now, where they were asked.
 #[must_use]
-pub fn next(detail: &RequestDetail, decision: &Decision, again: Option<&Decision>) -> Next {
-    let never = |text: &str| Next { at: None, text: text.to_owned() };
-    let at = |at: DateTime<Utc>, what: &str| Next {
+pub fn next_step(detail: &RequestDetail, decision: &Decision, again: Option<&Decision>) -> NextStep {
+    let never = |text: &str| NextStep { at: None, text: text.to_owned() };
+    let at = |at: DateTime<Utc>, what: &str| NextStep {
         at: Some(at),
         text: format!("{what} {}", moment(at, detail.now)),
     };
     match detail.state {
-        State::Waiting if Standing::of(detail).is_quarantined() => never(
+        State::Waiting if StatusText::of(detail).is_quarantined() => never(
             "when it is replayed by `postrider quarantine replay`: the rules are then asked again, and it is tried alone",
         ),
         State::Waiting if detail.paused_at.is_some() => {
@@ -102,7 +102,7 @@ pub fn next(detail: &RequestDetail, decision: &Decision, again: Option<&Decision
         }
         State::Canceled => never("it ended; only a new job could ask this customer"),
         State::Suppressed => {
-            let could = match later(detail, decision) {
+            let could = match later_suppression(detail, decision) {
                 None => decision.could_pass_at(),
                 Some(Reason::SuppressionPeriod | Reason::Overtaken) => match again {
                     Some(again) => again.could_pass_at(),

@@ -15,7 +15,7 @@ use crate::requests::views::format_time::time;
 
 /// What the words depend on.
 #[derive(Debug, Clone, Copy)]
-pub struct Standing {
+pub struct StatusText {
     pub state: State,
     pub paused: bool,
     /// Held not by a person but because workers died over it.
@@ -25,10 +25,10 @@ pub struct Standing {
     pub due_at: Option<DateTime<Utc>>,
 }
 
-impl Standing {
+impl StatusText {
     #[must_use]
-    pub fn of(detail: &RequestDetail) -> Standing {
-        Standing {
+    pub fn of(detail: &RequestDetail) -> StatusText {
+        StatusText {
             state: detail.state,
             paused: detail.paused_at.is_some(),
             quarantined: quarantined(detail.reason.as_deref()),
@@ -103,7 +103,7 @@ mod tests {
         let now = DateTime::UNIX_EPOCH;
         let text = |paused, attempts, due_secs| {
             let due_at = Some(now + Duration::seconds(due_secs));
-            Standing { state, paused, quarantined: false, attempts, due_at }.text(now)
+            StatusText { state, paused, quarantined: false, attempts, due_at }.text(now)
         };
         [text(false, 0, 60), text(false, 1, 60), text(false, 1, 0), text(true, 0, 60)]
     }
@@ -136,14 +136,14 @@ mod tests {
             for text in texts(state) {
                 assert_eq!(text, state.status().word());
             }
-            let ended = Standing { state, paused: true, quarantined: true, attempts: 0, due_at: None };
+            let ended = StatusText { state, paused: true, quarantined: true, attempts: 0, due_at: None };
             assert!(!ended.is_paused() && !ended.is_quarantined(), "{state:?}");
         }
     }
 
     #[test]
     fn what_is_quarantined_says_so() {
-        let held = Standing {
+        let held = StatusText {
             state: State::Waiting,
             paused: true,
             quarantined: quarantined(Some("quarantined")),

@@ -56,13 +56,13 @@ pub const SOURCES: [(&str, i16); 4] = [("amqp", 0), ("http", 1), ("operator", 2)
 
 /// The word of a stored source.
 #[must_use]
-pub fn source(code: i16) -> &'static str {
+pub fn source_name(code: i16) -> &'static str {
     SOURCES.iter().find(|(_, stored)| *stored == code).map_or("other", |(word, _)| word)
 }
 
 /// The stored states behind status words; none means all.
 #[must_use]
-pub fn states(wanted: &[Status]) -> Vec<State> {
+pub fn states_of(wanted: &[Status]) -> Vec<State> {
     if wanted.is_empty() {
         return Vec::new();
     }
@@ -91,7 +91,7 @@ impl From<ListRow> for RequestSummary {
             brand: row.brand,
             channel: row.channel,
             ext_interaction_id: row.ext_interaction_id,
-            source: source(row.source),
+            source: source_name(row.source),
             test: row.test,
             created_at: row.created_at,
         }

@@ -14,7 +14,7 @@ use postrider_ledger::requests::{ActNote, ActionKind, MessageDetail, PastAttempt
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = RequestEvent)]
-pub struct Event {
+pub struct TimelineEvent {
     pub at: DateTime<Utc>,
     pub event: &'static str,
     /// Of which message: 0 is the first ask.
@@ -30,15 +30,15 @@ pub struct Event {
 
 /// What happened, in order.
 #[must_use]
-pub fn timeline(detail: &RequestDetail) -> Vec<Event> {
+pub fn timeline(detail: &RequestDetail) -> Vec<TimelineEvent> {
     let mut events = vec![event(detail.created_at, "accepted", 0)];
     let messages = detail.messages();
     for act in &detail.acts {
         let of = messages.iter().find(|message| message.id == act.message);
-        events.push(done(act, of.map_or(0, |message| message.seq)));
+        events.push(action_event(act, of.map_or(0, |message| message.seq)));
     }
     for message in &messages {
-        events.extend(of_message(message, &detail.acts));
+        events.extend(message_events(message, &detail.acts));
     }
     if !detail.acts.iter().any(|act| act.deed == ActionKind::Answered) {
         events.extend(detail.answered_at.map(|at| event(at, "answered", 0)));
@@ -48,13 +48,14 @@ pub fn timeline(detail: &RequestDetail) -> Vec<Event> {
     events
 }
 
-fn event(at: DateTime<Utc>, word: &'static str, message: i16) -> Event {
-    Event { at, event: word, message, attempt: None, what: None, why: None, key_id: None }
+fn event(at: DateTime<Utc>, word: &'static str, message: i16) -> TimelineEvent {
+    TimelineEvent { at, event: word, message, attempt: None, what: None, why: None, key_id: None }
 }
 
-fn of_message(message: &MessageDetail, acts: &[ActNote]) -> Vec<Event> {
+fn message_events(message: &MessageDetail, acts: &[ActNote]) -> Vec<TimelineEvent> {
     let event = |at, word| event(at, word, message.seq);
-    let mut events: Vec<Event> = message.retry.iter().map(|retry| retried(retry, message.seq)).collect();
+    let mut events: Vec<TimelineEvent> =
+        message.retry.iter().map(|retry| retry_event(retry, message.seq)).collect();
     let current = (message.attempt > 0).then(|| PastAttempt {
         message: message.id.0,
         attempt: message.attempt,
@@ -65,15 +66,15 @@ fn of_message(message: &MessageDetail, acts: &[ActNote]) -> Vec<Event> {
         code: message.code.clone().filter(|_| message.reason.as_deref() != Some("failed_at_provider")),
     });
     for attempt in message.past.iter().chain(&current) {
-        let of = |at, word| Event { attempt: Some(attempt.attempt), ..event(at, word) };
+        let of = |at, word| TimelineEvent { attempt: Some(attempt.attempt), ..event(at, word) };
         events.extend(attempt.begun_at.map(|at| of(at, "attempt_begun")));
-        events.extend(attempt.settled_at.map(|at| Event {
+        events.extend(attempt.settled_at.map(|at| TimelineEvent {
             what: attempt.outcome.map(outcome),
             why: attempt.code.clone(),
             ..of(at, "attempt_settled")
         }));
     }
-    events.extend(message.receipts.iter().map(|receipt| Event {
+    events.extend(message.receipts.iter().map(|receipt| TimelineEvent {
         attempt: receipt.attempt,
         what: Some(receipt.kind.clone()),
         why: receipt.code.clone(),
@@ -85,7 +86,7 @@ fn of_message(message: &MessageDetail, acts: &[ActNote]) -> Vec<Event> {
     };
     events.extend(message.paused_at.filter(|at| !by_person(at)).map(|at| event(at, "paused")));
     let delivered_at = message.delivered_at.filter(|_| message.state == State::Delivered);
-    events.extend(delivered_at.or(message.ended_at).map(|at| Event {
+    events.extend(delivered_at.or(message.ended_at).map(|at| TimelineEvent {
         what: Some(message.state.status().word().to_owned()),
         why: message.reason.clone(),
         ..event(at, "ended")
@@ -93,9 +94,9 @@ fn of_message(message: &MessageDetail, acts: &[ActNote]) -> Vec<Event> {
     events
 }
 
-fn retried(retry: &RetryNote, message: i16) -> Event {
+fn retry_event(retry: &RetryNote, message: i16) -> TimelineEvent {
     let knew = if retry.acknowledged { ", who knew that it may go out twice" } else { "" };
-    Event {
+    TimelineEvent {
         what: Some(format!("by {} through {}{knew}", retry.requested_by, retry.door)),
         why: retry.note.clone(),
         key_id: retry.key,
@@ -103,9 +104,9 @@ fn retried(retry: &RetryNote, message: i16) -> Event {
     }
 }
 
-fn done(act: &ActNote, message: i16) -> Event {
+fn action_event(act: &ActNote, message: i16) -> TimelineEvent {
     let person = act.person.as_ref().map(|person| format!("by {person} ")).unwrap_or_default();
-    Event {
+    TimelineEvent {
         what: Some(format!("{person}through {}", act.door)),
         why: act.note.clone(),
         key_id: act.key,

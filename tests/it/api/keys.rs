@@ -35,9 +35,9 @@ async fn who_has_no_good_key_is_refused_with_a_reason() {
     bed.company("blanca", |_| {}).await;
     let worker = bed.worker().await;
     let good = bed.client("blanca").await;
-    let stranger = key::make(true);
+    let stranger = key::generate(true);
     let cases =
-        ["", "nonsense", stranger.shown(), &format!("{}0", good.key), &good.key[..good.key.len() - 1]];
+        ["", "nonsense", stranger.as_text(), &format!("{}0", good.key), &good.key[..good.key.len() - 1]];
     for text in cases {
         let mut client = good.clone();
         client.key = text.to_owned();

@@ -92,9 +92,9 @@ impl Bed {
     }
 
     pub async fn client_with(&self, slug: &str, live: bool, scopes: &[Scope]) -> Client {
-        let made = key::make(live);
+        let made = key::generate(live);
         let company = self.ledger.company_id(slug).await.expect("asked").expect("the company is there");
-        let key = made.kept(company, "a test", scopes);
+        let key = made.to_row(company, "a test", scopes);
         self.ledger.add_key(&key, &Actor::System).await.expect("the key is kept");
         // Tests count what is on record of their calls; a key of the set-up is none of them.
         sqlx::query("delete from audit where object = $1")
@@ -102,6 +102,6 @@ impl Bed {
             .execute(&self.pool)
             .await
             .expect("the ledger answers");
-        Client { base: format!("http://127.0.0.1:{}", self.public_port), key: made.shown().to_owned() }
+        Client { base: format!("http://127.0.0.1:{}", self.public_port), key: made.as_text().to_owned() }
     }
 }

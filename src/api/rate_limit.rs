@@ -26,7 +26,7 @@ type Limiter = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformati
 #[derive(Debug)]
 pub struct Bucket {
     limiter: Limiter,
-    share: RateLimit,
+    rate_limit: RateLimit,
 }
 
 /// What is left after a call.
@@ -41,10 +41,10 @@ pub struct Remaining {
 
 impl Bucket {
     #[must_use]
-    pub fn new(share: RateLimit) -> Bucket {
-        let cells = Cells::per_second(share.calls_per_sec).allow_burst(share.burst);
+    pub fn new(rate_limit: RateLimit) -> Bucket {
+        let cells = Cells::per_second(rate_limit.calls_per_sec).allow_burst(rate_limit.burst);
         let limiter = RateLimiter::direct(cells).with_middleware::<StateInformationMiddleware>();
-        Bucket { limiter, share }
+        Bucket { limiter, rate_limit }
     }
 
     /// Takes one call's worth; `Err`: there is none.
@@ -52,22 +52,22 @@ impl Bucket {
         match self.limiter.check() {
             Ok(state) => {
                 let left = state.remaining_burst_capacity();
-                let used = self.share.burst.get().saturating_sub(left);
-                Ok(Remaining { left, full_in_secs: secs(used, self.share), retry_after_secs: 0 })
+                let used = self.rate_limit.burst.get().saturating_sub(left);
+                Ok(Remaining { left, full_in_secs: secs(used, self.rate_limit), retry_after_secs: 0 })
             }
             Err(not_until) => {
                 let wait = not_until.wait_time_from(DefaultClock::default().now());
                 let retry_after_secs = wait.as_secs() + 1;
-                let full_in_secs = secs(self.share.burst.get(), self.share);
+                let full_in_secs = secs(self.rate_limit.burst.get(), self.rate_limit);
                 Err(Remaining { left: 0, full_in_secs, retry_after_secs })
             }
         }
     }
 
     /// Writes what is left into an answer.
-    pub fn tell(&self, rest: Remaining, headers: &mut HeaderMap) {
-        let RateLimit { burst, .. } = self.share;
-        let policy = format!("\"calls\";q={burst};w={}", secs(burst.get(), self.share));
+    pub fn write_headers(&self, rest: Remaining, headers: &mut HeaderMap) {
+        let RateLimit { burst, .. } = self.rate_limit;
+        let policy = format!("\"calls\";q={burst};w={}", secs(burst.get(), self.rate_limit));
         let rest = format!("\"calls\";r={};t={}", rest.left, rest.full_in_secs);
         for (name, value) in [("ratelimit-policy", policy), ("ratelimit", rest)] {
             if let Ok(value) = HeaderValue::try_from(value) {
@@ -78,8 +78,8 @@ impl Bucket {
 }
 
 /// How long so many calls take to come back.
-fn secs(calls: u32, share: RateLimit) -> u64 {
-    u64::from(calls.div_ceil(share.calls_per_sec.get()))
+fn secs(calls: u32, rate_limit: RateLimit) -> u64 {
+    u64::from(calls.div_ceil(rate_limit.calls_per_sec.get()))
 }
 
 #[cfg(test)]
@@ -88,14 +88,15 @@ mod tests {
 
     #[test]
     fn a_share_is_counted_down_and_then_refused_with_a_time() {
-        let share = RateLimit { calls_per_sec: NonZeroU32::MIN, burst: NonZeroU32::new(3).expect("three") };
-        let bucket = Bucket::new(share);
+        let rate_limit =
+            RateLimit { calls_per_sec: NonZeroU32::MIN, burst: NonZeroU32::new(3).expect("three") };
+        let bucket = Bucket::new(rate_limit);
         let left: Vec<u32> = (0..3).map(|_| bucket.take().expect("within the share").left).collect();
         assert_eq!(left, [2, 1, 0]);
         let rest = bucket.take().expect_err("the share is used up");
         assert!((1..=2).contains(&rest.retry_after_secs), "{rest:?}");
         let mut headers = HeaderMap::new();
-        bucket.tell(rest, &mut headers);
+        bucket.write_headers(rest, &mut headers);
         assert_eq!(headers["ratelimit-policy"], "\"calls\";q=3;w=3");
         assert_eq!(headers["ratelimit"], "\"calls\";r=0;t=3");
     }

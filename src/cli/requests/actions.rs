@@ -15,7 +15,7 @@ use crate::{
             action::{self, Action, ActionContext, ActionStatus, Outcome},
             retry::{ActionRequest, NOTE_MAX, REQUESTED_BY_MAX},
         },
-        views::status_text::Standing,
+        views::status_text::StatusText,
     },
     worker,
 };
@@ -23,7 +23,7 @@ use postrider_ledger::{Ledger, audit::Actor};
 
 /// Send a failed request once more.
 #[derive(Debug, clap::Args)]
-pub struct Retry {
+pub struct RetryArgs {
     /// The request's id.
     id: Uuid,
     /// Who wants it; kept and shown.
@@ -37,7 +37,7 @@ pub struct Retry {
     acknowledge_possible_duplicate: bool,
 }
 
-impl Retry {
+impl RetryArgs {
     pub(super) async fn run(self, config: &Config, ledger: &Ledger) -> anyhow::Result<()> {
         let length = |text: &str| text.trim().chars().count();
         if length(&self.by) == 0 || length(&self.by) > REQUESTED_BY_MAX {
@@ -66,7 +66,7 @@ pub(super) async fn cancel(ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
 
 /// Also the replay of a quarantined one.
 pub(in crate::cli) async fn resume(config: &Config, ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
-    let held = ledger.show_open(id).await?.is_some_and(|detail| Standing::of(&detail).is_quarantined());
+    let held = ledger.show_open(id).await?.is_some_and(|detail| StatusText::of(&detail).is_quarantined());
     apply(Action::Resume, config, ledger, id, of_user(&user())).await?;
     if held {
         output::put("it is tried alone, and one more death of its worker quarantines it again\n")?;
@@ -102,8 +102,8 @@ async fn apply(
     wish: ActionRequest<'_>,
 ) -> anyhow::Result<()> {
     let keys = worker::keys(config)?;
-    let directory = CompanyCache::load(ledger.clone()).await?;
-    let context = ActionContext { ledger, company_cache: &directory, keys: &keys };
+    let company_cache = CompanyCache::load(ledger.clone()).await?;
+    let context = ActionContext { ledger, company_cache: &company_cache, keys: &keys };
     tell(act.apply(context, id, wish).await?, id)
 }
 

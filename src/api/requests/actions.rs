@@ -46,7 +46,7 @@ pub struct ActionResult {
 /// Who wants a failed request sent once more.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RetryWish {
+pub struct RetryBody {
     /// The person who wants it; kept and shown.
     #[schema(min_length = 1, max_length = 200)]
     requested_by: String,
@@ -105,7 +105,7 @@ async fn cancel(
 }
 
 /// Sends a failed request once more, as a new message, on record.
-#[utoipa::path(post, path = "/v1/requests/{id}/retry", tag = "requests", request_body = RetryWish,
+#[utoipa::path(post, path = "/v1/requests/{id}/retry", tag = "requests", request_body = RetryBody,
     params(("id" = Uuid, Path, description = "The request's id")), responses(
     (status = 202, description = "A new message waits to be sent", body = ActionResult),
     (status = 200, description = "It was retried before", body = ActionResult),
@@ -115,9 +115,9 @@ async fn retry(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<Uuid>,
-    extract::Json(wish): extract::Json<RetryWish>,
+    extract::Json(wish): extract::Json<RetryBody>,
 ) -> Result<(StatusCode, Json<ActionResult>), Problem> {
-    caller.needs(Scope::Manage)?;
+    caller.require(Scope::Manage)?;
     wish.check()?;
     let acted = apply(&api, &caller, Action::Retry, id, wish.wish(&caller)).await?;
     let status = if acted.already { StatusCode::OK } else { StatusCode::ACCEPTED };
@@ -130,7 +130,7 @@ async fn simple(
     caller: Caller,
     Path(id): Path<Uuid>,
 ) -> Result<Json<ActionResult>, Problem> {
-    caller.needs(Scope::Manage)?;
+    caller.require(Scope::Manage)?;
     let wish = ActionRequest {
         door: &caller.name,
         key: Some(caller.key),
@@ -142,7 +142,7 @@ async fn simple(
     apply(&api, &caller, act, id, wish).await.map(Json)
 }
 
-impl RetryWish {
+impl RetryBody {
     fn check(&self) -> Result<(), Problem> {
         check_text("requested_by", &self.requested_by, 1, REQUESTED_BY_MAX)?;
         self.note.as_ref().map_or(Ok(()), |note| check_text("note", note, 0, NOTE_MAX))
@@ -207,7 +207,7 @@ pub(super) async fn outcome(
     id: Uuid,
     wish: ActionRequest<'_>,
 ) -> Result<Outcome, Problem> {
-    let context = ActionContext { ledger: &api.ledger, company_cache: &api.directory, keys: &api.keys };
+    let context = ActionContext { ledger: &api.ledger, company_cache: &api.company_cache, keys: &api.keys };
     act.apply(context, id, wish).await.map_err(|error| {
         tracing::warn!(request = %id, error = %format!("{error:#}"), "an act was not done");
         Problem::unavailable(2)
