@@ -18,9 +18,9 @@ use postrider_domain::{
     address::normalise_phone,
     job::{
         country::normalise_country,
-        fields::{Fields, Problems},
+        fields::{Fields, LABEL_CHARS_MAX, Problems},
         node::Node,
-        parse::{LABEL_CHARS_MAX, read_email, read_name},
+        parse::{read_email, read_name},
     },
 };
 use postrider_ledger::{audit::Actor, customers::Named};

@@ -26,7 +26,7 @@ use crate::api::{
     problem::FieldProblem,
 };
 use postrider_domain::{
-    company::{Member, document::read_patched_member, file::read_one_member},
+    company::{Member, document::read_patched_member, member::read_one_member},
     job::node::Node,
 };
 use postrider_ledger::{

@@ -13,7 +13,7 @@ use std::{
 
 use postrider::{config::Config, worker, worker::stages::Worker};
 use postrider_domain::{
-    company::{Policy, file::Member},
+    company::{Member, Policy},
     hash_keys::SecretKeys,
     ids::CompanyId,
 };

@@ -5,9 +5,7 @@
 use std::net::SocketAddr;
 
 use postrider_domain::{
-    company::{
-        Account, Brand, Channel, Policy, ProviderSettings, SuppressionScope, file::Member, policy::SmtpTls,
-    },
+    company::{Account, Brand, Channel, Member, Policy, ProviderSettings, SuppressionScope, policy::SmtpTls},
     ids::Medium,
 };
 

@@ -7,17 +7,16 @@
 use crate::{
     address::{is_domain, is_e164},
     job::{
-        fields::{Fields, Problems},
+        fields::{Fields, LABEL_CHARS_MAX, Problems},
         node::Node,
-        parse::LABEL_CHARS_MAX,
     },
 };
 
 use super::{
     Account, ProviderSettings,
-    check::{base_url_problem, is_env_name, is_host, is_private_host},
-    file::{open_or_empty, read_choice, read_slug},
+    fields::{open_or_empty, read_base_url, read_choice, read_env, read_slug},
     policy::SmtpTls,
+    syntax::{is_host, is_private_host},
 };
 
 const COMMON_FIELDS: [&str; 4] = ["id", "provider", "rate_per_sec", "concurrency"];
@@ -35,7 +34,6 @@ const SMTP_FIELDS: &[&str] = &["host", "port", "tls", "username", "password_env"
 
 const RATE_PER_SEC_MAX: i64 = 100_000;
 const CONCURRENCY_MAX: i64 = 1_000;
-const URL_CHARS_MAX: usize = 1_000;
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
@@ -155,29 +153,12 @@ fn read_smtp(fields: &Fields, problems: &mut Problems) -> ProviderSettings {
     }
 }
 
-pub(super) fn read_base_url(fields: &Fields, usual: &str, problems: &mut Problems) -> String {
-    let Some(url) = fields.text("base_url", URL_CHARS_MAX, problems) else { return usual.to_owned() };
-    if let Some(problem) = base_url_problem(&url) {
-        problems.add(fields.at("base_url"), "bad_url", problem);
-    }
-    url.trim_end_matches('/').to_owned()
-}
-
 fn read_domain(fields: &Fields, problems: &mut Problems) -> String {
     let domain = fields.required_text("domain", LABEL_CHARS_MAX, problems).unwrap_or_default();
     if !domain.is_empty() && !is_domain(&domain) {
         problems.add(fields.at("domain"), "bad_host", "give a domain name with a dot, as in example.com");
     }
     domain.to_ascii_lowercase()
-}
-
-pub(super) fn read_env(fields: &Fields, name: &str, problems: &mut Problems) -> String {
-    let variable = fields.required_text(name, LABEL_CHARS_MAX, problems).unwrap_or_default();
-    if !variable.is_empty() && !is_env_name(&variable) {
-        let message = "give the name of an environment variable (A-Z, 0-9, _), never the secret itself";
-        problems.add(fields.at(name), "bad_env", message);
-    }
-    variable
 }
 
 fn read_sid(fields: &Fields, name: &str, problems: &mut Problems) -> Option<String> {

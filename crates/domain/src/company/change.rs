@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Policy, file::Member};
+use super::{Member, Policy};
 
 /// What the old version had and the new has not; messages on their way may still need it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,19 +1,14 @@
-//! What one field of a company's file cannot tell alone: names that must be unique, accounts that must
-//! exist, URLs and hosts that must be safe to use.
+//! The rules between the parts of a company's file: unique names, and references to brands, accounts and
+//! channels that must exist.
 //!
-//! PURE. A text that is empty here was already refused where it was read and is not named again. Read
-//! `file` for the shape of the file.
+//! PURE. Runs last, over a whole policy. An empty text was already refused where it was read and is not named
+//! again. The rules for one value are in `syntax`; read `file` for the shape of the file.
 
-use std::{
-    collections::BTreeSet,
-    net::{IpAddr, Ipv6Addr},
-};
+use std::collections::BTreeSet;
 
-use url::Url;
+use crate::{ids::Medium, job::fields::Problems};
 
-use crate::{address::is_domain, ids::Medium, job::fields::Problems};
-
-use super::{Policy, file::Member, policy::Brand, recipes};
+use super::{ConnectorSettings, Member, Policy, policy::Brand};
 
 /// Adds every problem between the parts of a company's file.
 pub(super) fn check(policy: &Policy, members: &[Member], problems: &mut Problems) {
@@ -46,7 +41,7 @@ pub(super) fn check(policy: &Policy, members: &[Member], problems: &mut Problems
     for (index, brand) in policy.brands.iter().enumerate() {
         check_brand(policy, brand, &format!("brands[{index}]"), problems);
     }
-    recipes::check(policy, problems);
+    check_connectors(policy, problems);
 }
 
 fn check_unique<'v>(
@@ -87,81 +82,22 @@ fn check_brand(policy: &Policy, brand: &Brand, path: &str, problems: &mut Proble
     }
 }
 
-/// `[a-z0-9-]{1,63}`: what may be part of a routing key and of a path.
-#[must_use]
-pub fn is_slug(text: &str) -> bool {
-    (1..=63).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-}
-
-/// `[A-Z_][A-Z0-9_]*`
-#[must_use]
-pub fn is_env_name(text: &str) -> bool {
-    let is_letter = |byte: u8| byte.is_ascii_uppercase() || byte == b'_';
-    text.bytes().next().is_some_and(is_letter)
-        && text.bytes().all(|byte| is_letter(byte) || byte.is_ascii_digit())
-}
-
-/// A host name or an IP address, without brackets and port.
-#[must_use]
-pub fn is_host(text: &str) -> bool {
-    let is_label = |label: &str| is_domain(&format!("{label}.example"));
-    text.parse::<IpAddr>().is_ok() || is_domain(text) || (!text.contains('.') && is_label(text))
-}
-
-/// Whether plain SMTP to this host stays on the machine or on a private network: loopback, private
-/// ranges, names without a dot (containers, services) and the private suffixes.
-#[must_use]
-pub fn is_private_host(text: &str) -> bool {
-    let Ok(address) = text.parse::<IpAddr>() else {
-        let private = [".internal", ".local", ".localhost", ".svc", ".home.arpa"];
-        return !text.contains('.') || private.iter().any(|suffix| text.ends_with(suffix));
-    };
-    match address {
-        IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_link_local(),
-        IpAddr::V6(address) => {
-            address == Ipv6Addr::LOCALHOST || address.is_unique_local() || address.is_unicast_link_local()
+/// Adds the problems of connectors that name a brand or a channel of their company.
+fn check_connectors(policy: &Policy, problems: &mut Problems) {
+    for (index, recipe) in policy.recipes.iter().enumerate() {
+        let path = format!("recipes[{index}]");
+        if recipe.brand.as_deref().is_some_and(|label| policy.brand(label).is_none()) {
+            problems.add(
+                format!("{path}.brand"),
+                "not_found",
+                "no brand has this label, give the label of one",
+            );
+        }
+        if let ConnectorSettings::EightByEight(settings) = &recipe.settings
+            && policy.channel(&settings.channel).is_none()
+        {
+            let message = format!("the company has no channel {}; add it or name another", settings.channel);
+            problems.add(format!("{path}.channel"), "not_found", message);
         }
     }
-}
-
-/// What is wrong with a provider's base URL.
-#[must_use]
-pub fn base_url_problem(text: &str) -> Option<&'static str> {
-    let Ok(url) = Url::parse(text) else {
-        return Some("give a whole URL, as in https://api.example.com");
-    };
-    if !is_web(&url) {
-        return Some("give an https URL without a user name");
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Some("leave out everything from ? or # on");
-    }
-    let is_private = url.host_str().is_some_and(|host| is_private_host(host.trim_matches(['[', ']'])));
-    let problem = "plain http is only for loopback and private hosts, use https";
-    (url.scheme() == "http" && !is_private).then_some(problem)
-}
-
-/// What is wrong with a brand's survey URL; `{request}` may stand in it once or more.
-#[must_use]
-pub fn survey_url_problem(text: &str) -> Option<&'static str> {
-    if text.is_empty() {
-        return None;
-    }
-    let filled = text.replace("{request}", "0");
-    if !filled.is_ascii() || filled.contains([' ', '"', '<', '>', '\\', '`', '\'']) {
-        return Some("write spaces, quotes and letters beyond ASCII in their % form");
-    }
-    if filled.contains(['{', '}']) {
-        return Some("only {request} may stand in braces");
-    }
-    match Url::parse(&filled) {
-        Ok(url) if is_web(&url) => None,
-        Ok(_) | Err(_) => Some("give an http or https URL, as in https://survey.example.com/{request}"),
-    }
-}
-
-fn is_web(url: &Url) -> bool {
-    let is_http = matches!(url.scheme(), "http" | "https");
-    is_http && url.has_host() && url.username().is_empty() && url.password().is_none()
 }

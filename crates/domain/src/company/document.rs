@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::job::{Problem, node::Node};
 
-use super::{CompanyFile, Member, Policy, file, merge::merge};
+use super::{CompanyFile, Member, Policy, file, member, merge::merge};
 
 /// The document; members only where they are given.
 #[must_use]
@@ -50,7 +50,7 @@ pub fn read_patched(
 /// # Errors
 /// Every problem of the member that would come out, by path.
 pub fn read_patched_member(member: &Member, patch: &Node) -> Result<Member, Vec<Problem>> {
-    file::read_one_member(&patched(member_document(member), patch)?)
+    member::read_one_member(&patched(member_document(member), patch)?)
 }
 
 /// Whether a patch says anything about team members: `null` takes them away.
@@ -151,7 +151,7 @@ mod tests {
     fn a_member_is_read_and_patched_by_the_same_rules() {
         let member = example().members.remove(0);
         let written = member_document(&member).to_string();
-        assert_eq!(file::read_one_member(&node(&written)).expect("is valid"), member);
+        assert_eq!(member::read_one_member(&node(&written)).expect("is valid"), member);
         let changed = read_patched_member(&member, &node(r#"{"approved": false, "name": null}"#));
         let changed = changed.expect("is valid");
         assert_eq!(changed, Member { approved: false, name: None, ..member.clone() });

@@ -2,26 +2,27 @@
 //!
 //! PURE. Every mistake is listed by its path (`brands[0].survey_url`), unknown keys are refused with
 //! the nearest known one, and what is left out gets the default named here. Secrets are never in the
-//! file: accounts name environment variables. `accounts` reads the providers' settings, `check` holds
-//! what concerns two places at once; `deploy/example-company.toml` shows every key.
-
-use serde::{Deserialize, Serialize};
+//! file: accounts name environment variables. `accounts` reads the providers' settings, `member` the team,
+//! `check` runs last and compares the parts; `deploy/example-company.toml` shows every key.
 
 use crate::{
     ids::Medium,
     job::{
         Problem,
-        fields::{Fields, Lines, Problems, read_any_text, read_text},
+        fields::{Fields, LABEL_CHARS_MAX, Lines, Problems, read_any_text, read_text},
         node::Node,
-        parse::{LABEL_CHARS_MAX, read_email, read_language, read_name},
+        parse::{read_email, read_language},
     },
 };
 
 use super::{
-    Brand, Channel, Policy, SuppressionScope, accounts, alerts,
-    check::{self, is_slug, survey_url_problem},
+    Brand, Channel, Member, Policy, SuppressionScope, accounts, alerts,
+    check::check,
+    fields::{open_or_empty, read_choice, read_slug},
+    member::read_member,
     policy::Binding,
     recipes,
+    syntax::survey_url_problem,
 };
 
 /// Longest company file, in bytes.
@@ -41,43 +42,6 @@ const URL_CHARS_MAX: usize = 1_000;
 pub struct CompanyFile {
     pub policy: Policy,
     pub members: Vec<Member>,
-}
-
-/// A team member: whom customers are asked about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
-    /// One of email and custom id is always there.
-    pub email: Option<String>,
-    pub custom_id: Option<String>,
-    pub name: Option<String>,
-    pub role: Role,
-    pub approved: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    Member,
-    Leader,
-    Admin,
-}
-
-impl Role {
-    pub const ALL: [Role; 3] = [Role::Member, Role::Leader, Role::Admin];
-
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Role::Member => "member",
-            Role::Leader => "leader",
-            Role::Admin => "admin",
-        }
-    }
-
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Role> {
-        Role::ALL.into_iter().find(|role| role.word() == word)
-    }
 }
 
 /// Every key of the file.
@@ -116,7 +80,6 @@ const BRAND_FIELDS: &[&str] = &[
     "sms_account",
 ];
 const CHANNEL_FIELDS: &[&str] = &["name", "automatic", "manual", "delay_secs"];
-const MEMBER_FIELDS: &[&str] = &["email", "custom_id", "name", "role", "approved"];
 const BINDING_FIELDS: &[&str] = &["user", "test"];
 
 /// Reads a company's file.
@@ -137,16 +100,6 @@ pub fn read(document: &Node) -> Result<CompanyFile, Vec<Problem>> {
     let mut problems = Problems::default();
     let file = read_file(document, &mut problems);
     problems.settle(file)
-}
-
-/// Reads one team member.
-///
-/// # Errors
-/// Every problem, by path.
-pub fn read_one_member(document: &Node) -> Result<Member, Vec<Problem>> {
-    let mut problems = Problems::default();
-    let member = read_member("", document, &mut problems);
-    problems.settle(Some(member))
 }
 
 fn read_toml(toml_text: &str, problems: &mut Problems) -> Option<Node> {
@@ -199,7 +152,7 @@ fn read_file(document: &Node, problems: &mut Problems) -> Option<CompanyFile> {
         bindings,
         recipes,
     };
-    check::check(&policy, &members, problems);
+    check(&policy, &members, problems);
     Some(CompanyFile { policy, members })
 }
 
@@ -262,63 +215,12 @@ fn read_channel(path: &str, item: &Node, problems: &mut Problems) -> Channel {
     }
 }
 
-fn read_member(path: &str, item: &Node, problems: &mut Problems) -> Member {
-    let fields = open_or_empty(path, item, MEMBER_FIELDS, problems);
-    if fields.get("email").is_none() && fields.get("custom_id").is_none() {
-        problems.add(path, "missing", "a team member needs an email or a custom_id");
-    }
-    let roles = Role::ALL.map(|role| (role.word(), role));
-    Member {
-        email: read_email(&fields, "email", problems),
-        custom_id: fields.text("custom_id", LABEL_CHARS_MAX, problems),
-        name: read_name(&fields, "name", problems),
-        role: read_choice(&fields, "role", &roles, problems).unwrap_or(Role::Member),
-        approved: fields.flag("approved", problems).unwrap_or(true),
-    }
-}
-
 fn read_binding(path: &str, item: &Node, problems: &mut Problems) -> Binding {
     let fields = open_or_empty(path, item, BINDING_FIELDS, problems);
     Binding {
         user: fields.required_text("user", LABEL_CHARS_MAX, problems).unwrap_or_default(),
         test: fields.flag("test", problems).unwrap_or(false),
     }
-}
-
-/// An item that is no table is named once, not for each of its fields.
-pub(super) fn open_or_empty<'n>(
-    path: &str,
-    item: &'n Node,
-    known: &[&str],
-    problems: &mut Problems,
-) -> Fields<'n> {
-    Fields::open(path, item, known, problems).unwrap_or_else(|| Fields::empty(path))
-}
-
-/// A word of `[a-z0-9-]{1,63}`.
-pub(super) fn read_slug(fields: &Fields, name: &str, problems: &mut Problems) -> String {
-    let slug = fields.required_text(name, LABEL_CHARS_MAX, problems).unwrap_or_default();
-    if !slug.is_empty() && !is_slug(&slug) {
-        let message = "only a-z, 0-9 and - are allowed, at most 63 of them";
-        problems.add(fields.at(name), "bad_slug", message);
-    }
-    slug
-}
-
-/// One of a closed set of words.
-pub(super) fn read_choice<T: Copy>(
-    fields: &Fields,
-    name: &str,
-    choices: &[(&str, T)],
-    problems: &mut Problems,
-) -> Option<T> {
-    let word = fields.text(name, LABEL_CHARS_MAX, problems)?;
-    let chosen = choices.iter().find(|(known, _)| *known == word).map(|(_, choice)| *choice);
-    if chosen.is_none() {
-        let words: Vec<&str> = choices.iter().map(|(known, _)| *known).collect();
-        problems.add(fields.at(name), "bad_choice", format!("give one of {}", words.join(", ")));
-    }
-    chosen
 }
 
 fn read_media(fields: &Fields, problems: &mut Problems) -> Vec<Medium> {

@@ -2,7 +2,7 @@
 //! as documented, and every mistake is named at its place.
 
 use super::*;
-use crate::company::{ProviderSettings, policy::SmtpTls};
+use crate::company::{ProviderSettings, member, policy::SmtpTls};
 use proptest::prelude::*;
 
 const EXAMPLE: &str = include_str!("../../../../deploy/example-company.toml");
@@ -40,9 +40,10 @@ fn the_example_file_shows_every_key() {
         let ways = [format!("{key} ="), format!("[{key}]"), format!("recipes.{key}]")];
         !ways.iter().any(|way| EXAMPLE.contains(way))
     };
-    for known in [COMPANY_FIELDS, BRAND_FIELDS, CHANNEL_FIELDS, MEMBER_FIELDS, BINDING_FIELDS, alerts::FIELDS]
-        .into_iter()
-        .chain(recipes::FIELDS)
+    for known in
+        [COMPANY_FIELDS, BRAND_FIELDS, CHANNEL_FIELDS, member::FIELDS, BINDING_FIELDS, alerts::FIELDS]
+            .into_iter()
+            .chain(recipes::FIELDS)
     {
         assert_eq!(known.iter().filter(shown).collect::<Vec<_>>(), Vec::<&&str>::new());
     }
@@ -204,7 +205,7 @@ fn the_company_of_the_compose_file_is_valid() {
 
 #[test]
 fn plain_connections_stay_on_the_machine_or_the_private_network() {
-    use crate::company::check::{base_url_problem, is_private_host};
+    use crate::company::syntax::{base_url_problem, is_private_host};
     for host in ["localhost", "127.0.0.1", "::1", "10.1.2.3", "mailhog", "smtp.mail.svc", "fd00::1"] {
         assert!(is_private_host(host), "{host}");
     }

@@ -1,6 +1,6 @@
 //! What a company configured: its file, the policy document made of it, and what a change takes away.
 //!
-//! PURE: no I/O. `file` parses and validates the TOML that people write (with `accounts`, `recipes` and `check`),
+//! PURE: no I/O. `file` parses and validates the TOML that people write (with `member`, `accounts`, `recipes`, and `check` last),
 //! `policy` is the document that the rules read and the ledger versions, `change` says what differs
 //! between two documents. `document` is the same in JSON, `merge` changes its parts, `operator` says what a
 //! key may not, `difference` what an audit keeps. The command that applies them is `cli::company`, the API
@@ -12,18 +12,22 @@ pub mod change;
 mod check;
 pub mod difference;
 pub mod document;
+mod fields;
 pub mod file;
+pub mod member;
 pub mod merge;
 pub mod operator;
 pub mod policy;
 mod recipes;
+mod syntax;
 
 use std::collections::HashMap;
 
 use crate::ids::{AccountId, CompanyId};
 
 pub use alerts::Alerts;
-pub use file::{CompanyFile, Member, Role};
+pub use file::CompanyFile;
+pub use member::{Member, Role};
 pub use policy::{Account, Binding, Brand, Channel, Policy, ProviderSettings, SuppressionScope};
 pub use recipes::{Connector, ConnectorSettings, EightByEight, Kustomer, PublicKey};
 

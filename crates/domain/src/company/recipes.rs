@@ -11,16 +11,13 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::job::{
-    fields::{Fields, Problems, read_text},
+    fields::{Fields, LABEL_CHARS_MAX, Problems, read_text},
     node::Node,
-    parse::LABEL_CHARS_MAX,
 };
 
 use super::{
-    Policy,
-    accounts::{read_base_url, read_env},
-    check::base_url_problem,
-    file::{open_or_empty, read_choice, read_slug},
+    fields::{open_or_empty, read_base_url, read_choice, read_env, read_slug},
+    syntax::base_url_problem,
 };
 
 /// A system whose notices make requests.
@@ -279,26 +276,6 @@ fn read_page_url(fields: &Fields, name: &str, places: &[&str], problems: &mut Pr
         problems.add(fields.at(name), "bad_url", message);
     }
     Some(text)
-}
-
-/// What one recipe cannot tell alone.
-pub(super) fn check(policy: &Policy, problems: &mut Problems) {
-    for (index, recipe) in policy.recipes.iter().enumerate() {
-        let path = format!("recipes[{index}]");
-        if recipe.brand.as_deref().is_some_and(|label| policy.brand(label).is_none()) {
-            problems.add(
-                format!("{path}.brand"),
-                "not_found",
-                "no brand has this label, give the label of one",
-            );
-        }
-        if let ConnectorSettings::EightByEight(settings) = &recipe.settings
-            && policy.channel(&settings.channel).is_none()
-        {
-            let message = format!("the company has no channel {}; add it or name another", settings.channel);
-            problems.add(format!("{path}.channel"), "not_found", message);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,9 @@ use crate::job::{
 /// Longest delay, wait or expiry that anything may ask for: 366 days.
 pub const SPAN_SECS_MAX: i64 = 31_622_400;
 
+/// Longest id, label, name or key, in characters.
+pub const LABEL_CHARS_MAX: usize = 255;
+
 /// Most problems that one document may earn: 64 KiB of nonsense must not become a megabyte of answer.
 pub const PROBLEMS_MAX: usize = 100;
 
@@ -310,6 +313,18 @@ fn edits(left: &[char], right: &[char]) -> usize {
         }
     }
     row[right.len()]
+}
+
+/// A field's text, turned into a value by `read`; the error of `read` is the code and message of a problem.
+pub(super) fn read_with<T>(
+    fields: &Fields,
+    name: &str,
+    chars_max: usize,
+    problems: &mut Problems,
+    read: impl FnOnce(&str) -> Result<T, (&'static str, &'static str)>,
+) -> Option<T> {
+    let text = fields.text(name, chars_max, problems)?;
+    read(&text).map_err(|(code, message)| problems.add(fields.at(name), code, message)).ok()
 }
 
 #[cfg(test)]

@@ -5,8 +5,7 @@
 
 use crate::job::{
     Manual, RequesterRole,
-    fields::{Fields, Problems},
-    parse::{Hands, LABEL_CHARS_MAX, read_with},
+    fields::{Fields, LABEL_CHARS_MAX, Problems, read_with},
     text::one_line,
 };
 
@@ -15,6 +14,16 @@ const REASON_CHARS_MAX: usize = 500;
 const MANUAL_FIELDS: [&str; 3] = ["requested_by", "requested_by_role", "override"];
 /// Every field of an override.
 pub const OVERRIDE_FIELDS: &[&str] = &["reason"];
+
+/// The sender of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hands {
+    /// A system's: no person stands behind it.
+    Automatic,
+    Anyone,
+    /// Anyone's, who hears at once what is wrong with it.
+    Caller,
+}
 
 pub(super) fn read_manual(fields: &Fields, hands: Hands, problems: &mut Problems) -> Option<Manual> {
     let given: Vec<&str> = MANUAL_FIELDS.into_iter().filter(|name| fields.get(name).is_some()).collect();

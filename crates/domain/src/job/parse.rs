@@ -17,8 +17,11 @@ use crate::{
     job::{
         Customer, Employee, Job, Problem,
         country::normalise_country,
-        fields::{Fields, Lines, Problems, expected, is_short_enough, read_any_text, read_text},
-        manual::read_manual,
+        fields::{
+            Fields, LABEL_CHARS_MAX, Lines, Problems, expected, is_short_enough, read_any_text, read_text,
+            read_with,
+        },
+        manual::{Hands, read_manual},
         node::Node,
         strict,
         text::one_line,
@@ -28,8 +31,6 @@ use crate::{
 /// Longest body of a job, in bytes.
 pub const BODY_BYTES_MAX: usize = 65_536;
 
-/// Longest id, label, name or key, in characters.
-pub const LABEL_CHARS_MAX: usize = 255;
 const URL_CHARS_MAX: usize = 2_000;
 /// Most tags, and the longest of them in characters.
 pub const TAGS_MAX: usize = 50;
@@ -92,16 +93,6 @@ pub fn parse_manual(body: &[u8]) -> Result<Job, Vec<Problem>> {
 /// As `parse`, and for every NUL and carriage return.
 pub fn parse_call(body: &[u8]) -> Result<Job, Vec<Problem>> {
     parse_of(body, Hands::Caller)
-}
-
-/// From whose hands a job comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hands {
-    /// A system's: no person stands behind it.
-    Automatic,
-    Anyone,
-    /// Anyone's, who hears at once what is wrong with it.
-    Caller,
 }
 
 fn parse_of(body: &[u8], hands: Hands) -> Result<Job, Vec<Problem>> {
@@ -334,18 +325,6 @@ pub(super) fn read_properties(fields: &Fields, problems: &mut Problems) -> BTree
         }
     }
     properties
-}
-
-/// A text that `read` turns into something; its error is a problem's code and message.
-pub(super) fn read_with<T>(
-    fields: &Fields,
-    name: &str,
-    chars_max: usize,
-    problems: &mut Problems,
-    read: impl FnOnce(&str) -> Result<T, (&'static str, &'static str)>,
-) -> Option<T> {
-    let text = fields.text(name, chars_max, problems)?;
-    read(&text).map_err(|(code, message)| problems.add(fields.at(name), code, message)).ok()
 }
 
 #[cfg(test)]

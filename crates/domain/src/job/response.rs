@@ -12,9 +12,9 @@ use uuid::Uuid;
 
 use crate::job::{
     Problem,
-    fields::{Fields, Lines, Problems, read_any_text},
+    fields::{Fields, LABEL_CHARS_MAX, Lines, Problems, read_any_text, read_with},
     node::Node,
-    parse::{LABEL_CHARS_MAX, read_id, read_json, read_properties, read_time, read_with},
+    parse::{read_id, read_json, read_properties, read_time},
     strict,
 };
 

@@ -7,6 +7,7 @@
 
 pub mod answered;
 pub mod blocked;
+pub mod case;
 pub mod decision;
 pub mod delay;
 pub mod do_not_send;
@@ -22,24 +23,17 @@ pub mod suppression;
 #[cfg(test)]
 mod tests;
 
-use crate::{
-    company::Company,
-    job::{Job, Problem},
-};
+use crate::job::Problem;
 
+pub use case::Case;
 pub use decision::{Decision, Finding, Inputs, Verdict};
 pub use facts::{Facts, Holder, MemberFact, Requester, Root};
 pub use place::{Placed, place};
 
-/// A job with its place, ready to be decided.
-pub struct Case<'a> {
-    pub job: &'a Job,
-    pub company: &'a Company,
-    pub placed: &'a Placed,
-    pub facts: &'a Facts,
-}
-
-/// What the rules say: an account of every rule, or the problems for which the job is rejected.
+/// Asks every rule in turn.
+///
+/// # Errors
+/// The problems for which the job is rejected; then no rule is asked.
 pub fn decide(case: &Case) -> Result<Decision, Vec<Problem>> {
     let mut problems = employee::problems(case);
     problems.extend(requester::problems(case));

@@ -1,0 +1,79 @@
+//! The team members of a company: their roles, and how one is read from the file or from the API.
+//!
+//! PURE. That emails and custom ids are unique within the company is checked in `check`; the ledger keeps the
+//! members apart from the policy.
+
+use serde::{Deserialize, Serialize};
+
+use crate::job::{
+    Problem,
+    fields::{LABEL_CHARS_MAX, Problems},
+    node::Node,
+    parse::{read_email, read_name},
+};
+
+use super::fields::{open_or_empty, read_choice};
+
+pub(super) const FIELDS: &[&str] = &["email", "custom_id", "name", "role", "approved"];
+
+/// A team member, the subject of the question that a customer gets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// One of email and custom id is always there.
+    pub email: Option<String>,
+    pub custom_id: Option<String>,
+    pub name: Option<String>,
+    pub role: Role,
+    pub approved: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    Member,
+    Leader,
+    Admin,
+}
+
+impl Role {
+    pub const ALL: [Role; 3] = [Role::Member, Role::Leader, Role::Admin];
+
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Role::Member => "member",
+            Role::Leader => "leader",
+            Role::Admin => "admin",
+        }
+    }
+
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Role> {
+        Role::ALL.into_iter().find(|role| role.word() == word)
+    }
+}
+
+/// Reads one team member.
+///
+/// # Errors
+/// Every problem, by path.
+pub fn read_one_member(document: &Node) -> Result<Member, Vec<Problem>> {
+    let mut problems = Problems::default();
+    let member = read_member("", document, &mut problems);
+    problems.settle(Some(member))
+}
+
+pub(super) fn read_member(path: &str, item: &Node, problems: &mut Problems) -> Member {
+    let fields = open_or_empty(path, item, FIELDS, problems);
+    if fields.get("email").is_none() && fields.get("custom_id").is_none() {
+        problems.add(path, "missing", "a team member needs an email or a custom_id");
+    }
+    let roles = Role::ALL.map(|role| (role.word(), role));
+    Member {
+        email: read_email(&fields, "email", problems),
+        custom_id: fields.text("custom_id", LABEL_CHARS_MAX, problems),
+        name: read_name(&fields, "name", problems),
+        role: read_choice(&fields, "role", &roles, problems).unwrap_or(Role::Member),
+        approved: fields.flag("approved", problems).unwrap_or(true),
+    }
+}
