@@ -1,4 +1,6 @@
 //! The schema check: a database that this binary's migrations did not make is refused with its remedy.
+//!
+//! The check itself is the ledger's; the migrations stand in `migrations/`.
 
 use postrider_ledger::SchemaError;
 
