@@ -6,13 +6,13 @@
 //! `report` what comes of it, `kept` where that lies.
 
 mod arguments;
-mod books;
 mod children;
 mod cpu;
-mod entrance;
+mod db_stats;
+mod fixture;
 mod growth;
+mod ingress;
 mod jobs;
-mod kept;
 mod latency;
 mod machine;
 mod progress;
@@ -20,17 +20,17 @@ mod provider;
 mod publish;
 mod relay;
 mod report;
+mod results_dir;
 mod rounds;
 mod rows;
 mod run;
-mod scene;
 mod servers;
-mod site;
 #[expect(dead_code, reason = "shared with the integration tests, which use all of it")]
 #[path = "../../tests/it/support/mod.rs"]
 mod support;
 mod sweep;
 mod throughput;
+mod workspace;
 
 use std::{process::ExitCode, time::Duration};
 

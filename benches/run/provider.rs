@@ -14,7 +14,7 @@ use anyhow::{Context, bail, ensure};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use crate::{children::Program, report::Goal, site::Site, support};
+use crate::{children::Program, report::Goal, support, workspace::Workspace};
 
 /// Receipts come this much after the call was taken: after its answer, as at a real provider.
 const RECEIPT_MILLIS: &str = "100";
@@ -41,7 +41,7 @@ pub struct Counts {
 }
 
 impl Provider {
-    pub async fn start(site: &Site, goal: Goal) -> anyhow::Result<Provider> {
+    pub async fn start(site: &Workspace, goal: Goal) -> anyhow::Result<Provider> {
         let mut command = Command::new(site.programs.join("postrider"));
         command.args(["simulate-providers", "--http-listen", "127.0.0.1:0", "--smtp-listen", "127.0.0.1:0"]);
         command.args(["--webhook-delay-min-millis", RECEIPT_MILLIS]);

@@ -18,7 +18,7 @@ use postrider::amqp::topology::Topology;
 
 use crate::{
     jobs::{COMPANY, Job, job},
-    site::Site,
+    workspace::Workspace,
 };
 
 const UNCONFIRMED_MAX: usize = 1_000;
@@ -52,7 +52,7 @@ impl Publisher {
     }
 
     /// Makes the run's queue.
-    pub async fn declare(&self, site: &Site, envelope: &Envelope) -> anyhow::Result<()> {
+    pub async fn declare(&self, site: &Workspace, envelope: &Envelope) -> anyhow::Result<()> {
         if *envelope == Envelope::Postrider {
             return Topology::new(&site.name).declare(&self.connection).await;
         }
@@ -64,7 +64,12 @@ impl Publisher {
     }
 
     /// Publishes these jobs; returns when the broker has confirmed every one.
-    pub async fn fill(&self, site: &Site, envelope: &Envelope, jobs: Range<usize>) -> anyhow::Result<()> {
+    pub async fn fill(
+        &self,
+        site: &Workspace,
+        envelope: &Envelope,
+        jobs: Range<usize>,
+    ) -> anyhow::Result<()> {
         let mut under_way = VecDeque::new();
         for n in jobs {
             under_way.push_back(self.publish(site, envelope, &job(n, site.medium)).await?);
@@ -81,7 +86,7 @@ impl Publisher {
     /// Returns when the job is on its way to the broker.
     pub async fn publish(
         &self,
-        site: &Site,
+        site: &Workspace,
         envelope: &Envelope,
         job: &Job,
     ) -> anyhow::Result<PublisherConfirm> {
@@ -106,7 +111,7 @@ impl Publisher {
     }
 
     /// What does not exist is taken away without complaint.
-    pub async fn clean_up(self, site: &Site, envelope: &Envelope) -> anyhow::Result<()> {
+    pub async fn clean_up(self, site: &Workspace, envelope: &Envelope) -> anyhow::Result<()> {
         let mut queues =
             vec![site.queue(), format!("{}.parked", site.name), format!("{}.unrouted", site.name)];
         let mut exchanges = Vec::new();

@@ -6,11 +6,10 @@ use anyhow::Context;
 
 use crate::{
     arguments::{Arguments, Share, What},
-    entrance,
     growth::{self, Grower},
-    kept::Kept,
-    machine,
+    ingress, machine,
     report::{Medium, Origin, POSTRIDER, Part, Parts},
+    results_dir::ResultsDir,
     rounds,
     rows::{self, Row},
     servers::Servers,
@@ -18,7 +17,7 @@ use crate::{
 };
 
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let mut kept = Kept::open(&arguments.results)?;
+    let mut kept = ResultsDir::open(&arguments.results)?;
     if arguments.write_only {
         return kept.write();
     }
@@ -38,7 +37,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     }
     compared.measure(&sweep.contestants, &mut kept).await?;
     if let Some(row) = entered {
-        let runs = entrance::measure(&arguments, &servers, &row).await?;
+        let runs = ingress::measure(&arguments, &servers, &row).await?;
         kept.keep(Parts { entrance: Some(compared.part(runs)), ..Parts::default() })?;
     }
     if let Some(row) = growing {
@@ -66,7 +65,7 @@ struct Compared<'a> {
 }
 
 impl Compared<'_> {
-    async fn measure(&self, contestants: &[Contestant], kept: &mut Kept) -> anyhow::Result<()> {
+    async fn measure(&self, contestants: &[Contestant], kept: &mut ResultsDir) -> anyhow::Result<()> {
         let Compared { arguments, servers, .. } = *self;
         let media = if arguments.does(What::Throughput) { arguments.media() } else { Vec::new() };
         for medium in media {
@@ -88,7 +87,7 @@ impl Compared<'_> {
     }
 }
 
-async fn grow(grower: &Grower<'_>, origin: &Origin, kept: &mut Kept) -> anyhow::Result<()> {
+async fn grow(grower: &Grower<'_>, origin: &Origin, kept: &mut ResultsDir) -> anyhow::Result<()> {
     let [waiting, claims, drain, bloat] = [Share::Waiting, Share::Claims, Share::Drain, Share::Bloat]
         .map(|share| grower.arguments.grows(share));
     if waiting || claims {

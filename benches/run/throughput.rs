@@ -17,15 +17,15 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::time::sleep;
 
 use crate::{
-    books::Books,
     children::Program,
     cpu,
+    db_stats::DbStats,
+    fixture::Fixture,
     growth::Filled,
     progress::Progress,
     provider::Counts,
     report::{Figures, Goal, Medium, steady_rate},
     rows::Row,
-    scene::Scene,
     servers::Servers,
 };
 
@@ -55,12 +55,12 @@ pub async fn measure(
     task: Task,
     filled: Option<&Filled>,
 ) -> anyhow::Result<Figures> {
-    let mut scene = Scene::make(servers, row, (task.medium, task.goal), filled).await?;
+    let mut scene = Fixture::make(servers, row, (task.medium, task.goal), filled).await?;
     let figures = queued(servers, row, task, &mut scene).await;
     scene.take_down(servers, figures).await
 }
 
-async fn queued(servers: &Servers, row: &Row, task: Task, scene: &mut Scene) -> anyhow::Result<Figures> {
+async fn queued(servers: &Servers, row: &Row, task: Task, scene: &mut Fixture) -> anyhow::Result<Figures> {
     scene.publisher.fill(&scene.site, &scene.envelope, 0..task.requests).await.context("publish")?;
     if task.relayed {
         scene.put_relay().await?;
@@ -74,11 +74,11 @@ pub async fn run(
     servers: &Servers,
     row: &Row,
     task: Task,
-    scene: &Scene,
+    scene: &Fixture,
     feed: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<Figures> {
     let mut watch = Watch { servers, row, task, scene, looks: Vec::new() };
-    let books = Books::open(servers, &scene.site).await?;
+    let books = DbStats::open(servers, &scene.site).await?;
     let idle = [servers.postgres_cpu(), servers.broker_cpu()];
     let mut programs = scene.programs(row).await?;
     let done = match tokio::try_join!(watch.until_taken(&mut programs), feed) {
@@ -140,7 +140,7 @@ struct Watch<'a> {
     servers: &'a Servers,
     row: &'a Row,
     task: Task,
-    scene: &'a Scene,
+    scene: &'a Fixture,
     looks: Vec<Look>,
 }
 

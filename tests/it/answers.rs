@@ -17,7 +17,7 @@ use postrider_ledger::{list::Filter, requests::By};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Bed, arrival, broker::Look, process::Process, wait};
+use crate::support::{TestEnv, arrival, broker::Look, process::Process, wait};
 
 /// Asked in an hour: whatever ends it before is no provider.
 fn job(phone: &str, more: Value) -> Value {
@@ -42,24 +42,24 @@ fn responding(body: &Value) -> InboundJob {
 }
 
 /// Changes the world as no worker would.
-async fn change(bed: &Bed, statement: &'static str) {
-    sqlx::query(statement).execute(&bed.pool).await.expect("the ledger answers");
+async fn change(env: &TestEnv, statement: &'static str) {
+    sqlx::query(statement).execute(&env.pool).await.expect("the ledger answers");
 }
 
 /// A world whose worker takes everything and sends nothing.
 struct World {
-    bed: Bed,
+    env: TestEnv,
     acceptor: Acceptor,
     worker: Worker,
 }
 
 impl World {
     async fn new() -> World {
-        let bed = Bed::new().await;
-        bed.company("blanca", |_| {}).await;
-        let worker = bed.worker_with("roles.dispatch = false").await;
+        let env = TestEnv::new().await;
+        env.company("blanca", |_| {}).await;
+        let worker = env.worker_with("roles.dispatch = false").await;
         let acceptor = worker.acceptor.clone().expect("this worker takes jobs");
-        World { bed, acceptor, worker }
+        World { env, acceptor, worker }
     }
 
     async fn accept(&self, job: &Value) -> Uuid {
@@ -85,13 +85,13 @@ impl World {
 
     async fn count(&self, statement: &'static str) -> i64 {
         let (count,): (i64,) =
-            sqlx::query_as(statement).fetch_one(&self.bed.pool).await.expect("the ledger answers");
+            sqlx::query_as(statement).fetch_one(&self.env.pool).await.expect("the ledger answers");
         count
     }
 
     /// How everything stands in the end, but for ids and times.
     async fn outcome(&self) -> (String, Option<String>, i64, i64, i64, i64) {
-        let standing = self.bed.standings().await.pop().expect("there is a request");
+        let standing = self.env.standings().await.pop().expect("there is a request");
         let due = self.count("select count(*) from due").await;
         let reserved = self.count("select count(*) from reservation").await;
         let answers = self.count("select count(*) from answer where response is not null").await;
@@ -100,28 +100,28 @@ impl World {
     }
 
     async fn end(self) {
-        self.bed.nothing_left(self.worker).await;
+        self.env.nothing_left(self.worker).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_response_over_amqp_completes_its_request_and_nothing_more_is_sent() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    bed.publish(&job("+14155550001", json!({}))).await;
-    let id = bed.all_are(1, "queued").await[0].id;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    env.publish(&job("+14155550001", json!({}))).await;
+    let id = env.all_are(1, "queued").await[0].id;
     let answered_at = "2026-03-01T09:00:00Z";
     let body = response("r-1", json!({ "request_id": id, "answered_at": answered_at, "score": 5 }));
-    bed.publish_to("responses.blanca", None, body.to_string().as_bytes()).await;
-    let standing = &bed.all_are(1, "suppressed").await[0];
+    env.publish_to("responses.blanca", None, body.to_string().as_bytes()).await;
+    let standing = &env.all_are(1, "suppressed").await[0];
     assert_eq!(standing.reason.as_deref(), Some("answered"));
-    let shown = bed.ledger.show(id).await.expect("asked").expect("it is there");
+    let shown = env.ledger.show(id).await.expect("asked").expect("it is there");
     assert_eq!(shown.answered_at.map(|at| at.to_rfc3339()), Some("2026-03-01T09:00:00+00:00".to_owned()));
-    let listed = page::fetch_page(&bed.ledger, &Filter::default(), None, 9).await.expect("asked").rows;
+    let listed = page::fetch_page(&env.ledger, &Filter::default(), None, 9).await.expect("asked").rows;
     assert_eq!(listed[0].answered_at, shown.answered_at, "the list shows it as well");
-    assert!(bed.simulator.accepted().is_empty());
-    bed.nothing_left(worker).await;
+    assert!(env.simulator.accepted().is_empty());
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,7 +150,7 @@ async fn either_order_of_a_request_and_its_response_ends_the_same() {
                     id
                 }
             };
-            let shown = world.bed.ledger.show(id).await.expect("asked").expect("it is there");
+            let shown = world.env.ledger.show(id).await.expect("asked").expect("it is there");
             assert!(shown.answered_at.is_some());
             ends.push(world.outcome().await);
             world.end().await;
@@ -172,13 +172,13 @@ async fn a_request_and_its_response_that_come_in_one_instant_always_meet() {
             let heard = async {
                 // Now this one is first and now that.
                 for _ in 0..n % 7 {
-                    world.bed.ledger.ping().await.expect("the ledger answers");
+                    world.env.ledger.ping().await.expect("the ledger answers");
                 }
                 world.accept_responses(&response).await
             };
             let accepted = async {
                 for _ in 0..n / 7 % 7 {
-                    world.bed.ledger.ping().await.expect("the ledger answers");
+                    world.env.ledger.ping().await.expect("the ledger answers");
                 }
                 world.accept(&job).await
             };
@@ -187,10 +187,10 @@ async fn a_request_and_its_response_that_come_in_one_instant_always_meet() {
     });
     join_all(pairs).await;
     // The rest is the sweep's, whose time comes at once here.
-    change(&world.bed, "update awaited set check_at = now()").await;
-    while world.bed.ledger.awaited_due(200).await.expect("swept") > 0 {}
+    change(&world.env, "update awaited set check_at = now()").await;
+    while world.env.ledger.awaited_due(200).await.expect("swept") > 0 {}
     assert_eq!(world.count("select count(*) from answer").await, PAIRS as i64);
-    let standings = world.bed.standings().await;
+    let standings = world.env.standings().await;
     assert!(standings.iter().all(|one| one.reason.as_deref() == Some("answered")), "{standings:?}");
     assert_eq!(world.count("select count(*) from reservation").await, 0, "nobody was asked");
     world.end().await;
@@ -198,23 +198,23 @@ async fn a_request_and_its_response_that_come_in_one_instant_always_meet() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_both_sides_missed_is_found_by_the_sweep_of_a_worker() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let taker = bed.worker_with("roles.dispatch = false").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let taker = env.worker_with("roles.dispatch = false").await;
     let acceptor = taker.acceptor.clone().expect("this worker takes jobs");
     let body = response("r-1", json!({ "ext_interaction_id": "call-7" }));
     acceptor.accept_responses(&[responding(&body)]).await.expect("heard");
     // As if the job had been gathered before the response was written: it finds nothing that waits.
-    change(&bed, "create table aside as select * from awaited").await;
-    change(&bed, "delete from awaited").await;
+    change(&env, "create table aside as select * from awaited").await;
+    change(&env, "delete from awaited").await;
     let job = job("+14155550003", json!({ "ext_interaction_id": "call-7" }));
     acceptor.accept(&[arrival("blanca", job.to_string().as_bytes())]).await.expect("accepted");
-    assert_eq!(bed.standings().await[0].status, "queued", "it missed the response");
-    change(&bed, "insert into awaited select * from aside").await;
-    let sweeper = bed.worker_with("roles.web = false\nroles.intake = false").await;
-    assert_eq!(bed.all_are(1, "suppressed").await[0].reason.as_deref(), Some("answered"));
+    assert_eq!(env.standings().await[0].status, "queued", "it missed the response");
+    change(&env, "insert into awaited select * from aside").await;
+    let sweeper = env.worker_with("roles.web = false\nroles.intake = false").await;
+    assert_eq!(env.all_are(1, "suppressed").await[0].reason.as_deref(), Some("answered"));
     assert!(sweeper.stop().await);
-    bed.nothing_left(taker).await;
+    env.nothing_left(taker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -236,11 +236,11 @@ async fn the_same_response_again_is_told_the_same_and_another_under_its_id_is_a_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_response_that_cannot_be_taken_is_kept_as_rejected_and_stops_nobody() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    bed.publish(&job("+14155550005", json!({}))).await;
-    let id = bed.all_are(1, "queued").await[0].id;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    env.publish(&job("+14155550005", json!({}))).await;
+    let id = env.all_are(1, "queued").await[0].id;
     let nothing = response("r-0", json!({ "stars": 5 })).to_string();
     let good = response("r-1", json!({ "request_id": id })).to_string();
     let other = response("r-1", json!({ "request_id": id, "score": 1 })).to_string();
@@ -253,72 +253,72 @@ async fn a_response_that_cannot_be_taken_is_kept_as_rejected_and_stops_nobody() 
         ("responses.blanca", good.as_str()),
         ("responses.blanca", other.as_str()),
     ] {
-        bed.publish_to(key, None, body.as_bytes()).await;
+        env.publish_to(key, None, body.as_bytes()).await;
     }
-    let codes: BTreeSet<String> = bed.rejected(4).await.into_iter().collect();
+    let codes: BTreeSet<String> = env.rejected(4).await.into_iter().collect();
     let wanted = ["conflict", "not_json", "unknown_company", "unknown_field"].map(str::to_owned);
     assert_eq!(codes, BTreeSet::from(wanted));
     wait::until("each refusal is counted", || async {
         let (times,): (i64,) =
-            sqlx::query_as("select sum(times) from rejected_job").fetch_one(&bed.pool).await.expect("asked");
+            sqlx::query_as("select sum(times) from rejected_job").fetch_one(&env.pool).await.expect("asked");
         times == 5
     })
     .await;
-    assert_eq!(bed.all_are(1, "suppressed").await[0].reason.as_deref(), Some("answered"));
-    assert_eq!(bed.ready("parked").await, 0);
-    bed.nothing_left(worker).await;
+    assert_eq!(env.all_are(1, "suppressed").await[0].reason.as_deref(), Some("answered"));
+    assert_eq!(env.ready("parked").await, 0);
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_dies_before_the_commit_leaves_the_response_to_the_next() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let first = Process::start(&bed, "");
-    bed.publish(&job("+14155550006", json!({ "ext_interaction_id": "call-7" }))).await;
-    bed.all_are(1, "queued").await;
-    let mut lock = bed.pool.begin().await.expect("begun");
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let first = Process::start(&env, "");
+    env.publish(&job("+14155550006", json!({ "ext_interaction_id": "call-7" }))).await;
+    env.all_are(1, "queued").await;
+    let mut lock = env.pool.begin().await.expect("begun");
     sqlx::query("lock table response in access exclusive mode").execute(&mut *lock).await.expect("locked");
     let body = response("r-1", json!({ "ext_interaction_id": "call-7" }));
-    bed.publish_to("responses.blanca", None, body.to_string().as_bytes()).await;
-    let look = Look::at(&bed.amqp_url, &bed.amqp_name).await;
+    env.publish_to("responses.blanca", None, body.to_string().as_bytes()).await;
+    let look = Look::at(&env.amqp_url, &env.amqp_name).await;
     wait::until("the response is taken", || async { look.ready("responses").await == 0 }).await;
     drop(first);
     lock.rollback().await.expect("let go");
     wait::until("the response is back", || async { look.ready("responses").await == 1 }).await;
-    let worker = bed.worker().await;
-    assert_eq!(bed.all_are(1, "suppressed").await[0].reason.as_deref(), Some("answered"));
+    let worker = env.worker().await;
+    assert_eq!(env.all_are(1, "suppressed").await[0].reason.as_deref(), Some("answered"));
     wait::until("it is acknowledged", || async { look.ready("responses").await == 0 }).await;
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_request_that_is_answered_ends_and_a_delivered_one_keeps_its_status() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
     let mut at_once = job("+14155550007", json!({ "ext_interaction_id": "call-1" }));
     at_once["delay_secs"] = json!(0);
-    bed.publish(&at_once).await;
-    bed.all_are(1, "delivered").await;
+    env.publish(&at_once).await;
+    env.all_are(1, "delivered").await;
     let acceptor = worker.acceptor.clone().expect("this worker takes jobs");
     let paused = job("+14155550008", json!({ "ext_interaction_id": "call-2" }));
     acceptor.accept(&[arrival("blanca", paused.to_string().as_bytes())]).await.expect("accepted");
-    let id = bed.standings().await[1].id;
+    let id = env.standings().await[1].id;
     assert!(
-        bed.ledger.pause(postrider_domain::ids::MessageId(id), By::PROGRAM).await.expect("asked").is_some()
+        env.ledger.pause(postrider_domain::ids::MessageId(id), By::PROGRAM).await.expect("asked").is_some()
     );
     for n in [1, 2] {
         let body = response(&format!("r-{n}"), json!({ "ext_interaction_id": format!("call-{n}") }));
         acceptor.accept_responses(&[responding(&body)]).await.expect("heard");
     }
-    let standings = bed.standings().await;
+    let standings = env.standings().await;
     assert_eq!((standings[0].status, standings[0].reason.as_deref()), ("delivered", None));
     assert_eq!((standings[1].status, standings[1].reason.as_deref()), ("suppressed", Some("answered")));
     for one in standings {
-        let shown = bed.ledger.show(one.id).await.expect("asked").expect("it is there");
+        let shown = env.ledger.show(one.id).await.expect("asked").expect("it is there");
         assert!(shown.answered_at.is_some(), "both are completed");
     }
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -333,7 +333,7 @@ async fn an_interactions_response_completes_every_request_about_it_also_one_to_c
     let third = world.accept(&job("+14155550012", interaction)).await;
     assert_eq!(world.completes(&said).await, [first, second, third]);
     for (id, answered) in [(first, true), (second, true), (third, true), (other, false)] {
-        let shown = world.bed.ledger.show(id).await.expect("asked").expect("it is there");
+        let shown = world.env.ledger.show(id).await.expect("asked").expect("it is there");
         assert_eq!(shown.answered_at.is_some(), answered);
     }
     world.end().await;
@@ -344,10 +344,10 @@ async fn a_response_waits_for_its_request_for_its_time_and_no_longer() {
     let world = World::new().await;
     let former = random_id();
     world.accept_responses(&response("r-1", json!({ "request_id": former }))).await;
-    change(&world.bed, "update awaited set until = now(), check_at = now()").await;
-    assert_eq!(world.bed.ledger.awaited_due(10).await.expect("swept"), 1);
+    change(&world.env, "update awaited set until = now(), check_at = now()").await;
+    assert_eq!(world.env.ledger.awaited_due(10).await.expect("swept"), 1);
     assert_eq!(world.count("select count(*) from awaited").await, 0);
     world.accept(&job("+14155550013", json!({ "former_id": former }))).await;
-    assert_eq!(world.bed.standings().await[0].status, "queued");
+    assert_eq!(world.env.standings().await[0].status, "queued");
     world.end().await;
 }

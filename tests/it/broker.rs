@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use serde_json::json;
 
-use crate::support::{Bed, broker::Producer, stack::Stack, wait};
+use crate::support::{TestEnv, broker::Producer, stack::Stack, wait};
 
 fn jobs(from: usize, to: usize) -> Vec<(String, String)> {
     let job = |n: usize| {
@@ -21,9 +21,9 @@ fn jobs(from: usize, to: usize) -> Vec<(String, String)> {
 }
 
 /// Publishes until everything is confirmed, whatever the broker does meanwhile.
-async fn publish(bed: &Bed, from: usize, to: usize) {
+async fn publish(env: &TestEnv, from: usize, to: usize) {
     wait::until("the jobs are confirmed", || async {
-        let Ok(producer) = Producer::try_connect(&bed.amqp_url, &bed.amqp_name).await else { return false };
+        let Ok(producer) = Producer::try_connect(&env.amqp_url, &env.amqp_name).await else { return false };
         producer.publish_all("requests.blanca", &jobs(from, to)).await.is_ok()
     })
     .await;
@@ -35,12 +35,12 @@ async fn tell(stack: &Arc<Stack>, arguments: &'static [&'static str]) {
 }
 
 /// Ready messages of the intake queue.
-async fn ready(bed: &Bed) -> Option<u32> {
+async fn ready(env: &TestEnv) -> Option<u32> {
     let connection =
-        lapin::Connection::connect(&bed.amqp_url, lapin::ConnectionProperties::default()).await.ok()?;
+        lapin::Connection::connect(&env.amqp_url, lapin::ConnectionProperties::default()).await.ok()?;
     let channel = connection.create_channel().await.ok()?;
     let passive = QueueDeclareOptions { passive: true, ..Default::default() };
-    let queue = format!("{}.requests", bed.amqp_name);
+    let queue = format!("{}.requests", env.amqp_name);
     let queue = channel.queue_declare(queue.into(), passive, Default::default()).await.ok()?;
     let ready = queue.message_count();
     drop(connection.close(200, "looked".into()).await);
@@ -50,56 +50,56 @@ async fn ready(bed: &Bed) -> Option<u32> {
 #[tokio::test(flavor = "multi_thread")]
 async fn consumption_resumes_by_itself_after_anything_that_the_broker_does() {
     let stack = Arc::new(tokio::task::spawn_blocking(|| Stack::start("broker")).await.expect("started"));
-    let bed = Bed::on(&stack.database_url, &stack.amqp_url, Default::default()).await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    bed.consuming().await;
+    let env = TestEnv::on(&stack.database_url, &stack.amqp_url, Default::default()).await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    env.consuming().await;
 
-    publish(&bed, 0, 100).await;
+    publish(&env, 0, 100).await;
     tell(&stack, &["rabbitmqctl", "close_all_connections", "a test"]).await;
-    publish(&bed, 100, 200).await;
-    bed.all_are(200, "delivered").await;
+    publish(&env, 100, 200).await;
+    env.all_are(200, "delivered").await;
 
     tell(&stack, &["rabbitmqctl", "eval", "[exit(P, kill) || P <- rabbit_channel:list()]."]).await;
-    publish(&bed, 200, 300).await;
-    bed.all_are(300, "delivered").await;
+    publish(&env, 200, 300).await;
+    env.all_are(300, "delivered").await;
 
     // The queue is deleted under its consumer: it is declared again.
-    let connection = lapin::Connection::connect(&bed.amqp_url, Default::default()).await.expect("connected");
+    let connection = lapin::Connection::connect(&env.amqp_url, Default::default()).await.expect("connected");
     let channel = connection.create_channel().await.expect("opened");
-    let queue = format!("{}.requests", bed.amqp_name);
+    let queue = format!("{}.requests", env.amqp_name);
     channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.expect("deleted");
     drop(connection.close(200, "deleted".into()).await);
-    bed.consuming().await;
-    publish(&bed, 300, 400).await;
-    bed.all_are(400, "delivered").await;
+    env.consuming().await;
+    publish(&env, 300, 400).await;
+    env.all_are(400, "delivered").await;
 
     tell(&stack, &["stop-broker"]).await;
     wait::let_pass(Duration::from_secs(60)).await;
     tell(&stack, &["start-broker"]).await;
-    publish(&bed, 400, 500).await;
-    bed.all_are(500, "delivered").await;
-    assert_eq!(bed.simulator.accepted().len(), 500, "once each");
-    bed.nothing_left(worker).await;
+    publish(&env, 400, 500).await;
+    env.all_are(500, "delivered").await;
+    assert_eq!(env.simulator.accepted().len(), 500, "once each");
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_database_is_away_nothing_is_acknowledged_and_nothing_bounces() {
     let stack = Arc::new(tokio::task::spawn_blocking(|| Stack::start("database")).await.expect("started"));
-    let bed = Bed::on(&stack.database_url, &stack.amqp_url, Default::default()).await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker_with("amqp.database_patience_secs = 2").await;
-    bed.consuming().await;
-    publish(&bed, 0, 10).await;
-    bed.all_are(10, "delivered").await;
+    let env = TestEnv::on(&stack.database_url, &stack.amqp_url, Default::default()).await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker_with("amqp.database_patience_secs = 2").await;
+    env.consuming().await;
+    publish(&env, 0, 10).await;
+    env.all_are(10, "delivered").await;
     tell(&stack, &["stop-postgres", "immediate"]).await;
-    publish(&bed, 10, 3_010).await;
+    publish(&env, 10, 3_010).await;
     // After its patience the worker hands everything back, once, and waits.
-    wait::until("everything waits in the broker", || async { ready(&bed).await == Some(3_000) }).await;
+    wait::until("everything waits in the broker", || async { ready(&env).await == Some(3_000) }).await;
     wait::let_pass(Duration::from_secs(5)).await;
-    assert_eq!(ready(&bed).await, Some(3_000), "nothing is taken while nobody can keep it");
+    assert_eq!(ready(&env).await, Some(3_000), "nothing is taken while nobody can keep it");
     tell(&stack, &["start-postgres"]).await;
-    bed.all_within(3_010, "delivered", Duration::from_secs(120)).await;
-    assert_eq!(bed.simulator.accepted().len(), 3_010);
-    bed.nothing_left(worker).await;
+    env.all_within(3_010, "delivered", Duration::from_secs(120)).await;
+    assert_eq!(env.simulator.accepted().len(), 3_010);
+    env.nothing_left(worker).await;
 }

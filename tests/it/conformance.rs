@@ -14,7 +14,7 @@ use postrider_domain::{company::Policy, ids::BlockKind, lifecycle::State};
 use postrider_provider_simulator::Behaviour;
 use serde_json::{Value, json};
 
-use crate::support::{Bed, company, proxy::Proxy, wait};
+use crate::support::{TestEnv, company, proxy::Proxy, wait};
 
 /// Tries that the suite allows before a message is given up.
 const TRIES_MAX: i16 = 3;
@@ -199,34 +199,34 @@ struct Found {
     held: i64,
 }
 
-async fn found(bed: &Bed) -> Vec<Found> {
+async fn found(env: &TestEnv) -> Vec<Found> {
     sqlx::query_as(
         "select coalesce(r.customer_email, r.customer_phone) as recipient, m.state, m.reason, m.code, m.attempt,
             m.tries, m.outcome, m.provider_id, coalesce(b.kinds, 0) as kinds,
             (select count(*) from reservation c where c.request = r.id) as held
         from message m join request r on r.id = m.request left join block b on b.address_hash = m.address_hash order by m.id",
     )
-    .fetch_all(&bed.pool)
+    .fetch_all(&env.pool)
     .await
     .expect("the ledger answers")
 }
 
-async fn bed_of(via: Via) -> Bed {
-    let bed = Bed::new().await;
-    let company::Providers { http, smtp } = bed.providers();
-    bed.company("blanca", |policy| via.at(policy, http, smtp)).await;
-    bed.simulator.set_behaviour(Behaviour { slow: Duration::from_millis(400), ..Behaviour::default() });
-    bed
+async fn bed_of(via: Via) -> TestEnv {
+    let env = TestEnv::new().await;
+    let company::Providers { http, smtp } = env.providers();
+    env.company("blanca", |policy| via.at(policy, http, smtp)).await;
+    env.simulator.set_behaviour(Behaviour { slow: Duration::from_millis(400), ..Behaviour::default() });
+    env
 }
 
 /// Publishes a job for each word; gives the word of each recipient.
-async fn publish(bed: &Bed, via: Via, words: &[&'static str]) -> HashMap<String, &'static str> {
-    bed.consuming().await;
-    let producer = bed.producer().await;
+async fn publish(env: &TestEnv, via: Via, words: &[&'static str]) -> HashMap<String, &'static str> {
+    env.consuming().await;
+    let producer = env.producer().await;
     let mut recipients = HashMap::new();
     for (number, word) in words.iter().enumerate() {
         let recipient = via.recipient(number + 100);
-        bed.simulator.set_magic(&recipient, word);
+        env.simulator.set_magic(&recipient, word);
         let body = via.job(&recipient).to_string();
         assert!(producer.publish("requests.blanca", None, body.as_bytes()).await, "the job is routed");
         recipients.insert(recipient, *word);
@@ -235,34 +235,34 @@ async fn publish(bed: &Bed, via: Via, words: &[&'static str]) -> HashMap<String,
 }
 
 /// How the provider saw a recipient: calls made, messages taken.
-fn seen(bed: &Bed, recipient: &str) -> (usize, usize) {
-    let calls = bed.simulator.calls().iter().filter(|call| call.recipient == recipient).count();
-    let accepted = bed.simulator.accepted().iter().filter(|one| one.recipient == recipient).count();
+fn seen(env: &TestEnv, recipient: &str) -> (usize, usize) {
+    let calls = env.simulator.calls().iter().filter(|call| call.recipient == recipient).count();
+    let accepted = env.simulator.accepted().iter().filter(|one| one.recipient == recipient).count();
     (calls, accepted)
 }
 
 async fn conforms(via: Via) {
-    let bed = bed_of(via).await;
+    let env = bed_of(via).await;
     // Breakers have a test of their own; here they would only make everybody wait.
-    let worker = bed.worker_with(&format!("retry.tries_max = {TRIES_MAX}\nbreaker.failures = 1000")).await;
+    let worker = env.worker_with(&format!("retry.tries_max = {TRIES_MAX}\nbreaker.failures = 1000")).await;
     let words: Vec<&'static str> = TABLE
         .iter()
         .map(|(word, _)| *word)
         .filter(|word| !(via == Via::Mailgun && *word == "magnificent"))
         .collect();
-    let recipients = publish(&bed, via, &words).await;
+    let recipients = publish(&env, via, &words).await;
     wait::until("nothing is on its way any more", || async {
-        let found = found(&bed).await;
+        let found = found(&env).await;
         found.len() == words.len() && found.iter().all(|one| one.state > State::Unknown.code())
     })
     .await;
-    bed.simulator.webhooks_settled().await;
+    env.simulator.webhooks_settled().await;
     let mut wrong = Vec::new();
-    for one in found(&bed).await {
+    for one in found(&env).await {
         let word = recipients[&one.recipient];
         let (_, ends) = TABLE.iter().find(|(listed, _)| *listed == word).expect("published from the table");
         let expected = ends[via as usize];
-        let (calls, accepted) = seen(&bed, &one.recipient);
+        let (calls, accepted) = seen(&env, &one.recipient);
         let end = End {
             state: State::from_code(one.state).expect("a known state"),
             reason: expected.reason.filter(|reason| one.reason.as_deref() == Some(*reason)),
@@ -284,7 +284,7 @@ async fn conforms(via: Via) {
         assert!(id_known, "{word}: who took it told its id, at the latest by receipt: {one:?}");
     }
     assert!(wrong.is_empty(), "{via:?}:\n{}", wrong.join("\n"));
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -309,19 +309,19 @@ fn lane(worker: &Worker, account: &str) -> std::sync::Arc<Lane> {
     std::sync::Arc::clone(found.expect("the account has its lane"))
 }
 
-async fn waiting_again(bed: &Bed) -> Found {
+async fn waiting_again(env: &TestEnv) -> Found {
     wait::until_some("the first message waits after two attempts", || async {
-        found(bed).await.into_iter().find(|one| one.state == 0 && one.attempt >= 2 && one.reason.is_some())
+        found(env).await.into_iter().find(|one| one.state == 0 && one.attempt >= 2 && one.reason.is_some())
     })
     .await
 }
 
 async fn account_refused(via: Via, word: &'static str, code: &str) {
-    let bed = bed_of(via).await;
-    let worker = bed.worker_with("retry.tries_max = 2").await;
-    let recipients = publish(&bed, via, &[word]).await;
+    let env = bed_of(via).await;
+    let worker = env.worker_with("retry.tries_max = 2").await;
+    let recipients = publish(&env, via, &[word]).await;
     let recipient = recipients.keys().next().expect("one was published").clone();
-    let one = waiting_again(&bed).await;
+    let one = waiting_again(&env).await;
     assert_eq!(
         (one.reason.as_deref(), one.code.as_deref(), one.tries, one.outcome),
         (Some("account_misconfigured"), Some(code), 0, Some(1)),
@@ -329,13 +329,13 @@ async fn account_refused(via: Via, word: &'static str, code: &str) {
     );
     assert!(one.held > 0, "who waits keeps the reservation");
     assert_ne!(lane(&worker, via.account()).breaker_state(), BreakerState::Closed);
-    assert_eq!(seen(&bed, &recipient).1, 0);
-    bed.simulator.set_magic(&recipient, "ok");
+    assert_eq!(seen(&env, &recipient).1, 0);
+    env.simulator.set_magic(&recipient, "ok");
     let status = if via == Via::Smtp { "sent" } else { "delivered" };
-    bed.all_are(1, status).await;
+    env.all_are(1, status).await;
     assert_eq!(lane(&worker, via.account()).breaker_state(), BreakerState::Closed);
-    assert_eq!(seen(&bed, &recipient).1, 1);
-    bed.nothing_left(worker).await;
+    assert_eq!(seen(&env, &recipient).1, 1);
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -350,37 +350,37 @@ async fn a_refused_account_burns_no_tries_and_opens_its_breaker() {
 
 /// Nobody listens at the account's address; `mended` says whether the address or the account changes.
 async fn unreachable(via: Via, mended: bool) {
-    let bed = Bed::new().await;
-    let company::Providers { http, smtp } = bed.providers();
+    let env = TestEnv::new().await;
+    let company::Providers { http, smtp } = env.providers();
     let mut closed_http = Proxy::closed(http);
     let mut closed_smtp = Proxy::closed(smtp);
-    bed.company("blanca", |policy| via.at(policy, closed_http.addr, closed_smtp.addr)).await;
-    let worker = bed.worker_with("retry.tries_max = 2\nbreaker.failures = 2").await;
-    let recipients = publish(&bed, via, &["ok"]).await;
+    env.company("blanca", |policy| via.at(policy, closed_http.addr, closed_smtp.addr)).await;
+    let worker = env.worker_with("retry.tries_max = 2\nbreaker.failures = 2").await;
+    let recipients = publish(&env, via, &["ok"]).await;
     let recipient = recipients.keys().next().expect("one was published").clone();
-    let one = waiting_again(&bed).await;
+    let one = waiting_again(&env).await;
     assert_eq!(
         (one.reason.as_deref(), one.code.as_deref(), one.tries, one.outcome),
         (Some("not_called"), Some("connect"), 0, Some(1)),
         "{one:?}"
     );
     assert_ne!(lane(&worker, via.account()).breaker_state(), BreakerState::Closed);
-    assert_eq!(seen(&bed, &recipient), (0, 0));
+    assert_eq!(seen(&env, &recipient), (0, 0));
     if mended {
-        bed.company("blanca", |policy| via.at(policy, http, smtp)).await;
+        env.company("blanca", |policy| via.at(policy, http, smtp)).await;
     } else {
         closed_http.open();
         closed_smtp.open();
     }
     let status = if via == Via::Smtp { "sent" } else { "delivered" };
-    bed.all_are(1, status).await;
+    env.all_are(1, status).await;
     // The receipt can be faster than the settling, which counts the try.
-    bed.no_lease().await;
-    let one = found(&bed).await.remove(0);
+    env.no_lease().await;
+    let one = found(&env).await.remove(0);
     let counted = (one.tries, one.outcome, one.reason);
     assert_eq!(counted, (1, Some(0), None), "only the call that was made counts");
-    assert_eq!(seen(&bed, &recipient), (1, 1));
-    bed.nothing_left(worker).await;
+    assert_eq!(seen(&env, &recipient), (1, 1));
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,45 +4,45 @@
 
 use serde_json::json;
 
-use crate::support::{Bed, company};
+use crate::support::{TestEnv, company};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_sms_goes_from_amqp_to_delivered() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    bed.publish(&json!({
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    env.publish(&json!({
         "customer": { "name": "Jane", "phone": "+14155552671" },
         "employee": { "email": "paulagent@blancapeak.com" },
         "channel": "phone",
     }))
     .await;
-    let standings = bed.all_are(1, "delivered").await;
+    let standings = env.all_are(1, "delivered").await;
     assert_eq!(standings[0].attempt, 1);
-    let accepted = bed.simulator.accepted();
+    let accepted = env.simulator.accepted();
     assert_eq!(accepted.len(), 1);
     assert_eq!(accepted[0].recipient, "+14155552671");
     assert!(
         accepted[0].text_or_subject.contains(&standings[0].id.to_string()),
         "the survey link names the request"
     );
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_email_goes_through_a_relay_and_is_sent() {
-    let bed = Bed::new().await;
-    let relay = bed.providers().smtp;
-    bed.company("blanca", |policy| policy.accounts[1] = company::smtp("blanca", relay)).await;
-    let worker = bed.worker().await;
-    bed.publish(&json!({
+    let env = TestEnv::new().await;
+    let relay = env.providers().smtp;
+    env.company("blanca", |policy| policy.accounts[1] = company::smtp("blanca", relay)).await;
+    let worker = env.worker().await;
+    env.publish(&json!({
         "customer": { "name": "Jane", "email": "jane@example.com" },
         "employee": { "email": "paulagent@blancapeak.com" },
         "channel": "phone",
     }))
     .await;
     // A relay sends no receipts: *sent* is all that will ever be known.
-    bed.all_are(1, "sent").await;
-    assert_eq!(bed.simulator.accepted()[0].recipient, "jane@example.com");
-    bed.nothing_left(worker).await;
+    env.all_are(1, "sent").await;
+    assert_eq!(env.simulator.accepted()[0].recipient, "jane@example.com");
+    env.nothing_left(worker).await;
 }

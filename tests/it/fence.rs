@@ -14,7 +14,7 @@ use postrider_ledger::{blocks::OptOutChange, requests::By};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Bed, bed::Standing, wait};
+use crate::support::{TestEnv, env::Standing, wait};
 
 const PHONE: &str = "+14155550102";
 
@@ -28,78 +28,78 @@ fn job(phone: &str, key: &str) -> Value {
 }
 
 /// Lets a worker's begin wait for its message's row, has `stop` done meanwhile, and sees how it ends.
-async fn stopped_while_its_begin_waits(reason: &str, stop: impl AsyncFnOnce(&Bed, CompanyId, Uuid)) {
-    let bed = Bed::new().await;
-    let company = bed.company("blanca", |policy| policy.accounts[0].concurrency = 1).await;
-    bed.simulator.set_magic("+14155550101", "hang");
-    let worker = bed.worker_with("dispatch.http_timeout_secs = 20.0").await;
+async fn stopped_while_its_begin_waits(reason: &str, stop: impl AsyncFnOnce(&TestEnv, CompanyId, Uuid)) {
+    let env = TestEnv::new().await;
+    let company = env.company("blanca", |policy| policy.accounts[0].concurrency = 1).await;
+    env.simulator.set_magic("+14155550101", "hang");
+    let worker = env.worker_with("dispatch.http_timeout_secs = 20.0").await;
     // The only call slot is taken: the second request waits for it, claimed and not begun.
-    bed.publish(&job("+14155550101", "first")).await;
-    wait::until("the first is called", || async { bed.simulator.calls().len() == 1 }).await;
-    bed.publish(&job(PHONE, "second")).await;
-    let id = wait::until_some("the second is claimed", || claimed(&bed)).await;
-    let mut holder = bed.pool.begin().await.expect("a transaction");
+    env.publish(&job("+14155550101", "first")).await;
+    wait::until("the first is called", || async { env.simulator.calls().len() == 1 }).await;
+    env.publish(&job(PHONE, "second")).await;
+    let id = wait::until_some("the second is claimed", || claimed(&env)).await;
+    let mut holder = env.pool.begin().await.expect("a transaction");
     sqlx::query("select 1 from message where id = $1 for update")
         .bind(id)
         .execute(&mut *holder)
         .await
         .expect("the row is locked");
-    bed.simulator.release_hung();
-    wait::until("its begin waits for the row", || begin_waits(&bed)).await;
-    stop(&bed, company, id).await;
+    env.simulator.release_hung();
+    wait::until("its begin waits for the row", || begin_waits(&env)).await;
+    stop(&env, company, id).await;
     // A begin that took no longer than this is not looked at once more.
     wait::let_pass(Duration::from_millis(150)).await;
     holder.commit().await.expect("committed");
-    let standings = bed.all_ended(2, wait::PATIENCE).await;
+    let standings = env.all_ended(2, wait::PATIENCE).await;
     let second = standings.iter().find(|one| one.id == id).expect("the second request");
     assert_eq!((second.status, second.reason.as_deref()), ("suppressed", Some(reason)));
     assert_eq!(second.attempt, 1, "it was begun: the view of the begin that waited was old");
-    let called: Vec<String> = bed.simulator.calls().into_iter().map(|call| call.recipient).collect();
+    let called: Vec<String> = env.simulator.calls().into_iter().map(|call| call.recipient).collect();
     assert_eq!(called, ["+14155550101"], "and nobody called");
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
-async fn claimed(bed: &Bed) -> Option<Uuid> {
+async fn claimed(env: &TestEnv) -> Option<Uuid> {
     sqlx::query_scalar(
         "select m.id from message m join lease l on m.id = any(l.messages)
             where m.state = 0 and not exists (select 1 from due d where d.message = m.id)",
     )
-    .fetch_optional(&bed.pool)
+    .fetch_optional(&env.pool)
     .await
     .expect("the ledger answers")
 }
 
-async fn begin_waits(bed: &Bed) -> bool {
+async fn begin_waits(env: &TestEnv) -> bool {
     let (waiting,): (i64,) = sqlx::query_as(
         "select count(*) from pg_stat_activity where datname = current_database()
             and wait_event_type = 'Lock' and query like '%Write attempts down%'",
     )
-    .fetch_one(&bed.pool)
+    .fetch_one(&env.pool)
     .await
     .expect("the ledger answers");
     waiting == 1
 }
 
-async fn answered(bed: &Bed, request: Uuid) -> bool {
+async fn answered(env: &TestEnv, request: Uuid) -> bool {
     sqlx::query_scalar("select exists (select 1 from answer where request = $1)")
         .bind(request)
-        .fetch_one(&bed.pool)
+        .fetch_one(&env.pool)
         .await
         .expect("the ledger answers")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_while_a_begin_waits_for_its_row_leads_to_no_call() {
-    stopped_while_its_begin_waits("stop", async |bed, company, _| {
+    stopped_while_its_begin_waits("stop", async |env, company, _| {
         let wish = OptOutChange {
             key: random_id(),
             content: [0; 32],
             account: AccountId(1),
             company,
-            addr: bed.keys.identity.address(company, Medium::Sms, PHONE),
+            addr: env.keys.identity.address(company, Medium::Sms, PHONE),
             stop: true,
         };
-        assert!(bed.ledger.inbound(&wish).await.expect("taken"));
+        assert!(env.ledger.inbound(&wish).await.expect("taken"));
     })
     .await;
 }
@@ -107,11 +107,11 @@ async fn a_stop_while_a_begin_waits_for_its_row_leads_to_no_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_while_a_begin_waits_for_its_row_leads_to_no_call() {
     let mut answering = None;
-    stopped_while_its_begin_waits("answered", async |bed, _, id| {
+    stopped_while_its_begin_waits("answered", async |env, _, id| {
         // What waits is ended with the answer, so this waits for the row as well: behind the begin.
-        let ledger = bed.ledger.clone();
+        let ledger = env.ledger.clone();
         answering = Some(tokio::spawn(async move { ledger.answer(id, By::PROGRAM).await }));
-        wait::until("the answer is written", || answered(bed, id)).await;
+        wait::until("the answer is written", || answered(env, id)).await;
     })
     .await;
     let answered = answering.expect("asked").await.expect("it ends");
@@ -121,16 +121,16 @@ async fn an_answer_while_a_begin_waits_for_its_row_leads_to_no_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_64_requests_for_one_person_at_four_workers_from_16_connections_one_is_sent() {
     const WORKERS: usize = 4;
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
     // One delivery at a time: the broker deals them out in turn.
     let dealt = "amqp.prefetch = 1\namqp.batch_max = 1";
-    let mut workers = vec![bed.worker_with(dealt).await];
+    let mut workers = vec![env.worker_with(dealt).await];
     while workers.len() < WORKERS {
-        workers.push(bed.worker_with(&format!("{dealt}\nroles.web = false")).await);
+        workers.push(env.worker_with(&format!("{dealt}\nroles.web = false")).await);
     }
-    wait::until("all workers consume", || async { consumers(&bed).await == WORKERS as u32 }).await;
-    let producers = join_all((0..16).map(|_| bed.producer())).await;
+    wait::until("all workers consume", || async { consumers(&env).await == WORKERS as u32 }).await;
+    let producers = join_all((0..16).map(|_| env.producer())).await;
     let publishing = producers.into_iter().enumerate().map(|(place, producer)| {
         tokio::spawn(async move {
             for number in 0..4 {
@@ -146,27 +146,27 @@ async fn of_64_requests_for_one_person_at_four_workers_from_16_connections_one_i
     for published in join_all(publishing).await {
         published.expect("every job is routed");
     }
-    let standings = bed.all_ended(64, wait::PATIENCE).await;
+    let standings = env.all_ended(64, wait::PATIENCE).await;
     let sent: Vec<_> = standings.iter().filter(|one| one.status == "delivered").collect();
     assert_eq!(sent.len(), 1, "{sent:?}");
-    assert_eq!(bed.simulator.accepted().len(), 1);
+    assert_eq!(env.simulator.accepted().len(), 1);
     let kept_back =
         |one: &&Standing| (one.status, one.reason.as_deref()) == ("suppressed", Some("suppression_period"));
     assert_eq!(standings.iter().filter(kept_back).count(), 63);
-    bed.nothing_stuck().await;
+    env.nothing_stuck().await;
     for worker in workers.drain(1..) {
         assert!(worker.stop().await, "a worker ends within its deadline");
     }
-    bed.nothing_left(workers.remove(0)).await;
+    env.nothing_left(workers.remove(0)).await;
 }
 
-async fn consumers(bed: &Bed) -> u32 {
-    let connection = lapin::Connection::connect(&bed.amqp_url, lapin::ConnectionProperties::default())
+async fn consumers(env: &TestEnv) -> u32 {
+    let connection = lapin::Connection::connect(&env.amqp_url, lapin::ConnectionProperties::default())
         .await
         .expect("the broker answers");
     let channel = connection.create_channel().await.expect("a channel");
     let passive = lapin::options::QueueDeclareOptions { passive: true, ..Default::default() };
-    let queue = format!("{}.requests", bed.amqp_name);
+    let queue = format!("{}.requests", env.amqp_name);
     let found = channel.queue_declare(queue.as_str().into(), passive, Default::default()).await;
     let consumers = found.map_or(0, |queue| queue.consumer_count());
     drop(connection.close(200, "looked".into()).await);

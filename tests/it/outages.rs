@@ -7,7 +7,7 @@ use std::{collections::HashMap, time::Duration};
 use postrider_provider_simulator::{Behaviour, SimulatorConfig};
 use serde_json::json;
 
-use crate::support::{Bed, bed::Standing, process::Process, stack::Stack, wait};
+use crate::support::{TestEnv, env::Standing, process::Process, stack::Stack, wait};
 
 fn job(n: usize) -> String {
     json!({
@@ -20,8 +20,8 @@ fn job(n: usize) -> String {
 
 /// Publishes `count` jobs from a task of its own, again and again until each is confirmed, as a producer
 /// does that must not lose one.
-fn publishing(bed: &Bed, count: usize) -> tokio::task::JoinHandle<()> {
-    let (url, exchange) = (bed.amqp_url.clone(), bed.amqp_name.clone());
+fn publishing(env: &TestEnv, count: usize) -> tokio::task::JoinHandle<()> {
+    let (url, exchange) = (env.amqp_url.clone(), env.amqp_name.clone());
     tokio::spawn(async move {
         let mut next = 0;
         while next < count {
@@ -43,18 +43,18 @@ fn publishing(bed: &Bed, count: usize) -> tokio::task::JoinHandle<()> {
 }
 
 /// No job is lost, none is sent twice, and nothing waits any more; gives how each ended.
-async fn all_accounted_for(bed: &Bed, count: usize, patience: Duration) -> HashMap<&'static str, usize> {
+async fn all_accounted_for(env: &TestEnv, count: usize, patience: Duration) -> HashMap<&'static str, usize> {
     let settled = |one: &Standing| one.status != "queued";
     let standings = wait::until_some_within(patience, &format!("{count} requests are settled"), || async {
-        let standings = bed.standings().await;
+        let standings = env.standings().await;
         (standings.len() == count && standings.iter().all(settled)).then_some(standings)
     })
     .await;
     drop(standings);
-    bed.simulator.webhooks_settled().await;
-    let standings = bed.standings().await;
+    env.simulator.webhooks_settled().await;
+    let standings = env.standings().await;
     let mut accepted: HashMap<String, usize> = HashMap::new();
-    for one in bed.simulator.accepted() {
+    for one in env.simulator.accepted() {
         *accepted.entry(one.recipient).or_default() += 1;
     }
     let twice: Vec<_> = accepted.iter().filter(|(_, times)| **times > 1).collect();
@@ -85,11 +85,11 @@ fn unhurried() -> SimulatorConfig {
 #[tokio::test(flavor = "multi_thread")]
 async fn with_broker_and_postgres_restarted_in_the_middle_all_5000_jobs_end_and_none_is_sent_twice() {
     let stack = tokio::task::spawn_blocking(|| Stack::start("restarts")).await.expect("the stack starts");
-    let bed = Bed::on(&stack.database_url, &stack.amqp_url, unhurried()).await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    bed.consuming().await;
-    let publishing = publishing(&bed, 5_000);
+    let env = TestEnv::on(&stack.database_url, &stack.amqp_url, unhurried()).await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    env.consuming().await;
+    let publishing = publishing(&env, 5_000);
     let stack = std::sync::Arc::new(stack);
     for (sent, command) in [
         (500, vec!["restart-broker"]),
@@ -98,42 +98,42 @@ async fn with_broker_and_postgres_restarted_in_the_middle_all_5000_jobs_end_and_
         (3_500, vec!["restart-broker"]),
     ] {
         wait::until_some_within(Duration::from_secs(90), &format!("{sent} are sent"), || async {
-            (bed.simulator.accepted().len() >= sent).then_some(())
+            (env.simulator.accepted().len() >= sent).then_some(())
         })
         .await;
         let stack = std::sync::Arc::clone(&stack);
         tokio::task::spawn_blocking(move || stack.tell(&command)).await.expect("restarted");
     }
     publishing.await.expect("everything is published");
-    let ends = all_accounted_for(&bed, 5_000, Duration::from_secs(120)).await;
+    let ends = all_accounted_for(&env, 5_000, Duration::from_secs(120)).await;
     println!("ends: {ends:?}");
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_kill_9_a_new_worker_brings_everything_to_its_end() {
-    let bed = Bed::with_simulator(unhurried()).await;
-    bed.company("blanca", |_| {}).await;
+    let env = TestEnv::with_simulator(unhurried()).await;
+    env.company("blanca", |_| {}).await;
     // As in a fleet, somebody else takes the webhooks; the workers to be killed do the rest.
-    let web = bed.worker_with("roles.intake = false\nroles.dispatch = false").await;
+    let web = env.worker_with("roles.intake = false\nroles.dispatch = false").await;
     let more = "roles.web = false";
-    let mut killed = Process::start(&bed, more);
-    bed.consuming().await;
-    let publishing = publishing(&bed, 2_000);
+    let mut killed = Process::start(&env, more);
+    env.consuming().await;
+    let publishing = publishing(&env, 2_000);
     for sent in [200, 700, 1_200] {
         wait::until_some_within(Duration::from_secs(90), &format!("{sent} are sent"), || async {
-            (bed.simulator.accepted().len() >= sent).then_some(())
+            (env.simulator.accepted().len() >= sent).then_some(())
         })
         .await;
         killed.kill();
-        killed = Process::start(&bed, more);
+        killed = Process::start(&env, more);
     }
     publishing.await.expect("everything is published");
-    let ends = all_accounted_for(&bed, 2_000, Duration::from_secs(120)).await;
+    let ends = all_accounted_for(&env, 2_000, Duration::from_secs(120)).await;
     println!("ends: {ends:?}");
     // 64 call slots, three kills: no more could have been under way.
     assert!(ends.get("failed").copied().unwrap_or(0) <= 3 * 64, "the kills explain the unknowns: {ends:?}");
     assert_eq!(killed.terminate(), Some(0));
     assert!(!killed.printed().contains("panicked"), "{}", killed.printed());
-    bed.nothing_left(web).await;
+    env.nothing_left(web).await;
 }

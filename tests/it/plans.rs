@@ -6,7 +6,7 @@
 use serde_json::Value;
 use sqlx::{Connection, PgConnection};
 
-use crate::support::Bed;
+use crate::support::TestEnv;
 
 const HOT: &[(&str, &str)] = &[
     ("gather", include_str!("../../crates/ledger/src/sql/gather.sql")),
@@ -93,8 +93,8 @@ fn offences(node: &Value, found: &mut Vec<String>) {
     }
 }
 
-async fn assert_key_look_ups(bed: &Bed, when: &str) {
-    let mut connection = PgConnection::connect(&bed.database_url).await.expect("connected");
+async fn assert_key_look_ups(env: &TestEnv, when: &str) {
+    let mut connection = PgConnection::connect(&env.database_url).await.expect("connected");
     sqlx::raw_sql(OPTIONS).execute(&mut connection).await.expect("set");
     let mut offenders = Vec::new();
     for (name, sql) in HOT {
@@ -109,11 +109,11 @@ async fn assert_key_look_ups(bed: &Bed, when: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hot_statements_are_key_look_ups_on_an_empty_and_on_a_large_database() {
-    let bed = Bed::new().await;
-    assert_key_look_ups(&bed, "an empty database").await;
+    let env = TestEnv::new().await;
+    assert_key_look_ups(&env, "an empty database").await;
     let analyze = format!("analyze {}", COMES_AND_GOES.join(", "));
-    sqlx::raw_sql(sqlx::AssertSqlSafe(analyze)).execute(&bed.pool).await.expect("analysed");
-    assert_key_look_ups(&bed, "tables that were analysed empty").await;
+    sqlx::raw_sql(sqlx::AssertSqlSafe(analyze)).execute(&env.pool).await.expect("analysed");
+    assert_key_look_ups(&env, "tables that were analysed empty").await;
     let fill = "
         insert into request (id, company, idempotency_hash, key_is_derived, content_hash, source, test, policy_version, channel, brand, decision)
             select gen_random_uuid(), 1, gen_random_uuid(), false, gen_random_uuid(), 0, false, 1, 'phone', 'b', '{}'
@@ -138,7 +138,7 @@ async fn hot_statements_are_key_look_ups_on_an_empty_and_on_a_large_database() {
         insert into lease (id, worker, until, messages, epochs) select gen_random_uuid(), gen_random_uuid(), now(), '{}', '{}' from generate_series(1, 1000);
         analyze";
     for statement in fill.split(';') {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&bed.pool).await.expect("filled");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&env.pool).await.expect("filled");
     }
-    assert_key_look_ups(&bed, "a large database").await;
+    assert_key_look_ups(&env, "a large database").await;
 }

@@ -20,7 +20,7 @@ use postrider_providers::TokenKey;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::{Bed, wait};
+use crate::support::{TestEnv, wait};
 
 fn job(phone: &str) -> serde_json::Value {
     json!({
@@ -37,27 +37,27 @@ fn delayed(phone: &str) -> serde_json::Value {
 }
 
 /// A delayed request of a world without dispatch, as if its claim had just been made: begun, epoch 1.
-async fn begun(bed: &Bed, phone: &str) -> Uuid {
-    let before = bed.standings().await.len();
-    bed.publish(&delayed(phone)).await;
-    let id = bed.all_are(before + 1, "queued").await[before].id;
+async fn begun(env: &TestEnv, phone: &str) -> Uuid {
+    let before = env.standings().await.len();
+    env.publish(&delayed(phone)).await;
+    let id = env.all_are(before + 1, "queued").await[before].id;
     sqlx::query("delete from due where message = $1")
         .bind(id)
-        .execute(&bed.pool)
+        .execute(&env.pool)
         .await
         .expect("the ledger answers");
-    lease(bed, id).await;
-    let begun = bed.ledger.begin(&[(MessageId(id), 1)], 60.0, &[]).await.expect("begun");
+    lease(env, id).await;
+    let begun = env.ledger.begin(&[(MessageId(id), 1)], 60.0, &[]).await.expect("begun");
     assert_eq!(begun, [((MessageId(id), 1), 1)]);
     id
 }
 
-async fn lease(bed: &Bed, message: Uuid) -> Uuid {
+async fn lease(env: &TestEnv, message: Uuid) -> Uuid {
     let id = random_id();
     sqlx::query("insert into lease values ($1, $1, now() + interval '1 hour', array[$2], array[1])")
         .bind(id)
         .bind(message)
-        .execute(&bed.pool)
+        .execute(&env.pool)
         .await
         .expect("the ledger answers");
     id
@@ -100,35 +100,35 @@ const ACTS: u64 = 75;
 
 /// One person at the desk: publishes, pauses, resumes, cancels, whatever the dice say; gives how many
 /// were published.
-async fn act(bed: &Bed, actor: u64) -> usize {
+async fn act(env: &TestEnv, actor: u64) -> usize {
     let (mut dice, mut published) = (Dice(actor + 1), 0);
-    let producer = bed.producer().await;
+    let producer = env.producer().await;
     for n in 0..ACTS {
-        let standings = bed.standings().await;
+        let standings = env.standings().await;
         let some = (!standings.is_empty()).then(|| standings[dice.below(standings.len() as u64) as usize].id);
         match (dice.below(5), some) {
             (0 | 1, _) | (_, None) => {
                 let phone = format!("+1415{:07}", actor * 1_000 + n);
-                bed.simulator.set_magic(&phone, MAGIC[dice.below(MAGIC.len() as u64) as usize]);
+                env.simulator.set_magic(&phone, MAGIC[dice.below(MAGIC.len() as u64) as usize]);
                 let body = job(&phone).to_string();
                 assert!(producer.publish("requests.blanca", None, body.as_bytes()).await, "routed");
                 published += 1;
             }
-            (2, Some(id)) => drop(bed.ledger.pause(MessageId(id), By::PROGRAM).await.expect("pause answers")),
+            (2, Some(id)) => drop(env.ledger.pause(MessageId(id), By::PROGRAM).await.expect("pause answers")),
             (3, Some(id)) => {
-                bed.ledger.resume(MessageId(id), By::PROGRAM).await.expect("resume answers");
+                env.ledger.resume(MessageId(id), By::PROGRAM).await.expect("resume answers");
             }
-            (_, Some(id)) => cancel(bed, id).await,
+            (_, Some(id)) => cancel(env, id).await,
         }
-        bed.nothing_stuck().await;
+        env.nothing_stuck().await;
     }
     published
 }
 
-async fn cancel(bed: &Bed, id: Uuid) {
+async fn cancel(env: &TestEnv, id: Uuid) {
     let (epoch,): (i32,) = sqlx::query_as("select epoch from message where id = $1")
         .bind(id)
-        .fetch_one(&bed.pool)
+        .fetch_one(&env.pool)
         .await
         .expect("the ledger answers");
     let end = Conclusion {
@@ -138,91 +138,91 @@ async fn cancel(bed: &Bed, id: Uuid) {
         next: State::Canceled,
         reason: Reason::CanceledByPerson,
     };
-    bed.ledger.conclude(&[end]).await.expect("cancel answers");
+    env.ledger.conclude(&[end]).await.expect("cancel answers");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_300_random_acts_against_two_workers_everything_ends_and_nobody_is_asked_twice() {
-    let bed = Arc::new(Bed::new().await);
-    bed.company("blanca", |_| {}).await;
+    let env = Arc::new(TestEnv::new().await);
+    env.company("blanca", |_| {}).await;
     let more = "retry.tries_max = 3\nunknown.sms_looks_secs = [0.5, 1.5]\nbreaker.failures = 1000\ndispatch.http_timeout_secs = 0.5";
-    let first = bed.worker_with(more).await;
-    let second = bed.worker_with(&format!("{more}\nroles.web = false")).await;
-    bed.consuming().await;
+    let first = env.worker_with(more).await;
+    let second = env.worker_with(&format!("{more}\nroles.web = false")).await;
+    env.consuming().await;
     let actors: Vec<_> = (0..ACTORS)
         .map(|actor| {
-            let bed = Arc::clone(&bed);
-            tokio::spawn(async move { act(&bed, actor).await })
+            let env = Arc::clone(&env);
+            tokio::spawn(async move { act(&env, actor).await })
         })
         .collect();
     let mut count = 0;
     for actor in actors {
         count += actor.await.expect("every act leaves the ledger sound");
     }
-    wait::until("every job is taken", || async { bed.standings().await.len() == count }).await;
-    for one in bed.standings().await {
-        bed.ledger.resume(MessageId(one.id), By::PROGRAM).await.expect("resume answers");
+    wait::until("every job is taken", || async { env.standings().await.len() == count }).await;
+    for one in env.standings().await {
+        env.ledger.resume(MessageId(one.id), By::PROGRAM).await.expect("resume answers");
     }
-    let standings = bed.all_ended(count, Duration::from_secs(60)).await;
-    bed.simulator.webhooks_settled().await;
-    bed.nothing_due().await;
-    bed.nothing_stuck().await;
+    let standings = env.all_ended(count, Duration::from_secs(60)).await;
+    env.simulator.webhooks_settled().await;
+    env.nothing_due().await;
+    env.nothing_stuck().await;
     let mut asked: HashMap<String, usize> = HashMap::new();
-    for one in bed.simulator.accepted() {
+    for one in env.simulator.accepted() {
         *asked.entry(one.recipient).or_default() += 1;
     }
     assert!(asked.values().all(|times| *times == 1), "asked twice: {asked:?}");
     assert!(standings.iter().all(|one| one.status != "failed" || one.reason.is_some()));
     assert!(second.stop().await, "the second worker ends within its deadline");
-    Arc::into_inner(bed).expect("the actors have ended").nothing_left(first).await;
+    Arc::into_inner(env).expect("the actors have ended").nothing_left(first).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_requests_that_give_up_together_leave_their_person_free() {
-    let bed = Bed::new().await;
+    let env = TestEnv::new().await;
     let (waited, recovery, slot) = (random_id(), random_id(), random_id());
     // A recovery took the person over from one who still waited; then both are taken back at once.
     sqlx::query("insert into reservation values ($1, $2, now(), null, $3, now())")
         .bind(slot)
         .bind(recovery)
         .bind(waited)
-        .execute(&bed.pool)
+        .execute(&env.pool)
         .await
         .unwrap();
     sqlx::query("select release_reservations($1, $2)")
         .bind([waited, recovery])
         .bind([slot])
-        .execute(&bed.pool)
+        .execute(&env.pool)
         .await
         .unwrap();
     let (held,): (i64,) =
-        sqlx::query_as("select count(*) from reservation").fetch_one(&bed.pool).await.unwrap();
+        sqlx::query_as("select count(*) from reservation").fetch_one(&env.pool).await.unwrap();
     assert_eq!(held, 0, "who never asked holds nobody");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outcome_written_twice_counts_once() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker_with("roles.dispatch = false").await;
-    let id = begun(&bed, "+14155550101").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker_with("roles.dispatch = false").await;
+    let id = begun(&env, "+14155550101").await;
     for _ in 0..2 {
-        bed.ledger.settle(&[refused(id, "busy")], &[]).await.expect("settled");
+        env.ledger.settle(&[refused(id, "busy")], &[]).await.expect("settled");
     }
     let (tries, state): (i16, i16) =
-        sqlx::query_as("select tries, state from message").fetch_one(&bed.pool).await.unwrap();
+        sqlx::query_as("select tries, state from message").fetch_one(&env.pool).await.unwrap();
     assert_eq!((tries, state), (1, State::Waiting.code()));
-    bed.nothing_stuck().await;
+    env.nothing_stuck().await;
     assert!(worker.stop().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_that_cannot_be_stored_costs_its_code_and_delays_nobody() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let intake = bed.worker_with("roles.dispatch = false").await;
-    let ids = [begun(&bed, "+14155550101").await, begun(&bed, "+14155550102").await];
-    let lanes_of = bed.worker_with("roles.intake = false\nroles.web = false").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let intake = env.worker_with("roles.dispatch = false").await;
+    let ids = [begun(&env, "+14155550101").await, begun(&env, "+14155550102").await];
+    let lanes_of = env.worker_with("roles.intake = false\nroles.web = false").await;
     let lanes = lanes_of
         .acceptor
         .as_ref()
@@ -230,7 +230,7 @@ async fn a_code_that_cannot_be_stored_costs_its_code_and_delays_nobody() {
         .expect("it dispatches");
     let lane = Arc::clone(lanes.all().values().next().expect("a lane"));
     let (done, outcomes) = tokio::sync::mpsc::channel(4);
-    let settling = tokio::spawn(postrider::dispatch::settle::run(shared(&bed), outcomes));
+    let settling = tokio::spawn(postrider::dispatch::settle::run(shared(&env), outcomes));
     for (id, code) in ids.iter().zip(["a\0b", "busy"]) {
         let lease = LeaseShare::new(random_id(), 1);
         let item = FinishedAttempt {
@@ -245,30 +245,30 @@ async fn a_code_that_cannot_be_stored_costs_its_code_and_delays_nobody() {
     drop(done);
     wait::until("both outcomes are written", || async {
         let (left,): (i64,) = sqlx::query_as("select count(*) from message where state = 1")
-            .fetch_one(&bed.pool)
+            .fetch_one(&env.pool)
             .await
             .unwrap();
         left == 0
     })
     .await;
     settling.await.expect("settling ends");
-    bed.nothing_stuck().await;
+    env.nothing_stuck().await;
     drop((lane, lanes));
     assert!(lanes_of.stop().await && intake.stop().await);
 }
 
-pub fn shared(bed: &Bed) -> Arc<DispatchContext> {
+pub fn shared(env: &TestEnv) -> Arc<DispatchContext> {
     Arc::new(DispatchContext {
-        ledger: bed.ledger.clone(),
+        ledger: env.ledger.clone(),
         worker: random_id(),
         renderer: Renderer::new(),
-        token_key: TokenKey::new(vec![bed.keys.token]),
-        keys: Arc::clone(&bed.keys),
+        token_key: TokenKey::new(vec![env.keys.token]),
+        keys: Arc::clone(&env.keys),
         // Never called, but a URL: a provider refuses anything else.
         public_base_url: "http://127.0.0.1:9".to_owned(),
         schedule: Schedule::default(),
-        unknown_poll_plan: bed.config("").unknown.plan(),
-        receipt_poll_plan: bed.config("").receipts.plan(),
+        unknown_poll_plan: env.config("").unknown.plan(),
+        receipt_poll_plan: env.config("").receipts.plan(),
         lease: Duration::from_secs(60),
         call_margin: Duration::from_secs(1),
         isolation_gate: Default::default(),
@@ -277,29 +277,29 @@ pub fn shared(bed: &Bed) -> Arc<DispatchContext> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_cannot_be_stored_spoils_no_other_job() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    bed.publish_to("requests.blanca", Some("a\0b"), b"no job").await;
-    bed.publish_to("requests.bl\0anca", None, b"no job").await;
-    bed.publish(&job("+14155552671")).await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    env.publish_to("requests.blanca", Some("a\0b"), b"no job").await;
+    env.publish_to("requests.bl\0anca", None, b"no job").await;
+    env.publish(&job("+14155552671")).await;
     // In one batch or in two: their order is not the point.
-    let mut codes = bed.rejected(2).await;
+    let mut codes = env.rejected(2).await;
     codes.sort_unstable();
     assert_eq!(codes, ["not_json", "unknown_company"]);
-    bed.all_are(1, "delivered").await;
-    bed.nothing_left(worker).await;
+    env.all_are(1, "delivered").await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hand_over_into_a_lane_that_was_just_replaced_is_given_back_at_once() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    bed.publish(&delayed("+14155552671")).await;
-    let id = bed.all_are(1, "queued").await[0].id;
-    sqlx::query("delete from due").execute(&bed.pool).await.unwrap();
-    let share = LeaseShare::new(lease(&bed, id).await, 1);
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    env.publish(&delayed("+14155552671")).await;
+    let id = env.all_are(1, "queued").await[0].id;
+    sqlx::query("delete from due").execute(&env.pool).await.unwrap();
+    let share = LeaseShare::new(lease(&env, id).await, 1);
     let lanes = worker
         .acceptor
         .as_ref()
@@ -309,7 +309,7 @@ async fn a_hand_over_into_a_lane_that_was_just_replaced_is_given_back_at_once() 
         lanes.all().values().find(|lane| lane.settings.provider() == "twilio").cloned().expect("the lane")
     };
     let permit = wait::until_some("the lane has room", || async { sms(&lanes).permit() }).await;
-    bed.company("blanca", |policy| policy.name = "Blanca Peak Ltd".to_owned()).await;
+    env.company("blanca", |policy| policy.name = "Blanca Peak Ltd".to_owned()).await;
     wait::until("the lane is replaced", || async { sms(&lanes).company.version == 2 }).await;
     permit.send(Claim {
         message: MessageId(id),
@@ -332,7 +332,7 @@ async fn a_hand_over_into_a_lane_that_was_just_replaced_is_given_back_at_once() 
         letter: None,
     });
     // Its lease would have lasted an hour.
-    bed.all_are(1, "delivered").await;
+    env.all_are(1, "delivered").await;
     drop(lanes);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }

@@ -20,7 +20,7 @@ use postrider_ledger::{accept::LeaseTerms, claim::LaneDemand, requests::By};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Bed, arrival, wait};
+use crate::support::{TestEnv, arrival, wait};
 
 const PHONE: &str = "+14155552671";
 
@@ -47,17 +47,17 @@ fn knowing() -> ActionRequest<'static> {
     ActionRequest { acknowledged: true, ..wish() }
 }
 
-async fn directory(bed: &Bed) -> CompanyCache {
-    CompanyCache::load(bed.ledger.clone()).await.expect("the companies are read")
+async fn directory(env: &TestEnv) -> CompanyCache {
+    CompanyCache::load(env.ledger.clone()).await.expect("the companies are read")
 }
 
-async fn ask(bed: &Bed, id: Uuid, wish: ActionRequest<'_>) -> Retried {
-    retry(&bed.ledger, &directory(bed).await, &bed.keys, id, wish).await.expect("asked")
+async fn ask(env: &TestEnv, id: Uuid, wish: ActionRequest<'_>) -> Retried {
+    retry(&env.ledger, &directory(env).await, &env.keys, id, wish).await.expect("asked")
 }
 
 /// A world where nobody sends, with one request that ended so.
 struct Ended {
-    bed: Bed,
+    env: TestEnv,
     company: CompanyId,
     worker: Worker,
     id: Uuid,
@@ -83,18 +83,18 @@ impl Ended {
     }
 
     async fn by(change: &'static str) -> Ended {
-        let bed = Bed::new().await;
-        let company = bed.company("blanca", |_| {}).await;
-        let worker = bed.worker_with("roles.dispatch = false").await;
-        let ended = Ended { id: Uuid::nil(), bed, company, worker };
+        let env = TestEnv::new().await;
+        let company = env.company("blanca", |_| {}).await;
+        let worker = env.worker_with("roles.dispatch = false").await;
+        let ended = Ended { id: Uuid::nil(), env, company, worker };
         assert_eq!(ended.accept("first").await, "queued");
-        let id = ended.bed.standings().await[0].id;
+        let id = ended.env.standings().await[0].id;
         ended.change(change).await;
         Ended { id, ..ended }
     }
 
     async fn change(&self, change: &'static str) {
-        sqlx::raw_sql(change).execute(&self.bed.pool).await.expect("the ledger answers");
+        sqlx::raw_sql(change).execute(&self.env.pool).await.expect("the ledger answers");
     }
 
     /// One more request for the same person; gives its status.
@@ -103,13 +103,13 @@ impl Ended {
         job["idempotency_key"] = json!(key);
         let acceptor = self.worker.acceptor.as_ref().expect("takes jobs");
         acceptor.accept(&[arrival("blanca", job.to_string().as_bytes())]).await.expect("accepted");
-        self.bed.standings().await.last().expect("it is there").status
+        self.env.standings().await.last().expect("it is there").status
     }
 
     async fn messages(&self) -> i64 {
         let (count,) = sqlx::query_as("select count(*) from message where request = $1")
             .bind(self.id)
-            .fetch_one(&self.bed.pool)
+            .fetch_one(&self.env.pool)
             .await
             .expect("counted");
         count
@@ -118,15 +118,15 @@ impl Ended {
     /// Claims what is due and begins it; gives whether it was begun, or what it ends as.
     async fn begin(&self) -> Result<(), Option<(State, Reason)>> {
         let (lane,): (i32,) =
-            sqlx::query_as("select lane from due").fetch_one(&self.bed.pool).await.expect("it is due");
+            sqlx::query_as("select lane from due").fetch_one(&self.env.pool).await.expect("it is due");
         let wish = LaneDemand { lane: AccountId(lane), count: 9, floor: chrono::DateTime::UNIX_EPOCH };
         let terms = LeaseTerms { id: random_id(), worker: random_id(), secs: 60.0 };
-        let due = self.bed.ledger.claim(&[wish], terms).await.expect("claimed").pop().expect("it is due");
+        let due = self.env.ledger.claim(&[wish], terms).await.expect("claimed").pop().expect("it is due");
         let claim = (due.message, due.epoch);
-        if !self.bed.ledger.begin(&[claim], 60.0, &[terms.id]).await.expect("asked").is_empty() {
+        if !self.env.ledger.begin(&[claim], 60.0, &[terms.id]).await.expect("asked").is_empty() {
             return Ok(());
         }
-        let standings = self.bed.ledger.standings(&[claim]).await.expect("asked");
+        let standings = self.env.ledger.standings(&[claim]).await.expect("asked");
         match postrider_domain::lifecycle::fence::standstill(&standings[0].1) {
             postrider_domain::lifecycle::fence::FenceVerdict::End(signal, reason) => {
                 Err(Some((postrider_domain::lifecycle::transition(State::Waiting, signal), reason)))
@@ -142,16 +142,16 @@ impl Ended {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_request_is_sent_by_a_new_message_and_the_old_one_stays_as_it_is() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    bed.simulator.set_magic(PHONE, "busy");
-    let worker = bed.worker_with("retry.delays_secs = [0.1]\nretry.tries_max = 2").await;
-    bed.publish(&job()).await;
-    let id = bed.all_are(1, "failed").await[0].id;
-    bed.simulator.set_magic(PHONE, "ok");
-    let Retried::Going(message) = ask(&bed, id, wish()).await else { panic!("it is retried") };
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    env.simulator.set_magic(PHONE, "busy");
+    let worker = env.worker_with("retry.delays_secs = [0.1]\nretry.tries_max = 2").await;
+    env.publish(&job()).await;
+    let id = env.all_are(1, "failed").await[0].id;
+    env.simulator.set_magic(PHONE, "ok");
+    let Retried::Going(message) = ask(&env, id, wish()).await else { panic!("it is retried") };
     let detail = wait::until_some("the retry is delivered", || async {
-        let detail = bed.ledger.show(id).await.expect("asked").expect("there");
+        let detail = env.ledger.show(id).await.expect("asked").expect("there");
         (detail.state == State::Delivered).then_some(detail)
     })
     .await;
@@ -162,14 +162,14 @@ async fn a_failed_request_is_sent_by_a_new_message_and_the_old_one_stays_as_it_i
     let told = events.iter().find(|event| event.event == "retried").expect("it is on record");
     assert_eq!(told.what.as_deref(), Some("by Ann through test"));
     assert_eq!(told.why.as_deref(), Some("she called"));
-    assert_eq!(bed.simulator.accepted().len(), 1, "one text went out");
-    bed.nothing_left(worker).await;
+    assert_eq!(env.simulator.accepted().len(), 1, "one text went out");
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn retries_at_once_make_one_message() {
     let ended = Ended::unsent().await;
-    let answers = join_all((0..16).map(|_| ask(&ended.bed, ended.id, wish()))).await;
+    let answers = join_all((0..16).map(|_| ask(&ended.env, ended.id, wish()))).await;
     let going = answers.iter().filter(|answer| matches!(answer, Retried::Going(_))).count();
     let already = answers.iter().filter(|answer| matches!(answer, Retried::Already(_))).count();
     assert_eq!((going, already, ended.messages().await), (1, 15, 2), "{answers:?}");
@@ -180,22 +180,22 @@ async fn retries_at_once_make_one_message() {
 async fn a_call_that_names_the_failed_message_makes_one_retry_however_often_it_comes() {
     let ended = Ended::unsent().await;
     let named = ActionRequest { of: Some(MessageId(ended.id)), ..wish() };
-    assert!(matches!(ask(&ended.bed, ended.id, named).await, Retried::Going(_)));
+    assert!(matches!(ask(&ended.env, ended.id, named).await, Retried::Going(_)));
     ended
         .change("update message set state = 5, reason = 'retries_exhausted', ended_at = now() where seq = 1; delete from due")
         .await;
-    assert!(matches!(ask(&ended.bed, ended.id, named).await, Retried::Already(_)));
-    assert!(matches!(ask(&ended.bed, ended.id, wish()).await, Retried::Going(_)), "a new wish is a new one");
+    assert!(matches!(ask(&ended.env, ended.id, named).await, Retried::Already(_)));
+    assert!(matches!(ask(&ended.env, ended.id, wish()).await, Retried::Going(_)), "a new wish is a new one");
     ended.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_may_have_gone_out_is_retried_only_by_who_says_that_it_may_double() {
     let ended = Ended::unclear().await;
-    assert!(matches!(ask(&ended.bed, ended.id, wish()).await, Retried::MayDouble));
+    assert!(matches!(ask(&ended.env, ended.id, wish()).await, Retried::MayDouble));
     assert_eq!(ended.messages().await, 1);
-    assert!(matches!(ask(&ended.bed, ended.id, knowing()).await, Retried::Going(_)));
-    let detail = ended.bed.ledger.show(ended.id).await.expect("asked").expect("there");
+    assert!(matches!(ask(&ended.env, ended.id, knowing()).await, Retried::Going(_)));
+    let detail = ended.env.ledger.show(ended.id).await.expect("asked").expect("there");
     assert!(detail.retry.expect("on record").acknowledged);
     ended.end().await;
 }
@@ -203,10 +203,10 @@ async fn what_may_have_gone_out_is_retried_only_by_who_says_that_it_may_double()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_that_waits_is_not_sent_when_the_first_message_is_proved_after_all() {
     let ended = Ended::unclear().await;
-    assert!(matches!(ask(&ended.bed, ended.id, knowing()).await, Retried::Going(_)));
+    assert!(matches!(ask(&ended.env, ended.id, knowing()).await, Retried::Going(_)));
     ended.change("update message set state = 3 where seq = 0").await;
     assert_eq!(ended.begin().await, Err(Some((State::Suppressed, Reason::AlreadySent))));
-    let detail = ended.bed.ledger.show(ended.id).await.expect("asked").expect("there");
+    let detail = ended.env.ledger.show(ended.id).await.expect("asked").expect("there");
     assert_eq!(detail.state, State::Sent, "the request stands by the message that went out");
     ended.end().await;
 }
@@ -214,7 +214,7 @@ async fn a_retry_that_waits_is_not_sent_when_the_first_message_is_proved_after_a
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_without_a_proof_is_begun() {
     let ended = Ended::unclear().await;
-    assert!(matches!(ask(&ended.bed, ended.id, knowing()).await, Retried::Going(_)));
+    assert!(matches!(ask(&ended.env, ended.id, knowing()).await, Retried::Going(_)));
     assert_eq!(ended.begin().await, Ok(()));
     ended.end().await;
 }
@@ -222,14 +222,14 @@ async fn a_retry_without_a_proof_is_begun() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blocked_address_is_not_written_to_by_a_retry_either() {
     let ended = Ended::unsent().await;
-    let addr = ended.bed.keys.identity.address(ended.company, Medium::Sms, PHONE);
-    let block = || ended.bed.ledger.block_address(addr, ended.company, Medium::Sms, BlockKind::Stop, "test");
+    let addr = ended.env.keys.identity.address(ended.company, Medium::Sms, PHONE);
+    let block = || ended.env.ledger.block_address(addr, ended.company, Medium::Sms, BlockKind::Stop, "test");
     // Between the retry and its begin.
-    assert!(matches!(ask(&ended.bed, ended.id, wish()).await, Retried::Going(_)));
+    assert!(matches!(ask(&ended.env, ended.id, wish()).await, Retried::Going(_)));
     block().await.expect("blocked");
     assert_eq!(ended.begin().await, Err(Some((State::Suppressed, Reason::Stop))));
     ended.change("update message set state = 7, reason = 'stop', ended_at = now() where seq = 1").await;
-    let again = ask(&ended.bed, ended.id, wish()).await;
+    let again = ask(&ended.env, ended.id, wish()).await;
     assert!(matches!(again, Retried::Withheld(Reason::Stop, _)), "{again:?}");
     ended.end().await;
 }
@@ -237,13 +237,13 @@ async fn a_blocked_address_is_not_written_to_by_a_retry_either() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_reserves_its_person_again_and_gives_way_to_who_asked_meanwhile() {
     let ended = Ended::unsent().await;
-    assert!(matches!(ask(&ended.bed, ended.id, wish()).await, Retried::Going(_)));
+    assert!(matches!(ask(&ended.env, ended.id, wish()).await, Retried::Going(_)));
     assert_eq!(ended.accept("second").await, "suppressed", "the retry holds the person");
     ended.end().await;
 
     let ended = Ended::unsent().await;
     assert_eq!(ended.accept("second").await, "queued", "nobody was asked");
-    let withheld = ask(&ended.bed, ended.id, wish()).await;
+    let withheld = ask(&ended.env, ended.id, wish()).await;
     assert!(matches!(withheld, Retried::Withheld(Reason::SuppressionPeriod, Some(_))), "{withheld:?}");
     assert_eq!(ended.messages().await, 1);
     ended.end().await;
@@ -252,12 +252,12 @@ async fn a_retry_reserves_its_person_again_and_gives_way_to_who_asked_meanwhile(
 #[tokio::test(flavor = "multi_thread")]
 async fn who_was_asked_counts_as_asked_even_if_the_retry_is_taken_back() {
     let ended = Ended::unclear().await;
-    assert!(matches!(ask(&ended.bed, ended.id, knowing()).await, Retried::Going(_)));
-    let canceled = postrider::requests::actions::cancel::cancel(&ended.bed.ledger, ended.id, By::PROGRAM)
+    assert!(matches!(ask(&ended.env, ended.id, knowing()).await, Retried::Going(_)));
+    let canceled = postrider::requests::actions::cancel::cancel(&ended.env.ledger, ended.id, By::PROGRAM)
         .await
         .expect("asked");
     assert!(matches!(canceled, postrider::requests::actions::cancel::Canceled::Done), "{canceled:?}");
-    let detail = ended.bed.ledger.show(ended.id).await.expect("asked").expect("there");
+    let detail = ended.env.ledger.show(ended.id).await.expect("asked").expect("there");
     assert_eq!(detail.state.status(), Status::Failed, "canceled is less than failed");
     assert_eq!(ended.accept("second").await, "suppressed", "the first message may have gone out");
     ended.end().await;
@@ -265,12 +265,12 @@ async fn who_was_asked_counts_as_asked_even_if_the_retry_is_taken_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_failed_request_is_retried() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    bed.publish(&job()).await;
-    let id = bed.all_are(1, "delivered").await[0].id;
-    assert!(matches!(ask(&bed, id, knowing()).await, Retried::NotFailed(_)));
-    assert!(matches!(ask(&bed, random_id(), knowing()).await, Retried::Unknown));
-    bed.nothing_left(worker).await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    env.publish(&job()).await;
+    let id = env.all_are(1, "delivered").await[0].id;
+    assert!(matches!(ask(&env, id, knowing()).await, Retried::NotFailed(_)));
+    assert!(matches!(ask(&env, random_id(), knowing()).await, Retried::Unknown));
+    env.nothing_left(worker).await;
 }

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Bed, wait};
+use crate::support::{TestEnv, wait};
 
 fn seed(name: &str) -> Vec<u8> {
     let path = format!("{}/tests/fixtures/seeds/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -14,13 +14,13 @@ fn seed(name: &str) -> Vec<u8> {
 
 /// Publishes one seed to a company of its own and gives what its mail looked like.
 async fn ends_as(name: &str, status: &str) -> Vec<postrider_provider_simulator::Accepted> {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    bed.publish_to("requests.blanca", None, &seed(name)).await;
-    bed.all_are(1, status).await;
-    let accepted = bed.simulator.accepted();
-    bed.nothing_left(worker).await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    env.publish_to("requests.blanca", None, &seed(name)).await;
+    env.all_are(1, status).await;
+    let accepted = env.simulator.accepted();
+    env.nothing_left(worker).await;
     accepted
 }
 
@@ -72,23 +72,23 @@ async fn the_body_in_canadian_french_is_delivered_in_french() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_service_recovery_is_refused_as_printed_and_delivered_when_mended() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
     let mut first: Value = serde_json::from_slice(&seed("1_simple")).unwrap();
     first["former_id"] = "54bd2af9-28cb-48df-8c60-cd27de080cd4".into();
-    bed.publish(&first).await;
-    bed.all_are(1, "delivered").await;
-    bed.publish_to("requests.blanca", None, &seed("8_recovery")).await;
-    assert_eq!(bed.rejected(1).await, ["not_json"]);
+    env.publish(&first).await;
+    env.all_are(1, "delivered").await;
+    env.publish_to("requests.blanca", None, &seed("8_recovery")).await;
+    assert_eq!(env.rejected(1).await, ["not_json"]);
     let (message,): (String,) = sqlx::query_as("select problems->0->>'message' from rejected_job")
-        .fetch_one(&bed.pool)
+        .fetch_one(&env.pool)
         .await
         .unwrap();
     assert!(message.contains("line 11"), "the position is named: {message}");
-    bed.publish_to("requests.blanca", None, &seed("8_recovery_mended")).await;
-    bed.all_are(2, "delivered").await;
-    let mails = bed.simulator.accepted();
+    env.publish_to("requests.blanca", None, &seed("8_recovery_mended")).await;
+    env.all_are(2, "delivered").await;
+    let mails = env.simulator.accepted();
     assert!(
         mails.iter().all(|mail| mail.recipient == "janecustomer@example.com"),
         "the customer is inherited"
@@ -97,50 +97,50 @@ async fn the_service_recovery_is_refused_as_printed_and_delivered_when_mended() 
     for n in 2..=4 {
         let mut again: Value = serde_json::from_slice(&seed("8_recovery_mended")).unwrap();
         again["idempotency_key"] = format!("recovery {n}").into();
-        bed.publish(&again).await;
+        env.publish(&again).await;
         if n <= 3 {
-            bed.all_are(n + 1, "delivered").await;
+            env.all_are(n + 1, "delivered").await;
         }
     }
-    assert_eq!(bed.rejected(2).await[1], "too_many_recoveries");
-    bed.nothing_left(worker).await;
+    assert_eq!(env.rejected(2).await[1], "too_many_recoveries");
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bodies_of_the_kustomer_workflow_are_delivered() {
     for name in ["kustomer_voice", "kustomer_other"] {
-        let bed = Bed::new().await;
+        let env = TestEnv::new().await;
         let body: Value = serde_json::from_slice(&seed(name)).unwrap();
         let employee = body["employee"]["email"].as_str().expect("an employee").to_owned();
-        let mut policy = crate::support::company::standard("blanca", bed.providers());
+        let mut policy = crate::support::company::standard("blanca", env.providers());
         let channel = body["channel"].as_str().expect("a channel").to_owned();
         if policy.channel(&channel).is_none() {
             policy.channels[0].name = channel;
         }
         let member =
             postrider_domain::company::Member { email: Some(employee), ..crate::support::company::paul() };
-        bed.apply(&policy, &[member]).await;
-        let worker = bed.worker().await;
-        bed.publish_to("requests.blanca", None, &seed(name)).await;
-        bed.all_are(1, "delivered").await;
-        bed.nothing_left(worker).await;
+        env.apply(&policy, &[member]).await;
+        let worker = env.worker().await;
+        env.publish_to("requests.blanca", None, &seed(name)).await;
+        env.all_are(1, "delivered").await;
+        env.nothing_left(worker).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_bodies_to_one_company_ask_the_customer_once() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    bed.publish_to("requests.blanca", None, &seed("1_simple")).await;
-    bed.all_are(1, "delivered").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    env.publish_to("requests.blanca", None, &seed("1_simple")).await;
+    env.all_are(1, "delivered").await;
     for name in ["2_custom_ids", "3_ticket_url", "4_tags", "5_brand", "6_do_not_send", "7_language"] {
-        bed.publish_to("requests.blanca", None, &seed(name)).await;
+        env.publish_to("requests.blanca", None, &seed(name)).await;
     }
-    let standings = bed.all_ended(7, wait::PATIENCE).await;
+    let standings = env.all_ended(7, wait::PATIENCE).await;
     let reasons: Vec<_> = standings.iter().map(|one| one.reason.as_deref().unwrap_or(one.status)).collect();
     let period = "suppression_period";
     assert_eq!(reasons, ["delivered", period, period, period, period, "do_not_send", period]);
-    assert_eq!(bed.simulator.accepted().len(), 1);
-    bed.nothing_left(worker).await;
+    assert_eq!(env.simulator.accepted().len(), 1);
+    env.nothing_left(worker).await;
 }

@@ -4,13 +4,13 @@
 
 use postrider_domain::lifecycle::{State, transition::changes};
 
-use crate::support::Bed;
+use crate::support::TestEnv;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_trigger_allows_just_the_transitions_of_the_table() {
-    let bed = Bed::new().await;
+    let env = TestEnv::new().await;
     let allowed = changes();
-    let mut connection = bed.pool.acquire().await.expect("connected");
+    let mut connection = env.pool.acquire().await.expect("connected");
     for old in State::ALL {
         for new in State::ALL.into_iter().filter(|new| *new != old) {
             sqlx::query("delete from message").execute(&mut *connection).await.expect("emptied");

@@ -4,7 +4,7 @@
 
 use serde_json::json;
 
-use crate::support::{Bed, arrival, bed::Standing, wait};
+use crate::support::{TestEnv, arrival, env::Standing, wait};
 
 fn job(phone: &str, key: &str) -> serde_json::Value {
     json!({
@@ -21,36 +21,36 @@ fn count(standings: &[Standing], status: &str) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_jobs_for_one_person_in_one_batch_the_first_is_sent() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
     // No worker consumes until both are in the queue.
-    let early = bed.worker().await;
-    bed.consuming().await;
-    let producer = bed.producer().await;
+    let early = env.worker().await;
+    env.consuming().await;
+    let producer = env.producer().await;
     assert!(early.stop().await);
     for key in ["first", "second"] {
         assert!(
             producer.publish("requests.blanca", None, job("+14155552671", key).to_string().as_bytes()).await
         );
     }
-    let worker = bed.worker().await;
-    let standings = bed.all_ended(2, wait::PATIENCE).await;
+    let worker = env.worker().await;
+    let standings = env.all_ended(2, wait::PATIENCE).await;
     assert_eq!(count(&standings, "delivered"), 1);
     assert_eq!(standings[1].reason.as_deref(), Some("suppression_period"));
     let (decision,): (String,) = sqlx::query_as("select decision from request where id = $1")
         .bind(standings[1].id)
-        .fetch_one(&bed.pool)
+        .fetch_one(&env.pool)
         .await
         .unwrap();
     assert!(decision.contains(&standings[0].id.to_string()), "the decision names the holder: {decision}");
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_64_accepts_for_one_person_over_16_connections_one_is_sent() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker_with("database.intake_connections = 16").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker_with("database.intake_connections = 16").await;
     let acceptor = worker.acceptor.clone().expect("this worker takes jobs");
     let tasks: Vec<_> = (0..64)
         .map(|n| {
@@ -69,104 +69,104 @@ async fn of_64_accepts_for_one_person_over_16_connections_one_is_sent() {
     for task in tasks {
         task.await.expect("no panic").expect("no error");
     }
-    let standings = bed.all_ended(64, wait::PATIENCE).await;
+    let standings = env.all_ended(64, wait::PATIENCE).await;
     assert_eq!((count(&standings, "delivered"), count(&standings, "suppressed")), (1, 63));
-    assert_eq!(bed.simulator.accepted().len(), 1);
+    assert_eq!(env.simulator.accepted().len(), 1);
     let (held,): (i64,) = sqlx::query_as(
         "select count(*) from reservation c join message m on m.id = c.request where m.state in (7, 8)",
     )
-    .fetch_one(&bed.pool)
+    .fetch_one(&env.pool)
     .await
     .unwrap();
     assert_eq!(held, 0, "who was suppressed holds nothing");
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_for_good_gives_the_reservation_back_and_a_bounce_keeps_it() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
     // …04: refused as opted out, nothing went out. …15: accepted, then it bounced.
     for (phone, magic) in [("+14155550104", "invalid"), ("+14155550115", "bounce")] {
-        bed.simulator.set_magic(phone, magic);
-        bed.publish(&job(phone, &format!("first {magic}"))).await;
+        env.simulator.set_magic(phone, magic);
+        env.publish(&job(phone, &format!("first {magic}"))).await;
     }
-    bed.all_are(2, "failed").await;
+    env.all_are(2, "failed").await;
     let held: Vec<(i64,)> =
-        sqlx::query_as("select count(*) from reservation").fetch_all(&bed.pool).await.unwrap();
+        sqlx::query_as("select count(*) from reservation").fetch_all(&env.pool).await.unwrap();
     assert_eq!(held[0].0, 1, "only the bounce holds its person");
-    bed.simulator.set_magic("+14155550104", "ok");
-    bed.publish(&job("+14155550104", "second")).await;
-    bed.publish(&job("+14155550115", "second bounce")).await;
-    let standings = bed.all_ended(4, wait::PATIENCE).await;
+    env.simulator.set_magic("+14155550104", "ok");
+    env.publish(&job("+14155550104", "second")).await;
+    env.publish(&job("+14155550115", "second bounce")).await;
+    let standings = env.all_ended(4, wait::PATIENCE).await;
     assert_eq!(standings[2].status, "delivered");
     assert_eq!(standings[3].status, "suppressed");
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_holder_that_waited_past_its_window_and_was_overtaken_is_suppressed() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |policy| policy.suppression_days = 1).await;
-    let worker = bed.worker().await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |policy| policy.suppression_days = 1).await;
+    let worker = env.worker().await;
     let mut delayed = job("+14155552671", "waits");
     delayed["delay_secs"] = json!(3_600);
-    bed.publish(&delayed).await;
-    let first = bed.all_are(1, "queued").await[0].id;
+    env.publish(&delayed).await;
+    let first = env.all_are(1, "queued").await[0].id;
     // As if two days had passed: the reservation is old, and the message is due.
     sqlx::query("update reservation set asked_at = now() - interval '2 days'")
-        .execute(&bed.pool)
+        .execute(&env.pool)
         .await
         .unwrap();
-    bed.publish(&job("+14155552671", "overtakes")).await;
+    env.publish(&job("+14155552671", "overtakes")).await;
     wait::until("the second is delivered", || async {
-        bed.standings().await.iter().any(|one| one.id != first && one.status == "delivered")
+        env.standings().await.iter().any(|one| one.id != first && one.status == "delivered")
     })
     .await;
-    sqlx::query("update due set at = now()").execute(&bed.pool).await.unwrap();
-    let standings = bed.all_ended(2, wait::PATIENCE).await;
+    sqlx::query("update due set at = now()").execute(&env.pool).await.unwrap();
+    let standings = env.all_ended(2, wait::PATIENCE).await;
     assert_eq!(standings[0].reason.as_deref(), Some("overtaken"));
-    assert_eq!(bed.simulator.accepted().len(), 1);
-    bed.nothing_left(worker).await;
+    assert_eq!(env.simulator.accepted().len(), 1);
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_scope_may_be_the_brand() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |policy| {
+    let env = TestEnv::new().await;
+    env.company("blanca", |policy| {
         policy.suppression_scope = postrider_domain::company::SuppressionScope::Brand;
     })
     .await;
-    let worker = bed.worker().await;
+    let worker = env.worker().await;
     for (key, brand) in [("1", "blanca"), ("2", "blancagold"), ("3", "blanca")] {
         let mut body = job("+14155552671", key);
         body["brand"] = json!(brand);
-        bed.publish(&body).await;
+        env.publish(&body).await;
     }
-    let standings = bed.all_ended(3, wait::PATIENCE).await;
+    let standings = env.all_ended(3, wait::PATIENCE).await;
     let statuses: Vec<&str> = standings.iter().map(|one| one.status).collect();
     assert_eq!(statuses, ["delivered", "delivered", "suppressed"]);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crowd_for_one_person_in_one_batch_keeps_nobody_waiting() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
     let jobs: Vec<_> = (0..400)
         .map(|n| arrival("blanca", job("+14155552671", &format!("job {n}")).to_string().as_bytes()))
         .collect();
     let acceptor = worker.acceptor.as_ref().expect("this worker takes jobs");
     acceptor.accept(&jobs).await.expect("the ledger answers");
-    let standings = bed.all_ended(400, wait::PATIENCE).await;
+    let standings = env.all_ended(400, wait::PATIENCE).await;
     assert_eq!(count(&standings, "delivered"), 1);
     assert_eq!(count(&standings, "suppressed"), 399);
     let (statements,): (i64,) = sqlx::query_as("select count(distinct created_at) from request")
-        .fetch_one(&bed.pool)
+        .fetch_one(&env.pool)
         .await
         .expect("asked");
     assert!(statements < 20, "each job was written by itself: {statements} statements");
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }

@@ -13,7 +13,7 @@ use lapin::{
 use postrider::amqp::publisher::{Fate, Outgoing, Producer};
 
 use crate::support::{
-    Bed,
+    TestEnv,
     inspect::signal,
     load::{job, unhurried},
     process::Process,
@@ -25,7 +25,7 @@ use crate::support::{
 /// The broker of its own, and the one worker that lives through everything.
 struct World {
     stack: Arc<Stack>,
-    bed: Bed,
+    env: TestEnv,
     worker: Process,
     /// To the database of the worker.
     line: Proxy,
@@ -48,20 +48,20 @@ impl World {
 
     /// Publishes some more jobs.
     async fn publish(&mut self) {
-        self.bed.publish_numbers(self.published, self.published + EACH).await;
+        self.env.publish_numbers(self.published, self.published + EACH).await;
         self.published += EACH;
     }
 
     /// After each fault: everything went out once, by the same worker.
     async fn recovered(&mut self) {
-        self.bed.all_sent_once(self.published).await;
+        self.env.all_sent_once(self.published).await;
         // What was not acknowledged when the line broke comes again, after it was sent.
         wait::until("there is one consumer and no ghost, and nothing left to take", || async {
-            self.bed.queue("requests").await == Some((0, 1))
+            self.env.queue("requests").await == Some((0, 1))
         })
         .await;
         println!("{:.1?}: recovered", self.since.elapsed());
-        self.bed.nothing_parked().await;
+        self.env.nothing_parked().await;
     }
 
     /// 13: killed in the middle of the work, and started again.
@@ -99,7 +99,7 @@ impl World {
 
     /// 19 and 20: publishers are blocked; who only consumes and acknowledges is not.
     async fn alarmed(&mut self) {
-        let producer = self.bed.producer().await;
+        let producer = self.env.producer().await;
         let from = self.published;
         // While the database is away they pile up in the broker.
         self.line.set_cut(true);
@@ -107,14 +107,14 @@ impl World {
         self.tell(&["rabbitmqctl", "set_vm_memory_high_watermark", "absolute", "1"]).await;
         self.tell(&["rabbitmqctl", "set_disk_free_limit", "1000GB"]).await;
         self.line.set_cut(false);
-        self.bed.all_sent_once(from + EACH).await;
-        wait::until("they are acknowledged", || async { self.bed.queue("requests").await == Some((0, 1)) })
+        self.env.all_sent_once(from + EACH).await;
+        wait::until("they are acknowledged", || async { self.env.queue("requests").await == Some((0, 1)) })
             .await;
         let body = job(self.published).to_string();
         let blocked = producer.publish("requests.blanca", Some("blocked"), body.as_bytes());
         let (routed, _) = tokio::join!(blocked, async {
             self.tell(&["rabbitmqctl", "set_vm_memory_high_watermark", "absolute", "1GB"]).await;
-            assert_eq!(self.bed.standings().await.len(), from + EACH, "the alarm does hold publishers");
+            assert_eq!(self.env.standings().await.len(), from + EACH, "the alarm does hold publishers");
             self.tell(&["rabbitmqctl", "set_disk_free_limit", "50MB"]).await;
         });
         assert!(routed, "and lets them go on");
@@ -131,12 +131,12 @@ impl World {
         };
         self.tell(&["rabbitmqctl", "eval", &set(1_000)]).await;
         self.tell(&["rabbitmqctl", "close_all_connections", "the settings are for new channels"]).await;
-        self.bed.consuming().await;
+        self.env.consuming().await;
         let before = self.worker.metric("postrider_broker_generations_total").await;
         self.line.set(Way::Down, Fault::Stall);
         self.publish().await;
         wait::until("the broker ends the subscription", || async {
-            self.bed.queue("requests").await.is_some_and(|(_, consumers)| consumers == 0)
+            self.env.queue("requests").await.is_some_and(|(_, consumers)| consumers == 0)
         })
         .await;
         self.line.set(Way::Down, Fault::Pass);
@@ -166,16 +166,16 @@ impl World {
 async fn whatever_happens_to_the_broker_nothing_is_lost_and_one_worker_lives_through_it_all() {
     let stack = tokio::task::spawn_blocking(|| Stack::broker("faults-broker")).await.expect("it starts");
     let database_url = std::env::var("DATABASE_URL").expect("run the tests by `make test`");
-    let bed = Bed::on(&database_url, &stack.amqp_url, unhurried(20)).await;
-    bed.company("blanca", |_| {}).await;
-    let (line, url) = Proxy::before(&bed.database_url).await;
+    let env = TestEnv::on(&database_url, &stack.amqp_url, unhurried(20)).await;
+    env.company("blanca", |_| {}).await;
+    let (line, url) = Proxy::before(&env.database_url).await;
     let more = format!("database.url = \"{url}\"\namqp.heartbeat_secs = 2\namqp.database_patience_secs = 60");
-    let worker = Process::start(&bed, &more);
-    bed.webhooks_to("blanca", &format!("127.0.0.1:{}", bed.public_port));
-    bed.consuming().await;
+    let worker = Process::start(&env, &more);
+    env.webhooks_to("blanca", &format!("127.0.0.1:{}", env.public_port));
+    env.consuming().await;
     let mut world = World {
         stack: Arc::new(stack),
-        bed,
+        env,
         worker,
         line,
         published: 0,
@@ -196,52 +196,52 @@ async fn whatever_happens_to_the_broker_nothing_is_lost_and_one_worker_lives_thr
 const ACK: [u8; 14] = [0, 0, 0, 13, 0, 60, 0, 80, 0, 0, 0, 0, 0, 0];
 
 /// A worker behind a line to the broker.
-async fn behind_a_line(more: &str) -> (Bed, Proxy, Process) {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let (line, url) = Proxy::before(&bed.amqp_url).await;
+async fn behind_a_line(more: &str) -> (TestEnv, Proxy, Process) {
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let (line, url) = Proxy::before(&env.amqp_url).await;
     let line = line.with_resets();
-    let worker = Process::start(&bed, &format!("amqp.url = \"{url}\"\n{more}"));
-    bed.webhooks_to("blanca", &format!("127.0.0.1:{}", bed.public_port));
-    bed.consuming().await;
-    (bed, line, worker)
+    let worker = Process::start(&env, &format!("amqp.url = \"{url}\"\n{more}"));
+    env.webhooks_to("blanca", &format!("127.0.0.1:{}", env.public_port));
+    env.consuming().await;
+    (env, line, worker)
 }
 
 /// 17 and 22: the ack never arrives; or it arrives with a tag that the broker never gave out.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ack_that_is_cut_off_or_mangled_brings_the_delivery_again_and_one_request_all_the_same() {
-    let (bed, line, mut worker) = behind_a_line("").await;
+    let (env, line, mut worker) = behind_a_line("").await;
     let mut mangled = ACK;
     mangled[8] = 0x7f;
     let faults = [Fault::CutAt(ACK.to_vec(), Cut::Before), Fault::Rewrite(ACK.to_vec(), mangled.to_vec())];
     for (n, fault) in faults.into_iter().enumerate() {
         line.set(Way::Up, fault);
-        bed.publish_numbers(n, n + 1).await;
+        env.publish_numbers(n, n + 1).await;
         line.has_struck(n as u64 + 1).await;
         // Committed before the ack, it comes again as its own twin.
         worker.until_metric("postrider_jobs_duplicate_total", |twins| twins == n as f64 + 1.0).await;
-        bed.all_sent_once(n + 1).await;
+        env.all_sent_once(n + 1).await;
     }
-    wait::until("nothing waits", || async { bed.queue("requests").await == Some((0, 1)) }).await;
+    wait::until("nothing waits", || async { env.queue("requests").await == Some((0, 1)) }).await;
     assert_eq!(worker.terminate(), Some(0));
 }
 
 /// 18: what we send arrives, and nothing comes back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_of_which_nothing_more_is_heard_is_given_up_by_its_heartbeats() {
-    let (bed, line, mut worker) = behind_a_line("amqp.heartbeat_secs = 1").await;
-    bed.publish_numbers(0, 20).await;
-    bed.all_sent_once(20).await;
+    let (env, line, mut worker) = behind_a_line("amqp.heartbeat_secs = 1").await;
+    env.publish_numbers(0, 20).await;
+    env.all_sent_once(20).await;
     line.set(Way::Down, Fault::Swallow);
-    bed.publish_numbers(20, 40).await;
+    env.publish_numbers(20, 40).await;
     worker.until_metric("postrider_broker_consuming", |consuming| consuming == 0.0).await;
     line.set(Way::Down, Fault::Pass);
-    bed.all_sent_once(40).await;
+    env.all_sent_once(40).await;
     assert_eq!(worker.terminate(), Some(0));
 }
 
-async fn channel(bed: &Bed) -> (Connection, Channel) {
-    let connection = Connection::connect(&bed.amqp_url, Default::default()).await.expect("connected");
+async fn channel(env: &TestEnv) -> (Connection, Channel) {
+    let connection = Connection::connect(&env.amqp_url, Default::default()).await.expect("connected");
     let channel = connection.create_channel().await.expect("opened");
     (connection, channel)
 }
@@ -249,20 +249,20 @@ async fn channel(bed: &Bed) -> (Connection, Channel) {
 /// 21: deleted, and there again before we could make it anew.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_made_anew_with_other_arguments_is_used_as_it_is() {
-    let (bed, _line, mut worker) = behind_a_line("").await;
-    let queue = format!("{}.requests", bed.amqp_name);
+    let (env, _line, mut worker) = behind_a_line("").await;
+    let queue = format!("{}.requests", env.amqp_name);
     // The worker may be quicker: then once more.
     wait::until("our queue stands", || async {
-        let (_connection, channel) = channel(&bed).await;
+        let (_connection, channel) = channel(&env).await;
         let deleted = channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await;
         let options = QueueDeclareOptions { durable: true, ..Default::default() };
         let made = channel.queue_declare(queue.as_str().into(), options, FieldTable::default()).await;
         deleted.is_ok() && made.is_ok()
     })
     .await;
-    bed.consuming().await;
-    bed.publish_numbers(0, 20).await;
-    bed.all_sent_once(20).await;
+    env.consuming().await;
+    env.publish_numbers(0, 20).await;
+    env.all_sent_once(20).await;
     assert!(worker.printed().contains("used as it is"), "and somebody is told: {}", worker.printed());
     assert_eq!(worker.terminate(), Some(0));
 }
@@ -278,27 +278,27 @@ fn outgoing(from: usize, to: usize) -> impl Iterator<Item = Outgoing> {
 /// 27: the broker has them and its word is lost. 28: a full queue. 29: nobody wants them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_producer_calls_confirmed_only_what_the_broker_confirmed() {
-    let (bed, _line, mut worker) = behind_a_line("").await;
-    let (line, url) = Proxy::before(&bed.amqp_url).await;
+    let (env, _line, mut worker) = behind_a_line("").await;
+    let (line, url) = Proxy::before(&env.amqp_url).await;
     let connection = Connection::connect(&url, Default::default()).await.expect("connected");
-    let producer = Producer::open(&connection, &bed.amqp_name).await.expect("opened");
+    let producer = Producer::open(&connection, &env.amqp_name).await.expect("opened");
     line.set(Way::Down, Fault::CutAt(ACK[3..8].to_vec(), Cut::Before));
     let lost = producer.publish("requests.blanca", outgoing(0, 10)).await;
     assert!(lost.broken.is_some());
     assert!(lost.fates.iter().all(|(_, fate)| *fate == Fate::Unconfirmed), "{:?}", lost.fates);
-    let (connection, channel) = channel(&bed).await;
-    let producer = Producer::open(&connection, &bed.amqp_name).await.expect("opened");
+    let (connection, channel) = channel(&env).await;
+    let producer = Producer::open(&connection, &env.amqp_name).await.expect("opened");
     let again = producer.publish("requests.blanca", outgoing(0, 10)).await;
     assert!(again.fates.iter().all(|(_, fate)| *fate == Fate::Confirmed), "{:?}", again.fates);
-    bed.all_sent_once(10).await;
+    env.all_sent_once(10).await;
 
-    let full: &str = &format!("{}.full", bed.amqp_name);
+    let full: &str = &format!("{}.full", env.amqp_name);
     let mut arguments = FieldTable::default();
     arguments.insert("x-max-length".into(), AMQPValue::LongInt(1));
     arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
     let options = QueueDeclareOptions { exclusive: true, ..Default::default() };
     channel.queue_declare(full.into(), options, arguments).await.expect("declared");
-    let (exchange, key) = (bed.amqp_name.as_str(), "elsewhere.full");
+    let (exchange, key) = (env.amqp_name.as_str(), "elsewhere.full");
     let bind = channel.queue_bind(
         full.into(),
         exchange.into(),
@@ -320,9 +320,9 @@ async fn a_producer_calls_confirmed_only_what_the_broker_confirmed() {
     let unwanted = producer.publish("requests.blanca", outgoing(20, 25)).await;
     assert!(unwanted.fates.iter().all(|(_, fate)| *fate == Fate::Confirmed), "{:?}", unwanted.fates);
     wait::until("all five are kept", || async {
-        bed.queue("unrouted").await.is_some_and(|(ready, _)| ready == 5)
+        env.queue("unrouted").await.is_some_and(|(ready, _)| ready == 5)
     })
     .await;
-    bed.all_sent_once(10).await;
+    env.all_sent_once(10).await;
     assert_eq!(worker.terminate(), Some(0));
 }

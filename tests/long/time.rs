@@ -14,9 +14,9 @@ use serde_json::json;
 use crate::{
     database::run,
     support::{
-        Bed,
-        bed::free_port,
+        TestEnv,
         clock::MovedClock,
+        env::free_port,
         http,
         inspect::Exit,
         load::{LONG_LEASES, SHORT_LEASES, job, phone, unhurried},
@@ -29,45 +29,45 @@ use crate::{
 const HOURS: i64 = 3_600_000;
 
 /// Seconds by which sends began after they were due, the earliest and the latest.
-async fn lateness(bed: &Bed) -> (f64, f64) {
+async fn lateness(env: &TestEnv) -> (f64, f64) {
     sqlx::query_as(
         "select min(extract(epoch from begun_at - first_due_at))::float8,
             max(extract(epoch from begun_at - first_due_at))::float8 from message",
     )
-    .fetch_one(&bed.pool)
+    .fetch_one(&env.pool)
     .await
     .expect("asked")
 }
 
-async fn publish_delayed(bed: &Bed, numbers: std::ops::Range<usize>) {
+async fn publish_delayed(env: &TestEnv, numbers: std::ops::Range<usize>) {
     for n in numbers {
         let mut body = job(n);
         if n % 2 == 0 {
             body["customer"] = json!({ "email": format!("customer.{n}@example.test") });
         }
         body["delay_secs"] = json!(1);
-        bed.publish(&body).await;
+        env.publish(&body).await;
     }
 }
 
 /// 71 and 72: a worker's wall clock jumps two hours forth and back, and then runs away.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_whose_clock_jumps_or_drifts_sends_on_time_by_the_databases() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
     let clock = MovedClock::new();
-    let mut worker = Process::start_changed(&bed, "", |command| clock.give(command));
-    bed.webhooks_to("blanca", &format!("127.0.0.1:{}", bed.public_port));
-    bed.consuming().await;
+    let mut worker = Process::start_changed(&env, "", |command| clock.give(command));
+    env.webhooks_to("blanca", &format!("127.0.0.1:{}", env.public_port));
+    env.consuming().await;
     clock.move_to_millis(2 * HOURS);
-    publish_delayed(&bed, 0..6).await;
-    bed.all_are(6, "delivered").await;
+    publish_delayed(&env, 0..6).await;
+    env.all_are(6, "delivered").await;
     let shown = worker.printed().lines().last().map(str::to_owned).expect("it logs");
     println!("two hours ahead: {shown}");
     // A receipt two hours from the future is nobody's we believe; the message itself went out.
     clock.move_to_millis(-2 * HOURS);
-    publish_delayed(&bed, 6..12).await;
-    bed.all_sent_once(12).await;
+    publish_delayed(&env, 6..12).await;
+    env.all_sent_once(12).await;
     assert!(worker.metric("postrider_receipts_refused_total").await >= 1.0, "and this is told");
     // A second a minute, and sixty times that.
     let drift = async {
@@ -76,9 +76,9 @@ async fn a_worker_whose_clock_jumps_or_drifts_sends_on_time_by_the_databases() {
             wait::let_pass(Duration::from_millis(100)).await;
         }
     };
-    tokio::join!(drift, publish_delayed(&bed, 12..18));
-    bed.all_sent_once(18).await;
-    let (earliest, latest) = lateness(&bed).await;
+    tokio::join!(drift, publish_delayed(&env, 12..18));
+    env.all_sent_once(18).await;
+    let (earliest, latest) = lateness(&env).await;
     assert!(
         (0.0..5.0).contains(&earliest) && latest < 5.0,
         "from {earliest} s to {latest} s after their time"
@@ -91,9 +91,9 @@ async fn a_worker_whose_clock_jumps_or_drifts_sends_on_time_by_the_databases() {
 /// 71: the database's own clock jumps, which is everybody's time: under the calls all leases run out at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn when_the_databases_clock_jumps_under_the_calls_nobody_is_asked_twice() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let name = url::Url::parse(&bed.database_url).expect("a URL").path()[1..].to_owned();
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let name = url::Url::parse(&env.database_url).expect("a URL").path()[1..].to_owned();
     let shifted = |hours: i32| {
         format!(
             "create or replace function shifted.now() returns timestamptz language sql stable as
@@ -101,26 +101,26 @@ async fn when_the_databases_clock_jumps_under_the_calls_nobody_is_asked_twice() 
         )
     };
     let search = format!("alter database {name} set search_path = shifted, pg_catalog, public");
-    run(&bed, &["create schema shifted".to_owned(), shifted(0), search]).await;
+    run(&env, &["create schema shifted".to_owned(), shifted(0), search]).await;
     // No receipt helps: what became of a call is told by its answer alone.
-    bed.simulator.set_behaviour(Behaviour { webhook_loss_rate: 1.0, ..Behaviour::default() });
+    env.simulator.set_behaviour(Behaviour { webhook_loss_rate: 1.0, ..Behaviour::default() });
     for n in 0..10 {
-        bed.simulator.set_magic(&phone(n), "hang");
+        env.simulator.set_magic(&phone(n), "hang");
     }
-    let mut worker = Process::start(&bed, "dispatch.http_timeout_secs = 20.0");
-    bed.webhooks_to("blanca", &format!("127.0.0.1:{}", bed.public_port));
-    bed.consuming().await;
-    bed.publish_numbers(0, 10).await;
-    bed.taken(10).await;
-    publish_delayed(&bed, 10..20).await;
-    wait::until("all are there", || async { bed.standings().await.len() == 20 }).await;
-    run(&bed, &[shifted(2)]).await;
+    let mut worker = Process::start(&env, "dispatch.http_timeout_secs = 20.0");
+    env.webhooks_to("blanca", &format!("127.0.0.1:{}", env.public_port));
+    env.consuming().await;
+    env.publish_numbers(0, 10).await;
+    env.taken(10).await;
+    publish_delayed(&env, 10..20).await;
+    wait::until("all are there", || async { env.standings().await.len() == 20 }).await;
+    run(&env, &[shifted(2)]).await;
     worker.until_metric("postrider_leases_swept_total", |swept| swept >= 1.0).await;
-    bed.simulator.release_hung();
-    bed.all_sent_once(20).await;
-    run(&bed, &[shifted(0)]).await;
-    bed.publish_numbers(20, 40).await;
-    bed.all_sent_once(40).await;
+    env.simulator.release_hung();
+    env.all_sent_once(20).await;
+    run(&env, &[shifted(0)]).await;
+    env.publish_numbers(20, 40).await;
+    env.all_sent_once(40).await;
     assert_eq!(worker.terminate(), Some(0));
 }
 
@@ -134,25 +134,25 @@ async fn dead_for_a_while(link: &Proxy, ways: &[Way], meanwhile: impl AsyncFnOnc
 /// 74: each link by itself, in both directions and in one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partition_of_any_one_link_in_any_direction_loses_nothing_and_is_told() {
-    let bed = Bed::with_simulator(unhurried(20)).await;
-    let (database, database_url) = Proxy::before(&bed.database_url).await;
-    let (broker, amqp_url) = Proxy::before(&bed.amqp_url).await;
-    let provider = Proxy::to(bed.simulator.http_addr);
-    bed.company("blanca", |policy| {
+    let env = TestEnv::with_simulator(unhurried(20)).await;
+    let (database, database_url) = Proxy::before(&env.database_url).await;
+    let (broker, amqp_url) = Proxy::before(&env.amqp_url).await;
+    let provider = Proxy::to(env.simulator.http_addr);
+    env.company("blanca", |policy| {
         policy.accounts[0] = crate::support::company::twilio("blanca", provider.addr);
     })
     .await;
     let more = format!(
         "{SHORT_LEASES}database.url = \"{database_url}\"\namqp.url = \"{amqp_url}\"\namqp.heartbeat_secs = 1"
     );
-    let mut worker = Process::start(&bed, &more);
-    bed.consuming().await;
+    let mut worker = Process::start(&env, &more);
+    env.consuming().await;
     let mut published = 0;
     for ways in [&[Way::Up, Way::Down][..], &[Way::Down][..], &[Way::Up][..]] {
         for link in [&database, &broker, &provider] {
-            bed.publish_numbers(published, published + 30).await;
+            env.publish_numbers(published, published + 30).await;
             dead_for_a_while(link, ways, async || {
-                bed.publish_numbers(published + 30, published + 60).await;
+                env.publish_numbers(published + 30, published + 60).await;
                 if std::ptr::eq(link, &database) {
                     wait::until("it is not ready", || async { !worker.is_ready().await }).await;
                 } else if std::ptr::eq(link, &broker) {
@@ -163,7 +163,7 @@ async fn a_partition_of_any_one_link_in_any_direction_loses_nothing_and_is_told(
             })
             .await;
             published += 60;
-            let ends = bed.accounted_for(published).await;
+            let ends = env.accounted_for(published).await;
             assert!(ends.unknown <= 9 * 64, "only what was under way can be unknown: {ends:?}");
             wait::until("it is ready", || async { worker.is_ready().await }).await;
         }
@@ -176,31 +176,31 @@ async fn a_partition_of_any_one_link_in_any_direction_loses_nothing_and_is_told(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_nobody_takes_stops_no_work_and_its_lost_lines_are_counted() {
     for full_disk in [false, true] {
-        let bed = Bed::new().await;
-        bed.company("blanca", |_| {}).await;
+        let env = TestEnv::new().await;
+        env.company("blanca", |_| {}).await;
         let private = format!("127.0.0.1:{}", free_port());
         let more = format!(
             "log.level = \"trace\"\nweb.private_listen = \"{private}\"\ndispatch.claim_interval_ms = 1\n\
              dispatch.sweep_interval_ms = 1"
         );
-        let mut worker = Process::start_changed(&bed, &more, |command| {
+        let mut worker = Process::start_changed(&env, &more, |command| {
             let full = OpenOptions::new().write(true).open("/dev/full").expect("/dev/full is there");
             command.stderr(if full_disk { Stdio::from(full) } else { Stdio::piped() });
         });
-        bed.webhooks_to("blanca", &format!("127.0.0.1:{}", bed.public_port));
-        bed.consuming().await;
+        env.webhooks_to("blanca", &format!("127.0.0.1:{}", env.public_port));
+        env.consuming().await;
         let dropped = async || {
             let answer = http().get(format!("http://{private}/metrics")).send().await.expect("it answers");
             let text = answer.text().await.expect("read");
             text.lines().any(|line| line.starts_with("postrider_log_lines_dropped_total "))
         };
         // A worker in good health says next to nothing; one whose sweeps fail says so each time.
-        run(&bed, &["alter table lease rename to lease_gone".to_owned()]).await;
+        run(&env, &["alter table lease rename to lease_gone".to_owned()]).await;
         wait::until("more lines are said than the queue holds", dropped).await;
-        run(&bed, &["alter table lease_gone rename to lease".to_owned()]).await;
+        run(&env, &["alter table lease_gone rename to lease".to_owned()]).await;
         // The pipe is full, the queue is full: and now?
-        bed.publish_numbers(0, 100).await;
-        bed.all_sent_once(100).await;
+        env.publish_numbers(0, 100).await;
+        env.all_sent_once(100).await;
         worker.signal("TERM");
         assert_eq!(worker.exit(Duration::from_secs(12)).await, Exit::Code(0), "it ends as ever");
     }
@@ -209,11 +209,11 @@ async fn a_log_that_nobody_takes_stops_no_work_and_its_lost_lines_are_counted() 
 /// 76: what cannot work is refused at the start, in words that name the key and no secret.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_with_wrong_settings_ends_at_once_and_says_which() {
-    let bed = Bed::new().await;
+    let env = TestEnv::new().await;
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("bound");
     let database = |name: &str| {
-        let mut url = url::Url::parse(&bed.database_url).expect("a URL");
+        let mut url = url::Url::parse(&env.database_url).expect("a URL");
         url.set_path(name);
         url.set_password(Some("hunter2")).expect("a password can be set");
         url.to_string()
@@ -231,7 +231,7 @@ async fn a_worker_with_wrong_settings_ends_at_once_and_says_which() {
         (format!("web.listen = \"{address}\""), "listen on"),
     ];
     for (more, expected) in cases {
-        let mut worker = Process::start(&bed, &more);
+        let mut worker = Process::start(&env, &more);
         assert_eq!(worker.exit(Duration::from_secs(15)).await, Exit::Code(1), "{more}");
         let printed = worker.printed();
         assert!(printed.contains(expected), "{more}: {printed}");
@@ -242,10 +242,10 @@ async fn a_worker_with_wrong_settings_ends_at_once_and_says_which() {
 /// 78: two at once, on a database with nothing in it.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_migrations_at_once_make_one_schema() {
-    let bed = Bed::new().await;
+    let env = TestEnv::new().await;
     let name = format!("empty_{}", postrider_clock::random_id().simple());
-    run(&bed, &[format!("create database {name}")]).await;
-    let mut url = url::Url::parse(&bed.database_url).expect("a URL");
+    run(&env, &[format!("create database {name}")]).await;
+    let mut url = url::Url::parse(&env.database_url).expect("a URL");
     url.set_path(&name);
     let migrate = || {
         Command::new(env!("CARGO_BIN_EXE_postrider"))
@@ -262,39 +262,39 @@ async fn two_migrations_at_once_make_one_schema() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert!(String::from_utf8_lossy(&output.stdout).contains("up to date"));
     }
-    run(&bed, &[format!("drop database {name} with (force)")]).await;
+    run(&env, &[format!("drop database {name} with (force)")]).await;
 }
 
 /// 79: from one worker to eight and back, under load.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fleet_that_grows_and_shrinks_sends_all_once_and_opens_no_more_sessions_than_it_may() {
-    let bed = Bed::with_simulator(unhurried(60)).await;
-    bed.company("blanca", |policy| policy.accounts[0].rate_per_sec = 150).await;
+    let env = TestEnv::with_simulator(unhurried(60)).await;
+    env.company("blanca", |policy| policy.accounts[0].rate_per_sec = 150).await;
     let small = format!(
         "{LONG_LEASES}database.intake_connections = 1\ndatabase.dispatch_connections = 2\ndatabase.web_connections = 1\n\
          database.reads_connections = 1"
     );
-    let first = bed.worker_with(&small).await;
-    bed.consuming().await;
-    bed.publish_numbers(0, 300).await;
+    let first = env.worker_with(&small).await;
+    env.consuming().await;
+    env.publish_numbers(0, 300).await;
     let mut more = Vec::new();
     for _ in 0..7 {
-        more.push(bed.worker_with(&format!("{small}\nroles.web = false")).await);
+        more.push(env.worker_with(&format!("{small}\nroles.web = false")).await);
     }
-    wait::until("all consume", || async { bed.queue("requests").await.is_some_and(|(_, of)| of == 8) }).await;
-    bed.publish_numbers(300, 900).await;
-    bed.taken(500).await;
+    wait::until("all consume", || async { env.queue("requests").await.is_some_and(|(_, of)| of == 8) }).await;
+    env.publish_numbers(300, 900).await;
+    env.taken(500).await;
     let (sessions,): (i64,) = sqlx::query_as(
         "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'postrider'",
     )
-    .fetch_one(&bed.pool)
+    .fetch_one(&env.pool)
     .await
     .expect("asked");
     assert!(sessions <= 8 * 5, "{sessions} sessions");
     for worker in more {
         assert!(worker.stop().await, "each ends within its deadline");
     }
-    bed.publish_numbers(900, 1_000).await;
-    bed.all_sent_once(1_000).await;
-    bed.nothing_left(first).await;
+    env.publish_numbers(900, 1_000).await;
+    env.all_sent_once(1_000).await;
+    env.nothing_left(first).await;
 }

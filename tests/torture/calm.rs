@@ -25,9 +25,9 @@ const REPLAYED_AT_ONCE: usize = 10_000;
 /// Takes every fault away and gives every worker a healthy start.
 pub async fn heal(world: &World) -> anyhow::Result<()> {
     world.answers.cut(0);
-    world.bed.simulator.set_outage(false);
-    world.bed.simulator.set_behaviour(unhurried(world.plan.seed));
-    world.bed.simulator.release_hung();
+    world.env.simulator.set_outage(false);
+    world.env.simulator.set_behaviour(unhurried(world.plan.seed));
+    world.env.simulator.release_hung();
     world.tell(&["start-postgres"]).await?;
     world.tell(&["start-broker"]).await?;
     world.fleet.arm(false);
@@ -72,7 +72,7 @@ pub async fn settle(world: &Arc<World>) -> anyhow::Result<usize> {
             break;
         }
     }
-    let settled = world.bed.simulator.webhooks_settled();
+    let settled = world.env.simulator.webhooks_settled();
     drop(tokio::time::timeout(NOTHING_MOVES_FOR, settled).await);
     Ok(replayed)
 }
@@ -94,7 +94,7 @@ async fn ready(world: &World, queue: &str) -> anyhow::Result<u32> {
     let connection = session::connect(&world.config.amqp, "torture-look").await?;
     let channel = connection.create_channel().await?;
     let passive = QueueDeclareOptions { passive: true, ..Default::default() };
-    let name = format!("{}.{queue}", world.bed.amqp_name);
+    let name = format!("{}.{queue}", world.env.amqp_name);
     let queue = channel.queue_declare(name.into(), passive, Default::default()).await?;
     let ready = queue.message_count();
     session::close(&connection).await;
@@ -105,7 +105,7 @@ async fn ready(world: &World, queue: &str) -> anyhow::Result<u32> {
 async fn resume_all(world: &World) {
     let paused: Result<Vec<(uuid::Uuid,)>, _> =
         sqlx::query_as("select id from message where paused_at is not null and state in (0, 1, 2)")
-            .fetch_all(&world.bed.pool)
+            .fetch_all(&world.env.pool)
             .await;
     for (message,) in paused.unwrap_or_default() {
         drop(people::resume_one(world, message).await);
@@ -119,7 +119,7 @@ async fn replay(world: &World) -> anyhow::Result<usize> {
     }
     let connection = session::connect(&world.config.amqp, "torture-replay").await?;
     let wish = dead_letters::ReplayWish { max: REPLAYED_AT_ONCE, ..Default::default() };
-    let topology = Topology::new(&world.bed.amqp_name);
+    let topology = Topology::new(&world.env.amqp_name);
     let replayed = dead_letters::replay(&connection, &topology, &wish).await.context("replay parked jobs")?;
     session::close(&connection).await;
     Ok(replayed.replays.len())

@@ -55,7 +55,7 @@ pub fn provider(lane: Lane) -> Provider {
 
 /// The providers' part.
 pub fn providers(world: &World, facts: &mut Facts) {
-    let simulator = &world.bed.simulator;
+    let simulator = &world.env.simulator;
     let mut told: HashMap<String, Vec<(&'static str, bool)>> = HashMap::new();
     for receipt in simulator.receipts() {
         told.entry(receipt.provider_id).or_default().push((receipt.status, receipt.acknowledged));
@@ -157,7 +157,7 @@ async fn attempts(connection: &mut PgConnection) -> anyhow::Result<HashMap<Uuid,
 
 /// Takes whatever is still in the queues out of them; gives keys with their queue.
 pub async fn queues(world: &World) -> anyhow::Result<Vec<(String, String)>> {
-    let (url, name) = (&world.bed.amqp_url, &world.bed.amqp_name);
+    let (url, name) = (&world.env.amqp_url, &world.env.amqp_name);
     let connect = lapin::Connection::connect(url, lapin::ConnectionProperties::default());
     let connection = tokio::time::timeout(WITHIN, connect).await.context("the broker does not answer")??;
     let channel = connection.create_channel().await?;

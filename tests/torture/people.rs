@@ -87,7 +87,7 @@ pub async fn run(world: Arc<World>, acts: Arc<Acts>, calm: watch::Receiver<bool>
 /// The database's time; anything committed before this was asked is older.
 async fn now(world: &World) -> Option<DateTime<Utc>> {
     let row: Result<(DateTime<Utc>,), _> =
-        sqlx::query_as("select clock_timestamp()").fetch_one(&world.bed.pool).await;
+        sqlx::query_as("select clock_timestamp()").fetch_one(&world.env.pool).await;
     row.ok().map(|(now,)| now)
 }
 
@@ -98,7 +98,7 @@ async fn some_waiting(world: &World, dice: &mut Dice) -> Option<Waiting> {
             join request r on r.id = m.request
             where d.kind = 0 and m.state = 0 and d.at > now() + interval '200 milliseconds' limit 40",
     )
-    .fetch_all(&world.bed.pool)
+    .fetch_all(&world.env.pool)
     .await
     .ok()?;
     if rows.is_empty() {
@@ -114,7 +114,7 @@ async fn cancel(world: &World, waiting: &Waiting) -> Option<Act> {
     let reason = Reason::CanceledByPerson;
     let end =
         Conclusion { message: waiting.message, epoch: waiting.epoch, was: State::Waiting, next, reason };
-    let ended = world.bed.ledger.conclude(&[end]).await;
+    let ended = world.env.ledger.conclude(&[end]).await;
     if ended.as_ref().is_ok_and(Vec::is_empty) {
         return None;
     }
@@ -123,7 +123,7 @@ async fn cancel(world: &World, waiting: &Waiting) -> Option<Act> {
 }
 
 async fn pause_a_while(world: Arc<World>, acts: Arc<Acts>, message: MessageId, time: Duration) {
-    let paused = world.bed.ledger.pause(message, By::PROGRAM).await;
+    let paused = world.env.ledger.pause(message, By::PROGRAM).await;
     if matches!(paused, Ok(None)) {
         return;
     }
@@ -140,7 +140,7 @@ async fn pause_a_while(world: Arc<World>, acts: Arc<Acts>, message: MessageId, t
 async fn block(world: &World, lane: Lane, person: u32) -> Act {
     let key = world.block_key(lane, person);
     let (company, medium) = (world.company(lane), medium(lane));
-    let blocked = world.bed.ledger.block_address(key, company, medium, BlockKind::Manual, "torture").await;
+    let blocked = world.env.ledger.block_address(key, company, medium, BlockKind::Manual, "torture").await;
     let from = if blocked.is_ok() { now(world).await } else { None };
     Act { wish: Wish::Block, message: None, block: Some(key), from, until: None }
 }
@@ -149,7 +149,7 @@ async fn block(world: &World, lane: Lane, person: u32) -> Act {
 /// message to them all the same.
 async fn stop(world: &World, person: u32) -> Act {
     let phone = world.plan.address(Lane::Text, person);
-    let post = webhook::twilio_text(&world.bed, Lane::Text.account(), &phone, "STOP");
+    let post = webhook::twilio_text(&world.env, Lane::Text.account(), &phone, "STOP");
     let taken = webhooks::send(world, post).await == Some(200);
     let from = if taken { now(world).await } else { None };
     let block = Some(world.block_key(Lane::Text, person));
@@ -157,8 +157,8 @@ async fn stop(world: &World, person: u32) -> Act {
 }
 
 async fn unsubscribe(world: &World, message: MessageId, lane: Lane, person: u32) -> Act {
-    let tag: String = world.bed.keys.unsubscribe(message).iter().map(|byte| format!("{byte:02x}")).collect();
-    let url = format!("{}/unsubscribe/{}/{tag}", webhook::base(&world.bed), message.0.simple());
+    let tag: String = world.env.keys.unsubscribe(message).iter().map(|byte| format!("{byte:02x}")).collect();
+    let url = format!("{}/unsubscribe/{}/{tag}", webhook::base(&world.env), message.0.simple());
     let taken = world.http.post(url).send().await.is_ok_and(|answer| answer.status().is_success());
     let from = if taken { now(world).await } else { None };
     let block = Some(world.block_key(lane, person));
@@ -167,8 +167,8 @@ async fn unsubscribe(world: &World, message: MessageId, lane: Lane, person: u32)
 
 /// Resumes by the rules, as the command line does.
 pub async fn resume_one(world: &World, message: Uuid) -> anyhow::Result<()> {
-    let directory = CompanyCache::load(world.bed.ledger.clone()).await?;
-    resume::resume(&world.bed.ledger, &directory, &world.bed.keys, message, By::PROGRAM).await?;
+    let directory = CompanyCache::load(world.env.ledger.clone()).await?;
+    resume::resume(&world.env.ledger, &directory, &world.env.keys, message, By::PROGRAM).await?;
     Ok(())
 }
 
@@ -192,7 +192,7 @@ pub async fn overtake(world: Arc<World>, published: Arc<Published>, number: usiz
 /// As if the window of a waiting request had passed: well before it is due, or not at all.
 async fn grow_old(world: &World, index: u32) {
     let company = world.company(world.plan.jobs[index as usize].lane);
-    let key = world.bed.keys.identity.idempotency(company, &world.plan.key(index));
+    let key = world.env.keys.identity.idempotency(company, &world.plan.key(index));
     for _ in 0..20 {
         let grown = sqlx::query(
             "update reservation c set asked_at = c.asked_at - interval '40 days'
@@ -200,7 +200,7 @@ async fn grow_old(world: &World, index: u32) {
                 where r.idempotency_hash = $1 and c.request = r.id and d.kind = 0 and d.at > now() + interval '2 seconds'",
         )
         .bind(key)
-        .execute(&world.bed.pool);
+        .execute(&world.env.pool);
         match tokio::time::timeout(Duration::from_millis(800), grown).await {
             Ok(Ok(done)) if done.rows_affected() > 0 => return,
             _ => let_pass(Duration::from_millis(100)).await,

@@ -122,7 +122,7 @@ impl Link {
 
     async fn connect(&self) -> Option<(Connection, Producer)> {
         let connection = session::connect(&self.world.config.amqp, "torture").await.ok()?;
-        let producer = Producer::open(&connection, &self.world.bed.amqp_name).await.ok()?;
+        let producer = Producer::open(&connection, &self.world.env.amqp_name).await.ok()?;
         Some((connection, producer))
     }
 }

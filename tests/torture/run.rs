@@ -43,7 +43,7 @@ const LOST_AT_ONCE: u64 = 3 * 24 + 256;
 /// Runs, prints the report, and gives whether everything adds up.
 pub async fn run(arguments: Arguments, seed: u64) -> anyhow::Result<bool> {
     let world = World::build(arguments, seed).await?;
-    world.bed.consuming().await;
+    world.env.consuming().await;
     let (tally, acts) = (Arc::new(Tally::default()), Arc::new(Acts::default()));
     let published = Arc::new(Published::new(&world.plan));
     let ledgers = torment(&world, &tally, &acts, &published).await?;
@@ -274,7 +274,7 @@ async fn facts(
     };
     collect::providers(world, &mut facts);
     facts.queued = collect::queues(world).await?;
-    let mut connection = world.bed.pool.acquire().await?;
+    let mut connection = world.env.pool.acquire().await?;
     collect::ledger(&mut connection, &mut facts).await?;
     Ok(facts)
 }

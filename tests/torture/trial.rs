@@ -74,7 +74,7 @@ async fn lied(
     victim: Uuid,
     statements: &[&'static str],
 ) -> anyhow::Result<Vec<Finding>> {
-    let mut connection = sqlx::PgConnection::connect(&world.bed.database_url).await?;
+    let mut connection = sqlx::PgConnection::connect(&world.env.database_url).await?;
     let mut transaction = connection.begin().await?;
     for statement in statements {
         let query = sqlx::query(*statement);

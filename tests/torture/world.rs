@@ -21,17 +21,17 @@ use crate::{
     fleet::{Fleet, Recipe},
     guard::{self, Guard},
     plan::{Lane, Plan},
-    support::{Bed, company, process, stack::Stack, wait::let_pass},
+    support::{TestEnv, company, process, stack::Stack, wait::let_pass},
 };
 
 /// Fewer call slots than usual: what is in flight at a kill is what nobody knows afterwards.
 const CONCURRENCY: u32 = 24;
-/// A lease in `Bed::overrides`: the longest call and the margin.
+/// A lease in `TestEnv::overrides`: the longest call and the margin.
 pub const LEASE: Duration = Duration::from_secs(6);
 
 const DATABASE_BACK_WITHIN: Duration = Duration::from_secs(120);
 
-/// Beside `Bed::overrides`.
+/// Beside `TestEnv::overrides`.
 const SETTINGS: &str = r#"
 amqp.prefetch = 80
 amqp.batch_max = 40
@@ -77,7 +77,7 @@ when (new.state = 1) execute function torture_note();
 pub struct World {
     pub arguments: Arguments,
     pub plan: Plan,
-    pub bed: Bed,
+    pub env: TestEnv,
     pub stack: Arc<Stack>,
     pub config: Config,
     pub fleet: Arc<Fleet>,
@@ -97,34 +97,34 @@ impl World {
         let folder = std::env::temp_dir().join(format!("postrider-torture-{}", std::process::id()));
         let guard = Guard::start(&folder, &stack.folder).context("start the guard")?;
         let simulator = SimulatorConfig { behaviour: unhurried(seed), ..SimulatorConfig::default() };
-        let bed = Bed::on(&stack.database_url, &stack.amqp_url, simulator).await;
-        sqlx::raw_sql(HISTORY).execute(&bed.pool).await.context("prepare the history")?;
-        bed.simulator.set_webhook_urls(
-            Some(format!("http://127.0.0.1:{}/webhooks/mailgun/mail-mailgun/events", bed.public_port)),
-            Some(format!("http://127.0.0.1:{}/webhooks/twilio/text-twilio/inbound", bed.public_port)),
+        let env = TestEnv::on(&stack.database_url, &stack.amqp_url, simulator).await;
+        sqlx::raw_sql(HISTORY).execute(&env.pool).await.context("prepare the history")?;
+        env.simulator.set_webhook_urls(
+            Some(format!("http://127.0.0.1:{}/webhooks/mailgun/mail-mailgun/events", env.public_port)),
+            Some(format!("http://127.0.0.1:{}/webhooks/twilio/text-twilio/inbound", env.public_port)),
         );
         let mut companies = BTreeMap::new();
         for lane in Lane::ALL {
-            let policy = policy(&bed, lane, arguments.resend_if_absent);
-            companies.insert(lane, bed.apply(&policy, &[company::paul()]).await);
+            let policy = policy(&env, lane, arguments.resend_if_absent);
+            companies.insert(lane, env.apply(&policy, &[company::paul()]).await);
         }
         let plan = Plan::new(seed, arguments.requests, arguments.publishers, arguments.emphasis);
         for (phone, word) in plan.magic_phones() {
-            bed.simulator.set_magic(&phone, word);
+            env.simulator.set_magic(&phone, word);
         }
         let database: url::Url = stack.database_url.parse()?;
         let port = database.port().context("the stack's Postgres has a port")?;
         let answers = Answers::start(SocketAddr::from(([127, 0, 0, 1], port))).await?;
-        let recipe = recipe(&arguments, &bed, &answers, folder.clone(), seed)?;
+        let recipe = recipe(&arguments, &env, &answers, folder.clone(), seed)?;
         let fleet = Fleet::start(recipe, arguments.workers);
-        let public = SocketAddr::from(([127, 0, 0, 1], bed.public_port));
+        let public = SocketAddr::from(([127, 0, 0, 1], env.public_port));
         let balancer = Balancer::start(public, Arc::clone(&fleet)).await.context("start the balancer")?;
         Ok(Arc::new(World {
-            config: bed.config(""),
+            config: env.config(""),
             http: reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?,
             arguments,
             plan,
-            bed,
+            env,
             stack: Arc::new(stack),
             fleet,
             answers,
@@ -143,7 +143,7 @@ impl World {
     /// The key under which a person's address is blocked.
     pub fn block_key(&self, lane: Lane, person: u32) -> uuid::Uuid {
         let address = self.plan.address(lane, person);
-        self.bed.keys.identity.address(self.company(lane), medium(lane), &address)
+        self.env.keys.identity.address(self.company(lane), medium(lane), &address)
     }
 
     /// Runs a command of the private stack.
@@ -168,7 +168,7 @@ impl World {
             count.store(accepted.len(), std::sync::atomic::Ordering::Relaxed);
             true
         };
-        self.bed.simulator.wait_until(look, Duration::from_secs(5)).await;
+        self.env.simulator.wait_until(look, Duration::from_secs(5)).await;
         count.into_inner()
     }
 
@@ -179,7 +179,7 @@ impl World {
     {
         let since = postrider_clock::monotonic();
         loop {
-            match sqlx::query_as(query).fetch_one(&self.bed.pool).await {
+            match sqlx::query_as(query).fetch_one(&self.env.pool).await {
                 Ok(row) => return Ok(row),
                 Err(error) if postrider_clock::monotonic() - since > DATABASE_BACK_WITHIN => {
                     return Err(error).context("the database did not come back");
@@ -211,8 +211,8 @@ pub fn unhurried(seed: u64) -> Behaviour {
     }
 }
 
-fn policy(bed: &Bed, lane: Lane, resend_if_absent: bool) -> Policy {
-    let (slug, providers) = (lane.slug(), bed.providers());
+fn policy(env: &TestEnv, lane: Lane, resend_if_absent: bool) -> Policy {
+    let (slug, providers) = (lane.slug(), env.providers());
     let mut account = match lane {
         Lane::Mail => company::mailgun(slug, providers.http),
         Lane::Text => company::twilio(slug, providers.http),
@@ -229,14 +229,14 @@ fn policy(bed: &Bed, lane: Lane, resend_if_absent: bool) -> Policy {
 
 fn recipe(
     arguments: &Arguments,
-    bed: &Bed,
+    env: &TestEnv,
     answers: &Answers,
     folder: PathBuf,
     seed: u64,
 ) -> anyhow::Result<Recipe> {
     let config = folder.join("postrider.toml");
-    std::fs::write(&config, process::settings(bed, SETTINGS)).context("write the configuration")?;
-    let mut database: url::Url = bed.database_url.parse()?;
+    std::fs::write(&config, process::settings(env, SETTINGS)).context("write the configuration")?;
+    let mut database: url::Url = env.database_url.parse()?;
     let _ = database.set_port(Some(answers.address.port()));
     let secrets = [
         ("POSTRIDER_SIMULATED_TWILIO", crate::support::webhook::TWILIO_KEY),
@@ -246,7 +246,7 @@ fn recipe(
     let mut environment: Vec<(String, String)> =
         secrets.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     environment.push(("DATABASE_URL".to_owned(), database.to_string()));
-    environment.push(("AMQP_URL".to_owned(), bed.amqp_url.clone()));
+    environment.push(("AMQP_URL".to_owned(), env.amqp_url.clone()));
     environment.push(("RUST_BACKTRACE".to_owned(), "0".to_owned()));
     let built = PathBuf::from(env!("CARGO_BIN_EXE_postrider"));
     let binary = arguments.worker.clone().unwrap_or(built);

@@ -10,9 +10,9 @@ use sqlx::{Connection, PgConnection, Row as _, postgres::PgRow};
 use tokio::time::sleep;
 
 use crate::{
+    fixture::Fixture,
     report::{Bloat, Goal, Medium, Size},
     rows::Row,
-    scene::Scene,
     servers::Servers,
     throughput::{self, Task},
 };
@@ -43,7 +43,7 @@ pub async fn bloat(grower: &Grower<'_>) -> anyhow::Result<Vec<Bloat>> {
 
 async fn measure(grower: &Grower<'_>, snapshot: bool) -> anyhow::Result<Bloat> {
     let Grower { arguments, servers, row } = *grower;
-    let scene = Scene::make(servers, row, (Medium::Sms, Goal::Sent), None).await?;
+    let scene = Fixture::make(servers, row, (Medium::Sms, Goal::Sent), None).await?;
     let bloat = at(servers, row, &scene, (arguments.bloat_sends, snapshot)).await;
     scene.take_down(servers, bloat).await
 }
@@ -51,7 +51,7 @@ async fn measure(grower: &Grower<'_>, snapshot: bool) -> anyhow::Result<Bloat> {
 async fn at(
     servers: &Servers,
     row: &Row,
-    scene: &Scene,
+    scene: &Fixture,
     (sends, snapshot): (usize, bool),
 ) -> anyhow::Result<Bloat> {
     let mut holder = PgConnection::connect(&scene.site.database_url).await?;
@@ -89,7 +89,7 @@ async fn sizes(connection: &mut PgConnection) -> anyhow::Result<Vec<Size>> {
 }
 
 /// Publishes as the provider takes.
-async fn feed(scene: &Scene, jobs: usize) -> anyhow::Result<()> {
+async fn feed(scene: &Fixture, jobs: usize) -> anyhow::Result<()> {
     for first in (0..jobs).step_by(PUBLISHED_AT_ONCE) {
         while first.saturating_sub(scene.provider.seen()) > AHEAD_MAX {
             sleep(LOOK_EVERY).await;

@@ -17,7 +17,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row as _};
 use crate::{
     report::{Claims, Medium},
     servers::Servers,
-    site::Site,
+    workspace::Workspace,
 };
 
 use super::fill::{Dates, Filled};
@@ -29,7 +29,7 @@ const AT_ONCE: usize = 100;
 const DUE: usize = 5_000;
 
 pub async fn measure(servers: &Servers, filled: &Filled) -> anyhow::Result<Claims> {
-    let site = Site::make(servers, Medium::Sms, Some(&filled.site.name)).await?;
+    let site = Workspace::make(servers, Medium::Sms, Some(&filled.site.name)).await?;
     filled.add(&site, filled.waiting, DUE, Dates::LAST_HOUR).await.context("add due requests")?;
     let mut config = Config::from_layers(&[])?;
     config.database.url = SecretString::from(site.database_url.as_str());

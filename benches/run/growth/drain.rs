@@ -5,8 +5,8 @@
 use std::future::ready;
 
 use crate::{
+    fixture::Fixture,
     report::{Drain, Goal, Medium},
-    scene::Scene,
     throughput::{self, Task},
 };
 
@@ -20,7 +20,7 @@ pub async fn drain(grower: &Grower<'_>) -> anyhow::Result<Drain> {
     let due = grower.arguments.drain;
     println!("growth: draining {due} due messages");
     let filled = Filled::make(servers, row, due, Dates::LAST_HOUR).await?;
-    let mut scene = Scene::make(servers, row, (Medium::Sms, Goal::Sent), Some(&filled)).await?;
+    let mut scene = Fixture::make(servers, row, (Medium::Sms, Goal::Sent), Some(&filled)).await?;
     // What waited is what counts.
     scene.after = None;
     let task = Task { medium: Medium::Sms, goal: Goal::Sent, requests: due, relayed: false };

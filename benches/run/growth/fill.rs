@@ -11,14 +11,14 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::{
+    fixture::Fixture,
     jobs::later,
     progress::Progress,
     publish::confirm,
     report::{Goal, Medium},
     rows::Row,
-    scene::Scene,
     servers::Servers,
-    site::Site,
+    workspace::Workspace,
 };
 
 const DAY_SECS: f64 = 86_400.0;
@@ -44,7 +44,7 @@ impl Dates {
 
 /// A database that is copied.
 pub struct Filled {
-    pub site: Site,
+    pub site: Workspace,
     /// The request that the others are copies of; it waits as well, beside them.
     pub pattern: Uuid,
     pub waiting: usize,
@@ -53,7 +53,7 @@ pub struct Filled {
 impl Filled {
     pub async fn make(servers: &Servers, row: &Row, waiting: usize, dates: Dates) -> anyhow::Result<Filled> {
         let since = postrider_clock::monotonic();
-        let scene = Scene::make(servers, row, (Medium::Sms, Goal::Sent), None).await?;
+        let scene = Fixture::make(servers, row, (Medium::Sms, Goal::Sent), None).await?;
         let pattern = accept_one(row, &scene).await.context("have one request accepted")?;
         let filled = Filled { site: scene.leave_site().await?, pattern, waiting };
         // With nothing waiting it is left as it is in any other run: never vacuumed, nothing known of it.
@@ -65,7 +65,7 @@ impl Filled {
     }
 
     /// Writes requests with these numbers into a copy or the original, and settles the tables.
-    pub async fn add(&self, site: &Site, from: usize, count: usize, dates: Dates) -> anyhow::Result<()> {
+    pub async fn add(&self, site: &Workspace, from: usize, count: usize, dates: Dates) -> anyhow::Result<()> {
         let mut connection = PgConnection::connect(&site.database_url).await?;
         let before = rows(&mut connection).await?;
         let mut progress = Progress::of(count);
@@ -99,7 +99,7 @@ impl Filled {
 }
 
 /// The row's own programs take one job for tomorrow.
-async fn accept_one(row: &Row, scene: &Scene) -> anyhow::Result<Uuid> {
+async fn accept_one(row: &Row, scene: &Fixture) -> anyhow::Result<Uuid> {
     let mut programs = scene.programs(row).await?;
     let job = later(PATTERN, scene.site.medium, DAY_SECS as u32);
     confirm(Some(scene.publisher.publish(&scene.site, &scene.envelope, &job).await?)).await?;

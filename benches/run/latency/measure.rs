@@ -12,12 +12,12 @@ use tokio::time::sleep;
 
 use crate::{
     children::Program,
+    fixture::Fixture,
     growth::Filled,
     jobs::phone,
     provider::Provider,
     report::{Delays, Goal, Load, Medium, Percentiles, kept_up},
     rows::Row,
-    scene::Scene,
     servers::Servers,
     throughput,
 };
@@ -41,12 +41,12 @@ pub async fn measure(
     load: Load,
     filled: Option<&Filled>,
 ) -> anyhow::Result<Delays> {
-    let scene = Scene::make(servers, row, (Medium::Sms, Goal::Sent), filled).await?;
+    let scene = Fixture::make(servers, row, (Medium::Sms, Goal::Sent), filled).await?;
     let delays = at(row, load, &scene).await;
     scene.take_down(servers, delays).await
 }
 
-async fn at(row: &Row, load: Load, scene: &Scene) -> anyhow::Result<Delays> {
+async fn at(row: &Row, load: Load, scene: &Fixture) -> anyhow::Result<Delays> {
     let plan = Plan {
         first: WARM_UP,
         jobs: (load.per_sec * load.secs) as usize,

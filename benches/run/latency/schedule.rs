@@ -18,7 +18,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{jobs::job, publish::confirm, scene::Scene};
+use crate::{fixture::Fixture, jobs::job, publish::confirm};
 
 /// Time to get everything ready.
 const FIRST_AFTER: Duration = Duration::from_millis(50);
@@ -61,7 +61,7 @@ impl Instants {
 }
 
 /// Returns when all are published and confirmed.
-pub async fn publish(scene: &Scene, plan: Plan) -> anyhow::Result<Published> {
+pub async fn publish(scene: &Fixture, plan: Plan) -> anyhow::Result<Published> {
     let began = postrider_clock::wall() + FIRST_AFTER;
     let instants = Instants { first: postrider_clock::monotonic() + FIRST_AFTER, every: plan.every };
     let (tick, mut ticks) = unbounded_channel();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Bloat, Claims, Drain, Entrance, Latency, Origin, Part, Rate, Sheet, Tried, Waiting, bloat, claims,
-    entrance, latency, picture::Bars, rates, sweep, waiting,
+    ingress, latency, picture::Bars, rates, sweep, waiting,
 };
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -66,7 +66,7 @@ impl Parts {
             shown(&self.sms, |runs| rates::tables(runs).into_iter().unzip()),
             shown(&self.email, |runs| rates::tables(runs).into_iter().unzip()),
             shown(&self.latency, |runs| latency::tables(runs).into_iter().unzip()),
-            shown(&self.entrance, |runs| plain(vec![entrance::sheet(runs)])),
+            shown(&self.entrance, |runs| plain(vec![ingress::sheet(runs)])),
             shown(&self.waiting, |runs| plain(waiting::sheets(runs))),
             shown(&self.claims, |runs| plain(vec![claims::sheet(runs)])),
             shown(&self.drain, |runs| plain(vec![waiting::drained(runs)])),

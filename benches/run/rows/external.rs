@@ -29,7 +29,7 @@ use anyhow::{Context, ensure};
 use serde::Deserialize;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::{publish::Envelope, report::Goal, report::Medium, site::Site};
+use crate::{publish::Envelope, report::Goal, report::Medium, workspace::Workspace};
 
 /// Variables of the environment.
 type Setting = BTreeMap<String, String>;
@@ -122,7 +122,7 @@ impl External {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    pub async fn prepare(&self, site: &Site) -> anyhow::Result<()> {
+    pub async fn prepare(&self, site: &Workspace) -> anyhow::Result<()> {
         let schema = self.family.folder.join(&self.family.schema);
         let text = fs::read_to_string(schema).context("read the schema")?;
         let mut connection = PgConnection::connect(&site.database_url).await?;
@@ -134,7 +134,7 @@ impl External {
         self.family.celery_task.clone().map_or(Envelope::Plain, |task| Envelope::Celery { task })
     }
 
-    pub fn programs(&self, site: &Site) -> anyhow::Result<Vec<(String, Command)>> {
+    pub fn programs(&self, site: &Workspace) -> anyhow::Result<Vec<(String, Command)>> {
         let Family { name, web, worker, .. } = &*self.family;
         let mut programs = Vec::new();
         // Email is measured to *sent* only: no webhook could come.

@@ -6,9 +6,9 @@ use std::process::Command;
 
 use anyhow::ensure;
 
-use crate::{report::Goal, site::Site};
+use crate::{report::Goal, workspace::Workspace};
 
-pub fn programs(site: &Site) -> anyhow::Result<Vec<(String, Command)>> {
+pub fn programs(site: &Workspace) -> anyhow::Result<Vec<(String, Command)>> {
     let beside = site.programs.join("limit");
     ensure!(
         beside.exists(),

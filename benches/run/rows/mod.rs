@@ -5,7 +5,7 @@
 
 mod external;
 mod limit;
-mod ours;
+mod postrider;
 
 use std::process::Command;
 
@@ -15,7 +15,7 @@ use crate::{
     arguments::Arguments,
     publish::Envelope,
     report::{Goal, LIMIT, POSTRIDER},
-    site::Site,
+    workspace::Workspace,
 };
 
 pub use external::External;
@@ -68,10 +68,10 @@ impl Row {
     }
 
     /// Tables and whatever else must be there before the programs start.
-    pub async fn prepare(&self, site: &Site) -> anyhow::Result<()> {
+    pub async fn prepare(&self, site: &Workspace) -> anyhow::Result<()> {
         match &self.kind {
             Kind::Limit => Ok(()),
-            Kind::Postrider => ours::prepare(site).await,
+            Kind::Postrider => postrider::prepare(site).await,
             Kind::External(external) => external.prepare(site).await,
         }
     }
@@ -85,10 +85,10 @@ impl Row {
     }
 
     /// Name and command of each process to start; those before the last must listen on the site's port.
-    pub fn programs(&self, site: &Site) -> anyhow::Result<Vec<(String, Command)>> {
+    pub fn programs(&self, site: &Workspace) -> anyhow::Result<Vec<(String, Command)>> {
         match &self.kind {
             Kind::Limit => limit::programs(site),
-            Kind::Postrider => Ok(ours::programs(site)),
+            Kind::Postrider => Ok(postrider::programs(site)),
             Kind::External(external) => external.programs(site),
         }
     }
@@ -97,7 +97,7 @@ impl Row {
     pub fn count(&self, goal: Goal) -> String {
         let condition = match &self.kind {
             Kind::Limit => limit::reached(goal),
-            Kind::Postrider => ours::reached(goal),
+            Kind::Postrider => postrider::reached(goal),
             Kind::External(external) => external.reached(goal),
         };
         format!("select /* bench */ count(*) from {condition}")
@@ -105,7 +105,7 @@ impl Row {
 }
 
 /// A command that knows the site and nothing else of ours.
-fn command(program: impl AsRef<std::ffi::OsStr>, site: &Site) -> Command {
+fn command(program: impl AsRef<std::ffi::OsStr>, site: &Workspace) -> Command {
     let mut command = Command::new(program);
     command.envs(site.variables()).current_dir(&site.folder);
     command

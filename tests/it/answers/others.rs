@@ -6,7 +6,7 @@
 use postrider::intake::inbound::EntryPoint;
 use postrider_domain::company::Binding;
 
-use super::{AcceptOutcome, Bed, InboundJob, World, arrival, job, json, responding, response};
+use super::{AcceptOutcome, InboundJob, TestEnv, World, arrival, job, json, responding, response};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answered_root_is_recovered_and_its_answer_is_not_the_recoverys() {
@@ -23,15 +23,15 @@ async fn an_answered_root_is_recovered_and_its_answer_is_not_the_recoverys() {
         "delay_secs": 3_600,
     });
     let recovery = world.accept(&recovery).await;
-    let standings = world.bed.standings().await;
+    let standings = world.env.standings().await;
     assert_eq!(standings[0].reason.as_deref(), Some("answered"));
     assert_eq!(standings[1].status, "queued", "it asks again, after the complaint was mended");
     assert_eq!(world.completes(&said).await, [root], "also when the first answer comes again");
-    assert_eq!(world.bed.standings().await[1].status, "queued");
+    assert_eq!(world.env.standings().await[1].status, "queued");
 
     let again = response("r-2", json!({ "request_id": recovery }));
     assert_eq!(world.completes(&again).await, [recovery], "its own id answers it");
-    assert_eq!(world.bed.standings().await[1].reason.as_deref(), Some("answered"));
+    assert_eq!(world.env.standings().await[1].reason.as_deref(), Some("answered"));
     world.end().await;
 }
 
@@ -52,8 +52,8 @@ async fn a_root_that_was_neither_sent_nor_answered_is_not_recovered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tests_response_completes_tests_only() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |policy| {
+    let env = TestEnv::new().await;
+    env.company("blanca", |policy| {
         policy.test_phone = Some("+14155559999".to_owned());
         policy.bindings = vec![
             Binding { user: "live".to_owned(), test: false },
@@ -61,7 +61,7 @@ async fn a_tests_response_completes_tests_only() {
         ];
     })
     .await;
-    let worker = bed.worker_with("roles.dispatch = false").await;
+    let worker = env.worker_with("roles.dispatch = false").await;
     let acceptor = worker.acceptor.clone().expect("this worker takes jobs");
     let by = |user: &str, arrival: InboundJob| InboundJob {
         entry_point: EntryPoint::Amqp { user: Some(user.to_owned()) },
@@ -76,8 +76,8 @@ async fn a_tests_response_completes_tests_only() {
             acceptor.accept_responses(&[by("tests", responding(&said))]).await.expect("heard");
         }
     }
-    let standings = bed.standings().await;
+    let standings = env.standings().await;
     assert_eq!(standings[0].reason.as_deref(), Some("answered"));
     assert_eq!(standings[1].status, "queued", "a test's answer is nobody else's");
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }

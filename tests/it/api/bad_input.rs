@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::hand_in::job;
 use crate::support::{
-    Bed,
+    TestEnv,
     api::{ApiResponse, Client},
 };
 
@@ -218,19 +218,19 @@ fn strings(field: &str, pointer: &str, value: &Value, found: &mut Vec<(String, S
 }
 
 /// Everything that is in the tables a call could change, and whether refused jobs are looked at too.
-async fn rows(bed: &Bed, with_refused: bool) -> Vec<(String, Option<String>)> {
+async fn rows(env: &TestEnv, with_refused: bool) -> Vec<(String, Option<String>)> {
     let mut contents = Vec::new();
     let tables: Vec<(String,)> = sqlx::query_as(
         "select tablename::text from pg_tables where schemaname = 'public'
          and tablename not in ('api_key', 'alert_tick', '_sqlx_migrations') order by 1",
     )
-    .fetch_all(&bed.pool)
+    .fetch_all(&env.pool)
     .await
     .expect("asked");
     for (table,) in tables.into_iter().filter(|(table,)| with_refused || table != "rejected_job") {
         let query = format!("select md5(string_agg(t::text, ' ' order by t::text)) from {table} t");
         let (content,): (Option<String>,) =
-            sqlx::query_as(sqlx::AssertSqlSafe(query)).fetch_one(&bed.pool).await.expect("asked");
+            sqlx::query_as(sqlx::AssertSqlSafe(query)).fetch_one(&env.pool).await.expect("asked");
         contents.push((table, content));
     }
     contents
@@ -272,15 +272,15 @@ async fn flaw_in_batch(client: &Client, bad: &Bad) -> Option<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_bad_body_is_refused_with_a_reason_and_changes_nothing() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker_with("api.calls_burst = 1000000").await;
-    let client = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker_with("api.calls_burst = 1000000").await;
+    let client = env.client("blanca").await;
     let routes = routes(&client).await;
     let mut wrong = Vec::new();
     for Route { method, path, good, .. } in &routes {
         let hands_in = path == REQUESTS;
-        let before = rows(&bed, !hands_in).await;
+        let before = rows(&env, !hands_in).await;
         let mut bodies = cases(good);
         bodies.extend(spoiled_strings(good));
         if good.get("employee").is_some() {
@@ -298,24 +298,24 @@ async fn every_bad_body_is_refused_with_a_reason_and_changes_nothing() {
                 wrong.extend(flaw_in_batch(&client, bad).await);
             }
         }
-        assert!(rows(&bed, !hands_in).await == before, "{method} {path} changed something");
+        assert!(rows(&env, !hands_in).await == before, "{method} {path} changed something");
     }
     assert!(wrong.is_empty(), "{} answers are wrong:\n{}", wrong.len(), wrong.join("\n"));
     for Route { method, path, good, status } in routes {
         let answer = send(&client, &method, &path, JSON, good.to_string().into_bytes()).await;
         assert_eq!(answer.status, status, "{method} {path} takes the good one: {}", answer.text);
     }
-    bed.all_are(1, "delivered").await;
-    bed.nothing_left(worker).await;
+    env.all_are(1, "delivered").await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_bad_file_of_blocks_is_refused_with_a_reason_and_changes_nothing() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
-    let before = rows(&bed, true).await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
+    let before = rows(&env, true).await;
     let csv = "text/csv";
     let line = |cells: &str| format!("address,reason\n{cells}\n").into_bytes();
     let cases: Vec<(&str, &str, Vec<u8>)> = vec![
@@ -342,16 +342,16 @@ async fn every_bad_file_of_blocks_is_refused_with_a_reason_and_changes_nothing()
         let bad = Bad { what: what.to_owned(), ..Bad::nothing() };
         assert_eq!(flaw(&bad, answer.status, &answer.json), None);
     }
-    assert!(rows(&bed, true).await == before, "something changed");
-    bed.nothing_left(worker).await;
+    assert!(rows(&env, true).await == before, "something changed");
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_headers_paths_and_queries_are_refused_with_a_reason() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
     let body = job("jane@example.com").to_string().into_bytes();
     let long = "k".repeat(256);
     for key in ["", "\"\"", "tab\tinside", long.as_str()] {
@@ -370,6 +370,6 @@ async fn bad_headers_paths_and_queries_are_refused_with_a_reason() {
         assert!((400..500).contains(&answer.status), "{query}: {}", answer.status);
         assert!(!answer.word().is_empty(), "{query}: {}", answer.text);
     }
-    assert!(bed.standings().await.is_empty());
-    bed.nothing_left(worker).await;
+    assert!(env.standings().await.is_empty());
+    env.nothing_left(worker).await;
 }

@@ -32,7 +32,7 @@ async fn confirm(house: &House, mut body: Value) -> BTreeMap<String, u64> {
 }
 
 async fn statuses(house: &House) -> Vec<&'static str> {
-    house.bed.standings().await.into_iter().map(|standing| standing.status).collect()
+    house.env.standings().await.into_iter().map(|standing| standing.status).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,9 +82,9 @@ async fn a_confirmation_is_for_the_words_that_were_previewed() {
         let answer = house.client.post(BULK, &body).await;
         assert_eq!((answer.status, answer.word()), (409, "not_confirmed"), "{body}: {}", answer.text);
     }
-    house.bed.company("other", |_| {}).await;
+    house.env.company("other", |_| {}).await;
     let body = json!({ "act": "pause", "filter": { "channel": "chat" }, "confirm": token });
-    let stranger = house.bed.client("other").await.post(BULK, &body).await;
+    let stranger = house.env.client("other").await.post(BULK, &body).await;
     assert_eq!((stranger.status, stranger.word()), (409, "not_confirmed"), "{}", stranger.text);
     let paused = house.client.get("/v1/requests").await.json;
     assert!(paused["requests"].as_array().expect("a list").iter().all(|line| line["paused"] == false));
@@ -118,7 +118,7 @@ async fn failed_ones_are_retried_once_each_and_the_unclear_ones_only_with_the_wo
     let batch = ask(&house, &body).await.json;
     assert_eq!(batch["results"], json!({ "outcome_unknown": 1 }), "what failed since is no part of it");
     let (messages,): (i64,) =
-        sqlx::query_as("select count(*) from message").fetch_one(&house.bed.pool).await.expect("counted");
+        sqlx::query_as("select count(*) from message").fetch_one(&house.env.pool).await.expect("counted");
     assert_eq!(messages, 5);
     house.end().await;
 }

@@ -5,15 +5,15 @@
 use postrider::api::Scope;
 use serde_json::{Value, json};
 
-use crate::support::{Bed, process};
+use crate::support::{TestEnv, process};
 
 const REQUESTS: &str = "/v1/requests";
 
 type Row = (Option<String>, Option<String>, Option<String>);
 
-async fn customers(bed: &Bed) -> Vec<Row> {
+async fn customers(env: &TestEnv) -> Vec<Row> {
     sqlx::query_as("select custom_id, email, phone from customers order by custom_id")
-        .fetch_all(&bed.pool)
+        .fetch_all(&env.pool)
         .await
         .expect("asked")
 }
@@ -34,28 +34,28 @@ fn by_hand(customer: Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whom_a_person_asks_for_is_known_from_then_on() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
     let jane = by_hand(json!({ "custom_id": "C-1", "name": "Jane", "email": "jane@example.com" }));
     assert_eq!(client.post(REQUESTS, &jane).await.status, 202);
-    assert_eq!(customers(&bed).await, [row("C-1", Some("jane@example.com"), None)]);
+    assert_eq!(customers(&env).await, [row("C-1", Some("jane@example.com"), None)]);
     let by_text = by_hand(json!({ "custom_id": "C-1", "phone": "+14155552671" }));
     assert_eq!(client.post(REQUESTS, &by_text).await.status, 202);
-    assert_eq!(customers(&bed).await, [row("C-1", Some("jane@example.com"), Some("+14155552671"))]);
+    assert_eq!(customers(&env).await, [row("C-1", Some("jane@example.com"), Some("+14155552671"))]);
     let only_named = client.post(REQUESTS, &job(json!({ "custom_id": "C-1" }))).await;
     assert_eq!(only_named.status, 202, "{}", only_named.text);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn systems_tests_previews_and_refused_jobs_write_no_customer() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
-    let tester = bed.client_with("blanca", false, &Scope::ALL).await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
+    let tester = env.client_with("blanca", false, &Scope::ALL).await;
     let jane = json!({ "custom_id": "C-1", "email": "jane@example.com" });
     assert_eq!(client.post(REQUESTS, &job(jane.clone())).await.status, 202);
     assert_eq!(tester.post(REQUESTS, &by_hand(jane.clone())).await.status, 202);
@@ -63,44 +63,44 @@ async fn systems_tests_previews_and_refused_jobs_write_no_customer() {
     let mut refused = by_hand(jane);
     refused["channel"] = json!("fax");
     assert_eq!(client.post(REQUESTS, &refused).await.status, 422);
-    assert!(customers(&bed).await.is_empty());
-    bed.nothing_left(worker).await;
+    assert!(customers(&env).await.is_empty());
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_of_customers_is_taken_up_whole_or_not_at_all() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
-    let file = std::env::temp_dir().join(format!("{}.customers.csv", bed.amqp_name));
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
+    let file = std::env::temp_dir().join(format!("{}.customers.csv", env.amqp_name));
     let path = file.to_str().expect("a path of letters").to_owned();
     let import = ["customers", "import", "blanca", &path];
     std::fs::write(&file, "custom_id,email\nC-1,jane@example.com\nC-2,nobody\n").expect("written");
-    let bad = process::tell(&bed, &import, &[]).await;
+    let bad = process::tell(&env, &import, &[]).await;
     assert_eq!(bad.status.code(), Some(1));
     let said = String::from_utf8_lossy(&bad.stderr).into_owned();
     assert!(said.contains("line 3.email") && !said.contains("nobody"), "{said}");
-    assert!(customers(&bed).await.is_empty());
+    assert!(customers(&env).await.is_empty());
 
     let text = "custom_id,email,phone,country\nC-1,jane@example.com,,\nC-2,,(415) 555-2671,US\n";
     std::fs::write(&file, text).expect("written");
-    let checked = process::told(&bed, &[&import[..], &["--dry-run"]].concat()).await;
+    let checked = process::told(&env, &[&import[..], &["--dry-run"]].concat()).await;
     assert_eq!(checked, "2 customers; nothing was changed\n");
-    assert!(customers(&bed).await.is_empty());
-    assert_eq!(process::told(&bed, &import).await, "2 customers are known, 2 were not before\n");
+    assert!(customers(&env).await.is_empty());
+    assert_eq!(process::told(&env, &import).await, "2 customers are known, 2 were not before\n");
     let known = [row("C-1", Some("jane@example.com"), None), row("C-2", None, Some("+14155552671"))];
-    assert_eq!(customers(&bed).await, known);
+    assert_eq!(customers(&env).await, known);
     let on_record = client.get("/v1/audit?action=customers.import").await.json["items"][0].clone();
     assert_eq!(on_record["changes"], json!({ "rows": 2, "added": 2 }));
     let again: Value =
-        serde_json::from_str(&process::told(&bed, &[&import[..], &["--json"]].concat()).await).expect("JSON");
+        serde_json::from_str(&process::told(&env, &[&import[..], &["--json"]].concat()).await).expect("JSON");
     assert_eq!(again, json!({ "dry_run": false, "rows": 2, "added": 0 }));
-    assert_eq!(customers(&bed).await, known);
+    assert_eq!(customers(&env).await, known);
     std::fs::remove_file(&file).expect("the file was there");
 
     assert_eq!(client.post(REQUESTS, &job(json!({ "custom_id": "C-2" }))).await.status, 202);
-    bed.all_are(1, "delivered").await;
-    assert_eq!(bed.simulator.accepted()[0].recipient, "+14155552671");
-    bed.nothing_left(worker).await;
+    env.all_are(1, "delivered").await;
+    assert_eq!(env.simulator.accepted()[0].recipient, "+14155552671");
+    env.nothing_left(worker).await;
 }

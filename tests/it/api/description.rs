@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 use postrider::api::{docs, router};
 use serde_json::Value;
 
-use crate::support::{Bed, api::Client};
+use crate::support::{TestEnv, api::Client};
 
 fn document() -> Value {
     serde_json::to_value(router::document()).expect("a description is plain data")
@@ -66,9 +66,9 @@ fn every_operation_has_a_summary_a_tag_and_a_problem_for_every_refusal() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_description_and_the_page_are_served_without_a_key() {
-    let bed = Bed::new().await;
-    let worker = bed.worker().await;
-    let nobody = Client { base: format!("http://127.0.0.1:{}", bed.public_port), key: String::new() };
+    let env = TestEnv::new().await;
+    let worker = env.worker().await;
+    let nobody = Client { base: format!("http://127.0.0.1:{}", env.public_port), key: String::new() };
     let described = nobody.get("/openapi.json").await;
     assert_eq!((described.status, &described.json), (200, &document()));
     assert_eq!(described.json["openapi"], "3.1.0");
@@ -77,5 +77,5 @@ async fn the_description_and_the_page_are_served_without_a_key() {
     assert!(
         page.headers["content-security-policy"].to_str().expect("text").starts_with("default-src 'none'")
     );
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::hand_in::job;
-use crate::support::{Bed, api::Client, wait};
+use crate::support::{TestEnv, api::Client, wait};
 
 /// In names, tags and notes of the owner, and in nothing that the walk sends.
 const SECRET: &str = "Zebedee";
@@ -30,17 +30,17 @@ const RESTLESS: [&str; 2] = ["api_key", "_sqlx_migrations"];
 const AT_THE_DOOR: [u16; 9] = [400, 401, 403, 405, 408, 413, 415, 422, 428];
 
 /// Every row of every other table, by table.
-async fn rows(bed: &Bed) -> BTreeMap<String, BTreeSet<String>> {
+async fn rows(env: &TestEnv) -> BTreeMap<String, BTreeSet<String>> {
     let tables: Vec<(String,)> =
         sqlx::query_as("select tablename::text from pg_tables where schemaname = 'public' order by 1")
-            .fetch_all(&bed.pool)
+            .fetch_all(&env.pool)
             .await
             .expect("asked");
     let mut all = BTreeMap::new();
     for (table,) in tables.into_iter().filter(|(table,)| !RESTLESS.contains(&table.as_str())) {
         let query = format!("select to_jsonb(t)::text from {table} t");
         let rows: Vec<(String,)> =
-            sqlx::query_as(sqlx::AssertSqlSafe(query)).fetch_all(&bed.pool).await.expect("asked");
+            sqlx::query_as(sqlx::AssertSqlSafe(query)).fetch_all(&env.pool).await.expect("asked");
         all.insert(table, rows.into_iter().map(|row| row.0).collect());
     }
     all
@@ -67,8 +67,8 @@ fn fields(row: &str) -> Map<String, Value> {
 }
 
 /// The owner's world, at rest: jobs that went out, are held and wait, and one that was refused.
-async fn owner(bed: &Bed) -> Client {
-    let owner = bed.client("owner").await;
+async fn owner(env: &TestEnv) -> Client {
+    let owner = env.client("owner").await;
     let mut jobs = vec![job(EMAIL), job(EMAIL), job("later@owner.example")];
     jobs[1]["ext_interaction_id"] = "2".into();
     jobs[2]["delay_secs"] = 86_400.into();
@@ -80,7 +80,7 @@ async fn owner(bed: &Bed) -> Client {
     let bad = json!({ "customer": { "name": SECRET }, "colour": SECRET });
     assert_eq!(owner.post("/v1/requests", &bad).await.status, 422);
     wait::until("the owner's requests rest", || async {
-        let words: Vec<_> = bed.standings().await.into_iter().map(|one| one.status).collect();
+        let words: Vec<_> = env.standings().await.into_iter().map(|one| one.status).collect();
         words == ["delivered", "suppressed", "queued"]
     })
     .await;
@@ -242,8 +242,13 @@ impl Walk {
 }
 
 /// Fails where a row of the owner's changed or went, or something new is about the owner.
-async fn nothing_changed(bed: &Bed, before: &BTreeMap<String, BTreeSet<String>>, owner: i32, ids: &[String]) {
-    for (table, now) in rows(bed).await {
+async fn nothing_changed(
+    env: &TestEnv,
+    before: &BTreeMap<String, BTreeSet<String>>,
+    owner: i32,
+    ids: &[String],
+) {
+    for (table, now) in rows(env).await {
         let others = |row: &&String| fields(row).get("slug") == Some(&json!("other"));
         let gone: Vec<_> = before[&table].difference(&now).filter(|row| !others(row)).collect();
         assert!(gone.is_empty(), "{table}: rows changed or went: {gone:?}");
@@ -261,20 +266,20 @@ async fn nothing_changed(bed: &Bed, before: &BTreeMap<String, BTreeSet<String>>,
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_route_shows_or_changes_anything_with_another_companys_key() {
-    let bed = Bed::new().await;
-    let company = bed.company("owner", |_| {}).await;
-    let other = bed.company("other", |_| {}).await;
-    let sender = bed.worker().await;
-    bed.webhooks_to("owner", &format!("127.0.0.1:{}", bed.public_port));
-    let owner = owner(&bed).await;
-    bed.nothing_due().await;
-    bed.nothing_left(sender).await;
+    let env = TestEnv::new().await;
+    let company = env.company("owner", |_| {}).await;
+    let other = env.company("other", |_| {}).await;
+    let sender = env.worker().await;
+    env.webhooks_to("owner", &format!("127.0.0.1:{}", env.public_port));
+    let owner = owner(&env).await;
+    env.nothing_due().await;
+    env.nothing_left(sender).await;
     let worker =
-        bed.worker_with("api.calls_burst = 1000000\nroles.intake = false\nroles.dispatch = false").await;
-    let stranger = bed.client("other").await;
+        env.worker_with("api.calls_burst = 1000000\nroles.intake = false\nroles.dispatch = false").await;
+    let stranger = env.client("other").await;
     let own = stranger.get("/v1/company").await.json;
     assert_eq!(own["slug"], "other");
-    let before = rows(&bed).await;
+    let before = rows(&env).await;
     let ids = ids(&before, other.0);
     let document = serde_json::to_value(router::document()).expect("JSON");
     let mut walk = Walk::default();
@@ -293,9 +298,9 @@ async fn no_route_shows_or_changes_anything_with_another_companys_key() {
         missed.extend(methods.into_iter().filter(unseen).map(|method| format!("{method} {path}")));
     }
     assert!(missed.is_empty(), "the walk came no further than the door of {missed:?}");
-    nothing_changed(&bed, &before, company.0, &ids).await;
+    nothing_changed(&env, &before, company.0, &ids).await;
     let (good,): (bool,) = sqlx::query_as("select bool_and(revoked_at is null) from api_key")
-        .fetch_one(&bed.pool)
+        .fetch_one(&env.pool)
         .await
         .expect("asked");
     assert_eq!((good, owner.get("/v1/key").await.status), (true, 200), "no key was revoked");

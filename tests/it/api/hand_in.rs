@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{Bed, api::ApiResponse, api::Client, proxy::Proxy, wait};
+use crate::support::{TestEnv, api::ApiResponse, api::Client, proxy::Proxy, wait};
 
 const PATH: &str = "/v1/requests";
 const BATCH: &str = "/v1/requests/batch";
@@ -31,17 +31,17 @@ async fn as_printed(client: &Client, name: &str) -> ApiResponse {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_seeds_bodies_are_taken_byte_for_byte_with_their_headers() {
-    let bed = Bed::new().await;
+    let env = TestEnv::new().await;
     let seeds =
         ["1_simple", "2_custom_ids", "3_ticket_url", "4_tags", "5_brand", "6_do_not_send", "7_language"];
     let slugs: Vec<String> = (1..=seeds.len()).map(|place| format!("blanca{place}")).collect();
     for slug in &slugs {
-        bed.company(slug, |_| {}).await;
+        env.company(slug, |_| {}).await;
     }
-    let worker = bed.worker().await;
+    let worker = env.worker().await;
     for (name, slug) in seeds.iter().zip(&slugs) {
-        bed.webhooks_to(slug, &format!("127.0.0.1:{}", bed.public_port));
-        let answer = as_printed(&bed.client(slug).await, name).await;
+        env.webhooks_to(slug, &format!("127.0.0.1:{}", env.public_port));
+        let answer = as_printed(&env.client(slug).await, name).await;
         assert_eq!(answer.status, 202, "{name}: {}", answer.text);
         let held = *name == "6_do_not_send";
         assert_eq!(answer.json["status"], if held { "suppressed" } else { "queued" }, "{name}");
@@ -51,39 +51,39 @@ async fn the_seeds_bodies_are_taken_byte_for_byte_with_their_headers() {
         assert!(decision["rules"].as_array().is_some_and(|rules| rules.len() > 3), "{name}: {decision}");
     }
     wait::until("six are sent and one is kept back", || async {
-        let standings = bed.standings().await;
+        let standings = env.standings().await;
         let sent = standings.iter().filter(|one| matches!(one.status, "sent" | "delivered")).count();
         sent == 6 && standings.iter().filter(|one| one.status == "suppressed").count() == 1
     })
     .await;
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_service_recovery_is_refused_as_printed_and_taken_when_mended() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
     let mut first: Value = serde_json::from_slice(&seed("1_simple")).expect("JSON");
     first["former_id"] = "54bd2af9-28cb-48df-8c60-cd27de080cd4".into();
     assert_eq!(client.post(PATH, &first).await.status, 202);
-    bed.all_are(1, "delivered").await;
+    env.all_are(1, "delivered").await;
     let refused = as_printed(&client, "8_recovery").await;
     assert_eq!((refused.status, refused.word()), (400, "not_json"), "{}", refused.text);
     assert!(refused.text.contains("line 11"), "the position is named: {}", refused.text);
     assert_eq!(as_printed(&client, "8_recovery_mended").await.status, 202);
-    bed.all_are(2, "delivered").await;
-    assert_eq!(bed.rejected(1).await, ["not_json"], "the refusal is kept, as over AMQP");
-    bed.nothing_left(worker).await;
+    env.all_are(2, "delivered").await;
+    assert_eq!(env.rejected(1).await, ["not_json"], "the refusal is kept, as over AMQP");
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeat_gets_the_first_answer_and_another_job_under_its_key_a_conflict() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
     let json = ("content-type", "application/json");
     let send = |key: &'static str, body: Value| {
         let client = client.clone();
@@ -92,7 +92,7 @@ async fn a_repeat_gets_the_first_answer_and_another_job_under_its_key_a_conflict
     };
     let first = send("order 7", job("jane@example.com")).await;
     assert_eq!((first.status, &first.json["duplicate"]), (202, &json!(false)), "{}", first.text);
-    bed.all_are(1, "delivered").await;
+    env.all_are(1, "delivered").await;
     let again = send("\"order 7\"", job("jane@example.com")).await;
     assert_eq!((again.status, &again.json["duplicate"]), (202, &json!(true)), "{}", again.text);
     assert_eq!((&again.json["id"], &again.json["decision"]), (&first.json["id"], &first.json["decision"]));
@@ -106,17 +106,17 @@ async fn a_repeat_gets_the_first_answer_and_another_job_under_its_key_a_conflict
     let mut own = job("ann@example.com");
     own["idempotency_key"] = "order 7".into();
     assert_eq!(client.post(PATH, &own).await.status, 409, "a job's own key is the same kind of key");
-    assert_eq!(bed.standings().await.len(), 2);
-    bed.all_are(2, "delivered").await;
-    bed.nothing_left(worker).await;
+    assert_eq!(env.standings().await.len(), 2);
+    env.all_are(2, "delivered").await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_concurrent_calls_of_one_key_make_one_request() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker_with("api.calls_burst = 5000").await;
-    let client = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker_with("api.calls_burst = 5000").await;
+    let client = env.client("blanca").await;
     let calls = (0..1_000).map(|_| {
         let client = client.clone();
         tokio::spawn(async move {
@@ -134,17 +134,17 @@ async fn a_thousand_concurrent_calls_of_one_key_make_one_request() {
         fresh += usize::from(answer.json["duplicate"] == false);
     }
     assert_eq!((ids.len(), fresh), (1, 1), "one request, and one call that made it");
-    bed.all_are(1, "delivered").await;
-    assert_eq!(bed.simulator.accepted().len(), 1);
-    bed.nothing_left(worker).await;
+    env.all_are(1, "delivered").await;
+    assert_eq!(env.simulator.accepted().len(), 1);
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_job_names_every_field_and_is_kept_as_over_amqp() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
     let body = json!({ "customer": { "email": "nobody" }, "channel": 7, "tags": "x", "colour": "red" });
     let answer = client.post(PATH, &body).await;
     assert_eq!((answer.status, answer.word()), (422, "unprocessable"), "{}", answer.text);
@@ -165,20 +165,20 @@ async fn a_refused_job_names_every_field_and_is_kept_as_over_amqp() {
     let (rows, times, http): (i64, i64, bool) = sqlx::query_as(
         "select count(*), sum(times)::bigint, bool_and(source = 'http' and routing = '/v1/requests') from rejected_job",
     )
-    .fetch_one(&bed.pool)
+    .fetch_one(&env.pool)
     .await
     .expect("asked");
     assert_eq!((rows, times, http), (2, 3, true), "the same mistake again only counts");
-    assert!(bed.standings().await.is_empty());
-    bed.nothing_left(worker).await;
+    assert!(env.standings().await.is_empty());
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_answers_each_job_by_itself_and_in_order() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
     let (jane, joe) = (job("jane@example.com"), job("joe@example.com"));
     let mut held = jane.clone();
     held["ext_interaction_id"] = "8".into();
@@ -209,16 +209,16 @@ async fn a_batch_answers_each_job_by_itself_and_in_order() {
     let headers = [("content-type", "application/json"), ("idempotency-key", "x")];
     let keyed = client.raw(Method::POST, BATCH, &headers, body.to_string().into_bytes()).await;
     assert_eq!(keyed.status, 400, "a header that would be ignored is refused: {}", keyed.text);
-    bed.all_ended(3, wait::PATIENCE).await;
-    bed.nothing_left(worker).await;
+    env.all_ended(3, wait::PATIENCE).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_calls_share_commits() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
     let calls = (0..64).map(|place| {
         let client = client.clone();
         tokio::spawn(async move { client.post(PATH, &job(&format!("c{place}@example.com"))).await.status })
@@ -227,22 +227,22 @@ async fn concurrent_calls_share_commits() {
         assert_eq!(status.expect("no call breaks"), 202);
     }
     let (commits,): (i64,) = sqlx::query_as("select count(distinct created_at) from request")
-        .fetch_one(&bed.pool)
+        .fetch_one(&env.pool)
         .await
         .expect("asked");
     assert!(commits <= 32, "64 calls took {commits} commits");
-    bed.all_are(64, "delivered").await;
-    bed.nothing_left(worker).await;
+    env.all_are(64, "delivered").await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_written_is_not_called_accepted_and_counts_once_when_sent_again() {
-    let bed = Bed::new().await;
-    let (line, url) = Proxy::before(&bed.database_url).await;
-    bed.company("blanca", |_| {}).await;
+    let env = TestEnv::new().await;
+    let (line, url) = Proxy::before(&env.database_url).await;
+    env.company("blanca", |_| {}).await;
     let worker =
-        bed.worker_with(&format!("database.url = \"{url}\"\ndatabase.acquire_timeout_secs = 1")).await;
-    let client = bed.client("blanca").await;
+        env.worker_with(&format!("database.url = \"{url}\"\ndatabase.acquire_timeout_secs = 1")).await;
+    let client = env.client("blanca").await;
     assert_eq!(client.get("/v1/key").await.status, 200);
     line.set_cut(true);
     let refused = client.post(PATH, &job("jane@example.com")).await;
@@ -255,45 +255,45 @@ async fn what_cannot_be_written_is_not_called_accepted_and_counts_once_when_sent
     })
     .await;
     assert!(again.json["id"].is_string());
-    bed.all_are(1, "delivered").await;
-    bed.nothing_left(worker).await;
+    env.all_are(1, "delivered").await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_key_with_the_scope_send_hands_in() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let client = bed.client_with("blanca", true, &[Scope::Read, Scope::Manage]).await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let client = env.client_with("blanca", true, &[Scope::Read, Scope::Manage]).await;
     for (path, body) in
         [(PATH, job("jane@example.com")), (BATCH, json!({ "requests": [job("jane@example.com")] }))]
     {
         let answer = client.post(path, &body).await;
         assert_eq!((answer.status, answer.word()), (403, "forbidden"), "{}", answer.text);
     }
-    assert!(bed.standings().await.is_empty());
-    bed.nothing_left(worker).await;
+    assert!(env.standings().await.is_empty());
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_company_made_a_moment_ago_is_known_to_its_first_call() {
-    let bed = Bed::new().await;
-    let worker = bed.worker_with("companies.refresh_ms = 600000").await;
-    bed.company("blanca", |_| {}).await;
-    let client = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    let worker = env.worker_with("companies.refresh_ms = 600000").await;
+    env.company("blanca", |_| {}).await;
+    let client = env.client("blanca").await;
     let answer = client.post(PATH, &job("jane@example.com")).await;
     assert_eq!(answer.status, 202, "{}", answer.text);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_refused_while_still_sending_hears_why() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
     let body = format!("{{\"requests\": [{}]}}", " ".repeat(3 << 20));
-    let reader = bed.client_with("blanca", true, &[Scope::Read]).await;
+    let reader = env.client_with("blanca", true, &[Scope::Read]).await;
     let nobody = Client { key: "pr_live_0".to_owned(), ..client.clone() };
     for _ in 0..10 {
         let headers = [("content-type", "application/json")];
@@ -303,15 +303,15 @@ async fn whoever_is_refused_while_still_sending_hears_why() {
             assert_eq!(answer.status, status, "{}", answer.text);
         }
     }
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_closes_the_sending_side_after_a_whole_call_is_answered() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
     let body = job("jane@example.com").to_string();
     let address = client.base.trim_start_matches("http://");
     let mut socket = tokio::net::TcpStream::connect(address).await.expect("connected");
@@ -326,5 +326,5 @@ async fn whoever_closes_the_sending_side_after_a_whole_call_is_answered() {
     let mut answer = String::new();
     socket.read_to_string(&mut answer).await.expect("answered");
     assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }

@@ -6,35 +6,35 @@ use postrider::api::{Scope, key};
 use postrider_ledger::audit::Actor;
 use serde_json::{Value, json};
 
-use crate::support::{Bed, process, wait};
+use crate::support::{TestEnv, process, wait};
 
 const KEY: &str = "/v1/key";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_says_whose_it_is_and_what_it_may_do() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let client = bed.client_with("blanca", false, &[Scope::Read, Scope::Send]).await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let client = env.client_with("blanca", false, &[Scope::Read, Scope::Send]).await;
     let answer = client.get(KEY).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     assert_eq!(answer.json["company"], "blanca");
     assert_eq!(answer.json["live"], false);
     assert_eq!(answer.json["scopes"], serde_json::json!(["send", "read"]));
     let (noted,): (bool,) = sqlx::query_as("select last_used_at is not null from api_key")
-        .fetch_one(&bed.pool)
+        .fetch_one(&env.pool)
         .await
         .expect("asked");
     assert!(noted, "its use is on record");
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_has_no_good_key_is_refused_with_a_reason() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let good = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let good = env.client("blanca").await;
     let stranger = key::generate(true);
     let cases =
         ["", "nonsense", stranger.as_text(), &format!("{}0", good.key), &good.key[..good.key.len() - 1]];
@@ -50,32 +50,32 @@ async fn who_has_no_good_key_is_refused_with_a_reason() {
     forged.key.replace_range(good.key.len() - 1.., end);
     assert_eq!(forged.get(KEY).await.status, 401, "a known prefix is not enough");
     assert_eq!(good.get(KEY).await.status, 200);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_key_is_refused_within_seconds() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
     assert_eq!(client.get(KEY).await.status, 200);
     let prefix = key::prefix(&client.key).expect("a key").to_owned();
-    assert!(bed.ledger.revoke_key(&prefix, &Actor::System).await.expect("asked"));
-    assert!(!bed.ledger.revoke_key(&prefix, &Actor::System).await.expect("asked"), "once is enough");
+    assert!(env.ledger.revoke_key(&prefix, &Actor::System).await.expect("asked"));
+    assert!(!env.ledger.revoke_key(&prefix, &Actor::System).await.expect("asked"), "once is enough");
     wait::until("the key is refused", || async { client.get(KEY).await.status == 401 }).await;
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_makes_or_revokes_a_key_at_the_command_line_is_on_record() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
     let olga = [("SUDO_USER", "olga")];
     let create = ["key", "create", "blanca", "the CRM", "--test", "--scope", "send", "--json"];
-    let made = process::tell(&bed, &create, &olga).await;
+    let made = process::tell(&env, &create, &olga).await;
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let made: Value = serde_json::from_slice(&made.stdout).expect("JSON");
     let text = made["key"].as_str().expect("a key");
@@ -84,7 +84,7 @@ async fn who_makes_or_revokes_a_key_at_the_command_line_is_on_record() {
     let created = latest().await;
     assert_eq!(created["action"], "key.create", "{created}");
     assert_eq!(created["changes"], json!({ "key": { "after": told } }));
-    let revoked = process::tell(&bed, &["key", "revoke", text], &olga).await;
+    let revoked = process::tell(&env, &["key", "revoke", text], &olga).await;
     assert!(revoked.status.success(), "{}", String::from_utf8_lossy(&revoked.stderr));
     let ended = latest().await;
     assert_eq!(ended["action"], "key.revoke", "{ended}");
@@ -95,28 +95,28 @@ async fn who_makes_or_revokes_a_key_at_the_command_line_is_on_record() {
         let secret = text.rsplit('_').next().expect("a secret");
         assert!(!on_record.to_string().contains(secret), "no secret is on record: {on_record}");
     }
-    let again = process::tell(&bed, &["key", "revoke", text], &olga).await;
+    let again = process::tell(&env, &["key", "revoke", text], &olga).await;
     assert!(!again.status.success(), "it is no good key any more");
     assert_eq!(latest().await, ended, "what changes nothing is not on record");
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_cannot_be_put_on_record_is_neither_made_nor_revoked() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let client = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let client = env.client("blanca").await;
     sqlx::raw_sql("alter table audit add check (at < '2000-01-01') not valid")
-        .execute(&bed.pool)
+        .execute(&env.pool)
         .await
         .expect("audits fail from now on");
     let prefix = key::prefix(&client.key).expect("a key");
-    assert!(bed.ledger.revoke_key(prefix, &Actor::System).await.is_err());
-    let made = process::tell(&bed, &["key", "create", "blanca", "the CRM"], &[]).await;
+    assert!(env.ledger.revoke_key(prefix, &Actor::System).await.is_err());
+    let made = process::tell(&env, &["key", "create", "blanca", "the CRM"], &[]).await;
     assert!(!made.status.success() && made.stdout.is_empty(), "{}", String::from_utf8_lossy(&made.stdout));
     let (keys, good): (i64, i64) =
         sqlx::query_as("select count(*), count(*) filter (where revoked_at is null) from api_key")
-            .fetch_one(&bed.pool)
+            .fetch_one(&env.pool)
             .await
             .expect("asked");
     assert_eq!((keys, good), (1, 1));
@@ -124,10 +124,10 @@ async fn a_key_that_cannot_be_put_on_record_is_neither_made_nor_revoked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_has_a_share_and_hears_what_is_left_of_it() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker_with("api.calls_per_sec = 1\napi.calls_burst = 3").await;
-    let (busy, other) = (bed.client("blanca").await, bed.client("blanca").await);
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker_with("api.calls_per_sec = 1\napi.calls_burst = 3").await;
+    let (busy, other) = (env.client("blanca").await, env.client("blanca").await);
     let first = busy.get(KEY).await;
     assert_eq!(first.header("ratelimit-policy"), "\"calls\";q=3;w=3");
     assert_eq!(first.header("ratelimit"), "\"calls\";r=2;t=1");
@@ -139,19 +139,19 @@ async fn a_key_has_a_share_and_hears_what_is_left_of_it() {
     assert_eq!((refused.status, refused.word()), (429, "too_many_calls"), "{}", refused.text);
     assert!(matches!(refused.header("retry-after"), "1" | "2"), "{:?}", refused.headers);
     assert_eq!(other.get(KEY).await.status, 200, "another key has its own share");
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_paths_and_methods_are_problems_too() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
     let nowhere = client.get("/v1/nowhere").await;
     assert_eq!((nowhere.status, nowhere.word()), (404, "not_found"));
     let wrong = client.post(KEY, &serde_json::json!({})).await;
     assert_eq!((wrong.status, wrong.word()), (405, "method_not_allowed"));
     assert!(wrong.header("allow").contains("GET"), "{:?}", wrong.headers);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }

@@ -11,7 +11,7 @@ use postrider_domain::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    Bed,
+    TestEnv,
     api::{ApiResponse, Client},
     company, wait,
 };
@@ -48,39 +48,39 @@ async fn refused(client: &Client, job: &Value) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_asks_only_through_a_channel_that_is_on_for_people() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |policy| {
+    let env = TestEnv::new().await;
+    env.company("blanca", |policy| {
         policy.channels[0].manual = false;
         policy.channels[1].automatic = false;
     })
     .await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
     let ann = json!({ "requested_by": "Ann Smith" });
     assert_eq!(refused(&client, &job(ann.clone())).await, ["channel channel_off"]);
     assert_eq!(refused(&client, &job(json!({ "channel": "chat" }))).await, ["channel channel_off"]);
     let mut by_hand = job(ann);
     by_hand["channel"] = json!("chat");
     assert_eq!(client.post(REQUESTS, &by_hand).await.status, 202);
-    let standing = &bed.all_are(1, "delivered").await[0];
-    let shown = bed.ledger.show(standing.id).await.expect("asked").expect("it is there");
+    let standing = &env.all_are(1, "delivered").await[0];
+    let shown = env.ledger.show(standing.id).await.expect("asked").expect("it is there");
     assert_eq!(shown.job.manual.expect("a person asked").requested_by, "Ann Smith");
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_administrator_asks_on_behalf_of_a_member_where_the_company_allows_it() {
-    let bed = Bed::new().await;
+    let env = TestEnv::new().await;
     let members = [
         company::paul(),
         listed("boss@blancapeak.com", Role::Admin),
         listed("lead@blancapeak.com", Role::Leader),
         listed("eve@blancapeak.com", Role::Member),
     ];
-    let mut policy = company::standard("blanca", bed.providers());
-    bed.apply(&policy, &members).await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
+    let mut policy = company::standard("blanca", env.providers());
+    env.apply(&policy, &members).await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
     let by = |who: &str| job(json!({ "requested_by": who, "delay_secs": 60, "idempotency_key": who }));
     let no = ["requested_by on_behalf_not_allowed"];
     assert_eq!(refused(&client, &by("Boss@BlancaPeak.com")).await, no, "known by the team's list");
@@ -92,24 +92,24 @@ async fn an_administrator_asks_on_behalf_of_a_member_where_the_company_allows_it
         assert_eq!(client.post(PREVIEW, &by(who)).await.json["outcome"], "send", "{who}");
     }
     policy.admin_may_request_on_behalf = true;
-    bed.apply(&policy, &members).await;
-    bed.worker_knows(&worker, "blanca", 2).await;
+    env.apply(&policy, &members).await;
+    env.worker_knows(&worker, "blanca", 2).await;
     assert_eq!(client.post(REQUESTS, &by("boss@blancapeak.com")).await.status, 202);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_override_passes_the_period_on_record_and_needs_a_managers_key() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
     assert_eq!(client.post(REQUESTS, &job(json!({}))).await.status, 202);
-    bed.all_are(1, "delivered").await;
+    env.all_are(1, "delivered").await;
     let held = client.post(REQUESTS, &job(json!({ "requested_by": "Ann" }))).await;
     assert_eq!(held.json["reason"], "suppression_period");
     let over = job(json!({ "requested_by": "Ann", "override": { "reason": "she called and asked for it" } }));
-    let sender = bed.client_with("blanca", true, &[Scope::Send]).await;
+    let sender = env.client_with("blanca", true, &[Scope::Send]).await;
     assert_eq!(refused(&sender, &over).await, ["override needs_manage"]);
     let passed = client.post(REQUESTS, &over).await;
     assert_eq!((passed.status, passed.json["status"].as_str()), (202, Some("queued")), "{}", passed.text);
@@ -119,52 +119,52 @@ async fn an_override_passes_the_period_on_record_and_needs_a_managers_key() {
     assert!(note.expect("the rule is there").ends_with("with the reason: she called and asked for it"));
     let id = passed.json["id"].as_str().expect("an id").parse().expect("a UUID");
     wait::until("it is delivered", || async {
-        bed.standings().await.iter().any(|one| one.id == id && one.status == "delivered")
+        env.standings().await.iter().any(|one| one.id == id && one.status == "delivered")
     })
     .await;
-    let shown = bed.ledger.show(id).await.expect("asked").expect("it is there");
+    let shown = env.ledger.show(id).await.expect("asked").expect("it is there");
     assert_eq!(shown.job.override_reason(), Some("she called and asked for it"));
-    assert_eq!(bed.simulator.accepted().len(), 2);
-    bed.nothing_left(worker).await;
+    assert_eq!(env.simulator.accepted().len(), 2);
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_override_passes_an_opt_out_or_do_not_send() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
     let first = client.post(REQUESTS, &job(json!({}))).await;
     let id: uuid::Uuid = first.json["id"].as_str().expect("an id").parse().expect("a UUID");
-    bed.all_are(1, "delivered").await;
+    env.all_are(1, "delivered").await;
     let kind = postrider_domain::ids::BlockKind::Unsubscribed;
-    bed.ledger.block_message(MessageId(id), kind, "test").await.expect("blocked");
+    env.ledger.block_message(MessageId(id), kind, "test").await.expect("blocked");
     let over = json!({ "requested_by": "Ann", "override": { "reason": "please" } });
     let answer = client.post(REQUESTS, &job(over.clone())).await;
     assert_eq!(answer.json["reason"], "unsubscribed", "{}", answer.text);
     let mut silent = job(over);
     silent["do_not_send"] = json!(true);
     assert_eq!(client.post(REQUESTS, &silent).await.json["reason"], "do_not_send");
-    assert_eq!(bed.simulator.accepted().len(), 1);
-    bed.nothing_left(worker).await;
+    assert_eq!(env.simulator.accepted().len(), 1);
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn over_amqp_a_persons_job_is_rejected_by_name() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    bed.publish(&job(json!({ "requested_by": "Ann", "override": { "reason": "x" } }))).await;
-    assert_eq!(bed.rejected(1).await, ["manual_only"]);
-    bed.nothing_left(worker).await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    env.publish(&job(json!({ "requested_by": "Ann", "override": { "reason": "x" } }))).await;
+    assert_eq!(env.rejected(1).await, ["manual_only"]);
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_preview_tells_the_decision_and_the_text_and_leaves_no_trace() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
     let ann = job(json!({ "requested_by": "Ann", "idempotency_key": "k", "delay_secs": 60 }));
     for _ in 0..2 {
         let answer = client.post(PREVIEW, &ann).await;
@@ -194,18 +194,18 @@ async fn a_preview_tells_the_decision_and_the_text_and_leaves_no_trace() {
     assert_eq!(client.post(PREVIEW, &json!({ "customer": 1 })).await.status, 422);
     for table in ["request", "reservation", "rejected_job", "message", "due"] {
         let count = sqlx::AssertSqlSafe(format!("select count(*) from {table}"));
-        let (count,): (i64,) = sqlx::query_as(count).fetch_one(&bed.pool).await.expect("asked");
+        let (count,): (i64,) = sqlx::query_as(count).fetch_one(&env.pool).await.expect("asked");
         assert_eq!(count, 0, "{table}");
     }
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_preview_says_what_the_call_then_does() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
     let first = job(json!({ "idempotency_key": "k" }));
     let made = client.post(REQUESTS, &first).await;
     let again = client.post(PREVIEW, &first).await;
@@ -227,7 +227,7 @@ async fn a_preview_says_what_the_call_then_does() {
         (done.json["status"].as_str(), &done.json["reason"]),
         (Some("suppressed"), &said.json["reason"])
     );
-    let reader = bed.client_with("blanca", true, &[Scope::Read]).await;
+    let reader = env.client_with("blanca", true, &[Scope::Read]).await;
     assert_eq!(reader.post(PREVIEW, &held).await.status, 403);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }

@@ -9,22 +9,22 @@ use std::collections::HashSet;
 use postrider::{api::Scope, worker::stages::Worker};
 use serde_json::{Value, json};
 
-use crate::support::{Bed, api::Client, arrival, wait};
+use crate::support::{TestEnv, api::Client, arrival, wait};
 
 /// A company, a worker that sends nothing, and a caller.
 pub struct House {
-    pub bed: Bed,
+    pub env: TestEnv,
     pub worker: Worker,
     pub client: Client,
 }
 
 impl House {
     pub async fn new() -> House {
-        let bed = Bed::new().await;
-        bed.company("blanca", |_| {}).await;
-        let worker = bed.worker_with("roles.dispatch = false").await;
-        let client = bed.client("blanca").await;
-        House { bed, worker, client }
+        let env = TestEnv::new().await;
+        env.company("blanca", |_| {}).await;
+        let worker = env.worker_with("roles.dispatch = false").await;
+        let client = env.client("blanca").await;
+        House { env, worker, client }
     }
 
     /// Accepts jobs that differ from the usual one; gives their requests' ids, oldest first.
@@ -48,11 +48,11 @@ impl House {
     }
 
     async fn ids(&self) -> Vec<String> {
-        self.bed.standings().await.into_iter().map(|standing| standing.id.to_string()).collect()
+        self.env.standings().await.into_iter().map(|standing| standing.id.to_string()).collect()
     }
 
     pub async fn change(&self, statement: &'static str) {
-        sqlx::raw_sql(statement).execute(&self.bed.pool).await.expect("the ledger answers");
+        sqlx::raw_sql(statement).execute(&self.env.pool).await.expect("the ledger answers");
     }
 
     async fn found(&self, query: &str) -> Vec<String> {
@@ -62,7 +62,7 @@ impl House {
     }
 
     pub async fn end(self) {
-        self.bed.nothing_left(self.worker).await;
+        self.env.nothing_left(self.worker).await;
     }
 }
 
@@ -268,25 +268,25 @@ async fn what_is_begun_is_handed_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_over_http_is_on_record_and_needs_to_know_what_may_double() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    bed.simulator.set_magic("+14155552671", "reset");
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
-    bed.publish(&json!({
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    env.simulator.set_magic("+14155552671", "reset");
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
+    env.publish(&json!({
         "customer": { "phone": "+14155552671" },
         "employee": { "email": "paulagent@blancapeak.com" },
         "channel": "phone",
     }))
     .await;
-    let failed = bed.all_are(1, "failed").await;
+    let failed = env.all_are(1, "failed").await;
     assert_eq!(failed[0].reason.as_deref(), Some("outcome_unknown"));
     let path = format!("/v1/requests/{}/retry", failed[0].id);
     let nobody = client.post(&path, &json!({})).await;
     assert_eq!(nobody.status, 422, "{}", nobody.text);
     let unknowing = client.post(&path, &json!({ "requested_by": "Ann" })).await;
     assert_eq!((unknowing.status, unknowing.word()), (409, "outcome_unknown"), "{}", unknowing.text);
-    bed.simulator.set_magic("+14155552671", "ok");
+    env.simulator.set_magic("+14155552671", "ok");
     let knowing = json!({ "requested_by": "Ann", "note": "she called", "acknowledge_possible_duplicate": true,
         "of": failed[0].id });
     let first = client.post(&path, &knowing).await;
@@ -308,15 +308,15 @@ async fn a_retry_over_http_is_on_record_and_needs_to_know_what_may_double() {
         (&line["status"], &line["attempts"], &line["retries"]),
         (&json!("delivered"), &json!(2), &json!(0))
     );
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_sees_or_moves_the_requests_of_another_company() {
     let house = House::new().await;
     let id = house.accept(&[json!({})]).await[0].clone();
-    house.bed.company("other", |_| {}).await;
-    let stranger = house.bed.client("other").await;
+    house.env.company("other", |_| {}).await;
+    let stranger = house.env.client("other").await;
     assert_eq!(listed(&stranger.get("/v1/requests").await.json), Vec::<String>::new());
     for path in ["", "/why"] {
         assert_eq!(stranger.get(&format!("/v1/requests/{id}{path}")).await.status, 404, "{path}");
@@ -336,14 +336,14 @@ async fn looking_needs_read_and_acting_needs_manage_and_a_test_key_moves_tests_o
     let house = House::new().await;
     let id = house.accept(&[json!({})]).await[0].clone();
     let cancel = format!("/v1/requests/{id}/cancel");
-    let reader = house.bed.client_with("blanca", true, &[Scope::Read]).await;
+    let reader = house.env.client_with("blanca", true, &[Scope::Read]).await;
     assert_eq!(reader.get("/v1/requests").await.status, 200);
     assert_eq!(reader.post(&cancel, &json!({})).await.status, 403);
-    let manager = house.bed.client_with("blanca", true, &[Scope::Manage]).await;
+    let manager = house.env.client_with("blanca", true, &[Scope::Manage]).await;
     assert_eq!(manager.get(&format!("/v1/requests/{id}")).await.status, 403);
-    let tester = house.bed.client_with("blanca", false, &Scope::ALL).await;
+    let tester = house.env.client_with("blanca", false, &Scope::ALL).await;
     assert_eq!(tester.post(&cancel, &json!({})).await.status, 403);
-    assert_eq!(house.bed.standings().await[0].status, "queued", "nothing was done");
+    assert_eq!(house.env.standings().await[0].status, "queued", "nothing was done");
     assert_eq!(manager.post(&cancel, &json!({})).await.status, 200);
     house.end().await;
 }

@@ -5,7 +5,7 @@
 use postrider::api::Scope;
 use serde_json::{Value, json};
 
-use crate::support::{Bed, api::Client};
+use crate::support::{TestEnv, api::Client};
 
 const RESPONSES: &str = "/v1/responses";
 const REQUESTS: &str = "/v1/requests";
@@ -28,29 +28,29 @@ async fn hand_in(client: &Client, job: &Value) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_response_says_which_requests_it_completes_and_the_same_again_says_the_same() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
     let id = hand_in(&client, &job("call-1")).await;
     let said = json!({ "response_id": "r-1", "request_id": id, "score": 4, "comment": "Good, thanks" });
     let answer = client.post(RESPONSES, &said).await;
     assert_eq!((answer.status, answer.json["status"].as_str()), (200, Some("completed")), "{}", answer.text);
     assert_eq!(answer.json["request_ids"], json!([id]));
     assert_eq!(client.post(RESPONSES, &said).await.json, answer.json);
-    let standing = &bed.all_are(1, "suppressed").await[0];
+    let standing = &env.all_are(1, "suppressed").await[0];
     assert_eq!(standing.reason.as_deref(), Some("answered"));
     let other = client.post(RESPONSES, &json!({ "response_id": "r-1", "request_id": id })).await;
     assert_eq!((other.status, other.word(), other.fields()), (409, "conflict", vec!["response_id"]));
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_response_that_comes_first_waits_and_its_request_is_never_sent() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
     let said = json!({ "response_id": "r-1", "ext_interaction_id": "call-1" });
     let answer = client.post(RESPONSES, &said).await;
     assert_eq!((answer.json["status"].as_str(), &answer.json["request_ids"]), (Some("waiting"), &json!([])));
@@ -63,16 +63,16 @@ async fn a_response_that_comes_first_waits_and_its_request_is_never_sent() {
     );
     let answer = client.post(RESPONSES, &said).await;
     assert_eq!(answer.json["status"], "completed");
-    assert!(bed.simulator.accepted().is_empty());
-    bed.nothing_left(worker).await;
+    assert!(env.simulator.accepted().is_empty());
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_response_is_refused_by_field_and_changes_nothing() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
     let wrong = json!({ "ext_interaction_id": "a\r\nb", "score": -1, "answered_at": "now", "stars": 1 });
     let answer = client.post(RESPONSES, &wrong).await;
     assert_eq!(answer.status, 422, "{}", answer.text);
@@ -85,21 +85,21 @@ async fn what_is_no_response_is_refused_by_field_and_changes_nothing() {
     for table in
         ["select count(*) from response", "select count(*) from awaited", "select count(*) from rejected_job"]
     {
-        let (count,): (i64,) = sqlx::query_as(table).fetch_one(&bed.pool).await.expect("asked");
+        let (count,): (i64,) = sqlx::query_as(table).fetch_one(&env.pool).await.expect("asked");
         assert_eq!(count, 0, "{table}");
     }
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_response_reaches_no_request_of_another_company_or_kind_of_key() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    bed.company("acme", |_| {}).await;
-    let worker = bed.worker().await;
-    let id = hand_in(&bed.client("blanca").await, &job("call-1")).await;
-    let foreign = bed.client("acme").await;
-    let tests = bed.client_with("blanca", false, &[Scope::Send]).await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    env.company("acme", |_| {}).await;
+    let worker = env.worker().await;
+    let id = hand_in(&env.client("blanca").await, &job("call-1")).await;
+    let foreign = env.client("acme").await;
+    let tests = env.client_with("blanca", false, &[Scope::Send]).await;
     for (n, client) in [foreign, tests].iter().enumerate() {
         for about in [json!({ "request_id": id }), json!({ "ext_interaction_id": "call-1" })] {
             let mut said = json!({ "response_id": format!("r-{n}-{about}") });
@@ -108,9 +108,9 @@ async fn a_response_reaches_no_request_of_another_company_or_kind_of_key() {
             assert_eq!(answer.json["status"], "waiting", "{}", answer.text);
         }
     }
-    assert_eq!(bed.standings().await[0].status, "queued");
-    let reader = bed.client_with("blanca", true, &[Scope::Read, Scope::Manage]).await;
+    assert_eq!(env.standings().await[0].status, "queued");
+    let reader = env.client_with("blanca", true, &[Scope::Read, Scope::Manage]).await;
     let said = json!({ "response_id": "r", "request_id": id });
     assert_eq!(reader.post(RESPONSES, &said).await.status, 403);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }

@@ -5,7 +5,7 @@
 use postrider::api::Scope;
 use serde_json::{Value, json};
 
-use crate::support::{Bed, arrival};
+use crate::support::{TestEnv, arrival};
 
 const PATH: &str = "/v1/simulations";
 
@@ -20,16 +20,16 @@ fn job(person: usize, n: usize) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_policy_is_answered_with_counts_and_samples() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    bed.company("other", |_| {}).await;
-    let worker = bed.worker().await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    env.company("other", |_| {}).await;
+    let worker = env.worker().await;
     let acceptor = worker.acceptor.as_ref().expect("this worker takes jobs").clone();
     for (n, person) in [1, 1, 2, 1].into_iter().enumerate() {
         acceptor.accept(&[arrival("blanca", job(person, n).to_string().as_bytes())]).await.expect("taken");
     }
     drop(acceptor);
-    let client = bed.client_with("blanca", true, &[Scope::Read]).await;
+    let client = env.client_with("blanca", true, &[Scope::Read]).await;
     let today = client.post(PATH, &json!({})).await;
     assert_eq!(today.status, 200, "{}", today.text);
     assert_eq!(today.json["requests"], 4);
@@ -47,22 +47,22 @@ async fn a_changed_policy_is_answered_with_counts_and_samples() {
     assert_eq!(sample["after"]["medium"], "email");
     assert!(!never.text.contains("jane"), "no personal data: {}", never.text);
     // Another company's key sees its own history: none.
-    let other = bed.client("other").await.post(PATH, &json!({})).await;
+    let other = env.client("other").await.post(PATH, &json!({})).await;
     assert_eq!((other.status, &other.json["requests"]), (200, &json!(0)));
     // It wrote nothing.
     let (versions,): (i64,) =
-        sqlx::query_as("select count(*) from policy").fetch_one(&bed.pool).await.unwrap();
+        sqlx::query_as("select count(*) from policy").fetch_one(&env.pool).await.unwrap();
     assert_eq!(versions, 2);
-    bed.all_ended(4, crate::support::wait::PATIENCE).await;
-    bed.nothing_left(worker).await;
+    env.all_ended(4, crate::support::wait::PATIENCE).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_simulated_is_refused_by_its_field() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
     for (body, field) in [
         (json!({ "days": 0 }), "days"),
         (json!({ "days": 400 }), "days"),
@@ -75,16 +75,16 @@ async fn what_cannot_be_simulated_is_refused_by_its_field() {
         assert_eq!(answer.status, 422, "{body}: {}", answer.text);
         assert!(answer.fields().contains(&field), "{body}: {:?}", answer.fields());
     }
-    let sender = bed.client_with("blanca", true, &[Scope::Send]).await;
+    let sender = env.client_with("blanca", true, &[Scope::Send]).await;
     assert_eq!(sender.post(PATH, &json!({})).await.status, 403);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn more_requests_than_a_call_may_read_are_refused_with_the_remedy() {
-    let bed = Bed::new().await;
-    let company = bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
+    let env = TestEnv::new().await;
+    let company = env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
     sqlx::query(
         "insert into request (id, company, idempotency_hash, key_is_derived, content_hash, source, test, policy_version, channel, brand,
             decision)
@@ -94,20 +94,20 @@ async fn more_requests_than_a_call_may_read_are_refused_with_the_remedy() {
         from generate_series(1, 50001)",
     )
     .bind(company.0)
-    .execute(&bed.pool)
+    .execute(&env.pool)
     .await
     .expect("made");
     sqlx::query(
         "insert into message (id, request, company, state, first_due_at, expires_at, reason)
         select id, id, company, 7, now(), now(), 'do_not_send' from request",
     )
-    .execute(&bed.pool)
+    .execute(&env.pool)
     .await
     .expect("made");
     let begun = postrider_clock::monotonic();
-    let answer = bed.client("blanca").await.post(PATH, &json!({})).await;
+    let answer = env.client("blanca").await.post(PATH, &json!({})).await;
     assert_eq!(answer.status, 422, "{} after {:?}", answer.text, begun.elapsed());
     assert_eq!(answer.fields(), ["days"]);
     assert!(answer.text.contains("fewer days") && answer.text.contains("simulate-rules"), "{}", answer.text);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }

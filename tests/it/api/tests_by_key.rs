@@ -7,24 +7,24 @@ use postrider::api::Scope;
 use serde_json::json;
 
 use super::hand_in::job;
-use crate::support::{Bed, process::Process, wait};
+use crate::support::{TestEnv, process::Process, wait};
 
 const PATH: &str = "/v1/requests";
 const HOUSE: &str = "tests@blancapeak.example";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_test_keys_requests_reach_the_companys_test_address_and_reserve_nobody() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |policy| policy.test_email = Some(HOUSE.to_owned())).await;
-    let worker = bed.worker().await;
-    let tester = bed.client_with("blanca", false, &[Scope::Send]).await;
-    let live = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |policy| policy.test_email = Some(HOUSE.to_owned())).await;
+    let worker = env.worker().await;
+    let tester = env.client_with("blanca", false, &[Scope::Send]).await;
+    let live = env.client("blanca").await;
     let answer = tester.post(PATH, &job("jane@example.com")).await;
     assert_eq!((answer.status, &answer.json["test"]), (202, &json!(true)), "{}", answer.text);
-    bed.all_are(1, "delivered").await;
+    env.all_are(1, "delivered").await;
     let (test, reserved): (bool, i64) =
         sqlx::query_as("select bool_and(test), (select count(*) from reservation) from request")
-            .fetch_one(&bed.pool)
+            .fetch_one(&env.pool)
             .await
             .expect("asked");
     assert_eq!((test, reserved), (true, 0), "marked, and nobody counts as asked");
@@ -32,27 +32,27 @@ async fn a_test_keys_requests_reach_the_companys_test_address_and_reserve_nobody
     second["ext_interaction_id"] = "2".into();
     let answer = live.post(PATH, &second).await;
     assert_eq!((&answer.json["status"], &answer.json["test"]), (&json!("queued"), &json!(false)));
-    bed.all_are(2, "delivered").await;
+    env.all_are(2, "delivered").await;
     second["ext_interaction_id"] = "3".into();
     let answer = tester.post(PATH, &second).await;
     assert_eq!(answer.json["status"], "queued", "a test is not held");
     let rules = answer.json["decision"]["rules"].as_array().expect("rules").clone();
     let period = rules.iter().find(|rule| rule["rule"] == "suppression_period").expect("it is seen");
     assert!(period["note"].as_str().is_some_and(|note| note.contains("not held")), "{period}");
-    bed.all_are(3, "delivered").await;
-    let mut to: Vec<String> = bed.simulator.accepted().into_iter().map(|mail| mail.recipient).collect();
+    env.all_are(3, "delivered").await;
+    let mut to: Vec<String> = env.simulator.accepted().into_iter().map(|mail| mail.recipient).collect();
     to.sort();
     assert_eq!(to, ["jane@example.com", HOUSE, HOUSE]);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_test_is_no_twin_of_what_is_meant_for_a_customer() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |policy| policy.test_email = Some(HOUSE.to_owned())).await;
-    let worker = bed.worker().await;
-    let tester = bed.client_with("blanca", false, &[Scope::Send]).await;
-    let live = bed.client("blanca").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |policy| policy.test_email = Some(HOUSE.to_owned())).await;
+    let worker = env.worker().await;
+    let tester = env.client_with("blanca", false, &[Scope::Send]).await;
+    let live = env.client("blanca").await;
     let former = "54bd2af9-28cb-48df-8c60-cd27de080cd4";
     let mut same = job("jane@example.com");
     same["idempotency_key"] = "order 7".into();
@@ -64,8 +64,8 @@ async fn a_test_is_no_twin_of_what_is_meant_for_a_customer() {
         assert_eq!(answer.json["status"], "queued", "{}", answer.text);
         ids.push(answer.json["id"].clone());
     }
-    bed.all_are(2, "delivered").await;
-    let mut to: Vec<String> = bed.simulator.accepted().into_iter().map(|mail| mail.recipient).collect();
+    env.all_are(2, "delivered").await;
+    let mut to: Vec<String> = env.simulator.accepted().into_iter().map(|mail| mail.recipient).collect();
     to.sort();
     assert_eq!(to, ["jane@example.com", HOUSE]);
     let said = json!({ "response_id": "r-1", "request_id": former });
@@ -80,23 +80,23 @@ async fn a_test_is_no_twin_of_what_is_meant_for_a_customer() {
     }
     let (refused, tests): (i64, i64) =
         sqlx::query_as("select count(*), count(*) filter (where test) from rejected_job")
-            .fetch_one(&bed.pool)
+            .fetch_one(&env.pool)
             .await
             .expect("asked");
     assert_eq!((refused, tests), (2, 1), "a customer's job does not become a test by a test's mistake");
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_test_keys_jobs_are_in_no_statistics() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
     // A process of its own: the tests of this one share their metrics.
-    let mut process = Process::start(&bed, "");
-    bed.webhooks_to("blanca", &format!("127.0.0.1:{}", bed.public_port));
+    let mut process = Process::start(&env, "");
+    env.webhooks_to("blanca", &format!("127.0.0.1:{}", env.public_port));
     wait::until("the worker is ready", || process.is_ready()).await;
-    let tester = bed.client_with("blanca", false, &[Scope::Send]).await;
-    let live = bed.client("blanca").await;
+    let tester = env.client_with("blanca", false, &[Scope::Send]).await;
+    let live = env.client("blanca").await;
     let mut bad = job("jane@example.com");
     bad["channel"] = json!("fax");
     for client in [&tester, &tester, &live] {
@@ -105,7 +105,7 @@ async fn a_test_keys_jobs_are_in_no_statistics() {
             assert_eq!(client.post(PATH, &job("jane@example.com")).await.status, 202);
         }
     }
-    bed.all_are(2, "delivered").await;
+    env.all_are(2, "delivered").await;
     for name in [
         "postrider_requests_accepted_total",
         "postrider_jobs_rejected_total",
@@ -119,10 +119,10 @@ async fn a_test_keys_jobs_are_in_no_statistics() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_test_address_the_built_in_simulator_takes_it_and_no_provider_hears_of_it() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let tester = bed.client_with("blanca", false, &[Scope::Send]).await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let tester = env.client_with("blanca", false, &[Scope::Send]).await;
     let mut texted = job("joe@example.com");
     texted["customer"] = json!({ "phone": "+14155550101" });
     texted["medium"] = "sms".into();
@@ -130,13 +130,13 @@ async fn without_a_test_address_the_built_in_simulator_takes_it_and_no_provider_
         let answer = tester.post(PATH, &body).await;
         assert_eq!((answer.status, &answer.json["status"]), (202, &json!("queued")), "{}", answer.text);
     }
-    bed.all_are(2, "delivered").await;
+    env.all_are(2, "delivered").await;
     let (told,): (i64,) =
         sqlx::query_as("select count(*) from receipt where kind = 'delivered' and code = 'simulated'")
-            .fetch_one(&bed.pool)
+            .fetch_one(&env.pool)
             .await
             .expect("asked");
     assert_eq!(told, 2, "its receipts are on record");
-    assert!(bed.simulator.accepted().is_empty(), "nothing was called");
-    bed.nothing_left(worker).await;
+    assert!(env.simulator.accepted().is_empty(), "nothing was called");
+    env.nothing_left(worker).await;
 }

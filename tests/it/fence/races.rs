@@ -63,7 +63,7 @@ async fn of_begin_and_cancel_one_wins() {
     let claims = Claims::new().await;
     let batches = claims.take(TRIES).await;
     let stop = |batch: Vec<Claimed>| {
-        let ledger = &claims.bed.ledger;
+        let ledger = &claims.env.ledger;
         join_all(batch.into_iter().map(async |claim| {
             matches!(
                 cancel(ledger, claim.message.0, By::PROGRAM).await.expect("cancel answers"),
@@ -81,7 +81,7 @@ async fn of_begin_and_pause_one_wins() {
     let claims = Claims::new().await;
     let batches = claims.take(TRIES).await;
     let stop = |batch: Vec<Claimed>| {
-        let ledger = &claims.bed.ledger;
+        let ledger = &claims.env.ledger;
         join_all(batch.into_iter().map(async |claim| {
             match ledger.pause(claim.message, By::PROGRAM).await.expect("pause answers") {
                 Some(State::Waiting) => true,
@@ -102,7 +102,7 @@ async fn of_begin_and_expiry_one_wins() {
     let raced = claims.race(batches, |batch| expire(&claims, batch)).await;
     let begun_at = claims.begun_at().await;
     let expires: Vec<(Uuid, DateTime<Utc>)> = sqlx::query_as("select id, expires_at from message")
-        .fetch_all(&claims.bed.pool)
+        .fetch_all(&claims.env.pool)
         .await
         .expect("the ledger answers");
     for (id, expires_at) in expires {
@@ -116,19 +116,19 @@ async fn of_begin_and_expiry_one_wins() {
 /// Their time is over in a moment; whoever then finds them expired ends them, as `begin` does with what it
 /// could not begin. Gives who was ended so.
 async fn expire(claims: &Claims, batch: Vec<Claimed>) -> Vec<bool> {
-    let (bed, ids) = (&claims.bed, batch.iter().map(|claim| claim.message.0).collect::<Vec<_>>());
+    let (env, ids) = (&claims.env, batch.iter().map(|claim| claim.message.0).collect::<Vec<_>>());
     sqlx::query(
         "with locked as (select id from message where id = any($1) order by id for no key update)
             update message m set expires_at = clock_timestamp() + interval '3 milliseconds'
             from locked where m.id = locked.id",
     )
     .bind(&ids)
-    .execute(&bed.pool)
+    .execute(&env.pool)
     .await
     .expect("the ledger answers");
     let keys: Vec<_> = batch.iter().map(|claim| (claim.message, claim.epoch)).collect();
     let ended = wait::until_some("all are begun or expired", || async {
-        let standings = bed.ledger.standings(&keys).await.expect("the ledger answers");
+        let standings = env.ledger.standings(&keys).await.expect("the ledger answers");
         let ends = standings.iter().filter_map(|((message, _), standing)| match standstill(standing) {
             FenceVerdict::End(signal, reason) => Some(Conclusion {
                 message: *message,
@@ -139,10 +139,10 @@ async fn expire(claims: &Claims, batch: Vec<Claimed>) -> Vec<bool> {
             }),
             FenceVerdict::NotOurs | FenceVerdict::Again => None,
         });
-        bed.ledger.conclude(&ends.collect::<Vec<_>>()).await.expect("concluded");
+        env.ledger.conclude(&ends.collect::<Vec<_>>()).await.expect("concluded");
         let states: Vec<(Uuid, i16)> = sqlx::query_as("select id, state from message where id = any($1)")
             .bind(&ids)
-            .fetch_all(&bed.pool)
+            .fetch_all(&env.pool)
             .await
             .expect("the ledger answers");
         let waits = states.iter().any(|(_, state)| *state == State::Waiting.code());
@@ -180,7 +180,7 @@ async fn what_is_claimed_anew_is_begun_by_one_of_both() {
         async move {
             let places: Vec<_> =
                 batch.iter().map(|claim| (claim.message, claim.epoch, DateTime::UNIX_EPOCH)).collect();
-            claims.bed.ledger.release(&places).await.expect("released");
+            claims.env.ledger.release(&places).await.expect("released");
             // Whoever is due now, of this batch or of another's.
             let begun = claims.begin(&claims.claim_batch().await).await;
             vec![begun; batch.len()]
@@ -214,7 +214,7 @@ async fn what_a_sweeper_takes_over_is_not_begun_under_its_old_claim() {
     let batches = claims.take(TRIES).await;
     claims.change("update lease set until = now() - interval '1 second'").await;
     let sweep = |batch: Vec<Claimed>| {
-        let ledger = &claims.bed.ledger;
+        let ledger = &claims.env.ledger;
         async move {
             let first = FirstLooks { email_secs: 60.0, sms_secs: 60.0 };
             ledger.sweep(1, first).await.expect("swept");
@@ -223,7 +223,7 @@ async fn what_a_sweeper_takes_over_is_not_begun_under_its_old_claim() {
     };
     let raced = claims.race(batches, sweep).await;
     let rows: Vec<(Uuid, i32, i16)> = sqlx::query_as("select id, epoch, state from message")
-        .fetch_all(&claims.bed.pool)
+        .fetch_all(&claims.env.pool)
         .await
         .expect("the ledger answers");
     let rows: HashMap<Uuid, (i32, i16)> =
@@ -262,9 +262,9 @@ async fn after_a_stop_is_committed_nothing_is_begun() {
         join_all(batch.into_iter().enumerate().map(async |(place, claim)| {
             // By text and by hand, in turn.
             match place % 2 {
-                0 => drop(claims.bed.ledger.inbound(&text_stop(claims, &claim)).await.expect("taken")),
+                0 => drop(claims.env.ledger.inbound(&text_stop(claims, &claim)).await.expect("taken")),
                 _ => claims
-                    .bed
+                    .env
                     .ledger
                     .block_address(
                         claims.addr(&claim.phone),
@@ -302,7 +302,7 @@ async fn after_an_answer_is_committed_nothing_is_begun() {
     let stop = |batch: Vec<Claimed>| {
         let claims = &claims;
         join_all(batch.into_iter().map(async |claim| {
-            assert!(claims.bed.ledger.answer(claim.message.0, By::PROGRAM).await.expect("written"));
+            assert!(claims.env.ledger.answer(claim.message.0, By::PROGRAM).await.expect("written"));
             claims.now().await
         }))
     };

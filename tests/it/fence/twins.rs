@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     races::shared,
-    support::{Bed, load, wait},
+    support::{TestEnv, load, wait},
 };
 
 /// A claim of a message under an epoch.
@@ -44,23 +44,23 @@ fn claim(message: Uuid, epoch: i32) -> Claim {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_claims_of_one_message_in_one_batch_only_the_later_is_called() {
     for epochs in [[1, 3], [3, 1]] {
-        let bed = Bed::new().await;
-        bed.company("blanca", |_| {}).await;
-        let intake = bed.worker_with("roles.dispatch = false").await;
+        let env = TestEnv::new().await;
+        env.company("blanca", |_| {}).await;
+        let intake = env.worker_with("roles.dispatch = false").await;
         let mut delayed = load::job(0);
         delayed["delay_secs"] = json!(3_600);
-        bed.publish(&delayed).await;
-        let id = bed.all_are(1, "queued").await[0].id;
+        env.publish(&delayed).await;
+        let id = env.all_are(1, "queued").await[0].id;
         // As if it had been claimed, its lease had run out, and it had been claimed again.
         for statement in ["update message set epoch = 3", "delete from due"] {
-            sqlx::query(statement).execute(&bed.pool).await.expect("done");
+            sqlx::query(statement).execute(&env.pool).await.expect("done");
         }
-        let lanes_of = bed.worker_with("roles.intake = false\nroles.web = false").await;
+        let lanes_of = env.worker_with("roles.intake = false\nroles.web = false").await;
         let lanes = lanes_of.acceptor.as_ref().and_then(|acceptor| acceptor.fast_path.lanes.clone());
         let lanes = lanes.expect("it dispatches");
         let lane: Arc<Lane> =
             lanes.all().values().find(|lane| lane.settings.provider() == "twilio").cloned().expect("a lane");
-        let shared = shared(&bed);
+        let shared = shared(&env);
         let slots = Arc::new(Semaphore::new(2));
         let (ready, batch) = mpsc::channel(2);
         for claim in epochs.map(|epoch| claim(id, epoch)) {
@@ -74,8 +74,8 @@ async fn of_two_claims_of_one_message_in_one_batch_only_the_later_is_called() {
         let settling = tokio::spawn(settle::run(Arc::clone(&shared), outcomes));
         begin::run(shared, batch, done).await;
         settling.await.expect("settling ends");
-        wait::until("it is sent", || async { bed.standings().await[0].status != "queued" }).await;
-        assert_eq!(bed.simulator.calls().len(), 1, "{epochs:?}: called once");
+        wait::until("it is sent", || async { env.standings().await[0].status != "queued" }).await;
+        assert_eq!(env.simulator.calls().len(), 1, "{epochs:?}: called once");
         drop((lane, lanes));
         assert!(lanes_of.stop().await && intake.stop().await);
     }

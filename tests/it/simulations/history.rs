@@ -15,7 +15,7 @@ use postrider_ledger::requests::By;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Bed, arrival, wait};
+use crate::support::{TestEnv, arrival, wait};
 
 /// Repeatable chance.
 pub struct Dice(pub u64);
@@ -33,7 +33,7 @@ impl Dice {
 
 /// The companies that get the same jobs, with what is needed to hand them in.
 pub struct History<'b> {
-    pub bed: &'b Bed,
+    pub env: &'b TestEnv,
     pub worker: &'b Worker,
     pub slugs: Vec<&'static str>,
     pub companies: Vec<CompanyId>,
@@ -42,9 +42,14 @@ pub struct History<'b> {
 }
 
 impl<'b> History<'b> {
-    pub fn new(bed: &'b Bed, worker: &'b Worker, companies: &[(&'static str, CompanyId)], seed: u64) -> Self {
+    pub fn new(
+        env: &'b TestEnv,
+        worker: &'b Worker,
+        companies: &[(&'static str, CompanyId)],
+        seed: u64,
+    ) -> Self {
         let (slugs, companies) = companies.iter().copied().unzip();
-        History { bed, worker, slugs, companies, dice: Dice(seed), jobs: 0 }
+        History { env, worker, slugs, companies, dice: Dice(seed), jobs: 0 }
     }
 
     /// Jobs of all kinds over some months.
@@ -66,7 +71,7 @@ impl<'b> History<'b> {
             self.crowd(phase).await;
             self.rest().await;
             let days = 1 + self.dice.below(4) as i64;
-            grow_older(self.bed, Duration::days(days)).await;
+            grow_older(self.env, Duration::days(days)).await;
         }
         self.be_overtaken().await;
         self.rest().await;
@@ -92,7 +97,7 @@ impl<'b> History<'b> {
             }
             self.rest().await;
             let days = 1 + self.dice.below(4) as i64;
-            grow_older(self.bed, Duration::days(days)).await;
+            grow_older(self.env, Duration::days(days)).await;
         }
         self.rest().await;
     }
@@ -102,7 +107,7 @@ impl<'b> History<'b> {
         let mut job = self.job_of(50);
         job["delay_secs"] = json!(3_600);
         self.hand_in(&job, false).await;
-        grow_older(self.bed, Duration::days(10)).await;
+        grow_older(self.env, Duration::days(10)).await;
         self.rest().await;
     }
 
@@ -191,14 +196,14 @@ impl<'b> History<'b> {
              order by r.created_at desc limit 1",
         )
         .bind(self.companies[0].0)
-        .fetch_all(&self.bed.pool)
+        .fetch_all(&self.env.pool)
         .await
         .expect("asked");
         let Some((root, _)) = rows.first() else { return };
         let (key,): (i64,) = sqlx::query_as("select count(*) from request where company = $1 and id <= $2")
             .bind(self.companies[0].0)
             .bind(root)
-            .fetch_one(&self.bed.pool)
+            .fetch_one(&self.env.pool)
             .await
             .expect("asked");
         self.jobs += 1;
@@ -217,8 +222,8 @@ impl<'b> History<'b> {
             Medium::Sms => format!("+1415555{:04}", 3_000 + person),
         };
         for company in &self.companies {
-            let addr = self.bed.keys.identity.address(*company, medium, &address);
-            self.bed.ledger.block_address(addr, *company, medium, kind, "test").await.expect("blocked");
+            let addr = self.env.keys.identity.address(*company, medium, &address);
+            self.env.ledger.block_address(addr, *company, medium, kind, "test").await.expect("blocked");
         }
     }
 
@@ -232,16 +237,16 @@ impl<'b> History<'b> {
             let AcceptOutcome::Accepted { id, .. } = self.accept(slug, &waiting, false).await else {
                 panic!("it is accepted")
             };
-            self.bed.ledger.pause(MessageId(id), By::PROGRAM).await.expect("paused").expect("it waits");
+            self.env.ledger.pause(MessageId(id), By::PROGRAM).await.expect("paused").expect("it waits");
             paused.push(id);
         }
         let older = Duration::days(20);
-        grow_older(self.bed, older).await;
+        grow_older(self.env, older).await;
         let overtaker = self.job_of(200);
         self.hand_in(&overtaker, false).await;
         for id in paused {
             let id = aged(id, older);
-            self.bed
+            self.env
                 .ledger
                 .resume(MessageId(id), By::PROGRAM)
                 .await
@@ -250,7 +255,7 @@ impl<'b> History<'b> {
         }
         // The clock of its delay stood still meanwhile.
         self.rest().await;
-        grow_older(self.bed, Duration::hours(2)).await;
+        grow_older(self.env, Duration::hours(2)).await;
     }
 
     /// Nothing is under way and nothing is due.
@@ -260,7 +265,7 @@ impl<'b> History<'b> {
                 "select count(*) from message where state in (1, 2, 3)
                  or (state = 0 and first_due_at <= now() and paused_at is null)",
             )
-            .fetch_one(&self.bed.pool)
+            .fetch_one(&self.env.pool)
             .await
             .expect("asked");
             busy == 0
@@ -276,8 +281,8 @@ fn aged(id: Uuid, by: Duration) -> Uuid {
 }
 
 /// As if everything had been so much earlier: all times, those in ids and in decisions included.
-pub async fn grow_older(bed: &Bed, by: Duration) {
-    let mut transaction = bed.pool.begin().await.expect("begun");
+pub async fn grow_older(env: &TestEnv, by: Duration) {
+    let mut transaction = env.pool.begin().await.expect("begun");
     let rows: Vec<(Uuid, String)> =
         sqlx::query_as("select id, decision from request").fetch_all(&mut *transaction).await.expect("asked");
     for (id, decision) in rows {

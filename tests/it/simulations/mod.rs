@@ -13,7 +13,7 @@ use postrider_domain::{
     ids::{CompanyId, Medium},
 };
 
-use crate::support::Bed;
+use crate::support::TestEnv;
 use history::History;
 
 type Change = fn(&mut Policy);
@@ -32,21 +32,21 @@ fn bound(policy: &mut Policy) {
     }
 }
 
-async fn company(bed: &Bed, id: CompanyId) -> Company {
-    let companies = bed.ledger.companies().await.expect("asked");
+async fn company(env: &TestEnv, id: CompanyId) -> Company {
+    let companies = env.ledger.companies().await.expect("asked");
     companies.into_iter().find(|company| company.id == id).expect("the company is there")
 }
 
-async fn asked(bed: &Bed, id: CompanyId, days: u32, change: impl FnOnce(&mut Policy)) -> BacktestReport {
-    let current = company(bed, id).await;
+async fn asked(env: &TestEnv, id: CompanyId, days: u32, change: impl FnOnce(&mut Policy)) -> BacktestReport {
+    let current = company(env, id).await;
     let mut changed = current.policy.clone();
     change(&mut changed);
     let question = BacktestQuery { current, changed, days };
-    run_backtest(&bed.ledger, &bed.keys.identity, &question, BOUNDS, |_, _| {}).await.expect("an answer")
+    run_backtest(&env.ledger, &env.keys.identity, &question, BOUNDS, |_, _| {}).await.expect("an answer")
 }
 
 /// Requests of a company by what became of them, as the ledger says: (went out, reason) → count.
-async fn truth(bed: &Bed, id: CompanyId, days: f64) -> BTreeMap<(bool, String), i64> {
+async fn truth(env: &TestEnv, id: CompanyId, days: f64) -> BTreeMap<(bool, String), i64> {
     let rows: Vec<(bool, String, i64)> = sqlx::query_as(
         "select m.may_have_been_sent or m.state in (0, 1, 2, 3, 4),
             case when m.may_have_been_sent or m.state in (0, 1, 2, 3, 4) then '' else coalesce(m.reason, '') end, count(*)
@@ -56,7 +56,7 @@ async fn truth(bed: &Bed, id: CompanyId, days: f64) -> BTreeMap<(bool, String), 
     )
     .bind(id.0)
     .bind(days)
-    .fetch_all(&bed.pool)
+    .fetch_all(&env.pool)
     .await
     .expect("asked");
     rows.into_iter().map(|(sent, reason, count)| ((sent, reason), count)).collect()
@@ -75,24 +75,24 @@ fn told(report: &BacktestReport, after: bool) -> BTreeMap<(bool, String), i64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn todays_policy_gives_a_rich_history_again_request_by_request() {
-    let bed = Bed::new().await;
-    let id = bed.company("blanca", bound).await;
+    let env = TestEnv::new().await;
+    let id = env.company("blanca", bound).await;
     for person in 0..2 {
-        bed.simulator.set_magic(&format!("+1415555{:04}", 3_000 + person), "invalid");
+        env.simulator.set_magic(&format!("+1415555{:04}", 3_000 + person), "invalid");
     }
-    let worker = bed.worker_with("database.intake_connections = 8").await;
-    History::new(&bed, &worker, &[("blanca", id)], 7).unfold().await;
+    let worker = env.worker_with("database.intake_connections = 8").await;
+    History::new(&env, &worker, &[("blanca", id)], 7).unfold().await;
 
     for days in [366, 30, 12] {
-        let report = asked(&bed, id, days, |_| {}).await;
+        let report = asked(&env, id, days, |_| {}).await;
         assert_eq!(report.not_replayable, [], "of {days} days");
         assert_eq!(report.samples, [], "of {days} days");
         assert_eq!(report.changed, Default::default());
-        assert_eq!(told(&report, false), truth(&bed, id, f64::from(days)).await, "of {days} days");
+        assert_eq!(told(&report, false), truth(&env, id, f64::from(days)).await, "of {days} days");
         assert_eq!(told(&report, true), told(&report, false));
     }
     // The history is as rich as its name says.
-    let seen = truth(&bed, id, 366.0).await;
+    let seen = truth(&env, id, 366.0).await;
     for reason in [
         "suppression_period",
         "do_not_send",
@@ -110,11 +110,11 @@ async fn todays_policy_gives_a_rich_history_again_request_by_request() {
             count(*) filter (where m.begun_at > r.created_at + interval '1 day')
          from request r join message m on m.id = r.id"#,
     )
-    .fetch_one(&bed.pool)
+    .fetch_one(&env.pool)
     .await
     .expect("asked");
     assert!(recoveries > 0 && raced > 0 && late > 0, "{recoveries} recoveries, {raced} races, {late} late");
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,28 +127,28 @@ async fn a_changed_policy_gives_what_it_really_makes_of_the_same_jobs() {
             policy.medium_preference = vec![Medium::Sms];
         }),
     ];
-    let bed = Bed::new().await;
-    let mut companies = vec![("blanca", bed.company("blanca", bound).await)];
+    let env = TestEnv::new().await;
+    let mut companies = vec![("blanca", env.company("blanca", bound).await)];
     for (slug, change) in changes {
         let changed = |policy: &mut Policy| {
             bound(policy);
             change(policy);
         };
-        companies.push((slug, bed.company(slug, changed).await));
+        companies.push((slug, env.company(slug, changed).await));
     }
     // Mailgun's receipts go to the first company alone; the others' are looked up.
-    let worker = bed.worker_with("receipts.email_looks_secs = [0.3, 20.0]").await;
-    let mut past = History::new(&bed, &worker, &companies, 11);
+    let worker = env.worker_with("receipts.email_looks_secs = [0.3, 20.0]").await;
+    let mut past = History::new(&env, &worker, &companies, 11);
     past.plain(false).await;
 
     let id = companies[0].1;
     for ((slug, change), (_, twin)) in changes.iter().zip(&companies[1..]) {
-        let report = asked(&bed, id, 366, change).await;
+        let report = asked(&env, id, 366, change).await;
         assert_eq!(report.not_replayable, [], "{slug}");
         let mut simulated = told(&report, true);
         // What would have been refused never became a request there.
         simulated.retain(|(_, reason), _| reason != "no_address");
-        assert_eq!(simulated, truth(&bed, *twin, 366.0).await, "{slug}");
+        assert_eq!(simulated, truth(&env, *twin, 366.0).await, "{slug}");
         assert!(!report.samples.is_empty() && !report.changes.is_empty(), "{slug}");
         let sent_before = (report.before.sent + report.before.waiting) as i64;
         let sent_after = (report.after.sent + report.after.waiting) as i64;
@@ -158,38 +158,38 @@ async fn a_changed_policy_gives_what_it_really_makes_of_the_same_jobs() {
         let brands: u64 = report.by_brand.iter().map(|brand| brand.after.sent + brand.after.not_sent).sum();
         assert_eq!((weeks, brands), (report.after.sent + report.after.not_sent, weeks), "{slug}");
     }
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_changed_policy_would_refuse_or_time_otherwise_is_counted_by_its_own_reason() {
-    let bed = Bed::new().await;
-    let id = bed.company("blanca", bound).await;
-    let worker = bed.worker().await;
-    History::new(&bed, &worker, &[("blanca", id)], 3).plain(true).await;
+    let env = TestEnv::new().await;
+    let id = env.company("blanca", bound).await;
+    let worker = env.worker().await;
+    History::new(&env, &worker, &[("blanca", id)], 3).plain(true).await;
 
-    let off = asked(&bed, id, 366, |policy| policy.channels.retain(|channel| channel.name != "chat")).await;
+    let off = asked(&env, id, 366, |policy| policy.channels.retain(|channel| channel.name != "chat")).await;
     let rejected = off.by_reason.iter().find(|line| line.reason == "unknown_channel").expect("some are");
     assert_eq!((rejected.before, rejected.after), (0, off.after.rejected));
     let sample = off.samples.iter().find(|sample| sample.after.standing == Standing::Rejected);
     assert!(sample.is_some_and(|sample| !sample.before.goes_out() || sample.after.reason.is_some()));
 
-    let later = asked(&bed, id, 366, |policy| policy.delay_secs = 60).await;
+    let later = asked(&env, id, 366, |policy| policy.delay_secs = 60).await;
     assert!(later.changed.other_time > 0, "{:?}", later.changed);
-    let never = asked(&bed, id, 366, |policy| policy.suppression_days = 0).await;
+    let never = asked(&env, id, 366, |policy| policy.suppression_days = 0).await;
     assert!(never.by_reason.iter().all(|line| line.reason != "suppression_period" || line.after == 0));
     assert_eq!(never.changed.no_longer_sent, 0);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_known_is_left_out_and_said() {
-    let bed = Bed::new().await;
-    let id = bed.company("blanca", bound).await;
-    let worker = bed.worker().await;
-    let mut past = History::new(&bed, &worker, &[("blanca", id)], 5);
+    let env = TestEnv::new().await;
+    let id = env.company("blanca", bound).await;
+    let worker = env.worker().await;
+    let mut past = History::new(&env, &worker, &[("blanca", id)], 5);
     past.expire_one().await;
-    let longer = asked(&bed, id, 30, |policy| policy.expires_after_secs = 30 * 86_400).await;
+    let longer = asked(&env, id, 30, |policy| policy.expires_after_secs = 30 * 86_400).await;
     let why: Vec<&str> = longer.not_replayable.iter().map(|one| one.why).collect();
     assert_eq!((why, longer.requests), (vec!["expiry_extended"], 1));
     assert_eq!(longer.before, Default::default());
@@ -200,26 +200,26 @@ async fn what_cannot_be_known_is_left_out_and_said() {
         r#"update request set decision = replace(decision, '{"suppress":"do_not_send"}', '{"suppress":"stop"}')
         where id = (select id from message where reason = 'do_not_send' order by id limit 1)"#,
     );
-    assert_eq!(broken.execute(&bed.pool).await.expect("changed").rows_affected(), 1);
-    let report = asked(&bed, id, 366, |_| {}).await;
+    assert_eq!(broken.execute(&env.pool).await.expect("changed").rows_affected(), 1);
+    let report = asked(&env, id, 366, |_| {}).await;
     let why: Vec<_> = report.not_replayable.iter().map(|one| (one.why, one.requests)).collect();
     assert_eq!(why, [("history_differs", 1)]);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_simulation_keeps_its_bounds() {
-    let bed = Bed::new().await;
-    let id = bed.company("blanca", bound).await;
-    let worker = bed.worker().await;
-    History::new(&bed, &worker, &[("blanca", id)], 5).plain(true).await;
-    let current = company(&bed, id).await;
+    let env = TestEnv::new().await;
+    let id = env.company("blanca", bound).await;
+    let worker = env.worker().await;
+    History::new(&env, &worker, &[("blanca", id)], 5).plain(true).await;
+    let current = company(&env, id).await;
     let question = BacktestQuery { changed: current.policy.clone(), current, days: 366 };
     let few = BacktestLimits { requests_max: 3, ..BOUNDS };
-    let refused = run_backtest(&bed.ledger, &bed.keys.identity, &question, few, |_, _| {}).await;
+    let refused = run_backtest(&env.ledger, &env.keys.identity, &question, few, |_, _| {}).await;
     assert!(matches!(refused, Err(BacktestError::TooMany { max: 3 })), "{refused:?}");
     let short = BacktestLimits { within: Duration::ZERO, ..BOUNDS };
-    let refused = run_backtest(&bed.ledger, &bed.keys.identity, &question, short, |_, _| {}).await;
+    let refused = run_backtest(&env.ledger, &env.keys.identity, &question, short, |_, _| {}).await;
     assert!(matches!(refused, Err(BacktestError::TooSlow { .. })), "{refused:?}");
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }

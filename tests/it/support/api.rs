@@ -7,7 +7,7 @@ use postrider_ledger::audit::Actor;
 use reqwest::{Method, header::HeaderMap};
 use serde_json::Value;
 
-use super::{Bed, http};
+use super::{TestEnv, http};
 
 /// What a call was answered.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl Client {
     }
 }
 
-impl Bed {
+impl TestEnv {
     /// A live key with every scope.
     pub async fn client(&self, slug: &str) -> Client {
         self.client_with(slug, true, &Scope::ALL).await

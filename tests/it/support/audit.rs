@@ -5,7 +5,7 @@
 
 use postrider_ledger::{Ledger, requests::By};
 
-use super::{Bed, wait};
+use super::{TestEnv, wait};
 
 /// What must never be, and the query that finds it.
 pub const BREACHES: &[(&str, &str)] = &[
@@ -59,7 +59,7 @@ pub const BREACHES: &[(&str, &str)] = &[
     ),
 ];
 
-impl Bed {
+impl TestEnv {
     /// What a ledger writes must be there for others, and not in a transaction that somebody left open.
     pub async fn writes_for_everybody(&self, ledger: &Ledger) {
         let request = postrider_clock::random_id();

@@ -28,7 +28,7 @@ use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{Bed, arrival};
+use super::{TestEnv, arrival};
 
 /// As many as are begun together, under one lease.
 pub const BATCH: usize = 16;
@@ -39,7 +39,7 @@ const QUESTIONS_MAX: usize = 500;
 
 /// A world with a worker that takes jobs and sends none.
 pub struct Claims {
-    pub bed: Bed,
+    pub env: TestEnv,
     pub company: CompanyId,
     pub acceptor: Acceptor,
     worker: Worker,
@@ -66,16 +66,16 @@ pub struct Raced<T> {
 
 impl Claims {
     pub async fn new() -> Claims {
-        let bed = Bed::new().await;
-        let company = bed.company("blanca", |_| {}).await;
-        let worker = bed.worker_with("roles.dispatch = false").await;
+        let env = TestEnv::new().await;
+        let company = env.company("blanca", |_| {}).await;
+        let worker = env.worker_with("roles.dispatch = false").await;
         let acceptor = worker.acceptor.clone().expect("this worker takes jobs");
-        let beginner = Ledger::new(PgPool::connect(&bed.database_url).await.expect("postgres answers"));
+        let beginner = Ledger::new(PgPool::connect(&env.database_url).await.expect("postgres answers"));
         let (lane,): (i32,) = sqlx::query_as("select id from account where name = 'blanca-twilio'")
-            .fetch_one(&bed.pool)
+            .fetch_one(&env.pool)
             .await
             .expect("the company has its account");
-        Claims { bed, company, acceptor, worker, lane: AccountId(lane), beginner }
+        Claims { env, company, acceptor, worker, lane: AccountId(lane), beginner }
     }
 
     /// Accepts so many requests and claims them, a lease a batch.
@@ -125,7 +125,7 @@ impl Claims {
     pub async fn claim_batch(&self) -> Vec<Claimed> {
         let wish = LaneDemand { lane: self.lane, count: BATCH as i32, floor: DateTime::UNIX_EPOCH };
         let terms = LeaseTerms { id: random_id(), worker: random_id(), secs: 600.0 };
-        let due = self.bed.ledger.claim(&[wish], terms).await.expect("claimed");
+        let due = self.env.ledger.claim(&[wish], terms).await.expect("claimed");
         due.into_iter()
             .map(|due| Claimed {
                 message: due.message,
@@ -148,7 +148,7 @@ impl Claims {
     /// Takes begun attempts back, as those that were not called.
     pub async fn take_back(&self, claims: &[Claimed]) {
         let settlements: Vec<Settlement> = claims.iter().map(not_called).collect();
-        self.bed.ledger.settle(&settlements, &[]).await.expect("settled");
+        self.env.ledger.settle(&settlements, &[]).await.expect("settled");
     }
 
     /// Begins every batch while `other` happens to it, some batches side by side, now this first and now
@@ -198,7 +198,7 @@ impl Claims {
     pub async fn begun_at(&self) -> HashMap<MessageId, DateTime<Utc>> {
         let rows: Vec<(Uuid, DateTime<Utc>)> =
             sqlx::query_as("select id, begun_at from message where begun_at is not null")
-                .fetch_all(&self.bed.pool)
+                .fetch_all(&self.env.pool)
                 .await
                 .expect("the ledger answers");
         rows.into_iter().map(|(id, at)| (MessageId(id), at)).collect()
@@ -207,22 +207,22 @@ impl Claims {
     /// The database's time, now.
     pub async fn now(&self) -> DateTime<Utc> {
         let (now,) =
-            sqlx::query_as("select clock_timestamp()").fetch_one(&self.bed.pool).await.expect("it answers");
+            sqlx::query_as("select clock_timestamp()").fetch_one(&self.env.pool).await.expect("it answers");
         now
     }
 
     /// The hash by which the ledger knows a phone.
     pub fn addr(&self, phone: &str) -> Uuid {
-        self.bed.keys.identity.address(self.company, Medium::Sms, phone)
+        self.env.keys.identity.address(self.company, Medium::Sms, phone)
     }
 
     /// Changes the world as no worker would.
     pub async fn change(&self, statement: &'static str) {
-        sqlx::query(statement).execute(&self.bed.pool).await.expect("the ledger answers");
+        sqlx::query(statement).execute(&self.env.pool).await.expect("the ledger answers");
     }
 
     pub async fn end(self) {
-        self.bed.nothing_stuck().await;
+        self.env.nothing_stuck().await;
         drop(self.acceptor);
         assert!(self.worker.stop().await, "the worker ends within its deadline");
     }

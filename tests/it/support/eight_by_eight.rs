@@ -21,7 +21,7 @@ use ring::{
 };
 use serde_json::{Value, json};
 
-use super::{Bed, http};
+use super::{TestEnv, http};
 
 const KEY: &[u8] = include_bytes!("../../fixtures/recipes/8x8_key.der");
 const JWK: &str = include_str!("../../fixtures/recipes/8x8_key.jwk.json");
@@ -75,13 +75,13 @@ impl Delivery {
     }
 
     /// Posts it as 8x8 does; gives the status.
-    pub async fn post(&self, bed: &Bed, recipe: &str) -> u16 {
-        self.post_as(bed, recipe, &self.body).await
+    pub async fn post(&self, env: &TestEnv, recipe: &str) -> u16 {
+        self.post_as(env, recipe, &self.body).await
     }
 
     /// The same with another body under its signature.
-    pub async fn post_as(&self, bed: &Bed, recipe: &str, body: &[u8]) -> u16 {
-        let url = format!("http://127.0.0.1:{}/webhooks/8x8/{recipe}/events", bed.public_port);
+    pub async fn post_as(&self, env: &TestEnv, recipe: &str, body: &[u8]) -> u16 {
+        let url = format!("http://127.0.0.1:{}/webhooks/8x8/{recipe}/events", env.public_port);
         let call = http()
             .post(url)
             .header("content-type", "application/json")

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::sync::watch;
 
-use super::{Bed, http};
+use super::{TestEnv, http};
 
 pub const API_KEY: &str = "simulated-kustomer-api-key";
 pub const TOKEN: &str = "simulated-kustomer-webhook-token";
@@ -190,8 +190,8 @@ pub fn sign(token: &str, body: &[u8]) -> String {
 }
 
 /// Posts a notice as Kustomer does; gives the status.
-pub async fn post(bed: &Bed, recipe: &str, signature: Option<&str>, body: Vec<u8>) -> u16 {
-    let url = format!("http://127.0.0.1:{}/webhooks/kustomer/{recipe}/events", bed.public_port);
+pub async fn post(env: &TestEnv, recipe: &str, signature: Option<&str>, body: Vec<u8>) -> u16 {
+    let url = format!("http://127.0.0.1:{}/webhooks/kustomer/{recipe}/events", env.public_port);
     let mut call = http().post(url).header("content-type", "application/json");
     call = call.header("x-kustomer-webhook-event", "kustomer.conversation.update");
     if let Some(signature) = signature {

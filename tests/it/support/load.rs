@@ -8,7 +8,7 @@ use std::{collections::HashMap, time::Duration};
 use postrider_provider_simulator::{Behaviour, SimulatorConfig};
 use serde_json::{Value, json};
 
-use super::{Bed, bed::Standing, broker::Producer, wait};
+use super::{TestEnv, broker::Producer, env::Standing, wait};
 
 /// Compressed further, for tests that wait until leases run out.
 pub const SHORT_LEASES: &str = "dispatch.http_timeout_secs = 1.0\ndispatch.smtp_timeout_secs = 1.0\n\
@@ -49,7 +49,7 @@ pub struct Ends {
     pub unknown: usize,
 }
 
-impl Bed {
+impl TestEnv {
     /// Publishes the jobs of these numbers, again and again until each is confirmed, whatever the broker
     /// does meanwhile: as a producer does that must not lose one.
     pub async fn publish_numbers(&self, from: usize, to: usize) {

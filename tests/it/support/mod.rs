@@ -1,29 +1,29 @@
 //! What every integration test stands on.
 //!
-//! `bed` is one test's world, `company` its policies, `wait` the only place that waits.
+//! `env` is one test's world, `company` its policies, `wait` the only place that waits.
 
-pub mod answering;
 pub mod api;
 pub mod audit;
-pub mod bed;
 pub mod broker;
 pub mod claims;
 pub mod clock;
 pub mod company;
 pub mod eight_by_eight;
+pub mod env;
+pub mod fake_pgbouncer;
 pub mod inspect;
 pub mod kustomer;
 pub mod load;
+pub mod mock_http;
 pub mod paths;
-pub mod pooler;
-pub mod pretender;
 pub mod process;
 pub mod proxy;
 pub mod stack;
+pub mod static_server;
 pub mod wait;
 pub mod webhook;
 
-pub use bed::Bed;
+pub use env::TestEnv;
 
 use std::sync::LazyLock;
 

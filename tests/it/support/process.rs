@@ -10,7 +10,7 @@ use std::{
     sync::Mutex,
 };
 
-use super::{Bed, wait};
+use super::{TestEnv, wait};
 
 /// Variables of the environment, for `src/failpoint.rs`.
 pub type Variables<'a> = &'a [(&'a str, &'a str)];
@@ -24,11 +24,11 @@ pub struct Process {
 }
 
 /// A folder of its own with a configuration file in it.
-fn configured(bed: &Bed, more: &str) -> PathBuf {
+fn configured(env: &TestEnv, more: &str) -> PathBuf {
     let folder =
-        std::env::temp_dir().join(format!("{}-{}", bed.amqp_name, postrider_clock::random_id().simple()));
+        std::env::temp_dir().join(format!("{}-{}", env.amqp_name, postrider_clock::random_id().simple()));
     std::fs::create_dir_all(&folder).expect("a folder for the configuration");
-    std::fs::write(folder.join("postrider.toml"), settings(bed, more)).expect("the configuration is written");
+    std::fs::write(folder.join("postrider.toml"), settings(env, more)).expect("the configuration is written");
     folder
 }
 
@@ -47,8 +47,8 @@ fn command(folder: &Path, arguments: &[&str], variables: Variables) -> Command {
 }
 
 /// Runs a command of the test's world to its end.
-pub async fn tell(bed: &Bed, arguments: &[&str], variables: Variables<'_>) -> Output {
-    let folder = configured(bed, "");
+pub async fn tell(env: &TestEnv, arguments: &[&str], variables: Variables<'_>) -> Output {
+    let folder = configured(env, "");
     let mut command = command(&folder, arguments, variables);
     let ended = tokio::task::spawn_blocking(move || command.output()).await.expect("waited");
     drop(std::fs::remove_dir_all(&folder));
@@ -56,26 +56,26 @@ pub async fn tell(bed: &Bed, arguments: &[&str], variables: Variables<'_>) -> Ou
 }
 
 /// The same, where it must succeed; gives what it printed.
-pub async fn told(bed: &Bed, arguments: &[&str]) -> String {
-    let output = tell(bed, arguments, &[]).await;
+pub async fn told(env: &TestEnv, arguments: &[&str]) -> String {
+    let output = tell(env, arguments, &[]).await;
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 impl Process {
-    pub fn start(bed: &Bed, more: &str) -> Process {
-        Process::start_with(bed, more, &[])
+    pub fn start(env: &TestEnv, more: &str) -> Process {
+        Process::start_with(env, more, &[])
     }
 
-    pub fn start_with(bed: &Bed, more: &str, variables: Variables) -> Process {
-        Process::start_changed(bed, more, |command| {
+    pub fn start_with(env: &TestEnv, more: &str, variables: Variables) -> Process {
+        Process::start_changed(env, more, |command| {
             command.envs(variables.iter().copied());
         })
     }
 
     /// The same, with an environment or outputs of its own.
-    pub fn start_changed(bed: &Bed, more: &str, change: impl FnOnce(&mut Command)) -> Process {
-        let folder = configured(bed, more);
+    pub fn start_changed(env: &TestEnv, more: &str, change: impl FnOnce(&mut Command)) -> Process {
+        let folder = configured(env, more);
         let log = folder.join("log");
         let output = File::create(&log).expect("the log is created");
         let mut command = command(&folder, &["run"], &[]);
@@ -115,7 +115,7 @@ impl Process {
 
 /// A worker that is started again whenever it has died.
 pub struct Kept<'a> {
-    bed: &'a Bed,
+    env: &'a TestEnv,
     more: &'a str,
     variables: Variables<'a>,
     /// The one that runs, and how many died before it.
@@ -123,16 +123,16 @@ pub struct Kept<'a> {
 }
 
 impl<'a> Kept<'a> {
-    pub fn start(bed: &'a Bed, more: &'a str, variables: Variables<'a>) -> Kept<'a> {
-        let now = Mutex::new((Process::start_with(bed, more, variables), 0));
-        Kept { bed, more, variables, now }
+    pub fn start(env: &'a TestEnv, more: &'a str, variables: Variables<'a>) -> Kept<'a> {
+        let now = Mutex::new((Process::start_with(env, more, variables), 0));
+        Kept { env, more, variables, now }
     }
 
     /// Starts it again if it has died; gives how often it did. To be asked while a test waits.
     pub fn deaths(&self) -> usize {
         let mut now = self.now.lock().expect("nobody panics here");
         if now.0.child.try_wait().expect("asked").is_some() {
-            *now = (Process::start_with(self.bed, self.more, self.variables), now.1 + 1);
+            *now = (Process::start_with(self.env, self.more, self.variables), now.1 + 1);
         }
         now.1
     }
@@ -144,8 +144,8 @@ impl<'a> Kept<'a> {
 }
 
 /// A world's settings with more on top.
-pub fn settings(bed: &Bed, more: &str) -> String {
-    let mut settings = table(&bed.overrides());
+pub fn settings(env: &TestEnv, more: &str) -> String {
+    let mut settings = table(&env.overrides());
     merge(&mut settings, table(more));
     settings.to_string()
 }

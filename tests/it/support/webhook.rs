@@ -8,7 +8,7 @@ use postrider_providers::TokenKey;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Bed, http};
+use super::{TestEnv, http};
 
 pub const TWILIO_KEY: &str = "simulated-twilio-auth-token";
 pub const MAILGUN_KEY: &str = "simulated-mailgun-signing-key";
@@ -34,8 +34,8 @@ pub struct Post {
 
 impl Attempt {
     /// The attempt that reached a recipient.
-    pub async fn of(bed: &Bed, account: &str, recipient: &str) -> Attempt {
-        let accepted = accepted(bed, recipient);
+    pub async fn of(env: &TestEnv, account: &str, recipient: &str) -> Attempt {
+        let accepted = accepted(env, recipient);
         let message: Uuid = accepted.correlation.as_deref().expect("named").parse().expect("a message's id");
         let attempt = accepted.attempt.expect("the call named its attempt");
         let token = match callback(&accepted) {
@@ -43,10 +43,10 @@ impl Attempt {
             None => {
                 let (id,): (i32,) = sqlx::query_as("select id from account where name = $1")
                     .bind(account)
-                    .fetch_one(&bed.pool)
+                    .fetch_one(&env.pool)
                     .await
                     .expect("the account is there");
-                let key = TokenKey::new(vec![bed.keys.token]);
+                let key = TokenKey::new(vec![env.keys.token]);
                 key.sign(AccountId(id), MessageId(message), attempt).to_hex()
             }
         };
@@ -59,8 +59,8 @@ impl Attempt {
 }
 
 /// What the simulated provider took for a recipient, once it did.
-pub fn accepted(bed: &Bed, recipient: &str) -> Accepted {
-    let found = bed.simulator.accepted().into_iter().find(|one| one.recipient == recipient);
+pub fn accepted(env: &TestEnv, recipient: &str) -> Accepted {
+    let found = env.simulator.accepted().into_iter().find(|one| one.recipient == recipient);
     found.expect("the recipient's message was accepted")
 }
 
@@ -71,24 +71,24 @@ fn callback(accepted: &Accepted) -> Option<url::Url> {
 }
 
 /// Twilio's status callback for an attempt, under an account's path.
-pub fn twilio_status(bed: &Bed, account: &str, of: &Attempt, status: &str, error: Option<&str>) -> Post {
+pub fn twilio_status(env: &TestEnv, account: &str, of: &Attempt, status: &str, error: Option<&str>) -> Post {
     let mut form = vec![("MessageSid", of.provider_id.as_str()), ("MessageStatus", status)];
     form.extend(error.map(|code| ("ErrorCode", code)));
-    twilio_form(bed, &format!("/webhooks/twilio/{account}/status?{}", of.query()), &form)
+    twilio_form(env, &format!("/webhooks/twilio/{account}/status?{}", of.query()), &form)
 }
 
 /// A customer's text.
-pub fn twilio_text(bed: &Bed, account: &str, from: &str, body: &str) -> Post {
+pub fn twilio_text(env: &TestEnv, account: &str, from: &str, body: &str) -> Post {
     let sid = format!("SM{}", postrider_clock::random_id().simple());
     let form = [("MessageSid", sid.as_str()), ("From", from), ("Body", body), ("To", "+15005550006")];
-    twilio_form(bed, &format!("/webhooks/twilio/{account}/inbound"), &form)
+    twilio_form(env, &format!("/webhooks/twilio/{account}/inbound"), &form)
 }
 
 /// Any form to any path, signed.
-pub fn twilio_form(bed: &Bed, path: &str, form: &[(&str, &str)]) -> Post {
+pub fn twilio_form(env: &TestEnv, path: &str, form: &[(&str, &str)]) -> Post {
     let form: Vec<(String, String)> =
         form.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let signature = sign::twilio(TWILIO_KEY, &format!("{}{path}", base(bed)), &form);
+    let signature = sign::twilio(TWILIO_KEY, &format!("{}{path}", base(env)), &form);
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(&form).finish().into_bytes();
     Post { path: path.to_owned(), content_type: FORM, signature: Some(signature), body }
 }
@@ -144,9 +144,9 @@ pub fn hard_bounce() -> Value {
 
 impl Post {
     /// Posts it to the worker of this world; gives the answer's status.
-    pub async fn send(&self, bed: &Bed) -> u16 {
+    pub async fn send(&self, env: &TestEnv) -> u16 {
         let mut request =
-            http().post(format!("{}{}", base(bed), self.path)).header("content-type", self.content_type);
+            http().post(format!("{}{}", base(env), self.path)).header("content-type", self.content_type);
         if let Some(signature) = &self.signature {
             request = request.header("x-twilio-signature", signature);
         }
@@ -155,6 +155,6 @@ impl Post {
 }
 
 /// Where customers and providers reach the worker.
-pub fn base(bed: &Bed) -> String {
-    format!("http://127.0.0.1:{}", bed.public_port)
+pub fn base(env: &TestEnv) -> String {
+    format!("http://127.0.0.1:{}", env.public_port)
 }

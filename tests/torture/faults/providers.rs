@@ -39,7 +39,7 @@ pub fn kinds(emphasis: Option<Emphasis>) -> &'static [&'static str] {
 pub async fn run(world: Arc<World>, tally: Arc<Tally>, mut calm: watch::Receiver<bool>) {
     let kinds = kinds(world.arguments.emphasis);
     let mut dice = Dice::new(world.plan.seed, "providers");
-    world.bed.simulator.set_behaviour(base(&world, dice.next()));
+    world.env.simulator.set_behaviour(base(&world, dice.next()));
     if kinds.is_empty() {
         // No word can be lost: whoever ends the faults holds the sender.
         drop(calm.wait_for(|calm| *calm).await);
@@ -59,13 +59,13 @@ pub async fn run(world: Arc<World>, tally: Arc<Tally>, mut calm: watch::Receiver
                     true => (10_000, 20_000),
                     false => (3_000, 4_000),
                 };
-                away.iter().for_each(|one| world.bed.simulator.set_outage_of(*one, true));
+                away.iter().for_each(|one| world.env.simulator.set_outage_of(*one, true));
                 let_pass(dice.millis(outage.0, outage.1)).await;
-                away.iter().for_each(|one| world.bed.simulator.set_outage_of(*one, false));
+                away.iter().for_each(|one| world.env.simulator.set_outage_of(*one, false));
             } else {
-                world.bed.simulator.set_behaviour(worse(base(&world, dice.next()), fault));
+                world.env.simulator.set_behaviour(worse(base(&world, dice.next()), fault));
                 let_pass(dice.millis(least, most)).await;
-                world.bed.simulator.set_behaviour(base(&world, dice.next()));
+                world.env.simulator.set_behaviour(base(&world, dice.next()));
             }
         };
         tally.during(fault, doing).await;

@@ -89,7 +89,7 @@ async fn end_backends(world: &World) {
         where application_name = 'postrider' and (state = 'active' or random() < 0.2)";
     for _ in 0..ROUNDS {
         // An error says that the database is away: nothing is left to end.
-        drop(sqlx::query(query).execute(&world.bed.pool).await);
+        drop(sqlx::query(query).execute(&world.env.pool).await);
         let_pass(BETWEEN_ROUNDS).await;
     }
 }

@@ -45,14 +45,14 @@ async fn latest(world: &World) -> Option<Accepted> {
         *found.lock().expect("nobody panics here") = newest.cloned();
         true
     };
-    world.bed.simulator.wait_until(look, std::time::Duration::from_secs(1)).await;
+    world.env.simulator.wait_until(look, std::time::Duration::from_secs(1)).await;
     found.into_inner().expect("nobody panics here")
 }
 
 async fn forged(world: &World, target: &Accepted, fault: &str) -> Option<Post> {
     let message = target.correlation.as_deref()?.parse().ok()?;
     let attempt = target.attempt?;
-    let key = TokenKey::new(vec![world.bed.keys.token]);
+    let key = TokenKey::new(vec![world.env.keys.token]);
     // The other company's account, as the ledger numbers it.
     let (own, other) = match target.provider {
         Provider::Twilio => (Lane::Text, Lane::Mail),
@@ -66,7 +66,7 @@ async fn forged(world: &World, target: &Accepted, fault: &str) -> Option<Post> {
     let of = Attempt { message, attempt, token, provider_id: target.provider_id.clone() };
     let lane = if fault == "forged_account" { other } else { own };
     let mut post = match lane {
-        Lane::Text => webhook::twilio_status(&world.bed, lane.account(), &of, "undelivered", Some("30005")),
+        Lane::Text => webhook::twilio_status(&world.env, lane.account(), &of, "undelivered", Some("30005")),
         Lane::Mail | Lane::Relay => {
             webhook::mailgun_event(lane.account(), &of, "failed", webhook::hard_bounce())
         }
@@ -88,14 +88,14 @@ async fn forged(world: &World, target: &Accepted, fault: &str) -> Option<Post> {
 async fn account_id(world: &World, lane: Lane) -> Option<postrider_domain::ids::AccountId> {
     let row: Result<(i32,), _> = sqlx::query_as("select id from account where name = $1")
         .bind(lane.account())
-        .fetch_one(&world.bed.pool)
+        .fetch_one(&world.env.pool)
         .await;
     row.ok().map(|(id,)| postrider_domain::ids::AccountId(id))
 }
 
 /// Posts to whichever worker takes it; gives the status, if one did.
 pub async fn send(world: &World, post: Post) -> Option<u16> {
-    let url = format!("{}{}", webhook::base(&world.bed), post.path);
+    let url = format!("{}{}", webhook::base(&world.env), post.path);
     let mut request = world.http.post(url).header("content-type", post.content_type);
     if let Some(signature) = &post.signature {
         request = request.header("x-twilio-signature", signature);

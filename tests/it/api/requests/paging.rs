@@ -46,7 +46,7 @@ async fn a_request_that_is_committed_late_is_on_a_page_to_come() {
             delete from request where id in (select id from late)",
         )
         .await;
-    let mut open = house.bed.pool.begin().await.expect("begun");
+    let mut open = house.env.pool.begin().await.expect("begun");
     let written = sqlx::query("insert into request select * from late").execute(&mut *open).await;
     assert_eq!(written.expect("written").rows_affected(), 1);
     let first = house.client.get("/v1/requests?limit=1").await.json;

@@ -73,16 +73,16 @@ async fn call(client: &Client, method: Method, path: &str, body: Option<&Value>)
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_live_key_that_may_manage_changes_settings_and_readers_see_them() {
-    let (bed, worker, manager) = world().await;
+    let (env, worker, manager) = world().await;
     manager.post("/v1/blocks", &json!({ "address": "x@y.example", "reason": "r" })).await;
     let mut bad = job("jane@example.com");
     bad["channel"] = json!("fax");
     hand_in(&worker, &bad).await;
     let ids = Ids::of(&manager).await;
-    let tester = bed.client_with("blanca", false, &Scope::ALL).await;
-    let reader = bed.client_with("blanca", true, &[Scope::Read, Scope::Send]).await;
-    let sender = bed.client_with("blanca", true, &[Scope::Send]).await;
-    let audits = count(&bed, "audit").await;
+    let tester = env.client_with("blanca", false, &Scope::ALL).await;
+    let reader = env.client_with("blanca", true, &[Scope::Read, Scope::Send]).await;
+    let sender = env.client_with("blanca", true, &[Scope::Send]).await;
+    let audits = count(&env, "audit").await;
     for (method, path, body) in changes() {
         let path = ids.put_into(path);
         for client in [&tester, &reader, &sender] {
@@ -95,7 +95,7 @@ async fn only_a_live_key_that_may_manage_changes_settings_and_readers_see_them()
             );
         }
     }
-    let admin = bed.client_with("blanca", true, &[Scope::Manage]).await;
+    let admin = env.client_with("blanca", true, &[Scope::Manage]).await;
     for path in LOOKS.iter().chain(&["/v1/blocks/export"]) {
         let path = ids.put_into(path);
         for client in [&tester, &reader, &admin] {
@@ -103,22 +103,22 @@ async fn only_a_live_key_that_may_manage_changes_settings_and_readers_see_them()
         }
         assert_eq!(sender.get(&path).await.status, 403, "{path}");
     }
-    assert_eq!(count(&bed, "audit").await, audits);
-    bed.nothing_left(worker).await;
+    assert_eq!(count(&env, "audit").await, audits);
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_one_company_is_seen_or_changed_with_anothers_key() {
-    let (bed, worker, theirs) = world().await;
-    bed.company("other", |_| {}).await;
+    let (env, worker, theirs) = world().await;
+    env.company("other", |_| {}).await;
     theirs.post("/v1/blocks", &json!({ "address": "x@y.example", "reason": "their-secret-reason" })).await;
     let mut bad = job("jane@example.com");
     bad["channel"] = json!("fax");
     hand_in(&worker, &bad).await;
     let ids = Ids::of(&theirs).await;
-    let stranger = bed.client("other").await;
+    let stranger = env.client("other").await;
     let before = [theirs.get("/v1/company?members=true").await.json, theirs.get("/v1/blocks").await.json];
-    let audits = count(&bed, "audit where company = 1").await;
+    let audits = count(&env, "audit where company = 1").await;
     for (method, path, body) in changes().into_iter().filter(|(_, path, _)| path.contains('{')) {
         let path = ids.put_into(path);
         let answer = call(&stranger, method.clone(), &path, body.as_ref()).await;
@@ -134,6 +134,6 @@ async fn nothing_of_one_company_is_seen_or_changed_with_anothers_key() {
     let by_address = stranger.get("/v1/blocks?address=x@y.example").await;
     assert_eq!(by_address.json["items"], json!([]));
     let after = [theirs.get("/v1/company?members=true").await.json, theirs.get("/v1/blocks").await.json];
-    assert_eq!((before, audits), (after, count(&bed, "audit where company = 1").await));
-    bed.nothing_left(worker).await;
+    assert_eq!((before, audits), (after, count(&env, "audit where company = 1").await));
+    env.nothing_left(worker).await;
 }

@@ -10,33 +10,33 @@ use crate::support::{company, process};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_company_applied_at_the_command_line_is_on_record_with_who_and_what() {
-    let (bed, worker, client) = world().await;
-    let mut policy = company::standard("blanca", bed.providers());
+    let (env, worker, client) = world().await;
+    let mut policy = company::standard("blanca", env.providers());
     policy.suppression_days = 60;
-    let file = std::env::temp_dir().join(format!("{}.toml", bed.amqp_name));
+    let file = std::env::temp_dir().join(format!("{}.toml", env.amqp_name));
     let document = postrider_domain::company::document::document(&policy, Some(&[company::paul()]));
     let text = toml::to_string(&document).expect("a document is TOML too");
     std::fs::write(&file, text).expect("the file is written");
     let path = file.to_str().expect("a path of letters");
-    let applied = process::tell(&bed, &["company", "apply", path], &[("SUDO_USER", "olga")]).await;
+    let applied = process::tell(&env, &["company", "apply", path], &[("SUDO_USER", "olga")]).await;
     assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
     std::fs::remove_file(&file).expect("the file was there");
     let on_record = audit(&client).await;
     assert_eq!(on_record["who"], json!({ "through": "cli", "name": "olga" }));
     assert_eq!(on_record["changes"], json!({ "suppression_days": { "before": 30, "after": 60 } }));
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_cannot_be_put_on_record_is_not_made() {
-    let (bed, worker, client) = world().await;
+    let (env, worker, client) = world().await;
     let block = json!({ "address": "a@b.example", "reason": "r" });
     assert_eq!(client.post("/v1/blocks", &block).await.status, 201);
     let listed = client.get("/v1/blocks").await.json["items"][0]["id"].as_str().expect("an id").to_owned();
     let members = client.get("/v1/members").await.json;
     let company = client.get("/v1/company").await;
     sqlx::raw_sql("alter table audit add check (at < '2000-01-01') not valid")
-        .execute(&bed.pool)
+        .execute(&env.pool)
         .await
         .expect("audits fail from now on");
     let member = json!({ "custom_id": "m" });
@@ -49,12 +49,12 @@ async fn a_change_that_cannot_be_put_on_record_is_not_made() {
     assert_eq!(client.get("/v1/members").await.json, members);
     assert_eq!(client.get("/v1/company").await.json, company.json);
     assert_eq!(client.get("/v1/blocks").await.json["items"].as_array().map(Vec::len), Some(1));
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn audits_are_found_by_what_they_are_about_the_newest_first() {
-    let (bed, worker, client) = world().await;
+    let (env, worker, client) = world().await;
     for number in 0..3 {
         client.post("/v1/members", &json!({ "custom_id": format!("m{number}") })).await;
     }
@@ -71,6 +71,6 @@ async fn audits_are_found_by_what_they_are_about_the_newest_first() {
     assert_eq!(of(&format!("object={object}")).await, [added[1].clone()]);
     let first = client.get("/v1/audit?limit=3").await.json;
     let rest = of(&format!("cursor={}", first["next"].as_str().expect("there is more"))).await;
-    assert_eq!(rest.len() + 3, usize::try_from(count(&bed, "audit").await).expect("a count"));
-    bed.nothing_left(worker).await;
+    assert_eq!(rest.len() + 3, usize::try_from(count(&env, "audit").await).expect("a count"));
+    env.nothing_left(worker).await;
 }

@@ -6,26 +6,26 @@ use postrider_domain::ids::{BlockKind, Medium};
 use serde_json::{Value, json};
 
 use super::{audit, count, world};
-use crate::support::{Bed, process};
+use crate::support::{TestEnv, process};
 
 /// What a command that must fail says.
-async fn refused(bed: &Bed, arguments: &[&str]) -> String {
-    let ended = process::tell(bed, arguments, &[]).await;
+async fn refused(env: &TestEnv, arguments: &[&str]) -> String {
+    let ended = process::tell(env, arguments, &[]).await;
     assert_eq!(ended.status.code(), Some(1), "{arguments:?}");
     String::from_utf8_lossy(&ended.stderr).into_owned()
 }
 
-async fn listed(bed: &Bed, more: &[&str]) -> Vec<Value> {
+async fn listed(env: &TestEnv, more: &[&str]) -> Vec<Value> {
     let arguments = [&["blocks", "list", "blanca", "--json"][..], more].concat();
-    serde_json::from_str(&process::told(bed, &arguments).await).expect("a list in JSON")
+    serde_json::from_str(&process::told(env, &arguments).await).expect("a list in JSON")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn support_blocks_an_address_and_lifts_it_on_record() {
-    let (bed, worker, client) = world().await;
-    bed.company("other", |_| {}).await;
+    let (env, worker, client) = world().await;
+    env.company("other", |_| {}).await;
     let add = ["blocks", "add", "blanca", "Jane@Example.com", "--reason", "asked by telephone"];
-    let added = process::tell(&bed, &add, &[("SUDO_USER", "olga")]).await;
+    let added = process::tell(&env, &add, &[("SUDO_USER", "olga")]).await;
     assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
     assert!(String::from_utf8_lossy(&added.stdout).ends_with(" is blocked\n"));
     let on_record = audit(&client).await;
@@ -33,90 +33,90 @@ async fn support_blocks_an_address_and_lifts_it_on_record() {
     assert!(!on_record.to_string().to_lowercase().contains("jane"), "{on_record}");
     let blocks = client.get("/v1/blocks").await.json["items"].clone();
     assert_eq!((&blocks[0]["source"], &blocks[0]["reason"]), (&json!("cli"), &json!("asked by telephone")));
-    assert_eq!(json!(listed(&bed, &["--address", "jane@example.com"]).await), blocks);
-    assert_eq!(json!(listed(&bed, &["--kind", "blocked_by_hand", "--medium", "email"]).await), blocks);
-    let nobody = process::told(&bed, &["blocks", "list", "blanca", "--address", "joe@example.com"]).await;
+    assert_eq!(json!(listed(&env, &["--address", "jane@example.com"]).await), blocks);
+    assert_eq!(json!(listed(&env, &["--kind", "blocked_by_hand", "--medium", "email"]).await), blocks);
+    let nobody = process::told(&env, &["blocks", "list", "blanca", "--address", "joe@example.com"]).await;
     assert_eq!(nobody, "not blocked\n");
-    assert_eq!(process::told(&bed, &["blocks", "list", "other"]).await, "nothing is blocked\n");
-    let again = process::told(&bed, &add).await;
+    assert_eq!(process::told(&env, &["blocks", "list", "other"]).await, "nothing is blocked\n");
+    let again = process::told(&env, &add).await;
     assert!(again.contains("was blocked by hand before"), "{again}");
 
     let id = blocks[0]["id"].as_str().expect("an id");
-    let foreign = refused(&bed, &["blocks", "remove", "other", id, "--reason", "r"]).await;
+    let foreign = refused(&env, &["blocks", "remove", "other", id, "--reason", "r"]).await;
     assert!(foreign.contains("nothing was lifted"), "{foreign}");
     let remove = ["blocks", "remove", "blanca", "JANE@example.com", "--reason", "wants them again"];
     assert_eq!(
-        process::told(&bed, &remove).await,
+        process::told(&env, &remove).await,
         "lifted: blocked_by_hand; nothing blocks the address any more\n"
     );
     assert_eq!(audit(&client).await["reason"], "wants them again");
-    refused(&bed, &remove).await;
-    assert_eq!(count(&bed, "block").await, 0);
-    bed.nothing_left(worker).await;
+    refused(&env, &remove).await;
+    assert_eq!(count(&env, "block").await, 0);
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_customers_own_wish_is_lifted_only_by_who_says_that_they_know_it() {
-    let (bed, worker, _client) = world().await;
-    let company = bed.ledger.company_id("blanca").await.expect("asked").expect("there");
-    let addr = bed.keys.identity.address(company, Medium::Sms, "+14155552671");
-    bed.ledger.block_address(addr, company, Medium::Sms, BlockKind::Stop, "inbound").await.expect("blocked");
+    let (env, worker, _client) = world().await;
+    let company = env.ledger.company_id("blanca").await.expect("asked").expect("there");
+    let addr = env.keys.identity.address(company, Medium::Sms, "+14155552671");
+    env.ledger.block_address(addr, company, Medium::Sms, BlockKind::Stop, "inbound").await.expect("blocked");
     let remove = ["blocks", "remove", "blanca", "+1 415 555 2671", "--reason", "called us", "--json"];
-    let said = refused(&bed, &remove).await;
+    let said = refused(&env, &remove).await;
     assert!(said.contains("(stop)") && said.contains("--acknowledge-opt-out"), "{said}");
-    assert_eq!(count(&bed, "block").await, 1);
-    let lifted = process::told(&bed, &[&remove[..], &["--acknowledge-opt-out"]].concat()).await;
+    assert_eq!(count(&env, "block").await, 1);
+    let lifted = process::told(&env, &[&remove[..], &["--acknowledge-opt-out"]].concat()).await;
     let lifted: Value = serde_json::from_str(&lifted).expect("JSON");
     assert_eq!(lifted, json!({ "lifted": ["stop"], "left": [] }));
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_of_addresses_goes_in_whole_or_not_at_all_and_comes_out_again() {
-    let (bed, worker, client) = world().await;
-    let audits = count(&bed, "audit").await;
-    let file = std::env::temp_dir().join(format!("{}.blocks.csv", bed.amqp_name));
+    let (env, worker, client) = world().await;
+    let audits = count(&env, "audit").await;
+    let file = std::env::temp_dir().join(format!("{}.blocks.csv", env.amqp_name));
     let path = file.to_str().expect("a path of letters").to_owned();
     let import = ["blocks", "import", "blanca", &path];
     std::fs::write(&file, "address,reason\na@b.example,\nx,r\n").expect("written");
-    let said = refused(&bed, &import).await;
+    let said = refused(&env, &import).await;
     assert!(said.contains("line 2.reason") && said.contains("line 3.address"), "{said}");
-    assert_eq!((count(&bed, "block").await, count(&bed, "audit").await), (0, audits));
+    assert_eq!((count(&env, "block").await, count(&env, "audit").await), (0, audits));
 
     std::fs::write(&file, "address,reason\na@b.example,=1\n+14155552671,\n").expect("written");
     let with_reason = [&import[..], &["--reason", "old system"]].concat();
-    let checked = process::told(&bed, &[&with_reason[..], &["--dry-run"]].concat()).await;
+    let checked = process::told(&env, &[&with_reason[..], &["--dry-run"]].concat()).await;
     assert_eq!(checked, "2 addresses; nothing was changed\n");
-    assert_eq!(count(&bed, "block").await, 0);
-    let done = process::told(&bed, &with_reason).await;
+    assert_eq!(count(&env, "block").await, 0);
+    let done = process::told(&env, &with_reason).await;
     assert_eq!(done, "2 addresses are blocked, 2 were not before\n");
-    let out = process::told(&bed, &["blocks", "export", "blanca"]).await;
+    let out = process::told(&env, &["blocks", "export", "blanca"]).await;
     assert_eq!(out, client.get("/v1/blocks/export").await.text);
     assert!(out.contains(",a@b.example,blocked_by_hand,'=1,import,"), "{out}");
     std::fs::write(&file, &out).expect("written");
-    let again = process::told(&bed, &[&import[..], &["--json"]].concat()).await;
+    let again = process::told(&env, &[&import[..], &["--json"]].concat()).await;
     let again: Value = serde_json::from_str(&again).expect("JSON");
     assert_eq!(again, json!({ "dry_run": false, "rows": 2, "added": 0 }));
-    let blocks = listed(&bed, &[]).await;
+    let blocks = listed(&env, &[]).await;
     assert!(blocks.iter().any(|block| block["reason"] == "=1"), "{blocks:?}");
     std::fs::remove_file(&file).expect("the file was there");
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_command_cannot_do_is_said_and_told_by_its_status() {
-    let (bed, worker, _client) = world().await;
+    let (env, worker, _client) = world().await;
     for (arguments, word) in [
         (["blocks", "add", "blanca", "nobody", "--reason", "r"], "address: "),
         (["blocks", "add", "blanca", "a@b.example", "--reason", " "], "reason: "),
         (["blocks", "add", "nobody", "a@b.example", "--reason", "r"], "no company"),
         (["blocks", "remove", "blanca", "a@b.example", "--reason", "r"], "not blocked"),
     ] {
-        let said = refused(&bed, &arguments).await;
+        let said = refused(&env, &arguments).await;
         assert!(said.contains(word), "{arguments:?}: {said}");
     }
-    let unreasoned = process::tell(&bed, &["blocks", "add", "blanca", "a@b.example"], &[]).await;
+    let unreasoned = process::tell(&env, &["blocks", "add", "blanca", "a@b.example"], &[]).await;
     assert_eq!(unreasoned.status.code(), Some(2), "a reason is needed");
-    assert_eq!(count(&bed, "block").await, 0);
-    bed.nothing_left(worker).await;
+    assert_eq!(count(&env, "block").await, 0);
+    env.nothing_left(worker).await;
 }

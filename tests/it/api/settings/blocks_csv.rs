@@ -19,11 +19,11 @@ async fn import(client: &Client, query: &str, text: &str) -> ApiResponse {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_goes_out_comes_in_again() {
-    let (bed, worker, client) = world().await;
+    let (env, worker, client) = world().await;
     let text = "address,reason\njane@example.com,\"asked, twice\"\n+14155552671,=1+1\n=2+2@example.com,old\n";
     let seen = import(&client, "?preview=true", text).await;
     assert_eq!(seen.json, json!({ "preview": true, "rows": 3 }), "{}", seen.text);
-    assert_eq!(count(&bed, "block").await, 0, "a preview writes nothing");
+    assert_eq!(count(&env, "block").await, 0, "a preview writes nothing");
     let done = import(&client, "", text).await;
     assert_eq!(done.json, json!({ "preview": false, "rows": 3, "added": 3 }), "{}", done.text);
     assert_eq!(audit(&client).await["changes"], json!({ "rows": 3, "added": 3 }));
@@ -41,12 +41,12 @@ async fn what_goes_out_comes_in_again() {
     assert_eq!((again.status, &again.json["added"]), (200, &json!(0)), "{}", again.text);
     let found = client.get("/v1/blocks?address=%2B14155552671").await.json["items"][0].clone();
     assert_eq!(found["reason"], "=1+1", "what came in is what went out");
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_come_in_many_times_at_once_are_added_once() {
-    let (bed, worker, client) = world().await;
+    let (env, worker, client) = world().await;
     let rows: String = (0..2_000).map(|number| format!("a{number}@example.com\n")).collect();
     let text = format!("address\n{rows}");
     let answers = join_all((0..8).map(|_| import(&client, "?reason=old", &text))).await;
@@ -59,12 +59,12 @@ async fn rows_that_come_in_many_times_at_once_are_added_once() {
     let mut on_record: Vec<Option<i64>> = on_record.collect();
     on_record.sort_unstable();
     assert_eq!(on_record, wanted);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_bad_row_keeps_all_of_them_out_and_is_named_by_its_line() {
-    let (bed, worker, client) = world().await;
+    let (env, worker, client) = world().await;
     let answer =
         import(&client, "?reason=old", "address,medium\na@b.example,\nnobody,sms\nc@d.example,fax\n").await;
     assert_eq!((answer.status, answer.fields()), (422, vec!["line 3.address", "line 4.medium"]));
@@ -78,13 +78,13 @@ async fn one_bad_row_keeps_all_of_them_out_and_is_named_by_its_line() {
     }
     let json = client.post(IMPORT, &json!({})).await;
     assert_eq!(json.status, 415, "{}", json.text);
-    assert_eq!((count(&bed, "block").await, count(&bed, "audit").await), (0, 1));
-    bed.nothing_left(worker).await;
+    assert_eq!((count(&env, "block").await, count(&env, "audit").await), (0, 1));
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_rows_come_in_at_once_and_go_out_page_by_page() {
-    let (bed, worker, client) = world().await;
+    let (env, worker, client) = world().await;
     let rows: String = (0..10_000).map(|number| format!("a{number}@example.com\n")).collect();
     let done = import(&client, "?reason=old", &format!("address\n{rows}")).await;
     assert_eq!(done.json["added"], 10_000, "{}", done.text);
@@ -93,5 +93,5 @@ async fn ten_thousand_rows_come_in_at_once_and_go_out_page_by_page() {
     addresses.sort_unstable();
     addresses.dedup();
     assert_eq!(addresses.len(), 10_000);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }

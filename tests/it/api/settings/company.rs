@@ -6,14 +6,14 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{audit, count, hand_in, job, send, world};
-use crate::support::{Bed, api::Client};
+use crate::support::{TestEnv, api::Client};
 
 const COMPANY: &str = "/v1/company";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_got_can_be_put_back_and_changes_nothing() {
-    let (bed, worker, client) = world().await;
-    let audits = count(&bed, "audit").await;
+    let (env, worker, client) = world().await;
+    let audits = count(&env, "audit").await;
     for path in [COMPANY, "/v1/company?members=true"] {
         let got = client.get(path).await;
         assert_eq!(got.status, 200, "{}", got.text);
@@ -27,19 +27,19 @@ async fn what_was_got_can_be_put_back_and_changes_nothing() {
         Value::Null,
         "members only where they are asked for"
     );
-    assert_eq!((count(&bed, "audit").await, count(&bed, "policy").await), (audits, 1));
-    bed.nothing_left(worker).await;
+    assert_eq!((count(&env, "audit").await, count(&env, "policy").await), (audits, 1));
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_patch_changes_its_part_for_the_next_job_and_keeps_the_version_before() {
-    let (bed, worker, client) = world().await;
+    let (env, worker, client) = world().await;
     let changed = send(&client, Method::PATCH, "\"1\"", &json!({ "channels": [{ "name": "fax" }] })).await;
     assert_eq!((changed.status, changed.header("etag")), (200, "\"2\""), "{}", changed.text);
     let refused = format!("{:?}", hand_in(&worker, &job("jane@example.com")).await);
     assert!(refused.contains("unknown_channel"), "{refused}");
     let (before,): (Value,) = sqlx::query_as("select document->'channels' from policy where version = 1")
-        .fetch_one(&bed.pool)
+        .fetch_one(&env.pool)
         .await
         .expect("the first version stays");
     assert_eq!(before.as_array().map(Vec::len), Some(3));
@@ -50,12 +50,12 @@ async fn a_patch_changes_its_part_for_the_next_job_and_keeps_the_version_before(
     let whole = client.get("/v1/company?members=true").await;
     let members = send(&client, Method::PATCH, whole.header("etag"), &json!({ "members": [] })).await;
     assert_eq!((members.status, members.header("etag")), (200, "\"2.3\""), "{}", members.text);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_editors_who_started_from_the_same_only_one_writes() {
-    let (bed, worker, client) = world().await;
+    let (env, worker, client) = world().await;
     let days = |days: i32| json!({ "suppression_days": days });
     let changes: Vec<Value> = (40..48).map(days).collect();
     let answers = futures_util::future::join_all(
@@ -73,13 +73,13 @@ async fn of_editors_who_started_from_the_same_only_one_writes() {
     assert_eq!(send(&client, Method::PATCH, "2", &days(50)).await.status, 400);
     let unseen = send(&client, Method::PATCH, "\"2\"", &json!({ "members": [] })).await;
     assert_eq!(unseen.status, 412, "members are replaced by who saw them: {}", unseen.text);
-    assert_eq!(count(&bed, "policy").await, 2);
-    bed.nothing_left(worker).await;
+    assert_eq!(count(&env, "policy").await, 2);
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn patches_of_different_parts_at_once_are_all_kept() {
-    let (bed, worker, client) = world().await;
+    let (env, worker, client) = world().await;
     let parts = [
         json!({ "suppression_days": 9 }),
         json!({ "delay_secs": 8 }),
@@ -106,27 +106,27 @@ async fn patches_of_different_parts_at_once_are_all_kept() {
             assert_eq!(kept, wanted, "{name}");
         }
     }
-    assert!(count(&bed, "policy").await > 10, "each that changed something is a version");
-    bed.nothing_left(worker).await;
+    assert!(count(&env, "policy").await > 10, "each that changed something is a version");
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_whole_document_without_members_or_with_null_leaves_them_alone() {
-    let (bed, worker, client) = world().await;
+    let (env, worker, client) = world().await;
     let mut whole = client.get(COMPANY).await.json;
     whole["members"] = Value::Null;
     whole["suppression_days"] = json!(9);
     let put = send(&client, Method::PUT, "*", &whole).await;
     assert_eq!((put.status, &put.json["suppression_days"]), (200, &json!(9)), "{}", put.text);
-    assert_eq!(count(&bed, "member").await, 1);
-    bed.nothing_left(worker).await;
+    assert_eq!(count(&env, "member").await, 1);
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_operator_changes_meanwhile_is_not_put_back_by_an_editor() {
-    let (bed, worker, client) = world().await;
+    let (env, worker, client) = world().await;
     let whole = client.get(COMPANY).await.json;
-    let mut operator = bed.pool.begin().await.expect("begun");
+    let mut operator = env.pool.begin().await.expect("begun");
     let mut change = async |statement: &'static str| {
         sqlx::query(statement).execute(&mut *operator).await.expect("done");
     };
@@ -139,17 +139,17 @@ async fn what_an_operator_changes_meanwhile_is_not_put_back_by_an_editor() {
     .await;
     let editor = client.clone();
     let put = tokio::spawn(async move { send(&editor, Method::PUT, "*", &whole).await });
-    bed.somebody_waits("the editor waits for the operator").await;
+    env.somebody_waits("the editor waits for the operator").await;
     operator.commit().await.expect("committed");
     let answer = put.await.expect("answered");
     assert_eq!((answer.status, answer.fields()), (422, vec!["bindings"]), "{}", answer.text);
     assert_eq!(client.get(COMPANY).await.json["bindings"][0]["user"], "crm");
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_problem_of_a_change_is_named_by_its_path_and_nothing_is_changed() {
-    let (bed, worker, client) = world().await;
+    let (env, worker, client) = world().await;
     let bad = json!({ "suppression_days": -1, "default_brand": "nobody", "colour": "red", "brands": [{}] });
     let mut whole = client.get(COMPANY).await.json;
     for (name, value) in bad.as_object().expect("an object") {
@@ -171,14 +171,14 @@ async fn every_problem_of_a_change_is_named_by_its_path_and_nothing_is_changed()
         let answer = client.raw(Method::PATCH, COMPANY, &headers, body.as_bytes().to_vec()).await;
         assert!(matches!(answer.status, 400 | 422), "{body}: {}", answer.text);
     }
-    assert_eq!((count(&bed, "policy").await, count(&bed, "audit").await), (1, 1));
-    bed.nothing_left(worker).await;
+    assert_eq!((count(&env, "policy").await, count(&env, "audit").await), (1, 1));
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_key_points_a_secret_elsewhere_or_speaks_for_others() {
-    let (bed, worker, client) = world().await;
-    bed.company("other", |_| {}).await;
+    let (env, worker, client) = world().await;
+    env.company("other", |_| {}).await;
     let company = client.get(COMPANY).await.json;
     let accounts = |change: fn(&mut Value)| {
         let mut accounts = company["accounts"].clone();
@@ -204,13 +204,13 @@ async fn no_key_points_a_secret_elsewhere_or_speaks_for_others() {
         "{}",
         answer.text
     );
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn secrets_are_told_as_set_or_unset_and_never_shown() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |policy| {
+    let env = TestEnv::new().await;
+    env.company("blanca", |policy| {
         let postrider_domain::company::ProviderSettings::Mailgun { signing_key_env, .. } =
             &mut policy.accounts[1].settings
         else {
@@ -219,8 +219,8 @@ async fn secrets_are_told_as_set_or_unset_and_never_shown() {
         *signing_key_env = "POSTRIDER_NEVER_SET".to_owned();
     })
     .await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
     let told = client.get("/v1/company/secrets").await;
     let set = |field: &str| {
         let items = told.json["items"].as_array().expect("a list");
@@ -234,12 +234,12 @@ async fn secrets_are_told_as_set_or_unset_and_never_shown() {
         assert_eq!(answer.status, 200);
         assert!(!answer.text.contains(&secret), "{path} shows a secret");
     }
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_queued_messages_need_is_taken_away_only_by_force() {
-    let (bed, worker, client) = world().await;
+    let (env, worker, client) = world().await;
     let mut waiting = job("jane@example.com");
     waiting["delay_secs"] = json!(3_600);
     hand_in(&worker, &waiting).await;
@@ -250,7 +250,7 @@ async fn what_queued_messages_need_is_taken_away_only_by_force() {
     assert!(refused.json["detail"].as_str().expect("text").contains("brand blanca"), "{}", refused.text);
     let forced = forced(&client, &patch).await;
     assert_eq!(forced, 200);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 async fn forced(client: &Client, patch: &Value) -> u16 {

@@ -6,13 +6,13 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{audit, hand_in, job, world};
-use crate::support::{Bed, api::Client, company};
+use crate::support::{TestEnv, api::Client, company};
 
 const MEMBERS: &str = "/v1/members";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_counts_from_the_next_job_on_and_every_change_is_on_record() {
-    let (bed, worker, client) = world().await;
+    let (env, worker, client) = world().await;
     let mut about_lea = job("jane@example.com");
     about_lea["employee"] = json!({ "email": "LEA@blancapeak.com" });
     let refused = format!("{:?}", hand_in(&worker, &about_lea).await);
@@ -39,12 +39,12 @@ async fn a_member_counts_from_the_next_job_on_and_every_change_is_on_record() {
     for method in [Method::GET, Method::DELETE] {
         assert_eq!(client.call(method, &path, None).await.status, 404);
     }
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_members_are_never_one_and_every_problem_is_named() {
-    let (bed, worker, client) = world().await;
+    let (env, worker, client) = world().await;
     for (body, field) in [
         (json!({ "email": "PaulAgent@blancapeak.com" }), "email"),
         (json!({ "custom_id": "ABC789" }), "custom_id"),
@@ -60,12 +60,12 @@ async fn two_members_are_never_one_and_every_problem_is_named() {
     }
     assert_eq!(client.post(MEMBERS, &json!({})).await.status, 422);
     assert_eq!(all(&client, "").await.len(), 1);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn members_keep_their_ids_when_the_company_is_applied_anew() {
-    let (bed, worker, client) = world().await;
+    let (env, worker, client) = world().await;
     let paul = all(&client, "").await.remove(0);
     let mut members = vec![company::paul(), company::paul()];
     members[0].email = Some("PAULAGENT@blancapeak.com".to_owned());
@@ -73,19 +73,19 @@ async fn members_keep_their_ids_when_the_company_is_applied_anew() {
     members[0].approved = false;
     members[1].email = None;
     members[1].custom_id = Some("new".to_owned());
-    bed.apply(&company::standard("blanca", bed.providers()), &members).await;
+    env.apply(&company::standard("blanca", env.providers()), &members).await;
     let found = all(&client, "&email=paulagent@blancapeak.com").await;
     assert_eq!((found.len(), &found[0]["id"], &found[0]["approved"]), (1, &paul["id"], &json!(false)));
     assert_eq!(all(&client, "&approved=true").await[0]["custom_id"], "new");
     let whole = client.get("/v1/company?members=true").await;
     assert_eq!(whole.header("etag"), "\"1.3\"", "no version of the policy for members alone");
     assert_eq!(whole.json["members"].as_array().map(Vec::len), Some(2));
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_hold_every_member_once_while_others_arrive() {
-    let (bed, worker, client) = world().await;
+    let (env, worker, client) = world().await;
     for number in 0..6 {
         assert_eq!(client.post(MEMBERS, &json!({ "custom_id": format!("m{number}") })).await.status, 201);
     }
@@ -104,12 +104,12 @@ async fn pages_hold_every_member_once_while_others_arrive() {
         let answer = client.get(&format!("{MEMBERS}?{query}")).await;
         assert_eq!((answer.status, answer.word()), (400, "bad_request"), "{query}: {}", answer.text);
     }
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn patches_of_one_member_at_once_are_all_kept() {
-    let (bed, worker, client) = world().await;
+    let (env, worker, client) = world().await;
     let path = format!("{MEMBERS}/{}", all(&client, "").await[0]["id"].as_str().expect("an id"));
     let parts = [json!({ "name": "P" }), json!({ "role": "admin" }), json!({ "approved": false })];
     let answers = futures_util::future::join_all(
@@ -121,7 +121,7 @@ async fn patches_of_one_member_at_once_are_all_kept() {
         (&paul["name"], &paul["role"], &paul["approved"]),
         (&json!("P"), &json!("admin"), &json!(false))
     );
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 async fn all(client: &Client, filter: &str) -> Vec<Value> {
@@ -132,11 +132,11 @@ async fn all(client: &Client, filter: &str) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn members_of_the_same_name_stay_with_their_company() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    bed.company("other", |_| {}).await;
-    let worker = bed.worker().await;
-    let (blanca, other) = (bed.client("blanca").await, bed.client("other").await);
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    env.company("other", |_| {}).await;
+    let worker = env.worker().await;
+    let (blanca, other) = (env.client("blanca").await, env.client("other").await);
     let theirs = all(&other, "").await.remove(0);
     let path = format!("{MEMBERS}/{}", theirs["id"].as_str().expect("an id"));
     for (method, body) in [
@@ -149,5 +149,5 @@ async fn members_of_the_same_name_stay_with_their_company() {
     }
     assert_eq!(all(&other, "").await, [theirs]);
     assert_eq!(all(&blanca, "").await.len(), 1);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }

@@ -16,18 +16,18 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Bed,
+    TestEnv,
     api::{ApiResponse, Client},
     arrival,
 };
 
 /// A world with one company, its worker and a key that may everything.
-async fn world() -> (Bed, Worker, Client) {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
-    (bed, worker, client)
+async fn world() -> (TestEnv, Worker, Client) {
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
+    (env, worker, client)
 }
 
 fn job(email: &str) -> Value {
@@ -56,8 +56,8 @@ async fn audit(client: &Client) -> Value {
     client.get("/v1/audit?limit=1").await.json["items"][0].clone()
 }
 
-async fn count(bed: &Bed, table: &str) -> i64 {
+async fn count(env: &TestEnv, table: &str) -> i64 {
     let query = sqlx::AssertSqlSafe(format!("select count(*) from {table}"));
-    let (count,): (i64,) = sqlx::query_as(query).fetch_one(&bed.pool).await.expect("the ledger answers");
+    let (count,): (i64,) = sqlx::query_as(query).fetch_one(&env.pool).await.expect("the ledger answers");
     count
 }

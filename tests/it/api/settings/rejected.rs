@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::{audit, count, hand_in, job, world};
-use crate::support::{Bed, api::Client, arrival};
+use crate::support::{TestEnv, api::Client, arrival};
 
 const REJECTED: &str = "/v1/rejected";
 
@@ -29,7 +29,7 @@ fn path(job: &Value, more: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refused_jobs_are_found_by_what_is_wrong_with_them() {
-    let (bed, worker, client) = world().await;
+    let (env, worker, client) = world().await;
     let body = refused(&worker, "jane@example.com").await;
     hand_in(&worker, &json!({ "tags": "one", "channel": 1 })).await;
     assert_eq!(list(&client, "").await.len(), 2);
@@ -51,18 +51,18 @@ async fn refused_jobs_are_found_by_what_is_wrong_with_them() {
     for query in ["since=yesterday", "code=%00", "cursor=x", "limit=0"] {
         assert_eq!(client.get(&format!("{REJECTED}?{query}")).await.status, 400, "{query}");
     }
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_preview_says_what_would_happen_and_writes_nothing() {
-    let (bed, worker, client) = world().await;
+    let (env, worker, client) = world().await;
     refused(&worker, "jane@example.com").await;
     let found = list(&client, "").await.remove(0);
     let tables = ["request", "message", "reservation", "rejected_job", "audit", "due", "lease", "ending"];
     let mut before = Vec::new();
     for table in tables {
-        before.push(count(&bed, table).await);
+        before.push(count(&env, table).await);
     }
     let as_it_is = client.post(&path(&found, "/replay"), &json!({ "preview": true })).await;
     assert_eq!((as_it_is.status, &as_it_is.json["outcome"]), (200, &json!("rejected")), "{}", as_it_is.text);
@@ -72,15 +72,15 @@ async fn a_preview_says_what_would_happen_and_writes_nothing() {
     assert_eq!(mended.json["outcome"], "accepted", "{}", mended.text);
     assert_eq!(mended.json["decision"]["verdict"], "send", "{}", mended.text);
     for (table, rows) in tables.iter().zip(before) {
-        assert_eq!(count(&bed, table).await, rows, "{table}");
+        assert_eq!(count(&env, table).await, rows, "{table}");
     }
     assert_eq!(list(&client, "").await, [found]);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_may_be_repeated_and_makes_one_request() {
-    let (bed, worker, client) = world().await;
+    let (env, worker, client) = world().await;
     refused(&worker, "jane@example.com").await;
     let found = list(&client, "").await.remove(0);
     let still = client.post(&path(&found, "/replay"), &json!({})).await;
@@ -102,7 +102,7 @@ async fn a_replay_may_be_repeated_and_makes_one_request() {
     assert!(answers.iter().all(|answer| matches!(answer.status, 200 | 409)), "{answers:?}");
     let accepted = answers.iter().filter(|answer| answer.json["outcome"] == "accepted").count();
     assert_eq!(accepted, 1, "{answers:?}");
-    let standings = bed.all_are(1, "delivered").await;
+    let standings = env.all_are(1, "delivered").await;
     let again = client.post(&replay, &bodies[0]).await;
     assert_eq!((again.status, &again.json["outcome"]), (200, &json!("duplicate")), "{}", again.text);
     assert_eq!(again.json["request"], json!(standings[0].id));
@@ -110,19 +110,19 @@ async fn a_replay_may_be_repeated_and_makes_one_request() {
     assert_eq!(on_record["changes"]["replayed"]["after"]["request"], json!(standings[0].id));
     assert_eq!(list(&client, "").await, Vec::<Value>::new());
     assert_eq!(list(&client, "replayed=true").await[0]["replayed_as"], json!(standings[0].id));
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_test_job_stays_a_test_when_it_is_replayed() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |policy| {
+    let env = TestEnv::new().await;
+    env.company("blanca", |policy| {
         policy.bindings = vec![postrider_domain::company::Binding { user: "tester".to_owned(), test: true }];
         policy.test_email = Some("tests@blancapeak.com".to_owned());
     })
     .await;
-    let worker = bed.worker().await;
-    let client = bed.client("blanca").await;
+    let worker = env.worker().await;
+    let client = env.client("blanca").await;
     let mut body = job("jane@example.com");
     body["channel"] = json!("fax");
     let mut from_a_tester = arrival("blanca", body.to_string().as_bytes());
@@ -134,8 +134,8 @@ async fn a_test_job_stays_a_test_when_it_is_replayed() {
     assert_eq!(found["test"], true);
     let corrected = json!({ "body": job("jane@example.com") });
     assert_eq!(client.post(&path(&found, "/replay"), &corrected).await.json["outcome"], "accepted");
-    bed.all_are(1, "delivered").await;
-    let recipients: Vec<String> = bed.simulator.calls().into_iter().map(|call| call.recipient).collect();
+    env.all_are(1, "delivered").await;
+    let recipients: Vec<String> = env.simulator.calls().into_iter().map(|call| call.recipient).collect();
     assert_eq!(recipients, ["tests@blancapeak.com"]);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }

@@ -8,13 +8,13 @@ use serde_json::json;
 
 use super::{EIGHT, with_8x8};
 use crate::support::{
-    Bed,
+    TestEnv,
     eight_by_eight::{Delivery, KeyHouse, event, handled},
 };
 
 /// The standard company, with a recipe that was given no key.
-async fn without_keys(bed: &Bed, house: &KeyHouse) {
-    with_8x8(bed, |policy| {
+async fn without_keys(env: &TestEnv, house: &KeyHouse) {
+    with_8x8(env, |policy| {
         let ConnectorSettings::EightByEight(EightByEight { keys, keys_url, .. }) =
             &mut policy.recipes[0].settings
         else {
@@ -35,56 +35,56 @@ fn by(kid: &str) -> Delivery {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_8x8_publishes_is_asked_for_once_and_believed() {
-    let bed = Bed::new().await;
+    let env = TestEnv::new().await;
     let house = KeyHouse::start().await;
-    without_keys(&bed, &house).await;
-    let worker = bed.worker().await;
+    without_keys(&env, &house).await;
+    let worker = env.worker().await;
     let (first, rest) = handled().split_first().map(|(first, rest)| (first.clone(), rest.to_vec())).unwrap();
     let repeats: Vec<Delivery> = (0..20).map(|_| Delivery::of(&first)).collect();
-    let at_once = join_all(repeats.iter().map(|repeat| repeat.post(&bed, EIGHT))).await;
+    let at_once = join_all(repeats.iter().map(|repeat| repeat.post(&env, EIGHT))).await;
     assert!(at_once.iter().all(|status| *status == 200), "{at_once:?}");
     for notice in rest {
-        assert_eq!(Delivery::of(&notice).post(&bed, EIGHT).await, 200, "{notice}");
+        assert_eq!(Delivery::of(&notice).post(&env, EIGHT).await, 200, "{notice}");
     }
     assert_eq!(house.asked(), ["key1"]);
-    bed.all_are(1, "delivered").await;
-    bed.nothing_left(worker).await;
+    env.all_are(1, "delivered").await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_cannot_be_asked_for_is_no_refusal_and_one_that_is_not_there_is() {
-    let bed = Bed::new().await;
+    let env = TestEnv::new().await;
     let house = KeyHouse::start().await;
-    without_keys(&bed, &house).await;
-    let worker = bed.worker().await;
+    without_keys(&env, &house).await;
+    let worker = env.worker().await;
     house.set_failing(Some(500));
-    assert_eq!(by("key1").post(&bed, EIGHT).await, 503, "8x8 repeats what was not taken");
+    assert_eq!(by("key1").post(&env, EIGHT).await, 503, "8x8 repeats what was not taken");
     house.set_failing(None);
-    assert_eq!(by("key2").post(&bed, EIGHT).await, 403);
-    assert_eq!(by("key2").post(&bed, EIGHT).await, 403);
-    assert_eq!(by("../key1").post(&bed, EIGHT).await, 403, "an id that would lead elsewhere");
-    assert_eq!(by("key1").post(&bed, EIGHT).await, 200);
+    assert_eq!(by("key2").post(&env, EIGHT).await, 403);
+    assert_eq!(by("key2").post(&env, EIGHT).await, 403);
+    assert_eq!(by("../key1").post(&env, EIGHT).await, 403, "an id that would lead elsewhere");
+    assert_eq!(by("key1").post(&env, EIGHT).await, 200);
     house.set_failing(Some(500));
-    assert_eq!(by("key1").post(&bed, EIGHT).await, 200, "it is known by now");
+    assert_eq!(by("key1").post(&env, EIGHT).await, 200, "it is known by now");
     assert_eq!(house.asked(), ["key1", "key2", "key1"], "what is not there is remembered as well");
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_makes_up_ids_has_8x8_asked_a_few_times_and_keeps_nobody_out() {
-    let bed = Bed::new().await;
+    let env = TestEnv::new().await;
     let house = KeyHouse::start().await;
-    without_keys(&bed, &house).await;
-    let worker = bed.worker().await;
-    assert_eq!(by("key1").post(&bed, EIGHT).await, 200);
+    without_keys(&env, &house).await;
+    let worker = env.worker().await;
+    assert_eq!(by("key1").post(&env, EIGHT).await, 200);
     let other_tenant = Delivery { tenant: "tenant02".to_owned(), ..by("unasked") };
-    assert_eq!(other_tenant.post(&bed, EIGHT).await, 403);
+    assert_eq!(other_tenant.post(&env, EIGHT).await, 403);
     let forged: Vec<Delivery> = (0..100).map(|place| by(&format!("made-up-{place}"))).collect();
-    let answers = join_all(forged.iter().map(|forged| forged.post(&bed, EIGHT))).await;
+    let answers = join_all(forged.iter().map(|forged| forged.post(&env, EIGHT))).await;
     assert!(answers.iter().all(|status| matches!(*status, 403 | 503)), "{answers:?}");
     // Ten a minute; the test may run over the end of one.
     assert!(house.asked().len() <= 20, "{:?}", house.asked());
     assert!(!house.asked().contains(&"unasked".to_owned()), "another tenant's call leads to no question");
-    assert_eq!(by("key1").post(&bed, EIGHT).await, 200, "a known key needs no question");
-    bed.nothing_left(worker).await;
+    assert_eq!(by("key1").post(&env, EIGHT).await, 200, "a known key needs no question");
+    env.nothing_left(worker).await;
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{interpreter::Run, jobs};
 use crate::support::{
-    Bed,
+    TestEnv,
     kustomer::{self, Kustomer, notice},
 };
 
@@ -27,8 +27,8 @@ fn workflow(key: &str) -> Value {
 }
 
 /// Runs it for a conversation through these channels; gives what it posted and was answered.
-async fn posted(bed: &Bed, kustomer: &Kustomer, channels: &[&str], event: &Value) -> Vec<(Value, u16)> {
-    let client = bed.client("blanca").await;
+async fn posted(env: &TestEnv, kustomer: &Kustomer, channels: &[&str], event: &Value) -> Vec<(Value, u16)> {
+    let client = env.client("blanca").await;
     let workflow = workflow(&client.key);
     let hosts = BTreeMap::from([
         ("https://api.stellaconnect.net", client.base.clone()),
@@ -49,31 +49,31 @@ async fn the_workflow_of_the_seed_makes_a_request_by_either_branch() {
     for (channels, fixture, channel) in
         [(["chat", "voice"], VOICE, "phone"), (["chat", "email"], OTHER, "chat")]
     {
-        let bed = Bed::new().await;
-        bed.company("blanca", |_| {}).await;
+        let env = TestEnv::new().await;
+        env.company("blanca", |_| {}).await;
         let kustomer = Kustomer::start().await;
-        let worker = bed.worker().await;
-        let posted = posted(&bed, &kustomer, &channels, &done(&channels)).await;
+        let worker = env.worker().await;
+        let posted = posted(&env, &kustomer, &channels, &done(&channels)).await;
         let expected: Value = serde_json::from_str(fixture).expect("JSON");
         assert_eq!(posted, [(expected, 202)], "{channels:?}");
-        bed.all_are(1, "delivered").await;
-        let jobs = jobs(&bed).await;
+        env.all_are(1, "delivered").await;
+        let jobs = jobs(&env).await;
         assert_eq!(
             (&jobs[0]["channel"], &jobs[0]["email"]),
             (&json!(channel), &json!("janecustomer@example.com"))
         );
         assert_eq!(jobs[0]["tags"], json!(["exchange", "backorder"]));
-        bed.nothing_left(worker).await;
+        env.nothing_left(worker).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_workflow_posts_nothing_for_a_conversation_that_is_open_or_nobodys() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
     let kustomer = Kustomer::start().await;
     let open = notice(|notice| notice["changes"]["attributes"]["status"]["after"] = json!("open"));
-    assert_eq!(posted(&bed, &kustomer, &["chat"], &open).await, []);
+    assert_eq!(posted(&env, &kustomer, &["chat"], &open).await, []);
     kustomer.set_customer(json!({"name": "Jane", "emails": []}));
-    assert_eq!(posted(&bed, &kustomer, &["chat"], &done(&["chat"])).await, []);
+    assert_eq!(posted(&env, &kustomer, &["chat"], &done(&["chat"])).await, []);
 }

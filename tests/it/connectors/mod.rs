@@ -19,7 +19,7 @@ use postrider_domain::{
     ids::CompanyId,
 };
 
-use crate::support::{Bed, eight_by_eight as simulated_8x8, kustomer as simulated_kustomer};
+use crate::support::{TestEnv, eight_by_eight as simulated_8x8, kustomer as simulated_kustomer};
 
 const KUSTOMER: &str = "blanca-kustomer";
 const EIGHT: &str = "blanca-8x8";
@@ -43,13 +43,13 @@ fn kustomer_recipe(id: &str, kustomer: &simulated_kustomer::Kustomer) -> Connect
 }
 
 /// The standard company with the recipe for Kustomer.
-async fn with_kustomer(bed: &Bed, kustomer: &simulated_kustomer::Kustomer) -> CompanyId {
+async fn with_kustomer(env: &TestEnv, kustomer: &simulated_kustomer::Kustomer) -> CompanyId {
     let recipe = kustomer_recipe(KUSTOMER, kustomer);
-    bed.company("blanca", |policy| policy.recipes = vec![recipe]).await
+    env.company("blanca", |policy| policy.recipes = vec![recipe]).await
 }
 
 /// The standard company with the recipe for 8x8.
-async fn with_8x8(bed: &Bed, change: impl FnOnce(&mut Policy)) -> CompanyId {
+async fn with_8x8(env: &TestEnv, change: impl FnOnce(&mut Policy)) -> CompanyId {
     let settings = EightByEight {
         tenant_id: simulated_8x8::TENANT.to_owned(),
         channel: "social".to_owned(),
@@ -61,7 +61,7 @@ async fn with_8x8(bed: &Bed, change: impl FnOnce(&mut Policy)) -> CompanyId {
         keys_url: None,
     };
     let recipe = recipe(EIGHT, ConnectorSettings::EightByEight(settings));
-    bed.company("blanca", |policy| {
+    env.company("blanca", |policy| {
         policy.recipes = vec![recipe];
         policy.channels.push(Channel {
             name: "social".to_owned(),
@@ -75,7 +75,7 @@ async fn with_8x8(bed: &Bed, change: impl FnOnce(&mut Policy)) -> CompanyId {
 }
 
 /// The requests as their jobs said, oldest first.
-async fn jobs(bed: &Bed) -> Vec<Value> {
+async fn jobs(env: &TestEnv) -> Vec<Value> {
     sqlx::query_scalar(
         "select jsonb_strip_nulls(jsonb_build_object('name', customer_name, 'email', customer_email,
             'phone', customer_phone, 'custom_id', customer_custom_id, 'employee', coalesce(employee_email, employee_custom_id),
@@ -83,17 +83,17 @@ async fn jobs(bed: &Bed) -> Vec<Value> {
             'source', source, 'test', nullif(test, false)))
          from request order by id",
     )
-    .fetch_all(&bed.pool)
+    .fetch_all(&env.pool)
     .await
     .expect("asked")
 }
 
 /// What became of each notice, and whether anything personal is left in it.
-async fn notices(bed: &Bed) -> Vec<(Option<String>, bool)> {
+async fn notices(env: &TestEnv) -> Vec<(Option<String>, bool)> {
     sqlx::query_as(
         "select outcome, body is not null or job is not null from notification order by received_at, key",
     )
-    .fetch_all(&bed.pool)
+    .fetch_all(&env.pool)
     .await
     .expect("asked")
 }

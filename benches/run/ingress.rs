@@ -22,13 +22,13 @@ use tokio::{net::TcpStream, task::JoinSet};
 
 use crate::{
     arguments::Arguments,
+    fixture::Fixture,
     jobs::{COMPANY, job},
     report::{Entrance, Goal, Medium, Percentiles, Way},
     rows::Row,
-    scene::Scene,
     servers::Servers,
-    site::Site,
     throughput::{self, Task},
+    workspace::Workspace,
 };
 
 /// Calls that are under way at once, each on a connection of its own.
@@ -60,7 +60,7 @@ async fn once(
     requests: usize,
     round: usize,
 ) -> anyhow::Result<Entrance> {
-    let scene = Scene::make(servers, row, (Medium::Sms, Goal::Sent), None).await?;
+    let scene = Fixture::make(servers, row, (Medium::Sms, Goal::Sent), None).await?;
     let task = Task { medium: Medium::Sms, goal: Goal::Sent, requests, relayed: false };
     let mut answers = None;
     let measured = match way {
@@ -77,8 +77,8 @@ async fn once(
     Ok(Entrance { round, way, requests, figures, answers })
 }
 
-fn published(scene: &Scene, requests: usize) -> impl Future<Output = anyhow::Result<()>> {
-    let Scene { site, publisher, envelope, .. } = scene;
+fn published(scene: &Fixture, requests: usize) -> impl Future<Output = anyhow::Result<()>> {
+    let Fixture { site, publisher, envelope, .. } = scene;
     async move {
         listens(site).await?;
         publisher.fill(site, envelope, 0..requests).await.context("publish")
@@ -86,7 +86,7 @@ fn published(scene: &Scene, requests: usize) -> impl Future<Output = anyhow::Res
 }
 
 /// Posts all jobs; seconds from each call to its answer.
-async fn posted(site: &Site, requests: usize) -> anyhow::Result<Vec<f64>> {
+async fn posted(site: &Workspace, requests: usize) -> anyhow::Result<Vec<f64>> {
     let key = make_key(site).await.context("make a key")?;
     listens(site).await?;
     let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(CALLS).build()?;
@@ -128,7 +128,7 @@ async fn post(client: &reqwest::Client, url: &str, key: &SecretString, n: usize)
     Ok((postrider_clock::monotonic() - since).as_secs_f64())
 }
 
-async fn make_key(site: &Site) -> anyhow::Result<SecretString> {
+async fn make_key(site: &Workspace) -> anyhow::Result<SecretString> {
     let pool = PgPool::connect(&site.database_url).await?;
     let ledger = Ledger::new(pool.clone());
     let company = ledger.company_id(COMPANY).await?.context("the company is there")?;
@@ -140,7 +140,7 @@ async fn make_key(site: &Site) -> anyhow::Result<SecretString> {
 }
 
 /// Waits until the worker takes calls: its start is nobody's rate.
-async fn listens(site: &Site) -> anyhow::Result<()> {
+async fn listens(site: &Workspace) -> anyhow::Result<()> {
     let listening = async {
         while TcpStream::connect(("127.0.0.1", site.port)).await.is_err() {
             tokio::time::sleep(LOOK_EVERY).await;

@@ -14,13 +14,13 @@ use crate::report::{Parts, page, picture, target_sheet};
 /// Written by people; goes into RESULTS.md as it is.
 const NOTES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/NOTES.md");
 
-pub struct Kept {
+pub struct ResultsDir {
     folder: PathBuf,
     parts: Parts,
 }
 
-impl Kept {
-    pub fn open(folder: &Path) -> anyhow::Result<Kept> {
+impl ResultsDir {
+    pub fn open(folder: &Path) -> anyhow::Result<ResultsDir> {
         fs::create_dir_all(folder).context("create the results' folder")?;
         let file = folder.join("results.json");
         let mut parts = Parts::default();
@@ -30,7 +30,7 @@ impl Kept {
                 format!("understand {}: without it, all parts begin anew", file.display())
             })?;
         }
-        Ok(Kept { folder: folder.to_owned(), parts })
+        Ok(ResultsDir { folder: folder.to_owned(), parts })
     }
 
     pub fn keep(&mut self, fresh: Parts) -> anyhow::Result<()> {

@@ -17,7 +17,7 @@ use postrider_domain::{
 use postrider_ledger::requests::By;
 use serde_json::{Value, json};
 
-use crate::support::{Bed, company, wait};
+use crate::support::{TestEnv, company, wait};
 
 fn job() -> Value {
     json!({
@@ -28,13 +28,13 @@ fn job() -> Value {
     })
 }
 
-async fn cancel(bed: &Bed, id: uuid::Uuid) -> bool {
-    matches!(cancel::cancel(&bed.ledger, id, By::PROGRAM).await.expect("asked"), Canceled::Done)
+async fn cancel(env: &TestEnv, id: uuid::Uuid) -> bool {
+    matches!(cancel::cancel(&env.ledger, id, By::PROGRAM).await.expect("asked"), Canceled::Done)
 }
 
 /// The words of the timeline, with who did what people do.
-async fn told(bed: &Bed, id: uuid::Uuid) -> Vec<String> {
-    let detail = bed.ledger.show(id).await.expect("asked").expect("there");
+async fn told(env: &TestEnv, id: uuid::Uuid) -> Vec<String> {
+    let detail = env.ledger.show(id).await.expect("asked").expect("there");
     let told = timeline(&detail).into_iter().map(|event| match (event.event, event.what) {
         ("paused" | "resumed" | "canceled" | "answered", Some(who)) => format!("{} {who}", event.event),
         (word, _) => word.to_owned(),
@@ -44,127 +44,127 @@ async fn told(bed: &Bed, id: uuid::Uuid) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_request_is_not_sent_until_it_is_resumed() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    bed.publish(&job()).await;
-    let id = bed.all_are(1, "queued").await[0].id;
-    assert_eq!(bed.ledger.pause(MessageId(id), By::PROGRAM).await.expect("asked"), Some(State::Waiting));
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    env.publish(&job()).await;
+    let id = env.all_are(1, "queued").await[0].id;
+    assert_eq!(env.ledger.pause(MessageId(id), By::PROGRAM).await.expect("asked"), Some(State::Waiting));
     wait::let_pass(std::time::Duration::from_secs(3)).await;
-    assert!(bed.simulator.calls().is_empty(), "past its due time, and still paused");
+    assert!(env.simulator.calls().is_empty(), "past its due time, and still paused");
     let directory = worker.acceptor.as_ref().expect("takes jobs").company_cache.clone();
-    let resumed = resume(&bed.ledger, &directory, &bed.keys, id, By::PROGRAM).await.expect("asked");
+    let resumed = resume(&env.ledger, &directory, &env.keys, id, By::PROGRAM).await.expect("asked");
     assert!(matches!(resumed, Resumed::Going(State::Waiting)), "{resumed:?}");
-    bed.all_are(1, "delivered").await;
+    env.all_are(1, "delivered").await;
     drop(directory);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn resuming_runs_the_rules_again() {
-    let bed = Bed::new().await;
-    let company = bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    bed.publish(&job()).await;
-    let id = bed.all_are(1, "queued").await[0].id;
-    bed.ledger.pause(MessageId(id), By::PROGRAM).await.expect("asked");
-    let addr = bed.keys.identity.address(company, postrider_domain::ids::Medium::Sms, "+14155552671");
+    let env = TestEnv::new().await;
+    let company = env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    env.publish(&job()).await;
+    let id = env.all_are(1, "queued").await[0].id;
+    env.ledger.pause(MessageId(id), By::PROGRAM).await.expect("asked");
+    let addr = env.keys.identity.address(company, postrider_domain::ids::Medium::Sms, "+14155552671");
     let kind = postrider_domain::ids::BlockKind::Manual;
-    bed.ledger
+    env.ledger
         .block_address(addr, company, postrider_domain::ids::Medium::Sms, kind, "test")
         .await
         .expect("blocked");
     let directory = worker.acceptor.as_ref().expect("takes jobs").company_cache.clone();
-    resume(&bed.ledger, &directory, &bed.keys, id, By::PROGRAM).await.expect("asked");
-    let standings = bed.all_are(1, "suppressed").await;
+    resume(&env.ledger, &directory, &env.keys, id, By::PROGRAM).await.expect("asked");
+    let standings = env.all_are(1, "suppressed").await;
     assert_eq!(standings[0].reason.as_deref(), Some("blocked_by_hand"));
     let expected = ["accepted", "paused through system", "resumed through system", "ended"];
-    assert_eq!(told(&bed, id).await, expected);
+    assert_eq!(told(&env, id).await, expected);
     drop(directory);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cancel_takes_back_what_is_not_begun_and_frees_its_person() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
-    bed.publish(&job()).await;
-    let id = bed.all_are(1, "queued").await[0].id;
-    assert!(cancel(&bed, id).await);
-    assert!(!cancel(&bed, id).await, "an end stays an end");
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
+    env.publish(&job()).await;
+    let id = env.all_are(1, "queued").await[0].id;
+    assert!(cancel(&env, id).await);
+    assert!(!cancel(&env, id).await, "an end stays an end");
     let mut again = job();
     again["delay_secs"] = json!(0);
-    bed.publish(&again).await;
+    env.publish(&again).await;
     wait::until("the next request is delivered", || async {
-        bed.standings().await.iter().any(|one| one.status == "delivered")
+        env.standings().await.iter().any(|one| one.status == "delivered")
     })
     .await;
-    assert_eq!(bed.standings().await[0].status, "canceled");
-    assert!(!cancel(&bed, bed.standings().await[1].id).await, "handed over");
-    bed.nothing_left(worker).await;
+    assert_eq!(env.standings().await[0].status, "canceled");
+    assert!(!cancel(&env, env.standings().await[1].id).await, "handed over");
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pausing_an_attempt_under_way_stops_the_next_one() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    bed.simulator.set_magic("+14155552671", "busy");
-    let worker = bed.worker_with("retry.delays_secs = [0.5]").await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    env.simulator.set_magic("+14155552671", "busy");
+    let worker = env.worker_with("retry.delays_secs = [0.5]").await;
     let mut now = job();
     now["delay_secs"] = json!(0);
-    bed.publish(&now).await;
-    wait::until("an attempt was made", || async { bed.standings().await.iter().any(|one| one.attempt >= 1) })
+    env.publish(&now).await;
+    wait::until("an attempt was made", || async { env.standings().await.iter().any(|one| one.attempt >= 1) })
         .await;
-    let id = bed.standings().await[0].id;
-    assert!(bed.ledger.pause(MessageId(id), By::PROGRAM).await.expect("asked").is_some());
+    let id = env.standings().await[0].id;
+    assert!(env.ledger.pause(MessageId(id), By::PROGRAM).await.expect("asked").is_some());
     wait::until("no call is under way", || async {
-        bed.ledger.show(id).await.expect("asked").expect("there").state == State::Waiting
+        env.ledger.show(id).await.expect("asked").expect("there").state == State::Waiting
     })
     .await;
-    let calls = bed.simulator.calls().len();
+    let calls = env.simulator.calls().len();
     wait::let_pass(std::time::Duration::from_secs(2)).await;
-    assert_eq!(bed.simulator.calls().len(), calls, "no further attempt while it is paused");
-    bed.nothing_left(worker).await;
+    assert_eq!(env.simulator.calls().len(), calls, "no further attempt while it is paused");
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_a_person_notes_is_on_record_once() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker_with("roles.dispatch = false").await;
-    bed.publish(&job()).await;
-    let id = bed.all_are(1, "queued").await[0].id;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker_with("roles.dispatch = false").await;
+    env.publish(&job()).await;
+    let id = env.all_are(1, "queued").await[0].id;
     let by = |person| By { door: "cli", key: None, person: Some(person), note: None };
-    assert!(bed.ledger.answer(id, by("ann")).await.expect("noted"));
-    assert!(!bed.ledger.answer(id, by("eve")).await.expect("asked"), "it was news once");
-    let standings = bed.all_are(1, "suppressed").await;
+    assert!(env.ledger.answer(id, by("ann")).await.expect("noted"));
+    assert!(!env.ledger.answer(id, by("eve")).await.expect("asked"), "it was news once");
+    let standings = env.all_are(1, "suppressed").await;
     assert_eq!(standings[0].reason.as_deref(), Some("answered"));
-    assert_eq!(told(&bed, id).await, ["accepted", "answered by ann through cli", "ended"]);
-    bed.nothing_left(worker).await;
+    assert_eq!(told(&env, id).await, ["accepted", "answered by ann through cli", "ended"]);
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_administrators_own_request_is_resumed_and_retried_as_their_own() {
-    let bed = Bed::new().await;
-    let policy = company::standard("blanca", bed.providers());
+    let env = TestEnv::new().await;
+    let policy = company::standard("blanca", env.providers());
     assert!(!policy.admin_may_request_on_behalf);
-    bed.apply(&policy, &[Member { role: Role::Admin, ..company::paul() }]).await;
-    let worker = bed.worker_with("roles.dispatch = false").await;
-    let client = bed.client("blanca").await;
+    env.apply(&policy, &[Member { role: Role::Admin, ..company::paul() }]).await;
+    let worker = env.worker_with("roles.dispatch = false").await;
+    let client = env.client("blanca").await;
     let mut by_hand = job();
     by_hand["requested_by"] = json!("PaulAgent@blancapeak.com");
     by_hand["requested_by_role"] = json!("company_admin");
     let made = client.post("/v1/requests", &by_hand).await;
     assert_eq!(made.status, 202, "{}", made.text);
-    let path = format!("/v1/requests/{}", bed.standings().await[0].id);
+    let path = format!("/v1/requests/{}", env.standings().await[0].id);
     assert_eq!(client.post(&format!("{path}/pause"), &json!({})).await.status, 200);
     let resumed = client.post(&format!("{path}/resume"), &json!({})).await;
     assert_eq!((resumed.status, &resumed.json["result"]), (200, &json!("resumed")), "{}", resumed.text);
     let failed = "update message set state = 5, reason = 'retries_exhausted', attempt = 1, begun_at = now(),
         outcome = 1, ended_at = now(); select release_reservations(array[id], reservation_keys) from message; delete from due";
-    sqlx::raw_sql(failed).execute(&bed.pool).await.expect("the ledger answers");
+    sqlx::raw_sql(failed).execute(&env.pool).await.expect("the ledger answers");
     let retried = client.post(&format!("{path}/retry"), &json!({ "requested_by": "Paul" })).await;
     assert_eq!((retried.status, &retried.json["result"]), (202, &json!("retried")), "{}", retried.text);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }

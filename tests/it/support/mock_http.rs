@@ -23,16 +23,16 @@ pub struct Heard {
     pub signed: bool,
 }
 
-pub struct Pretender {
+pub struct MockHttp {
     pub addr: SocketAddr,
     heard: Arc<Mutex<Vec<Heard>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
-impl Pretender {
+impl MockHttp {
     /// Answers with a status and a body; the body of a redirect is its target. A status of 0 never
     /// answers.
-    pub async fn start(answer: impl Fn(&Heard) -> (u16, String) + Send + Sync + 'static) -> Pretender {
+    pub async fn start(answer: impl Fn(&Heard) -> (u16, String) + Send + Sync + 'static) -> MockHttp {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let addr = listener.local_addr().expect("bound");
         let heard: Arc<Mutex<Vec<Heard>>> = Arc::default();
@@ -56,7 +56,7 @@ impl Pretender {
         let task = tokio::spawn(async move {
             let _ = axum::serve(listener, router).await;
         });
-        Pretender { addr, heard, task }
+        MockHttp { addr, heard, task }
     }
 
     pub fn heard(&self) -> Vec<Heard> {
@@ -64,7 +64,7 @@ impl Pretender {
     }
 }
 
-impl Drop for Pretender {
+impl Drop for MockHttp {
     fn drop(&mut self) {
         self.task.abort();
     }

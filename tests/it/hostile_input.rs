@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use crate::support::{Bed, process::Process, wait, webhook};
+use crate::support::{TestEnv, process::Process, wait, webhook};
 
 /// What headers an email of ours may have, and no other.
 const HEADERS: [&str; 11] = [
@@ -135,19 +135,19 @@ fn job(customer: Value) -> Value {
     json!({ "customer": customer, "employee": { "email": "paulagent@blancapeak.com" }, "channel": "phone" })
 }
 
-async fn all_delivered(bed: &Bed, field: &str, recipients: &[String], status: &str) {
-    bed.consuming().await;
-    let producer = bed.producer().await;
+async fn all_delivered(env: &TestEnv, field: &str, recipients: &[String], status: &str) {
+    env.consuming().await;
+    let producer = env.producer().await;
     for (recipient, name) in recipients.iter().zip(names()) {
         let body = job(json!({ "name": name, field: recipient })).to_string();
         assert!(producer.publish("requests.blanca", None, body.as_bytes()).await, "the job is routed");
     }
-    bed.all_are(recipients.len(), status).await;
+    env.all_are(recipients.len(), status).await;
     // A call that a busy machine could not connect in time does not count.
     let (tries,): (i16,) =
-        sqlx::query_as("select max(tries) from message").fetch_one(&bed.pool).await.expect("asked");
+        sqlx::query_as("select max(tries) from message").fetch_one(&env.pool).await.expect("asked");
     assert_eq!(tries, 1, "at the first attempt");
-    assert_eq!(bed.simulator.accepted().len(), recipients.len());
+    assert_eq!(env.simulator.accepted().len(), recipients.len());
 }
 
 fn read_as_meant(raw: &[u8], recipient: &str, name: &str) {
@@ -182,41 +182,41 @@ fn read_as_meant(raw: &[u8], recipient: &str, name: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_name_breaks_an_email() {
     for smtp in [false, true] {
-        let bed = Bed::new().await;
-        let relay = bed.simulator.smtp_addr;
-        bed.company("blanca", |policy| {
+        let env = TestEnv::new().await;
+        let relay = env.simulator.smtp_addr;
+        env.company("blanca", |policy| {
             if smtp {
                 policy.accounts[1] = crate::support::company::smtp("blanca", relay);
             }
         })
         .await;
-        let worker = bed.worker().await;
+        let worker = env.worker().await;
         let recipients: Vec<String> =
             (0..names().len()).map(|n| format!("customer.{n}@example.test")).collect();
-        all_delivered(&bed, "email", &recipients, if smtp { "sent" } else { "delivered" }).await;
+        all_delivered(&env, "email", &recipients, if smtp { "sent" } else { "delivered" }).await;
         for (recipient, name) in recipients.iter().zip(names()) {
-            read_as_meant(&webhook::accepted(&bed, recipient).raw, recipient, &name);
+            read_as_meant(&webhook::accepted(&env, recipient).raw, recipient, &name);
         }
-        bed.nothing_left(worker).await;
+        env.nothing_left(worker).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_name_breaks_a_text() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker().await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker().await;
     let recipients: Vec<String> = (0..names().len()).map(|n| format!("+1415555{n:04}")).collect();
-    all_delivered(&bed, "phone", &recipients, "delivered").await;
+    all_delivered(&env, "phone", &recipients, "delivered").await;
     for (recipient, name) in recipients.iter().zip(names()) {
-        let text = webhook::accepted(&bed, recipient).text_or_subject;
+        let text = webhook::accepted(&env, recipient).text_or_subject;
         assert!(!text.contains(is_hidden) && !text.contains(['\n', '\r']), "{name:?} in {text:?}");
         assert_eq!(text.matches("://").count(), 1, "the survey is the only link: {name:?} in {text:?}");
         assert!(text.contains("Reply STOP to opt out"), "{text:?}");
         assert!(text.chars().count() < 400, "no name makes it endless: {text:?}");
         assert_eq!(text.contains("{{7*7}}"), name == "{{7*7}}", "{text:?}");
     }
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 /// Texts that stand nowhere else, to be found wherever they leak.
@@ -287,8 +287,8 @@ fn logged(process: &Process, message: &str) -> Option<Value> {
 }
 
 /// Publishes three jobs for each kind of trouble; gives how many, and every text to look for.
-async fn publish_canaries(bed: &Bed) -> (usize, Vec<String>) {
-    let producer = bed.producer().await;
+async fn publish_canaries(env: &TestEnv) -> (usize, Vec<String>) {
+    let producer = env.producer().await;
     let words = [
         "ok",
         "busy",
@@ -318,7 +318,7 @@ async fn publish_canaries(bed: &Bed) -> (usize, Vec<String>) {
         for (company, field, address) in
             [("blanca", "email", &email), ("blanca", "phone", &phone), ("other", "email", &email)]
         {
-            bed.simulator.set_magic(address, word);
+            env.simulator.set_magic(address, word);
             let body = canary_job(count, (field, address)).to_string();
             let id = format!("canarymessageid-{count}");
             assert!(producer.publish(&format!("requests.{company}"), Some(&id), body.as_bytes()).await);
@@ -330,35 +330,35 @@ async fn publish_canaries(bed: &Bed) -> (usize, Vec<String>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_personal_data_reaches_logs_or_metrics() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let relay = bed.simulator.smtp_addr;
-    bed.company("other", |policy| policy.accounts[1] = crate::support::company::smtp("other", relay)).await;
-    let mut process = Process::start(&bed, "log.level = \"debug\"\nretry.tries_max = 2");
-    bed.webhooks_to("blanca", &format!("127.0.0.1:{}", bed.public_port));
-    bed.consuming().await;
-    let (count, canaries) = publish_canaries(&bed).await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let relay = env.simulator.smtp_addr;
+    env.company("other", |policy| policy.accounts[1] = crate::support::company::smtp("other", relay)).await;
+    let mut process = Process::start(&env, "log.level = \"debug\"\nretry.tries_max = 2");
+    env.webhooks_to("blanca", &format!("127.0.0.1:{}", env.public_port));
+    env.consuming().await;
+    let (count, canaries) = publish_canaries(&env).await;
     // One number as the canary says, and the same person again: a suppression.
     for _ in 0..2 {
-        bed.publish(&canary_job(900, ("phone", "+14155550173"))).await;
-        bed.publish(&job(json!({ "phone": "+14155550173" }))).await;
+        env.publish(&canary_job(900, ("phone", "+14155550173"))).await;
+        env.publish(&job(json!({ "phone": "+14155550173" }))).await;
     }
     let bodies = rejected_bodies();
     for body in &bodies {
-        bed.publish_to("requests.blanca", Some("canarymessageid"), body.as_bytes()).await;
+        env.publish_to("requests.blanca", Some("canarymessageid"), body.as_bytes()).await;
     }
-    bed.rejected(bodies.len()).await;
+    env.rejected(bodies.len()).await;
     wait::until("all but the misconfigured are settled", || async {
-        let standings = bed.standings().await;
+        let standings = env.standings().await;
         let waiting = standings.iter().filter(|one| one.status == "queued").count();
         standings.len() == count + 2 && waiting <= 4
     })
     .await;
-    let text = webhook::twilio_text(&bed, "blanca-twilio", "+14155550174", "canarytext STOP");
-    assert_eq!(text.send(&bed).await, 200);
-    let stop = webhook::twilio_text(&bed, "blanca-twilio", "+14155550174", "STOP");
-    assert_eq!(stop.send(&bed).await, 200);
-    assert_eq!(webhook::Post { signature: None, ..stop }.send(&bed).await, 403);
+    let text = webhook::twilio_text(&env, "blanca-twilio", "+14155550174", "canarytext STOP");
+    assert_eq!(text.send(&env).await, 200);
+    let stop = webhook::twilio_text(&env, "blanca-twilio", "+14155550174", "STOP");
+    assert_eq!(stop.send(&env).await, 200);
+    assert_eq!(webhook::Post { signature: None, ..stop }.send(&env).await, 403);
     let started = logged(&process, "worker started").expect("the worker told its addresses");
     let private = started["fields"]["private"].as_str().expect("an address");
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");

@@ -16,11 +16,11 @@ use crate::{
     report::{Goal, Medium},
     rows::Row,
     servers::Servers,
-    site::Site,
+    workspace::Workspace,
 };
 
-pub struct Scene {
-    pub site: Site,
+pub struct Fixture {
+    pub site: Workspace,
     pub provider: Provider,
     pub publisher: Publisher,
     pub envelope: Envelope,
@@ -29,19 +29,20 @@ pub struct Scene {
     relay: Option<Relay>,
 }
 
-impl Scene {
+impl Fixture {
     /// Everything but the programs; the row's queue is there and empty.
     pub async fn make(
         servers: &Servers,
         row: &Row,
         (medium, goal): (Medium, Goal),
         filled: Option<&Filled>,
-    ) -> anyhow::Result<Scene> {
-        let mut site = Site::make(servers, medium, filled.map(|filled| filled.site.name.as_str())).await?;
+    ) -> anyhow::Result<Fixture> {
+        let mut site =
+            Workspace::make(servers, medium, filled.map(|filled| filled.site.name.as_str())).await?;
         match set(&mut site, row, goal).await {
             Ok((provider, publisher, envelope)) => {
                 let after = filled.map(|filled| filled.pattern);
-                Ok(Scene { site, provider, publisher, envelope, after, relay: None })
+                Ok(Fixture { site, provider, publisher, envelope, after, relay: None })
             }
             Err(error) => {
                 site.remove(servers).await?;
@@ -94,14 +95,14 @@ impl Scene {
     }
 
     /// Takes down all but the database and the folder.
-    pub async fn leave_site(self) -> anyhow::Result<Site> {
+    pub async fn leave_site(self) -> anyhow::Result<Workspace> {
         self.provider.end().await?;
         self.publisher.clean_up(&self.site, &self.envelope).await.context("clean the broker up")?;
         Ok(self.site)
     }
 }
 
-async fn set(site: &mut Site, row: &Row, goal: Goal) -> anyhow::Result<(Provider, Publisher, Envelope)> {
+async fn set(site: &mut Workspace, row: &Row, goal: Goal) -> anyhow::Result<(Provider, Publisher, Envelope)> {
     let provider = Provider::start(site, goal).await?;
     site.provider.clone_from(&provider.address);
     row.prepare(site).await.context("prepare the row")?;

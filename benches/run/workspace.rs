@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use sqlx::AssertSqlSafe;
 
-use crate::{report::Medium, servers::Servers, support::bed::free_port};
+use crate::{report::Medium, servers::Servers, support::env::free_port};
 
 pub const ACCOUNT_SID: &str = "AC00000000000000000000000000000001";
 pub const TWILIO_TOKEN: &str = "simulated-twilio-auth-token";
@@ -16,7 +16,7 @@ pub const MAILGUN_KEY: &str = "simulated-mailgun-api-key";
 pub const FROM_NUMBER: &str = "+15005550006";
 pub const MAIL_DOMAIN: &str = "mg.blancapeak.example";
 
-pub struct Site {
+pub struct Workspace {
     /// Of the database, and of the exchange or the prefix of queues.
     pub name: String,
     pub database_url: String,
@@ -32,9 +32,9 @@ pub struct Site {
     pub programs: PathBuf,
 }
 
-impl Site {
+impl Workspace {
     /// `copied`: the database that this one begins as, to which nobody may be connected.
-    pub async fn make(servers: &Servers, medium: Medium, copied: Option<&str>) -> anyhow::Result<Site> {
+    pub async fn make(servers: &Servers, medium: Medium, copied: Option<&str>) -> anyhow::Result<Workspace> {
         let name = format!("bench_{}", postrider_clock::random_id().simple());
         // Copied file by file, so that a large one is not written to the log as well.
         let from = copied.map_or_else(String::new, |from| format!(" template {from} strategy file_copy"));
@@ -42,7 +42,7 @@ impl Site {
         sqlx::query(create).execute(&mut servers.connect().await?).await.context("create a database")?;
         let folder = servers.stack.folder.join(&name);
         std::fs::create_dir_all(&folder).context("create a folder")?;
-        Ok(Site {
+        Ok(Workspace {
             database_url: servers.database(&name)?,
             amqp_url: servers.amqp_url.clone(),
             provider: String::new(),

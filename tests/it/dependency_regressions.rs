@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Bed, company};
+use crate::support::{TestEnv, company};
 use postrider::{
     amqp::{probe::io_threads, session::connect},
     worker::{Purpose, pool},
@@ -16,17 +16,17 @@ use postrider_ledger::Ledger;
 /// connections that are never used again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_that_was_cut_leaves_no_connection_behind() {
-    let bed = Bed::new().await;
-    let policy = company::standard("blanca", bed.providers());
+    let env = TestEnv::new().await;
+    let policy = company::standard("blanca", env.providers());
     let members = [company::paul()];
-    let config = bed.config("");
+    let config = env.config("");
     let pool = pool(&config.database, Purpose::Hot, 1).expect("a pool");
     let ledger = Ledger::bounded(pool, Duration::from_secs(10));
     for times in 1..=20 {
         // At another place each time: the answer to BEGIN, to one of the statements, to COMMIT.
-        let applied = ledger.apply_company(&policy, &members, &bed.keys.identity);
+        let applied = ledger.apply_company(&policy, &members, &env.keys.identity);
         drop(tokio::time::timeout(Duration::from_micros(300 * times), applied).await);
-        bed.writes_for_everybody(&ledger).await;
+        env.writes_for_everybody(&ledger).await;
     }
     ledger.close().await;
 }
@@ -35,10 +35,10 @@ async fn a_transaction_that_was_cut_leaves_no_connection_behind() {
 /// silent peer before lapin connects.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_broker_is_found_out_before_lapin_connects() {
-    let bed = Bed::new().await;
+    let env = TestEnv::new().await;
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("listening");
     let address = silent.local_addr().expect("an address");
-    let config = bed.config(&format!("amqp.url = \"amqp://guest:guest@{address}/%2f\""));
+    let config = env.config(&format!("amqp.url = \"amqp://guest:guest@{address}/%2f\""));
     let before = io_threads();
     let error = connect(&config.amqp, "a test").await.expect_err("nobody answers");
     assert!(format!("{error:#}").contains("does not answer"), "{error:#}");
@@ -49,8 +49,8 @@ async fn a_silent_broker_is_found_out_before_lapin_connects() {
 /// The password is never in an error.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_error_about_an_address_quotes_its_password() {
-    let bed = Bed::new().await;
-    let config = bed
+    let env = TestEnv::new().await;
+    let config = env
         .config("amqp.url = \"amqp:/guest:hunter2@nowhere\"\ndatabase.url = \"postgres//u:hunter2@nowhere\"");
     let broker = connect(&config.amqp, "a test").await.expect_err("no address");
     let database = pool(&config.database, Purpose::Hot, 1).expect_err("no address");

@@ -13,11 +13,11 @@ use crate::{
     jobs::COMPANY,
     report::Goal,
     report::Medium,
-    site::{MAILGUN_KEY, Site, TWILIO_TOKEN},
     support::{
-        bed::SECRET,
         company::{Providers, paul, standard},
+        env::SECRET,
     },
+    workspace::{MAILGUN_KEY, TWILIO_TOKEN, Workspace},
 };
 
 /// As the limit has.
@@ -25,7 +25,7 @@ const CALLS_MAX: u32 = 256;
 /// More than this machine sends: what is measured is the worker and not a limit that its user set.
 const RATE_PER_SEC_MAX: u32 = 100_000;
 
-pub async fn prepare(site: &Site) -> anyhow::Result<()> {
+pub async fn prepare(site: &Workspace) -> anyhow::Result<()> {
     let pool = PgPool::connect(&site.database_url).await?;
     let ledger = Ledger::new(pool.clone());
     ledger.migrate().await?;
@@ -35,7 +35,7 @@ pub async fn prepare(site: &Site) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn policy(site: &Site) -> anyhow::Result<Policy> {
+fn policy(site: &Workspace) -> anyhow::Result<Policy> {
     let http = site.provider.parse().context("read the provider's address")?;
     let mut policy = standard(COMPANY, Providers { http, smtp: http });
     policy.medium_preference = match site.medium {
@@ -49,7 +49,7 @@ fn policy(site: &Site) -> anyhow::Result<Policy> {
     Ok(policy)
 }
 
-pub fn programs(site: &Site) -> Vec<(String, Command)> {
+pub fn programs(site: &Workspace) -> Vec<(String, Command)> {
     let mut command = super::command(site.programs.join("postrider"), site);
     command
         .arg("run")

@@ -11,40 +11,40 @@ use postrider_ledger::receive::NewReceipt;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::Bed;
+use crate::support::TestEnv;
 
 /// A request that waits for an hour, in a world without dispatch.
-async fn waiting(bed: &Bed) -> Uuid {
+async fn waiting(env: &TestEnv) -> Uuid {
     let job = json!({
         "customer": { "name": "Jane", "phone": "+14155550101" },
         "employee": { "email": "paulagent@blancapeak.com" },
         "channel": "phone",
         "delay_secs": 3_600,
     });
-    bed.publish(&job).await;
-    bed.all_are(1, "queued").await[0].id
+    env.publish(&job).await;
+    env.all_are(1, "queued").await[0].id
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_overtaken_while_it_is_begun_is_not_sent() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker_with("roles.dispatch = false").await;
-    let id = waiting(&bed).await;
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker_with("roles.dispatch = false").await;
+    let id = waiting(&env).await;
     sqlx::query("update reservation set asked_at = now() - interval '40 days'")
-        .execute(&bed.pool)
+        .execute(&env.pool)
         .await
         .unwrap();
     // Somebody else's accept has taken the person over and is about to commit.
-    let mut overtaker = bed.pool.begin().await.expect("a transaction");
+    let mut overtaker = env.pool.begin().await.expect("a transaction");
     sqlx::query("update reservation set prior_request = request, prior_asked_at = asked_at, request = $1, asked_at = now()")
         .bind(random_id())
         .execute(&mut *overtaker)
         .await
         .unwrap();
-    let ledger = bed.ledger.clone();
+    let ledger = env.ledger.clone();
     let beginning = tokio::spawn(async move { ledger.begin(&[(MessageId(id), 1)], 60.0, &[]).await });
-    bed.somebody_waits("begin waits for the overtaker").await;
+    env.somebody_waits("begin waits for the overtaker").await;
     overtaker.commit().await.expect("committed");
     let begun = beginning.await.expect("no panic").expect("begin answers");
     assert!(begun.is_empty(), "the person is asked by the overtaker alone: {begun:?}");
@@ -53,12 +53,12 @@ async fn who_is_overtaken_while_it_is_begun_is_not_sent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_notice_that_two_workers_keep_at_once_counts_once() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    let worker = bed.worker_with("roles.dispatch = false").await;
-    let id = waiting(&bed).await;
-    bed.ledger.begin(&[(MessageId(id), 1)], 60.0, &[]).await.expect("begun");
-    let account = sqlx::query_scalar("select account from message").fetch_one(&bed.pool).await.unwrap();
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    let worker = env.worker_with("roles.dispatch = false").await;
+    let id = waiting(&env).await;
+    env.ledger.begin(&[(MessageId(id), 1)], 60.0, &[]).await.expect("begun");
+    let account = sqlx::query_scalar("select account from message").fetch_one(&env.pool).await.unwrap();
     let notice = |key: Uuid, content: u8| NewReceipt {
         key,
         content: [content; 32],
@@ -74,7 +74,7 @@ async fn a_notice_that_two_workers_keep_at_once_counts_once() {
         watch_secs: None,
     };
     let (shared, own) = (random_id(), random_id());
-    let mut other = bed.pool.begin().await.expect("a transaction");
+    let mut other = env.pool.begin().await.expect("a transaction");
     sqlx::query("insert into receipt (key, content, account, kind) values ($1, $2, $3, 'delivered')")
         .bind(shared)
         .bind([1_u8; 32])
@@ -82,9 +82,9 @@ async fn a_notice_that_two_workers_keep_at_once_counts_once() {
         .execute(&mut *other)
         .await
         .unwrap();
-    let (ledger, batch) = (bed.ledger.clone(), [notice(shared, 2), notice(own, 3)]);
+    let (ledger, batch) = (env.ledger.clone(), [notice(shared, 2), notice(own, 3)]);
     let receiving = tokio::spawn(async move { ledger.receive(&batch).await });
-    bed.somebody_waits("receive waits for the other worker").await;
+    env.somebody_waits("receive waits for the other worker").await;
     other.commit().await.expect("committed");
     let received = receiving.await.expect("no panic").expect("receive answers");
     let of = |key: Uuid| *received.iter().find(|received| received.key == key).expect("answered");

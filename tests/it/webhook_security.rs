@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use crate::support::{
-    Bed,
+    TestEnv,
     proxy::Proxy,
     wait,
     webhook::{
@@ -31,25 +31,25 @@ const EMAIL: &str = "jane@example.test";
 const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// A world with one text and one email sent, of which nothing was told yet, and a company beside.
-async fn sent(more: &str) -> (Bed, Worker) {
-    let bed = Bed::new().await;
-    bed.company("blanca", |_| {}).await;
-    bed.company("other", |_| {}).await;
-    let worker = bed.worker_with(more).await;
-    bed.simulator.set_webhook_urls(None, None);
+async fn sent(more: &str) -> (TestEnv, Worker) {
+    let env = TestEnv::new().await;
+    env.company("blanca", |_| {}).await;
+    env.company("other", |_| {}).await;
+    let worker = env.worker_with(more).await;
+    env.simulator.set_webhook_urls(None, None);
     for customer in [json!({ "phone": PHONE }), json!({ "email": EMAIL })] {
         for recipient in [PHONE, EMAIL] {
-            bed.simulator.set_magic(recipient, "silent");
+            env.simulator.set_magic(recipient, "silent");
         }
         let employee = json!({ "email": "paulagent@blancapeak.com" });
-        bed.publish(&json!({ "customer": customer, "employee": employee, "channel": "phone" })).await;
+        env.publish(&json!({ "customer": customer, "employee": employee, "channel": "phone" })).await;
     }
-    bed.all_are(2, "sent").await;
-    (bed, worker)
+    env.all_are(2, "sent").await;
+    (env, worker)
 }
 
 /// Everything that a webhook could change, as text.
-async fn ledger(bed: &Bed) -> String {
+async fn ledger(env: &TestEnv) -> String {
     let mut text = String::new();
     for (table, key) in [
         ("message", "id"),
@@ -62,7 +62,7 @@ async fn ledger(bed: &Bed) -> String {
         let query =
             format!("select coalesce(jsonb_agg(to_jsonb(t) order by {key})::text, '') from {table} t");
         let (rows,): (String,) = sqlx::query_as(sqlx::AssertSqlSafe(query))
-            .fetch_one(&bed.pool)
+            .fetch_one(&env.pool)
             .await
             .expect("the ledger answers");
         text.push_str(&format!("{table}: {rows}\n"));
@@ -70,21 +70,21 @@ async fn ledger(bed: &Bed) -> String {
     text
 }
 
-async fn standing_of(bed: &Bed, of: &Attempt) -> &'static str {
-    let standings = bed.standings().await;
+async fn standing_of(env: &TestEnv, of: &Attempt) -> &'static str {
+    let standings = env.standings().await;
     standings.iter().find(|one| one.id == of.message).expect("the attempt's request is there").status
 }
 
 /// Posts each and compares; one message with all that went wrong.
-async fn changes_nothing(bed: &Bed, cases: Vec<(&str, Post, u16)>) {
-    let before = ledger(bed).await;
+async fn changes_nothing(env: &TestEnv, cases: Vec<(&str, Post, u16)>) {
+    let before = ledger(env).await;
     let mut wrong = Vec::new();
     for (what, post, expected) in cases {
-        let status = post.send(bed).await;
+        let status = post.send(env).await;
         if status != expected {
             wrong.push(format!("{what}: answered {status}, not {expected}"));
         }
-        if ledger(bed).await != before {
+        if ledger(env).await != before {
             wrong.push(format!("{what}: changed the ledger"));
             break;
         }
@@ -94,9 +94,9 @@ async fn changes_nothing(bed: &Bed, cases: Vec<(&str, Post, u16)>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_but_twilio_itself_changes_a_text() {
-    let (bed, worker) = sent("").await;
-    let attempt = Attempt::of(&bed, TWILIO, PHONE).await;
-    let good = twilio_status(&bed, TWILIO, &attempt, "delivered", None);
+    let (env, worker) = sent("").await;
+    let attempt = Attempt::of(&env, TWILIO, PHONE).await;
+    let good = twilio_status(&env, TWILIO, &attempt, "delivered", None);
     let flipped = |token: &str| format!("{}{}", if token.starts_with('0') { '1' } else { '0' }, &token[1..]);
     let guessed = Attempt { token: flipped(&attempt.token), ..attempt.clone() };
     let next = Attempt { attempt: 2, ..attempt.clone() };
@@ -107,12 +107,12 @@ async fn nothing_but_twilio_itself_changes_a_text() {
         ..good.clone()
     };
     let signed_at =
-        |path: &str, form: &[(&str, &str)]| twilio_form(&bed, &format!("{path}?{}", attempt.query()), form);
+        |path: &str, form: &[(&str, &str)]| twilio_form(&env, &format!("{path}?{}", attempt.query()), form);
     let mut not_text = signed_at(&unnamed, &[("MessageSid", "SM\u{fffd}"), ("MessageStatus", "delivered")]);
     not_text.body = b"MessageSid=SM%ff&MessageStatus=delivered".to_vec();
     let raw_bytes = Post { body: b"MessageSid=SM\xff&MessageStatus=delivered".to_vec(), ..not_text.clone() };
     changes_nothing(
-        &bed,
+        &env,
         vec![
             (
                 "forged",
@@ -140,9 +140,9 @@ async fn nothing_but_twilio_itself_changes_a_text() {
                 signed_at("/webhooks/twilio/other-twilio/status", &status),
                 200,
             ),
-            ("guessed token", twilio_status(&bed, TWILIO, &guessed, "delivered", None), 200),
-            ("another attempt's number", twilio_status(&bed, TWILIO, &next, "delivered", None), 200),
-            ("no token", twilio_form(&bed, &unnamed, &status), 200),
+            ("guessed token", twilio_status(&env, TWILIO, &guessed, "delivered", None), 200),
+            ("another attempt's number", twilio_status(&env, TWILIO, &next, "delivered", None), 200),
+            ("no token", twilio_form(&env, &unnamed, &status), 200),
             ("no status", signed_at(&unnamed, &[("MessageSid", "SM1")]), 400),
             ("no sid", signed_at(&unnamed, &[("MessageStatus", "delivered")]), 400),
             ("not UTF-8, escaped", not_text, 400),
@@ -150,15 +150,15 @@ async fn nothing_but_twilio_itself_changes_a_text() {
             ("wrong content type", Post { content_type: "application/json", ..good.clone() }, 403),
             ("no form", Post { content_type: "text/plain", body: vec![0; 100], ..good.clone() }, 403),
             ("too large", Post { body: vec![b'a'; 256 * 1024 + 1], ..good.clone() }, 413),
-            ("an ordinary text", twilio_text(&bed, TWILIO, PHONE, "thanks!"), 200),
-            ("STOP from no number", twilio_text(&bed, TWILIO, "nobody", "STOP"), 200),
-            ("STOP, unsigned", Post { signature: None, ..twilio_text(&bed, TWILIO, PHONE, "STOP") }, 403),
+            ("an ordinary text", twilio_text(&env, TWILIO, PHONE, "thanks!"), 200),
+            ("STOP from no number", twilio_text(&env, TWILIO, "nobody", "STOP"), 200),
+            ("STOP, unsigned", Post { signature: None, ..twilio_text(&env, TWILIO, PHONE, "STOP") }, 403),
         ],
     )
     .await;
-    assert_eq!(good.send(&bed).await, 200);
-    assert_eq!(standing_of(&bed, &attempt).await, "delivered", "the honest one was fit to change it");
-    bed.nothing_left(worker).await;
+    assert_eq!(good.send(&env).await, 200);
+    assert_eq!(standing_of(&env, &attempt).await, "delivered", "the honest one was fit to change it");
+    env.nothing_left(worker).await;
 }
 
 fn forged_emails(attempt: &Attempt, signature: &Value) -> Vec<(&'static str, Post, u16)> {
@@ -223,26 +223,26 @@ fn forged_emails(attempt: &Attempt, signature: &Value) -> Vec<(&'static str, Pos
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_but_mailgun_itself_changes_an_email() {
-    let (bed, worker) = sent("").await;
-    let attempt = Attempt::of(&bed, MAILGUN, EMAIL).await;
+    let (env, worker) = sent("").await;
+    let attempt = Attempt::of(&env, MAILGUN, EMAIL).await;
     let signature = mailgun_signature(0);
     let good = mailgun_post(MAILGUN, &signature, &mailgun_data(&attempt, "delivered", json!({})));
-    changes_nothing(&bed, forged_emails(&attempt, &signature)).await;
-    assert_eq!(good.send(&bed).await, 200);
-    assert_eq!(standing_of(&bed, &attempt).await, "delivered", "the honest one was fit to change it");
+    changes_nothing(&env, forged_emails(&attempt, &signature)).await;
+    assert_eq!(good.send(&env).await, 200);
+    assert_eq!(standing_of(&env, &attempt).await, "delivered", "the honest one was fit to change it");
     let bounce = mailgun_data(&attempt, "failed", hard_bounce());
     let replays = vec![
         ("the same again", good, 200),
         ("a captured signature over other content", mailgun_post(MAILGUN, &signature, &bounce), 200),
     ];
-    changes_nothing(&bed, replays).await;
-    bed.nothing_left(worker).await;
+    changes_nothing(&env, replays).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_or_missing_signing_key_lets_nobody_in() {
-    let bed = Bed::new().await;
-    bed.company("blanca", |policy| {
+    let env = TestEnv::new().await;
+    env.company("blanca", |policy| {
         if let postrider_domain::company::ProviderSettings::Mailgun { signing_key_env, .. } =
             &mut policy.accounts[1].settings
         {
@@ -250,7 +250,7 @@ async fn an_empty_or_missing_signing_key_lets_nobody_in() {
         }
     })
     .await;
-    let worker = bed.worker().await;
+    let worker = env.worker().await;
     let nobody = Attempt {
         message: uuid::Uuid::nil(),
         attempt: 1,
@@ -263,51 +263,51 @@ async fn an_empty_or_missing_signing_key_lets_nobody_in() {
         let text = |name: &str| signature[name].as_str().expect("text").to_owned();
         let made = postrider_provider_simulator::sign::mailgun(key, &text("timestamp"), &text("token"));
         signature["signature"] = json!(made);
-        assert_eq!(mailgun_post(MAILGUN, &signature, &data).send(&bed).await, 406, "{key:?}");
+        assert_eq!(mailgun_post(MAILGUN, &signature, &data).send(&env).await, 406, "{key:?}");
     }
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_database_is_away_receipts_wait_or_hear_503_and_count_later() {
-    let bed = Bed::new().await;
-    let (line, url) = Proxy::before(&bed.database_url).await;
-    bed.company("blanca", |_| {}).await;
-    bed.simulator.set_magic(PHONE, "silent");
+    let env = TestEnv::new().await;
+    let (line, url) = Proxy::before(&env.database_url).await;
+    env.company("blanca", |_| {}).await;
+    env.simulator.set_magic(PHONE, "silent");
     let worker =
-        bed.worker_with(&format!("database.url = \"{url}\"\ndatabase.acquire_timeout_secs = 1")).await;
+        env.worker_with(&format!("database.url = \"{url}\"\ndatabase.acquire_timeout_secs = 1")).await;
     let employee = json!({ "email": "paulagent@blancapeak.com" });
-    bed.publish(&json!({ "customer": { "phone": PHONE }, "employee": employee, "channel": "phone" })).await;
-    bed.all_are(1, "sent").await;
-    let attempt = Attempt::of(&bed, TWILIO, PHONE).await;
-    let before = ledger(&bed).await;
+    env.publish(&json!({ "customer": { "phone": PHONE }, "employee": employee, "channel": "phone" })).await;
+    env.all_are(1, "sent").await;
+    let attempt = Attempt::of(&env, TWILIO, PHONE).await;
+    let before = ledger(&env).await;
     line.set_cut(true);
     let (status, text) =
-        (twilio_status(&bed, TWILIO, &attempt, "sent", None), twilio_text(&bed, TWILIO, PHONE, "STOP"));
-    let (status, text) = tokio::join!(status.send(&bed), text.send(&bed));
+        (twilio_status(&env, TWILIO, &attempt, "sent", None), twilio_text(&env, TWILIO, PHONE, "STOP"));
+    let (status, text) = tokio::join!(status.send(&env), text.send(&env));
     assert_eq!((status, text), (503, 503), "too long away: the provider shall repeat");
-    assert_eq!(ledger(&bed).await, before);
-    let told = twilio_status(&bed, TWILIO, &attempt, "delivered", None);
+    assert_eq!(ledger(&env).await, before);
+    let told = twilio_status(&env, TWILIO, &attempt, "delivered", None);
     let mending = async {
         wait::let_pass(Duration::from_secs(1)).await;
         line.set_cut(false);
     };
-    let (status, ()) = tokio::join!(told.send(&bed), mending);
+    let (status, ()) = tokio::join!(told.send(&env), mending);
     assert_eq!(status, 200, "a short absence is waited for");
-    assert_eq!(bed.standings().await[0].status, "delivered");
+    assert_eq!(env.standings().await[0].status, "delivered");
     assert_eq!(
-        twilio_text(&bed, TWILIO, PHONE, "STOP").send(&bed).await,
+        twilio_text(&env, TWILIO, PHONE, "STOP").send(&env).await,
         200,
         "and the repeated STOP counts"
     );
-    let (blocks,): (i64,) = sqlx::query_as("select count(*) from block").fetch_one(&bed.pool).await.unwrap();
+    let (blocks,): (i64,) = sqlx::query_as("select count(*) from block").fetch_one(&env.pool).await.unwrap();
     assert_eq!(blocks, 1);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 /// A client that says only this, and waits.
-async fn stuck(bed: &Bed, said: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(("127.0.0.1", bed.public_port)).await.expect("connected");
+async fn stuck(env: &TestEnv, said: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(("127.0.0.1", env.public_port)).await.expect("connected");
     stream.write_all(said.as_bytes()).await.expect("said");
     stream
 }
@@ -324,8 +324,8 @@ async fn cut(mut stream: TcpStream) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_clients_are_cut_in_time_and_block_nobody() {
     let times = "web.connections_max = 8\nweb.head_timeout_secs = 1.0\nweb.body_timeout_secs = 1.0";
-    let (bed, worker) = sent(times).await;
-    let attempt = Attempt::of(&bed, TWILIO, PHONE).await;
+    let (env, worker) = sent(times).await;
+    let attempt = Attempt::of(&env, TWILIO, PHONE).await;
     let half_head = format!("POST /webhooks/twilio/{TWILIO}/status HTTP/1.1\r\nhost: x\r\nx-twi");
     let half_body = format!(
         "POST /webhooks/twilio/{TWILIO}/status HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nMess"
@@ -333,12 +333,12 @@ async fn slow_clients_are_cut_in_time_and_block_nobody() {
     let mut heads = Vec::new();
     let mut bodies = Vec::new();
     for _ in 0..3 {
-        heads.push(stuck(&bed, &half_head).await);
-        bodies.push(stuck(&bed, &half_body).await);
+        heads.push(stuck(&env, &half_head).await);
+        bodies.push(stuck(&env, &half_body).await);
     }
-    let silent = stuck(&bed, "").await;
-    let told = twilio_status(&bed, TWILIO, &attempt, "sent", None);
-    let status = timeout(Duration::from_millis(800), told.send(&bed)).await;
+    let silent = stuck(&env, "").await;
+    let told = twilio_status(&env, TWILIO, &attempt, "sent", None);
+    let status = timeout(Duration::from_millis(800), told.send(&env)).await;
     assert_eq!(status.ok(), Some(200), "there is a place left, and it is served before the others are cut");
     for stream in heads.into_iter().chain([silent]) {
         let said = cut(stream).await;
@@ -350,32 +350,32 @@ async fn slow_clients_are_cut_in_time_and_block_nobody() {
     // All places taken: who comes next waits until the slow are cut, and is served.
     let mut crowd = Vec::new();
     for _ in 0..8 {
-        crowd.push(stuck(&bed, &half_head).await);
+        crowd.push(stuck(&env, &half_head).await);
     }
-    let told = twilio_status(&bed, TWILIO, &attempt, "delivered", None);
-    assert_eq!(timeout(AT_ONCE, told.send(&bed)).await.ok(), Some(200));
-    assert_eq!(standing_of(&bed, &attempt).await, "delivered");
+    let told = twilio_status(&env, TWILIO, &attempt, "delivered", None);
+    assert_eq!(timeout(AT_ONCE, told.send(&env)).await.ok(), Some(200));
+    assert_eq!(standing_of(&env, &attempt).await, "delivered");
     drop(crowd);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn idle_connections_of_a_crowd_keep_nobody_out() {
     // Idle connections would be given up after minutes only.
     let times = "web.connections_max = 8\nweb.head_timeout_secs = 120.0";
-    let (bed, worker) = sent(times).await;
-    let attempt = Attempt::of(&bed, TWILIO, PHONE).await;
+    let (env, worker) = sent(times).await;
+    let attempt = Attempt::of(&env, TWILIO, PHONE).await;
     let call = "GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n";
     let mut idle = Vec::new();
     for _ in 0..16 {
-        let mut stream = stuck(&bed, call).await;
+        let mut stream = stuck(&env, call).await;
         let mut first = [0; 12];
         timeout(AT_ONCE, stream.read_exact(&mut first)).await.expect("served in time").expect("served");
         assert_eq!(&first, b"HTTP/1.1 404");
         idle.push(stream);
     }
-    let told = twilio_status(&bed, TWILIO, &attempt, "delivered", None);
-    assert_eq!(timeout(AT_ONCE, told.send(&bed)).await.ok(), Some(200));
+    let told = twilio_status(&env, TWILIO, &attempt, "delivered", None);
+    assert_eq!(timeout(AT_ONCE, told.send(&env)).await.ok(), Some(200));
     drop(idle);
-    bed.nothing_left(worker).await;
+    env.nothing_left(worker).await;
 }

@@ -26,20 +26,20 @@ const SILENCE_MAX: Duration = Duration::from_secs(10);
 pub const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls/authority.pem");
 
 /// Ends when dropped.
-pub struct Answering {
+pub struct StaticServer {
     pub addr: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
     stopping: Arc<AtomicBool>,
 }
 
-impl Answering {
+impl StaticServer {
     /// `certificate`: a file of `fixtures/tls`, or none for no TLS. `answer`: a body of JSON.
-    pub fn start(certificate: Option<&str>, answer: &'static str) -> Answering {
+    pub fn start(certificate: Option<&str>, answer: &'static str) -> StaticServer {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let addr = listener.local_addr().expect("bound");
         let tls = certificate.map(|name| Arc::new(tls(name)));
         let (asked, stopping) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<AtomicBool>::default());
-        let server = Answering { addr, asked: Arc::clone(&asked), stopping: Arc::clone(&stopping) };
+        let server = StaticServer { addr, asked: Arc::clone(&asked), stopping: Arc::clone(&stopping) };
         std::thread::spawn(move || {
             for client in listener.incoming() {
                 if stopping.load(Ordering::SeqCst) {
@@ -59,7 +59,7 @@ impl Answering {
     }
 }
 
-impl Drop for Answering {
+impl Drop for StaticServer {
     fn drop(&mut self) {
         self.stopping.store(true, Ordering::SeqCst);
         drop(TcpStream::connect(self.addr));

@@ -13,7 +13,7 @@ use postrider_providers::{HttpClient, LookupResult, ReceiptKind, Timeouts, build
 use serde_json::{Value, json};
 
 use super::{Via, kind, look_up, unclear};
-use crate::support::pretender::{Heard, Pretender};
+use crate::support::mock_http::{Heard, MockHttp};
 
 const NO_LOGS: &str = r#"{"message":"Not Found"}"#;
 
@@ -39,13 +39,13 @@ fn message_id(sought: &postrider_providers::LookupQuery) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_at_another_host_is_asked_for_at_the_accounts_own() {
-    let elsewhere = Pretender::start(|_| (200, "{}".to_owned())).await;
+    let elsewhere = MockHttp::start(|_| (200, "{}".to_owned())).await;
     let away = format!("http://{}", elsewhere.addr);
 
     let (_, mail) = Via::Mailgun.attempt("customer@example.test");
     let id = message_id(&mail);
     let next = format!("{away}/v3/mg.blancapeak.example/events/second?x=1");
-    let mailgun = Pretender::start(move |call| match call.path_and_query.as_str() {
+    let mailgun = MockHttp::start(move |call| match call.path_and_query.as_str() {
         "/v1/analytics/logs" => (404, NO_LOGS.to_owned()),
         "/v3/mg.blancapeak.example/events/second?x=1" => (200, events(delivered(&id), &next)),
         _ => (200, events(delivered("another@example.test"), &next)),
@@ -61,7 +61,7 @@ async fn a_page_at_another_host_is_asked_for_at_the_accounts_own() {
         "body": text.request.to_string(), "date_created": text.begun_at.to_rfc2822(),
     });
     let next = format!("{away}/second?Page=1");
-    let twilio = Pretender::start(move |call| {
+    let twilio = MockHttp::start(move |call| {
         let page = match call.path_and_query.as_str() {
             "/second?Page=1" => json!({"messages": [message], "next_page_uri": null}),
             _ => json!({"messages": [], "next_page_uri": next}),
@@ -78,9 +78,9 @@ async fn a_page_at_another_host_is_asked_for_at_the_accounts_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redirect_is_not_followed_and_says_nothing() {
-    let elsewhere = Pretender::start(|_| (200, no_logs_found())).await;
+    let elsewhere = MockHttp::start(|_| (200, no_logs_found())).await;
     let target = format!("http://{}/", elsewhere.addr);
-    let provider = Pretender::start(move |_| (307, target.clone())).await;
+    let provider = MockHttp::start(move |_| (307, target.clone())).await;
     for via in [Via::Twilio, Via::Mailgun] {
         let (_, sought) = via.attempt(&via.recipient(1));
         assert_eq!(look_up(&*via.at(provider.addr), &sought).await, unclear("http_307"));
@@ -89,8 +89,8 @@ async fn a_redirect_is_not_followed_and_says_nothing() {
 }
 
 /// The two APIs of a Mailgun, each with its answer to everything; the events' second page is empty.
-async fn halves(logs: (u16, String), first: (u16, String)) -> Pretender {
-    Pretender::start(move |call| {
+async fn halves(logs: (u16, String), first: (u16, String)) -> MockHttp {
+    MockHttp::start(move |call| {
         if is_logs(call) {
             logs.clone()
         } else if call.path_and_query.ends_with("/second") {
@@ -141,7 +141,7 @@ async fn one_half_of_mailgun_that_is_broken_leaves_what_it_was_asked_for_unclear
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_goes_missing_is_no_end() {
-    let mailgun = Pretender::start(|call| {
+    let mailgun = MockHttp::start(|call| {
         if is_logs(call) {
             (200, no_logs_found())
         } else if call.path_and_query.ends_with("/second") {
@@ -158,7 +158,7 @@ async fn a_page_that_goes_missing_is_no_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn texts_that_the_account_hides_are_not_taken_for_absent() {
     let begun_at = postrider_clock::wall().to_rfc2822();
-    let twilio = Pretender::start(move |_| {
+    let twilio = MockHttp::start(move |_| {
         let message = json!({
             "sid": "SM1", "status": "sent", "direction": "outbound-api", "error_code": null,
             "body": "", "date_created": begun_at,
@@ -173,7 +173,7 @@ async fn texts_that_the_account_hides_are_not_taken_for_absent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_beyond_every_measure_is_unclear() {
     let endless = json!({"messages": [], "next_page_uri": null, "pad": "x".repeat(3 << 20)}).to_string();
-    let provider = Pretender::start(move |_| (200, endless.clone())).await;
+    let provider = MockHttp::start(move |_| (200, endless.clone())).await;
     let (_, sought) = Via::Twilio.attempt("+14155552671");
     let looked = look_up(&*Via::Twilio.at(provider.addr), &sought).await;
     assert_eq!(looked, unclear("http_200_unreadable"));
@@ -183,7 +183,7 @@ async fn an_answer_beyond_every_measure_is_unclear() {
 async fn a_look_up_ends_in_its_time_however_much_it_was_asked() {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
-    let silent = Pretender::start(move |_| {
+    let silent = MockHttp::start(move |_| {
         count.fetch_add(1, Ordering::SeqCst);
         (0, String::new())
     })

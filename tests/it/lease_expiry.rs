@@ -18,13 +18,13 @@ use postrider_ledger::{
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::Bed;
+use crate::support::TestEnv;
 
 const WINDOWS: FirstLooks = FirstLooks { email_secs: 60.0, sms_secs: 60.0 };
 
 /// A world without dispatch, with one message that is due.
 struct One {
-    bed: Bed,
+    env: TestEnv,
     id: Uuid,
     lane: AccountId,
     worker: Uuid,
@@ -32,19 +32,19 @@ struct One {
 
 impl One {
     async fn new() -> One {
-        let bed = Bed::new().await;
-        bed.company("blanca", |_| {}).await;
-        let worker = bed.worker_with("roles.dispatch = false").await;
+        let env = TestEnv::new().await;
+        env.company("blanca", |_| {}).await;
+        let worker = env.worker_with("roles.dispatch = false").await;
         let employee = json!({ "email": "paulagent@blancapeak.com" });
-        bed.publish(
+        env.publish(
             &json!({ "customer": { "phone": "+14155552671" }, "employee": employee, "channel": "phone" }),
         )
         .await;
-        let id = bed.all_are(1, "queued").await[0].id;
+        let id = env.all_are(1, "queued").await[0].id;
         assert!(worker.stop().await);
         let (lane,): (i32,) =
-            sqlx::query_as("select lane from due").fetch_one(&bed.pool).await.expect("it is due");
-        One { bed, id, lane: AccountId(lane), worker: random_id() }
+            sqlx::query_as("select lane from due").fetch_one(&env.pool).await.expect("it is due");
+        One { env, id, lane: AccountId(lane), worker: random_id() }
     }
 
     fn terms(&self) -> LeaseTerms {
@@ -53,31 +53,31 @@ impl One {
 
     async fn claim(&self) -> Option<Due> {
         let wish = LaneDemand { lane: self.lane, count: 10, floor: chrono::DateTime::UNIX_EPOCH };
-        self.bed.ledger.claim(&[wish], self.terms()).await.expect("asked").pop()
+        self.env.ledger.claim(&[wish], self.terms()).await.expect("asked").pop()
     }
 
     async fn claim_suspect(&self) -> Due {
         assert!(self.claim().await.is_none(), "the ordinary claim never sees a suspect");
-        let due = self.bed.ledger.claim_suspect(&[self.lane], self.terms()).await.expect("asked");
+        let due = self.env.ledger.claim_suspect(&[self.lane], self.terms()).await.expect("asked");
         due.expect("it is due in the suspects' line")
     }
 
     async fn sweep(&self) -> Swept {
-        let swept = self.bed.ledger.sweep(10, WINDOWS).await.expect("swept");
-        self.bed.nothing_stuck().await;
+        let swept = self.env.ledger.sweep(10, WINDOWS).await.expect("swept");
+        self.env.nothing_stuck().await;
         swept
     }
 
     async fn release(&self, due: &Due) {
         let place = (due.message, due.epoch, due.due_at);
-        self.bed.ledger.release(&[place]).await.expect("given back");
-        self.bed.nothing_stuck().await;
+        self.env.ledger.release(&[place]).await.expect("given back");
+        self.env.nothing_stuck().await;
     }
 
     /// Lapses, and the kind of its due row.
     async fn stands(&self) -> (i16, Option<i16>) {
         sqlx::query_as("select m.lease_expiries, d.kind from message m left join due d on d.message = m.id")
-            .fetch_one(&self.bed.pool)
+            .fetch_one(&self.env.pool)
             .await
             .expect("asked")
     }
@@ -102,22 +102,22 @@ async fn only_a_lapse_while_it_is_tried_alone_quarantines_a_suspect() {
     assert_eq!(one.stands().await, (2, Some(2)));
     // Tried alone, and given back by a worker that lives.
     let due = one.claim_suspect().await;
-    assert!(one.bed.ledger.try_message(due.message, due.epoch).await.expect("noted"));
+    assert!(one.env.ledger.try_message(due.message, due.epoch).await.expect("noted"));
     one.release(&due).await;
     assert_eq!(one.stands().await, (2, Some(2)));
-    assert!(!one.bed.ledger.try_message(due.message, due.epoch).await.expect("asked"), "no longer its claim");
+    assert!(!one.env.ledger.try_message(due.message, due.epoch).await.expect("asked"), "no longer its claim");
     // Tried alone, and the worker never came back.
     let due = one.claim_suspect().await;
-    assert!(one.bed.ledger.try_message(due.message, due.epoch).await.expect("noted"));
+    assert!(one.env.ledger.try_message(due.message, due.epoch).await.expect("noted"));
     assert_eq!(one.sweep().await.quarantined, [one.id]);
     assert_eq!(one.stands().await, (3, Some(1)), "its expiry is watched");
-    let detail = one.bed.ledger.show(one.id).await.expect("asked").expect("there");
+    let detail = one.env.ledger.show(one.id).await.expect("asked").expect("there");
     assert_eq!(detail.reason.as_deref(), Some("quarantined"));
     assert!(detail.paused_at.is_some() && detail.state == State::Waiting);
-    let held = one.bed.ledger.quarantine_list(None, 10).await.expect("asked");
+    let held = one.env.ledger.quarantine_list(None, 10).await.expect("asked");
     assert_eq!((held.len(), held[0].lapses, &held[0].workers), (1, 3, &vec![one.worker]));
     assert_eq!(
-        one.bed.ledger.pause(MessageId(one.id), By::PROGRAM).await.expect("asked"),
+        one.env.ledger.pause(MessageId(one.id), By::PROGRAM).await.expect("asked"),
         None,
         "it is held already"
     );
@@ -127,26 +127,26 @@ async fn only_a_lapse_while_it_is_tried_alone_quarantines_a_suspect() {
 async fn a_suspect_stays_one_through_pause_and_resume_until_it_is_begun() {
     let one = One::suspect().await;
     assert_eq!(
-        one.bed.ledger.pause(MessageId(one.id), By::PROGRAM).await.expect("asked"),
+        one.env.ledger.pause(MessageId(one.id), By::PROGRAM).await.expect("asked"),
         Some(State::Waiting)
     );
     assert_eq!(one.stands().await, (2, Some(1)));
-    let worker = one.bed.worker_with("roles.dispatch = false").await;
+    let worker = one.env.worker_with("roles.dispatch = false").await;
     let directory = worker.acceptor.as_ref().expect("takes jobs").company_cache.clone();
-    let going = resume(&one.bed.ledger, &directory, &one.bed.keys, one.id, By::PROGRAM).await.expect("asked");
+    let going = resume(&one.env.ledger, &directory, &one.env.keys, one.id, By::PROGRAM).await.expect("asked");
     assert_eq!(going, Resumed::Going(State::Waiting));
     assert_eq!(one.stands().await, (2, Some(2)));
     let due = one.claim_suspect().await;
-    let begun = one.bed.ledger.begin(&[due_key(&due)], 0.0, &[]).await.expect("begun");
+    let begun = one.env.ledger.begin(&[due_key(&due)], 0.0, &[]).await.expect("begun");
     assert_eq!(begun, [(due_key(&due), 1)]);
     assert_eq!(one.stands().await, (0, None), "an attempt is proof that it kills nobody before one");
     // It is tried again in the ordinary line; that the old lease runs out meanwhile is no lapse.
-    one.bed.ledger.settle(&[refused(&due)], &[]).await.expect("settled");
+    one.env.ledger.settle(&[refused(&due)], &[]).await.expect("settled");
     assert_eq!(one.stands().await, (0, Some(0)));
     one.sweep().await;
     assert_eq!(one.stands().await, (0, Some(0)));
     drop(directory);
-    one.bed.nothing_left(worker).await;
+    one.env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,21 +155,21 @@ async fn a_suspect_or_a_held_message_expires_like_any_other() {
         let one = One::suspect().await;
         if held {
             let due = one.claim_suspect().await;
-            assert!(one.bed.ledger.try_message(due.message, due.epoch).await.expect("noted"));
+            assert!(one.env.ledger.try_message(due.message, due.epoch).await.expect("noted"));
             assert_eq!(one.sweep().await.quarantined, [one.id]);
         }
         for expire in [
             "update message set expires_at = now()",
             "update due set expires_at = now(), at = case kind when 1 then now() else at end",
         ] {
-            sqlx::query(expire).execute(&one.bed.pool).await.expect("aged");
+            sqlx::query(expire).execute(&one.env.pool).await.expect("aged");
         }
-        let worker = one.bed.worker_with("roles.intake = false").await;
-        let ended = one.bed.all_are(1, "suppressed").await;
+        let worker = one.env.worker_with("roles.intake = false").await;
+        let ended = one.env.all_are(1, "suppressed").await;
         assert_eq!(ended[0].reason.as_deref(), Some("expired"));
-        assert_eq!(one.bed.ledger.quarantine_list(None, 10).await.expect("asked").len(), 0);
-        assert!(one.bed.simulator.calls().is_empty(), "held: {held}");
-        one.bed.nothing_left(worker).await;
+        assert_eq!(one.env.ledger.quarantine_list(None, 10).await.expect("asked").len(), 0);
+        assert!(one.env.simulator.calls().is_empty(), "held: {held}");
+        one.env.nothing_left(worker).await;
     }
 }
 

@@ -31,7 +31,7 @@ use super::{
 
 pub const SECRET: &str = "a-secret-for-tests-of-at-least-32-characters";
 
-pub struct Bed {
+pub struct TestEnv {
     pub simulator: Simulator,
     pub ledger: Ledger,
     pub pool: PgPool,
@@ -91,17 +91,17 @@ pub fn free_port() -> u16 {
     }
 }
 
-impl Bed {
-    pub async fn new() -> Bed {
-        Bed::on(&variable("DATABASE_URL"), &variable("AMQP_URL"), SimulatorConfig::default()).await
+impl TestEnv {
+    pub async fn new() -> TestEnv {
+        TestEnv::on(&variable("DATABASE_URL"), &variable("AMQP_URL"), SimulatorConfig::default()).await
     }
 
-    pub async fn with_simulator(simulator: SimulatorConfig) -> Bed {
-        Bed::on(&variable("DATABASE_URL"), &variable("AMQP_URL"), simulator).await
+    pub async fn with_simulator(simulator: SimulatorConfig) -> TestEnv {
+        TestEnv::on(&variable("DATABASE_URL"), &variable("AMQP_URL"), simulator).await
     }
 
     /// A world on a certain stack.
-    pub async fn on(server: &str, amqp_url: &str, simulator: SimulatorConfig) -> Bed {
+    pub async fn on(server: &str, amqp_url: &str, simulator: SimulatorConfig) -> TestEnv {
         let cell =
             Arc::clone(TEMPLATES.lock().expect("nobody panics here").entry(server.to_owned()).or_default());
         let template = cell.get_or_init(|| template(server)).await;
@@ -116,7 +116,7 @@ impl Bed {
         let pool = PgPool::connect(&database_url).await.expect("the test's database answers");
         let simulator = Simulator::start(simulator).await.expect("the simulator starts");
         let keys = Arc::new(SecretKeys::derive(SECRET.as_bytes()));
-        Bed {
+        TestEnv {
             simulator,
             ledger: Ledger::new(pool.clone()),
             pool,
