@@ -31,6 +31,7 @@ pub mod company_cache;
 pub mod config;
 pub mod csv_rows;
 pub mod failpoint;
+pub mod must_settle;
 pub mod telemetry;
 pub mod worker;
 

@@ -1,7 +1,7 @@
-//! The call itself: one task per attempt, no connection of the ledger in hand.
+//! The call of one begun attempt, in a task of its own, without a connection of the ledger.
 //!
-//! It starts only while its lease outlives its timeout; it ends in an outcome whatever happens, a panic
-//! included.
+//! A call starts only while its lease outlives its timeout. It ends in an outcome in every case, a panic included.
+//! Next: `outcome` makes a settlement of it, `settle` writes it.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -12,82 +12,119 @@ use std::{
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
-use crate::{failpoint, telemetry::names};
-use postrider_domain::lifecycle::{Reason, Signal, TransitionMap};
+use crate::{
+    dispatch::{
+        Claim, DispatchContext, Lane, ReadyCall,
+        outcome::{SettlementContext, call_health, metric_word, not_called, render_failed, settlement},
+        sandbox,
+        settle::FinishedAttempt,
+    },
+    failpoint,
+    telemetry::names,
+};
+use postrider_ledger::settle::Settlement;
 use postrider_providers::{Outcome, Outgoing, Provider, Refusal, RefusalKind};
 
-use crate::dispatch::{
-    DispatchContext,
-    begin::not_called,
-    lane::{Lane, ReadyCall, call_deadline},
-    outcome::{SettlementContext, call_health, settlement, word},
-    sandbox,
-    settle::FinishedAttempt,
-};
-
-/// Beyond the provider's own timeout, in case it does not keep it.
+/// Time beyond the provider's own timeout, in case the provider's client does not keep it.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Makes the call of a begun attempt in a task of its own. `before` is the time before begin was sent.
+/// Starts the call of a begun attempt. `before`: monotonic time just before the begin statement was sent.
 pub fn start(
-    shared: Arc<DispatchContext>,
-    item: ReadyCall,
+    context: Arc<DispatchContext>,
+    ready: ReadyCall,
     attempt: i16,
     before: Instant,
-    done: mpsc::Sender<FinishedAttempt>,
+    finished: mpsc::Sender<FinishedAttempt>,
 ) {
-    let ReadyCall { claim, lane, outgoing, slot, alone } = item;
-    // Begun: a suspect's death from here on leaves an unknown, and accuses nobody.
-    drop(alone);
+    let ReadyCall { claim, lane, outgoing, slot, exclusive } = ready;
+    // From here on a crash leaves an unknown attempt and accuses no suspect.
+    drop(exclusive);
     tokio::spawn(async move {
         lane.call_started();
-        let simulated = sandbox::takes(&lane, &claim);
-        let settled = match (&outgoing, &lane.provider) {
-            (Err(code), _) => {
-                let mut settled = not_called(&claim);
-                settled.map = TransitionMap::of(Signal::RefusedForGood);
-                settled.reason = Some(Reason::RenderFailed);
-                settled.code = Some(code.clone());
-                settled
-            }
-            (Ok(_), None) => not_called(&claim),
-            (Ok(_), Some(provider))
-                if postrider_clock::monotonic() > call_deadline(before, &shared, provider.call_timeout()) =>
-            {
-                not_called(&claim)
-            }
-            (Ok(outgoing), Some(provider)) if attempt == claim.attempt + 1 => {
-                failpoint::point("during_call");
-                let outcome = match simulated {
-                    true => sandbox::accepted(claim.message),
-                    false => send(provider.as_ref(), outgoing).await,
-                };
-                failpoint::point("after_answer");
-                concluded(&shared, &lane, &claim, (attempt, before), outcome)
-            }
-            (Ok(_), Some(_)) => not_called(&claim),
-        };
+        let settlement = call(&context, &lane, &claim, &outgoing, (attempt, before)).await;
         lane.call_ended();
         drop(slot);
-        let lease = Arc::clone(&claim.lease);
         // Tests are no part of the statistics.
-        let timed = settled.proof && !claim.test;
+        let timed = settlement.proof && !claim.test;
         let sent_after = timed.then(|| claim.database_now(postrider_clock::monotonic()) - claim.due_at);
-        let report = (simulated && settled.proof)
-            .then(|| sandbox::report(Arc::clone(&shared), lane.account, claim.message, attempt));
-        let done_item =
-            FinishedAttempt { settlement: settled, lease, lane, sent_after, suspect: claim.suspect };
-        if done.send(done_item).await.is_err() {
-            tracing::error!("an outcome came after the end of settling; its lease will lapse");
-        }
+        let report = (settlement.proof && sandbox::takes(&lane, &claim))
+            .then(|| sandbox::report(Arc::clone(&context), lane.account, claim.message, attempt));
+        send(&finished, FinishedAttempt { sent_after, ..FinishedAttempt::new(claim, settlement) }).await;
         if let Some(report) = report {
             report.await;
         }
     });
 }
 
-/// One call, ending in an outcome whatever happens.
-async fn send(provider: &dyn Provider, outgoing: &Outgoing) -> Outcome {
+/// Settles a begun attempt without a call: its recipient was blocked or answered since begin.
+pub async fn cancel(ready: ReadyCall, finished: &mpsc::Sender<FinishedAttempt>) {
+    let ReadyCall { claim, slot, .. } = ready;
+    drop(slot);
+    let settlement = not_called(&claim);
+    send(finished, FinishedAttempt::new(claim, settlement)).await;
+}
+
+async fn send(finished: &mpsc::Sender<FinishedAttempt>, attempt: FinishedAttempt) {
+    if let Err(unsent) = finished.send(attempt).await {
+        tracing::error!(
+            "an attempt finished after the end of settling; its lease expires and it becomes unknown"
+        );
+        unsent.0.must_settle.settle();
+    }
+}
+
+/// Makes the call, unless something is in its way, and returns what to write.
+async fn call(
+    context: &DispatchContext,
+    lane: &Lane,
+    claim: &Claim,
+    outgoing: &Result<Outgoing, String>,
+    (attempt, before): (i16, Instant),
+) -> Settlement {
+    let (outgoing, provider) = match (outgoing, &lane.provider) {
+        (Err(code), _) => return render_failed(claim, code.clone()),
+        (Ok(_), None) => return not_called(claim),
+        (Ok(outgoing), Some(provider)) => (outgoing, provider.as_ref()),
+    };
+    if postrider_clock::monotonic() > deadline(before, context, provider) {
+        return not_called(claim);
+    }
+    if attempt != claim.attempt + 1 {
+        tracing::error!(
+            message = %claim.message.0,
+            begun = attempt,
+            expected = claim.attempt + 1,
+            "begin wrote an unexpected attempt number; the attempt is not called and is unknown once its lease has expired"
+        );
+        return not_called(claim);
+    }
+    failpoint::point("during_call");
+    let in_sandbox = sandbox::takes(lane, claim);
+    let outcome = match in_sandbox {
+        true => sandbox::accepted(claim.message),
+        false => call_provider(provider, outgoing).await,
+    };
+    failpoint::point("after_answer");
+    record(lane, claim, &outcome, in_sandbox);
+    let terms = SettlementContext {
+        schedule: &context.schedule,
+        unknown_poll_plan: &context.unknown_poll_plan,
+        receipt_poll_plan: &context.receipt_poll_plan,
+        status_source: lane.status_source(),
+        begun: before,
+        now: postrider_clock::monotonic(),
+        jitter: postrider_clock::jitter(),
+    };
+    settlement(claim, attempt, outcome, terms)
+}
+
+/// The monotonic instant from which a call may no longer start.
+fn deadline(begun: Instant, context: &DispatchContext, provider: &dyn Provider) -> Instant {
+    begun + context.lease.saturating_sub(provider.call_timeout()).saturating_sub(context.call_margin)
+}
+
+/// One call to the provider, ending in an outcome in every case.
+async fn call_provider(provider: &dyn Provider, outgoing: &Outgoing) -> Outcome {
     let limit = provider.call_timeout() + GRACE;
     match AssertUnwindSafe(tokio::time::timeout(limit, provider.send(outgoing))).catch_unwind().await {
         Ok(Ok(outcome)) => outcome,
@@ -99,48 +136,17 @@ async fn send(provider: &dyn Provider, outgoing: &Outgoing) -> Outcome {
     }
 }
 
-/// Takes a begun attempt back without a call: its customer stopped it in the meantime.
-pub async fn stop(item: ReadyCall, done: &mpsc::Sender<FinishedAttempt>) {
-    let ReadyCall { claim, lane, slot, .. } = item;
-    drop(slot);
-    let settlement = not_called(&claim);
-    let item = FinishedAttempt {
-        settlement,
-        lease: Arc::clone(&claim.lease),
-        lane,
-        sent_after: None,
-        suspect: claim.suspect,
-    };
-    if done.send(item).await.is_err() {
-        tracing::error!("an attempt was stopped after the end of settling; its lease will lapse");
-    }
-}
-
-fn concluded(
-    shared: &DispatchContext,
-    lane: &Lane,
-    claim: &super::Claim,
-    (attempt, begun): (i16, Instant),
-    outcome: Outcome,
-) -> postrider_ledger::settle::Settlement {
-    if !sandbox::takes(lane, claim) {
-        lane.record(call_health(&outcome));
+/// Tells breaker, metrics and log of an outcome; the sandbox says nothing about its lane.
+fn record(lane: &Lane, claim: &Claim, outcome: &Outcome, in_sandbox: bool) {
+    if !in_sandbox {
+        lane.record(call_health(outcome));
     }
     if !claim.test {
-        metrics::counter!(names::ATTEMPTS, "lane" => lane.settings.id.clone(), "outcome" => word(&outcome))
+        let outcome = metric_word(outcome);
+        metrics::counter!(names::ATTEMPTS, "lane" => lane.settings.id.clone(), "outcome" => outcome)
             .increment(1);
     }
-    if let Outcome::Refused(Refusal { kind: RefusalKind::Account, code, .. }) = &outcome {
-        tracing::error!(lane = %lane.settings.id, code, "the provider refuses this account");
+    if let Outcome::Refused(Refusal { kind: RefusalKind::Account, code, .. }) = outcome {
+        tracing::error!(lane = %lane.settings.id, code, "the provider refuses this account; mend its credentials");
     }
-    let terms = SettlementContext {
-        schedule: &shared.schedule,
-        unknown_poll_plan: &shared.unknown_poll_plan,
-        receipt_poll_plan: &shared.receipt_poll_plan,
-        class: lane.class(),
-        begun,
-        now: postrider_clock::monotonic(),
-        jitter: postrider_clock::jitter(),
-    };
-    settlement(claim, attempt, outcome, terms)
 }

@@ -1,7 +1,8 @@
 //! A claim under way in this worker: the right, for a lease, to make one attempt at one message.
 //!
-//! Made by `claimer`, by `suspects` or by intake's hand-over, consumed by begin. Deadlines are monotonic,
-//! counted from before the claiming statement was sent, so they can only end too early.
+//! Made by `claimer`, `poison::suspect_messages` and `fast_path`; settled by `settle`, by a return to the ledger, or
+//! by the end of its message. Deadlines are monotonic and counted from before the claiming statement was sent, so
+//! they can only end too early.
 
 use std::{
     sync::{
@@ -15,77 +16,93 @@ use chrono::{DateTime, Utc};
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
+use crate::must_settle::MustSettle;
 use postrider_domain::{
     content::Letter,
     ids::{Medium, MessageId},
+    rules::decision::Candidate,
 };
-use postrider_ledger::{Ledger, claim::Due};
+use postrider_ledger::{Ledger, accept::NewRequest, claim::Due};
 
-/// A lease shared by the claims of one batch; whoever settles the last one drops it.
+/// Epoch of a message that the accept statement leases or begins.
+const FIRST_EPOCH: i32 = 1;
+
+/// A row of table `lease`, shared by the claims of one batch; the release of the last one tells that the row can go.
 #[derive(Debug)]
 pub struct LeaseShare {
     pub id: Uuid,
-    open: AtomicUsize,
+    members: AtomicUsize,
 }
 
 impl LeaseShare {
     #[must_use]
     pub fn new(id: Uuid, members: usize) -> Arc<LeaseShare> {
-        Arc::new(LeaseShare { id, open: AtomicUsize::new(members) })
+        Arc::new(LeaseShare { id, members: AtomicUsize::new(members) })
     }
 
-    /// Counts a member more, before any is done with.
+    /// Adds a member; call it before any member is released.
     pub fn retain_lease(&self) {
-        self.open.fetch_add(1, Ordering::AcqRel);
+        self.members.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Counts one member off, after its commit; gives the lease's id with the last one.
+    /// Removes a member; call it after its commit. Returns the lease's id with the last member.
     pub fn release_lease(&self) -> Option<Uuid> {
-        (self.open.fetch_sub(1, Ordering::AcqRel) == 1).then_some(self.id)
+        (self.members.fetch_sub(1, Ordering::AcqRel) == 1).then_some(self.id)
     }
 }
 
-/// Counts claims off that are done with, and drops the leases that are empty now.
-pub async fn release_leases(ledger: &Ledger, claims: &[Claim]) {
+/// Settles claims that are done with, and deletes the leases that have no member left.
+pub async fn release_leases(ledger: &Ledger, claims: Vec<Claim>) {
     let empty: Vec<_> = claims.iter().filter_map(|claim| claim.lease.release_lease()).collect();
+    leave_to_lease(claims);
     if let Err(error) = ledger.drop_leases(&empty).await {
-        tracing::debug!(%error, "an empty lease was left to the sweeper");
+        tracing::debug!(%error, "deleting empty leases failed; the sweeper deletes them");
     }
 }
 
-/// One claimed message with what its text is made of.
+/// Settles claims without a word to the ledger: their lease expires, and they are claimed again.
+pub fn leave_to_lease(claims: Vec<Claim>) {
+    for claim in claims {
+        claim.must_settle.settle();
+    }
+}
+
+/// One claimed message with the facts of its text.
 #[derive(Debug)]
 pub struct Claim {
     pub message: MessageId,
     pub request: Uuid,
     pub medium: Medium,
+    /// Fencing token: statements under an older epoch change nothing.
     pub epoch: i32,
     /// Attempts made so far; the next one is one more.
     pub attempt: i16,
+    /// Attempts that count against the retry schedule.
     pub tries: i16,
     pub due_at: DateTime<Utc>,
     pub first_due_at: DateTime<Utc>,
-    /// The database's time when it was claimed.
+    /// The database's time of the claiming statement.
     pub claimed_at: DateTime<Utc>,
-    /// This worker's time just before that.
-    pub taken: Instant,
+    /// Monotonic time just before the claiming statement was sent.
+    pub lease_start: Instant,
     pub lease: Arc<LeaseShare>,
-    /// This worker's one turn for a suspect, where it is one; the next may come when this is dropped.
+    /// Of a poison suspect: the worker's one permit for suspects. Its drop lets the next suspect come.
     pub suspect: Option<OwnedSemaphorePermit>,
-    /// The customer's; `compose` puts the company's test address in its place for a test.
+    /// The customer's address; a test is sent to the company's test address instead (`content::compose`).
     pub address: String,
     pub test: bool,
     pub customer_name: Option<String>,
     pub brand: String,
     pub language: Option<String>,
-    /// An alert's text, to be sent as it is.
+    /// The text of an alert, which is sent as it is.
     pub letter: Option<Letter>,
+    pub must_settle: MustSettle,
 }
 
 impl Claim {
-    /// From a claimed row; `None` where a customer's address is gone, which only a damaged row can show.
+    /// From a claimed row. `None`: the customer's address is missing, which only a damaged row can show.
     #[must_use]
-    pub fn from_due(due: Due, taken: Instant, lease: Arc<LeaseShare>) -> Option<Claim> {
+    pub fn from_due(due: Due, lease_start: Instant, lease: Arc<LeaseShare>) -> Option<Claim> {
         let address = match due.medium {
             Medium::Email => due.customer_email,
             Medium::Sms => due.customer_phone,
@@ -101,7 +118,7 @@ impl Claim {
             due_at: due.due_at,
             first_due_at: due.first_due_at,
             claimed_at: due.now,
-            taken,
+            lease_start,
             lease,
             suspect: None,
             address,
@@ -110,24 +127,60 @@ impl Claim {
             brand: due.brand,
             language: due.language,
             letter: due.letter,
+            must_settle: MustSettle::new("claim"),
         })
     }
 
+    /// From a decided row that the accept statement is about to lease or to begin; adds a member to `lease`.
+    /// `claimed_at` is the database's time at `lease_start`.
+    #[must_use]
+    pub fn from_new_request(
+        row: &NewRequest,
+        candidate: &Candidate,
+        claimed_at: DateTime<Utc>,
+        lease_start: Instant,
+        lease: &Arc<LeaseShare>,
+    ) -> Claim {
+        lease.retain_lease();
+        Claim {
+            message: MessageId(row.id),
+            request: row.id,
+            medium: candidate.medium,
+            epoch: FIRST_EPOCH,
+            attempt: 0,
+            tries: 0,
+            due_at: row.decision.due_at,
+            first_due_at: row.decision.due_at,
+            claimed_at,
+            lease_start,
+            lease: Arc::clone(lease),
+            suspect: None,
+            address: candidate.address.clone(),
+            test: row.test,
+            customer_name: row.job.customer.as_ref().and_then(|customer| customer.name.clone()),
+            brand: row.brand.clone(),
+            language: row.job.language.clone(),
+            letter: None,
+            must_settle: MustSettle::new("claim"),
+        }
+    }
+
+    /// The key of statements about this claim: message and epoch.
     #[must_use]
     pub fn key(&self) -> (MessageId, i32) {
         (self.message, self.epoch)
     }
 
-    /// The database's time by this worker's count.
+    /// The database's time at `now`, counted by this worker's clock.
     #[must_use]
     pub fn database_now(&self, now: Instant) -> DateTime<Utc> {
-        let since = now.saturating_duration_since(self.taken);
+        let since = now.saturating_duration_since(self.lease_start);
         self.claimed_at + chrono::Duration::from_std(since).unwrap_or_default()
     }
 
-    /// Waited too long in a queue to be begun under its first lease.
+    /// Whether a third of the lease has passed in a queue; such a claim is returned unbegun.
     #[must_use]
     pub fn is_stale(&self, now: Instant, lease: Duration) -> bool {
-        now.saturating_duration_since(self.taken) > lease / 3
+        now.saturating_duration_since(self.lease_start) > lease / 3
     }
 }

@@ -71,12 +71,12 @@ impl Claimer {
         let mut wishes = Vec::new();
         for lane in lanes.values() {
             lane.export_metrics();
-            if lane.take_requeued() {
+            if lane.backlog.take_requeued() {
                 self.floors.remove(&lane.account);
             }
-            let room = lane.room(self.shared.lease);
+            let room = lane.permits_for_backlog(self.shared.lease);
             if room.is_empty() {
-                lane.set_backlog(true);
+                lane.backlog.set_present(true);
                 continue;
             }
             let floor =
@@ -140,10 +140,10 @@ impl Claimer {
 
     fn after(&mut self, lane: &Lane, filled: bool, oldest: Option<(&DateTime<Utc>, DateTime<Utc>)>) {
         if let Some((oldest, now)) = oldest {
-            lane.set_backlog_age((now - *oldest).to_std().unwrap_or_default());
+            lane.backlog.set_age((now - *oldest).to_std().unwrap_or_default());
             let floor = *oldest - chrono::Duration::seconds(FLOOR_MARGIN_SECS);
             self.floors.insert(lane.account, floor);
         }
-        lane.set_backlog(filled || lane.breaker_state() != BreakerState::Closed);
+        lane.backlog.set_present(filled || lane.breaker_state() != BreakerState::Closed);
     }
 }

@@ -1,85 +1,102 @@
-//! From a claim to what the provider is given: texts, links, and the token that its receipts bring back.
+//! From a claim to the message that a provider receives: text, links, and the token that receipts return.
 //!
-//! Pure but for what it is handed: no I/O, so that it can run just before begin.
+//! `content::compose` makes the text, as it does for a preview; this file adds the attempt's envelope. No I/O, so that
+//! it runs just before begin.
 
-use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::{
+    dispatch::{Claim, DispatchContext, Lane},
+    failpoint,
+    telemetry::names,
+};
 use postrider_domain::{
-    company::{Brand, policy::simulated_address},
-    content::{Letter, RenderFacts, survey_url},
-    ids::{Medium, RequestId},
+    content::{
+        Letter,
+        compose::{ComposeError, ComposedText, MessageFacts, compose, email_sender},
+    },
+    ids::RequestId,
 };
 use postrider_providers::{Correlation, Outgoing, OutgoingEmail, OutgoingSms, correlation};
 
-use crate::dispatch::{Claim, DispatchContext, Lane};
-
-/// The next attempt's message; the error is a code for the timeline, without personal data.
-pub fn outgoing(shared: &DispatchContext, lane: &Lane, claim: &Claim) -> Result<Outgoing, String> {
-    let policy = &lane.company.policy;
-    let brand = policy.brand(&claim.brand).ok_or("brand_removed")?;
-    let attempt = claim.attempt + 1;
-    let token = shared.token_key.sign(lane.account, claim.message, attempt);
-    let correlation = Correlation { message: claim.message, attempt, token };
-    let survey = survey_url(&brand.survey_url, RequestId(claim.request));
-    let unsubscribe = unsubscribe_url(shared, claim);
-    if let Some(letter) = &claim.letter {
-        return Ok(Outgoing::Email(notified(brand, claim, letter, unsubscribe, correlation)?));
-    }
-    let to_address = match claim.test {
-        // Without an address the message goes to the built-in simulator.
-        true => policy.test_address(claim.medium).unwrap_or(simulated_address(claim.medium)).to_owned(),
-        false => claim.address.clone(),
-    };
-    let no_properties = BTreeMap::new();
-    let facts = RenderFacts {
-        language: claim.language.as_deref(),
-        fallback_language: &brand.language,
-        brand_name: &brand.name,
-        customer_name: claim.customer_name.as_deref(),
-        survey_url: &survey,
-        unsubscribe_url: &unsubscribe,
-        postal_address: brand.postal_address.as_deref(),
-        custom_properties: &no_properties,
-    };
-    match claim.medium {
-        Medium::Email => {
-            let text = shared.renderer.render_email(&facts).map_err(|_| "render".to_owned())?;
-            Ok(Outgoing::Email(OutgoingEmail {
-                from_name: brand.name.clone(),
-                from_address: brand.email_from.clone().ok_or("no_email_from")?,
-                reply_to: brand.reply_to.clone(),
-                to_name: claim.customer_name.clone(),
-                to_address,
-                subject: text.subject,
-                text: text.text,
-                html: text.html,
-                unsubscribe_url: unsubscribe,
-                correlation,
-            }))
-        }
-        Medium::Sms => {
-            let text = shared.renderer.render_sms(&facts).map_err(|_| "render".to_owned())?;
-            Ok(Outgoing::Sms(OutgoingSms {
-                to: to_address,
-                text: text.text,
-                status_callback: status_callback(shared, lane, correlation),
-                correlation,
-            }))
-        }
-    }
+/// Composes the claim's next attempt. A caller holds the isolation gate. A panic over one customer's name fails that
+/// message only (docs/dependency-hazards.md#f8). `Err`: a code for the timeline, without personal data.
+pub fn outgoing_guarded(context: &DispatchContext, lane: &Lane, claim: &Claim) -> Result<Outgoing, String> {
+    let composed = catch_unwind(AssertUnwindSafe(|| {
+        failpoint::on_word("compose", claim.customer_name.as_deref());
+        outgoing(context, lane, claim).map_err(|error| error.code().to_owned())
+    }));
+    composed.unwrap_or_else(|_| {
+        metrics::counter!(names::PANICS, "place" => "compose").increment(1);
+        Err("panic".to_owned())
+    })
 }
 
-/// An alert to the company's own people.
-fn notified(
-    brand: &Brand,
+/// Composes the claim's next attempt.
+///
+/// # Errors
+/// Those of `content::compose`.
+pub fn outgoing(context: &DispatchContext, lane: &Lane, claim: &Claim) -> Result<Outgoing, ComposeError> {
+    let policy = &lane.company.policy;
+    let attempt = claim.attempt + 1;
+    let token = context.token_key.sign(lane.account, claim.message, attempt);
+    let correlation = Correlation { message: claim.message, attempt, token };
+    let unsubscribe_url = unsubscribe_url(context, claim);
+    if let Some(letter) = &claim.letter {
+        let brand = policy.brand(&claim.brand).ok_or(ComposeError::BrandRemoved)?;
+        let (from_name, from_address) = (brand.name.clone(), email_sender(brand)?);
+        return Ok(Outgoing::Email(alert(
+            claim,
+            letter,
+            (from_name, from_address),
+            unsubscribe_url,
+            correlation,
+        )));
+    }
+    let facts = MessageFacts {
+        request: RequestId(claim.request),
+        medium: claim.medium,
+        test: claim.test,
+        address: &claim.address,
+        brand: &claim.brand,
+        language: claim.language.as_deref(),
+        customer_name: claim.customer_name.as_deref(),
+        unsubscribe_url: &unsubscribe_url,
+    };
+    let message = compose(&context.renderer, policy, &facts)?;
+    Ok(match message.text {
+        ComposedText::Email { from_address, email } => Outgoing::Email(OutgoingEmail {
+            from_name: message.brand.name.clone(),
+            from_address,
+            reply_to: message.brand.reply_to.clone(),
+            to_name: claim.customer_name.clone(),
+            to_address: message.to_address,
+            subject: email.subject,
+            text: email.text,
+            html: email.html,
+            unsubscribe_url,
+            correlation,
+        }),
+        ComposedText::Sms(sms) => Outgoing::Sms(OutgoingSms {
+            to: message.to_address,
+            text: sms.text,
+            status_callback: status_callback(context, lane, correlation),
+            correlation,
+        }),
+    })
+}
+
+/// An alert to the company's own people: its letter, as it was stored.
+fn alert(
     claim: &Claim,
     letter: &Letter,
+    (from_name, from_address): (String, String),
     unsubscribe_url: String,
     correlation: Correlation,
-) -> Result<OutgoingEmail, String> {
-    Ok(OutgoingEmail {
-        from_name: brand.name.clone(),
-        from_address: brand.email_from.clone().ok_or("no_email_from")?,
+) -> OutgoingEmail {
+    OutgoingEmail {
+        from_name,
+        from_address,
         reply_to: None,
         to_name: None,
         to_address: claim.address.clone(),
@@ -88,21 +105,21 @@ fn notified(
         html: letter.html(),
         unsubscribe_url,
         correlation,
-    })
+    }
 }
 
-/// Where the provider reports to: the signed URL names the attempt.
-fn status_callback(shared: &DispatchContext, lane: &Lane, correlation: Correlation) -> String {
+/// The signed URL to which the provider reports this attempt's status.
+fn status_callback(context: &DispatchContext, lane: &Lane, correlation: Correlation) -> String {
     format!(
         "{}/webhooks/{}/{}/status?{}",
-        shared.public_base_url,
+        context.public_base_url,
         lane.settings.provider(),
         lane.settings.id,
         correlation::query(&correlation)
     )
 }
 
-fn unsubscribe_url(shared: &DispatchContext, claim: &Claim) -> String {
-    let tag = shared.keys.unsubscribe(claim.message);
-    format!("{}/unsubscribe/{}/{}", shared.public_base_url, claim.message.0.simple(), hex::encode(tag))
+fn unsubscribe_url(context: &DispatchContext, claim: &Claim) -> String {
+    let tag = context.keys.unsubscribe(claim.message);
+    format!("{}/unsubscribe/{}/{}", context.public_base_url, claim.message.0.simple(), hex::encode(tag))
 }

@@ -33,9 +33,9 @@ type Map = HashMap<AccountId, Arc<Lane>>;
 pub struct Lanes {
     current: ArcSwap<Map>,
     /// The way to settle; gone once the lanes are closed for good, so that settle can end.
-    done: ArcSwapOption<mpsc::Sender<FinishedAttempt>>,
+    finished: ArcSwapOption<mpsc::Sender<FinishedAttempt>>,
     state: Mutex<State>,
-    maker: LaneFactory,
+    factory: LaneFactory,
 }
 
 struct State {
@@ -46,7 +46,7 @@ struct State {
 
 /// What every lane is made with.
 pub struct LaneFactory {
-    pub shared: Arc<DispatchContext>,
+    pub context: Arc<DispatchContext>,
     /// Shared by all lanes; each keeps lines of its own.
     pub http: HttpClient,
     pub timeouts: Timeouts,
@@ -57,21 +57,22 @@ pub struct LaneFactory {
 impl Lanes {
     #[must_use]
     pub fn new(
-        maker: LaneFactory,
+        factory: LaneFactory,
         ready: mpsc::Sender<ReadyCall>,
-        done: mpsc::Sender<FinishedAttempt>,
+        finished: mpsc::Sender<FinishedAttempt>,
     ) -> Lanes {
         let state = State { tasks: Vec::new(), ready: Some(ready) };
-        let done = ArcSwapOption::from_pointee(done);
-        Lanes { current: ArcSwap::default(), done, state: Mutex::new(state), maker }
+        let finished = ArcSwapOption::from_pointee(finished);
+        Lanes { current: ArcSwap::default(), finished, state: Mutex::new(state), factory }
     }
 
-    pub(super) fn shared(&self) -> &Arc<DispatchContext> {
-        &self.maker.shared
+    pub(super) fn context(&self) -> &Arc<DispatchContext> {
+        &self.factory.context
     }
 
-    pub(super) fn done(&self) -> Option<mpsc::Sender<FinishedAttempt>> {
-        self.done.load().as_deref().cloned()
+    /// The queue of settle; `None` after [`Lanes::close`].
+    pub(super) fn finished(&self) -> Option<mpsc::Sender<FinishedAttempt>> {
+        self.finished.load().as_deref().cloned()
     }
 
     #[must_use]
@@ -82,7 +83,7 @@ impl Lanes {
     /// The quiet of this process.
     #[must_use]
     pub fn isolation_gate(&self) -> IsolationGate {
-        self.maker.shared.isolation_gate.clone()
+        self.factory.context.isolation_gate.clone()
     }
 
     /// Makes, keeps and closes lanes as the companies say.
@@ -120,7 +121,7 @@ impl Lanes {
             lane.close();
         }
         state.ready = None;
-        self.done.store(None);
+        self.finished.store(None);
         for task in state.tasks.drain(..) {
             if task.await.is_err() {
                 tracing::error!("a lane's task panicked");
@@ -136,7 +137,7 @@ impl Lanes {
         ready: mpsc::Sender<ReadyCall>,
     ) -> (Arc<Lane>, JoinHandle<()>) {
         let secret = |name: &str| std::env::var(name).ok().map(SecretString::from);
-        let provider = build_provider(settings, &secret, &self.maker.http, self.maker.timeouts);
+        let provider = build_provider(settings, &secret, &self.factory.http, self.factory.timeouts);
         if let Err(error) = &provider {
             tracing::error!(lane = %settings.id, %error, "lane is shut: its messages wait");
         }
@@ -147,10 +148,10 @@ impl Lanes {
             settings: settings.clone(),
             company: Arc::clone(company),
             provider: provider.ok(),
-            queue_max: self.maker.queue_max,
-            thresholds: self.maker.thresholds,
+            queue_max: self.factory.queue_max,
+            thresholds: self.factory.thresholds,
         };
-        let (lane, task) = Lane::start(parts, Arc::clone(&self.maker.shared), ready);
+        let (lane, task) = Lane::start(parts, Arc::clone(&self.factory.context), ready);
         lane.export_metrics();
         (lane, task)
     }

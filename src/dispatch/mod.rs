@@ -1,26 +1,38 @@
-//! Dispatch: claim → begin → call → settle, a pipe of small steps between the ledger and the providers.
+//! Dispatch: claim → begin → call → settle, small steps between the ledger and the providers.
 //!
-//! `lane` is the unit of fairness: a bounded queue, a rate, call slots and a breaker per account. Claims
-//! come into a lane by hand-over from intake (a permit of its queue in hand; with a call slot in hand they
-//! are begun already, `direct`) or from `claimer`. `compose` renders, `begin` writes attempts down in
-//! batches, `call` makes them, `settle` writes outcomes down.
-//! `sweeper` finds what dead workers left, `suspects` are tried one at a time, `reconcile` asks providers
-//! for what they never told. Nothing here holds a connection across a provider call.
+//! Claims enter a lane from `fast_path` (new requests), `claimer` (due rows) and `poison` (suspects). The lane's task
+//! renders (`compose`), `begin` writes attempts, `call` makes them, `settle` writes outcomes. `sweep` finds the leases
+//! of dead workers, `reconcile` asks providers about attempts without an outcome. Nothing here decides whether a
+//! customer is asked, imports `intake`, or holds a connection across a provider's call.
 
-pub mod begin;
-pub mod breaker;
-pub mod call;
-pub mod claim;
-pub mod claimer;
-pub mod compose;
-pub mod direct;
 pub mod fast_path;
+
+mod capacity;
+mod chunk;
+
+pub mod breaker;
 pub mod lane;
 pub mod lanes;
+
+mod backlog;
+mod call_slots;
+mod lane_task;
+mod trial;
+
+pub mod claim;
+pub mod claimer;
+
+pub mod begin;
+pub mod call;
+pub mod compose;
 pub mod outcome;
-pub mod reconcile;
 pub mod sandbox;
 pub mod settle;
+
+mod fenced;
+mod undo;
+
+pub mod reconcile;
 pub mod status_lookup;
 pub mod sweep;
 
@@ -41,23 +53,24 @@ pub use claim::{Claim, LeaseShare};
 pub use lane::{Lane, Permit, ReadyCall};
 pub use lanes::Lanes;
 
-/// What every step of the pipe shares.
+/// The clients, keys and plans that all steps share.
 pub struct DispatchContext {
     pub ledger: Ledger,
-    /// This worker with its boot nonce.
+    /// Id of this worker's process, new with each start.
     pub worker: Uuid,
     pub renderer: Renderer,
     pub keys: Arc<SecretKeys>,
     pub token_key: TokenKey,
+    /// Without a slash at its end.
     pub public_base_url: String,
     pub schedule: Schedule,
-    /// When unknown attempts are looked for.
+    /// Times of the look-ups of unknown attempts.
     pub unknown_poll_plan: StatusPollPlan,
-    /// When missing receipts are.
+    /// Times of the look-ups of missing receipts.
     pub receipt_poll_plan: StatusPollPlan,
-    /// How long a lease lasts, from claim and again from begin.
+    /// Length of a lease, from claim and again from begin.
     pub lease: Duration,
-    /// A call must have this much of its lease left beyond its own timeout.
+    /// Time that a lease must have left at the start of a call, beyond the call's timeout.
     pub call_margin: Duration,
     pub isolation_gate: IsolationGate,
 }

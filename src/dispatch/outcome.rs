@@ -1,6 +1,6 @@
-//! From what a call told us to what is written down: the retry, the end, the sign for the lane.
+//! From the outcome of an attempt to its settlement: the next state, the retry, the end, the health of the lane.
 //!
-//! No I/O: `now` and jitter come with the arguments.
+//! PURE but for its types: `now` and jitter come with the arguments. `settle` writes settlements.
 
 use std::time::{Duration, Instant};
 
@@ -13,24 +13,47 @@ use postrider_providers::{Outcome, Refusal, RefusalKind, StatusSource};
 
 use crate::dispatch::{Claim, breaker::CallHealth};
 
-/// What is fixed for all outcomes of a worker.
+/// The plans, the lane and the time under which one outcome is settled.
 #[derive(Debug, Clone, Copy)]
 pub struct SettlementContext<'a> {
     pub schedule: &'a Schedule,
     pub unknown_poll_plan: &'a StatusPollPlan,
     pub receipt_poll_plan: &'a StatusPollPlan,
-    pub class: StatusSource,
-    /// Just before the attempt was begun.
+    pub status_source: StatusSource,
+    /// Monotonic time just before the attempt was begun.
     pub begun: Instant,
     pub now: Instant,
     /// Uniform in `[0, 1)`.
     pub jitter: f64,
 }
 
-/// The settlement of one begun attempt.
+/// The settlement of an attempt that was begun and never called: due again at once, and no try was used.
 #[must_use]
-pub fn settlement(claim: &Claim, attempt: i16, outcome: Outcome, terms: SettlementContext) -> Settlement {
-    let blank = Settlement {
+pub fn not_called(claim: &Claim) -> Settlement {
+    Settlement {
+        map: TransitionMap::of(Signal::Retry),
+        code: Some("not_called".to_owned()),
+        reason: Some(Reason::NotCalled),
+        wait_secs: Some(0.0),
+        counts: false,
+        ..blank(claim, claim.attempt + 1)
+    }
+}
+
+/// The settlement of an attempt whose text could not be made; `code`: of `compose`.
+#[must_use]
+pub fn render_failed(claim: &Claim, code: String) -> Settlement {
+    Settlement {
+        map: TransitionMap::of(Signal::RefusedForGood),
+        code: Some(code),
+        reason: Some(Reason::RenderFailed),
+        ..not_called(claim)
+    }
+}
+
+/// A refusal that changes nothing; the fields that every settlement sets itself.
+fn blank(claim: &Claim, attempt: i16) -> Settlement {
+    Settlement {
         message: claim.message,
         epoch: claim.epoch,
         attempt,
@@ -44,14 +67,20 @@ pub fn settlement(claim: &Claim, attempt: i16, outcome: Outcome, terms: Settleme
         proof: false,
         block: None,
         watch_secs: None,
-    };
+    }
+}
+
+/// The settlement of one begun attempt.
+#[must_use]
+pub fn settlement(claim: &Claim, attempt: i16, outcome: Outcome, terms: SettlementContext) -> Settlement {
+    let blank = blank(claim, attempt);
     match outcome {
         Outcome::Accepted { provider_id } => Settlement {
             map: TransitionMap::of(Signal::Accepted),
             outcome: OutcomeCode::Accepted,
             provider_id,
             proof: true,
-            watch_secs: match terms.class {
+            watch_secs: match terms.status_source {
                 StatusSource::Queryable => {
                     Some(terms.receipt_poll_plan.of(claim.medium).first().as_secs_f64())
                 }
@@ -64,20 +93,20 @@ pub fn settlement(claim: &Claim, attempt: i16, outcome: Outcome, terms: Settleme
             outcome: OutcomeCode::Unknown,
             code: Some(code),
             reason: Some(Reason::AwaitingProof),
-            wait_secs: Some(first_look(claim, terms).as_secs_f64()),
+            wait_secs: Some(first_poll(claim, terms).as_secs_f64()),
             ..blank
         },
         Outcome::Refused(refusal) => refused(claim, refusal, terms, blank),
     }
 }
 
-/// How long from now until the unknown is first looked for.
-fn first_look(claim: &Claim, terms: SettlementContext) -> Duration {
-    let looks = terms.unknown_poll_plan.of(claim.medium);
+/// From now until the provider is first asked about an unknown attempt.
+fn first_poll(claim: &Claim, terms: SettlementContext) -> Duration {
+    let polls = terms.unknown_poll_plan.of(claim.medium);
     let elapsed = terms.now.saturating_duration_since(terms.begun);
-    let at = match terms.class {
-        StatusSource::Queryable => looks.next(elapsed).unwrap_or(looks.last()),
-        StatusSource::ReceiptsOnly => looks.last(),
+    let at = match terms.status_source {
+        StatusSource::Queryable => polls.next(elapsed).unwrap_or(polls.last()),
+        StatusSource::ReceiptsOnly => polls.last(),
     };
     at.saturating_sub(elapsed)
 }
@@ -135,7 +164,7 @@ fn next_try(claim: &Claim, hint: Option<Duration>, terms: SettlementContext) -> 
     terms.schedule.after_refusal(progress, hint, terms.jitter)
 }
 
-/// What an outcome says about its lane.
+/// The health of the lane that an outcome shows.
 #[must_use]
 pub fn call_health(outcome: &Outcome) -> CallHealth {
     match outcome {
@@ -149,9 +178,9 @@ pub fn call_health(outcome: &Outcome) -> CallHealth {
     }
 }
 
-/// The outcome's word in metrics.
+/// The outcome's label in metrics.
 #[must_use]
-pub fn word(outcome: &Outcome) -> &'static str {
+pub fn metric_word(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Accepted { .. } => "accepted",
         Outcome::Unknown { .. } => "unknown",

@@ -210,7 +210,7 @@ impl Reconciler {
 
     fn may_resend(&self, missing: &Missing) -> bool {
         let wanted = self.lanes.all().get(&missing.account).is_some_and(|lane| {
-            lane.company.policy.resend_if_absent && lane.class() == StatusSource::Queryable
+            lane.company.policy.resend_if_absent && lane.status_source() == StatusSource::Queryable
         });
         wanted && missing.medium == Medium::Email && !missing.resent && missing.expires_at > missing.now
     }

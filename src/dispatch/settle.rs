@@ -10,24 +10,32 @@ use tokio::{
     time,
 };
 
-use crate::{failpoint, telemetry::names};
+use crate::{failpoint, must_settle::MustSettle, telemetry::names};
 use postrider_domain::lifecycle::State;
 use postrider_ledger::{LedgerError, settle::Settlement};
 
-use crate::dispatch::{DispatchContext, Lane, LeaseShare, reconcile::settled};
+use crate::dispatch::{Claim, DispatchContext, LeaseShare, reconcile::settled};
 
 const BATCH_MAX: usize = 256;
 const LINGER: Duration = Duration::from_millis(20);
 
-/// One finished attempt.
+/// One attempt with an outcome that is not written yet.
 pub struct FinishedAttempt {
     pub settlement: Settlement,
     pub lease: Arc<LeaseShare>,
-    pub lane: Arc<Lane>,
-    /// From due to the provider's acceptance.
+    /// From due to the provider's acceptance; `None` where it is not measured.
     pub sent_after: Option<chrono::Duration>,
-    /// Dropped when this is written down.
+    /// Of a poison suspect: the worker's permit, dropped when this is written.
     pub suspect: Option<OwnedSemaphorePermit>,
+    pub must_settle: MustSettle,
+}
+
+impl FinishedAttempt {
+    #[must_use]
+    pub fn new(claim: Claim, settlement: Settlement) -> FinishedAttempt {
+        let Claim { lease, suspect, must_settle, .. } = claim;
+        FinishedAttempt { settlement, lease, sent_after: None, suspect, must_settle }
+    }
 }
 
 /// Writes outcomes down until nobody can send any more.
@@ -47,6 +55,9 @@ pub async fn run(shared: Arc<DispatchContext>, mut done: mpsc::Receiver<Finished
                 let seconds = after.to_std().unwrap_or_default().as_secs_f64();
                 metrics::histogram!(names::SECONDS_TO_SENT).record(seconds);
             }
+        }
+        for item in items {
+            item.must_settle.settle();
         }
         if done.is_empty() && !empty.is_empty() {
             if let Err(error) = shared.ledger.drop_leases(&empty).await {

@@ -30,7 +30,7 @@ use postrider_ledger::{
 };
 
 use crate::{
-    dispatch::fast_path::{BatchClock, FastPath},
+    dispatch::fast_path::FastPath,
     intake::{
         AcceptOutcome, DecisionSummary, InboundJob,
         admit::JobOwner,
@@ -204,7 +204,7 @@ impl Acceptor {
         Ok(again)
     }
 
-    /// Writes decided jobs, in portions, and hands over what is due now; notes who was inserted. After an
+    /// Writes decided jobs, in chunks, and hands over what is due now; notes who was inserted. After an
     /// error `rows` holds what was not written.
     async fn write(
         &self,
@@ -212,21 +212,21 @@ impl Acceptor {
         now: DateTime<Utc>,
         written: &mut HashMap<Uuid, State>,
     ) -> Result<(), LedgerError> {
-        let mut moment = BatchClock::new(now);
-        while !rows.is_empty() {
-            let portion = self.fast_path.next(rows, &mut moment).await;
-            match self.ledger.accept(&portion.rows, portion.terms).await {
+        let mut batch = self.fast_path.batch(std::mem::take(rows), now);
+        while let Some(chunk) = batch.reserve().await {
+            match self.ledger.accept(&chunk.rows, chunk.lease_terms).await {
                 Ok(states) => {
-                    for row in &portion.rows {
+                    for row in &chunk.rows {
                         if let Some(state) = states.get(&row.id) {
                             count(row, *state);
                         }
                     }
-                    self.fast_path.complete(portion, &states).await;
+                    chunk.committed(&states).await;
                     written.extend(states);
                 }
                 Err(error) => {
-                    rows.extend(self.fast_path.failed(portion, &error));
+                    *rows = batch.into_rest();
+                    rows.extend(chunk.failed(&error));
                     return Err(error);
                 }
             }

@@ -3,13 +3,16 @@
 //! The same steps as `accept`, up to the decision; nothing is written and nobody is reserved, so the real
 //! thing may still come out otherwise a moment later. Links in the text lead nowhere: the request has no id.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use uuid::Uuid;
 
 use postrider_domain::{
     company::Company,
-    content::{RenderFacts, Renderer, survey_url},
+    content::{
+        Renderer,
+        compose::{ComposedText, MessageFacts, compose},
+    },
     ids::{Medium, RequestId},
     job::Problem,
     lifecycle::State,
@@ -103,7 +106,7 @@ fn account(request: &NewRequest, company: &Company) -> Option<String> {
         .map(|it| it.id.clone())
 }
 
-/// The message that would go out; a problem where it could not be made.
+/// The message that would be sent; `Err`: it could not be composed.
 fn text(
     request: &NewRequest,
     company: &Arc<Company>,
@@ -112,48 +115,38 @@ fn text(
     let (Verdict::Send, Some(candidate)) = (request.decision.verdict, &request.decision.candidate) else {
         return Ok(None);
     };
-    let unable = |why: String| Problem::new("", "render_failed", why);
-    let brand = company.policy.brand(&request.brand).ok_or_else(|| unable("the brand is gone".to_owned()))?;
-    let survey = survey_url(&brand.survey_url, RequestId(Uuid::nil()));
-    let unsubscribe = format!("{public_base_url}/unsubscribe/preview");
-    let (job, no_properties) = (&request.job, BTreeMap::new());
-    let facts = RenderFacts {
-        language: job.language.as_deref(),
-        fallback_language: &brand.language,
-        brand_name: &brand.name,
-        customer_name: job.customer.as_ref().and_then(|customer| customer.name.as_deref()),
-        survey_url: &survey,
-        unsubscribe_url: &unsubscribe,
-        postal_address: brand.postal_address.as_deref(),
-        custom_properties: &no_properties,
-    };
-    let renderer = Renderer::new();
-    let plain = Text {
+    let unsubscribe_url = format!("{public_base_url}/unsubscribe/preview");
+    let facts = MessageFacts {
+        request: RequestId(Uuid::nil()),
         medium: candidate.medium,
-        to: candidate.address.clone(),
-        from: None,
-        subject: None,
-        text: String::new(),
-        html: None,
-        segments: None,
+        test: request.test,
+        address: &candidate.address,
+        brand: &request.brand,
+        language: request.job.language.as_deref(),
+        customer_name: request.job.customer.as_ref().and_then(|customer| customer.name.as_deref()),
+        unsubscribe_url: &unsubscribe_url,
     };
-    let text = match candidate.medium {
-        Medium::Email => {
-            let missing = || unable("the brand has no email_from; set it in the company's file".to_owned());
-            let from = brand.email_from.clone().ok_or_else(missing)?;
-            let email = renderer.render_email(&facts).map_err(|error| unable(error.to_string()))?;
-            Text {
-                from: Some(from),
-                subject: Some(email.subject),
-                text: email.text,
-                html: Some(email.html),
-                ..plain
-            }
-        }
-        Medium::Sms => {
-            let sms = renderer.render_sms(&facts).map_err(|error| unable(error.to_string()))?;
-            Text { text: sms.text, segments: Some(sms.segments), ..plain }
-        }
-    };
-    Ok(Some(text))
+    let message = compose(&Renderer::new(), &company.policy, &facts)
+        .map_err(|error| Problem::new("", "render_failed", error.to_string()))?;
+    let (medium, to) = (candidate.medium, message.to_address);
+    Ok(Some(match message.text {
+        ComposedText::Email { from_address, email } => Text {
+            medium,
+            to,
+            from: Some(from_address),
+            subject: Some(email.subject),
+            text: email.text,
+            html: Some(email.html),
+            segments: None,
+        },
+        ComposedText::Sms(sms) => Text {
+            medium,
+            to,
+            from: None,
+            subject: None,
+            text: sms.text,
+            html: None,
+            segments: Some(sms.segments),
+        },
+    }))
 }

@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::{poison::crash_isolation::ExclusiveGuard, worker::stages::stopped};
+use crate::worker::stages::stopped;
 use postrider_domain::ids::AccountId;
 use postrider_ledger::{LedgerError, accept::LeaseTerms};
 
@@ -49,7 +49,7 @@ async fn claim_one(
 ) -> Result<bool, LedgerError> {
     let lanes = lanes.all();
     let mut rooms: HashMap<AccountId, Permit> =
-        lanes.values().filter_map(|lane| Some((lane.account, lane.room_for_one()?))).collect();
+        lanes.values().filter_map(|lane| Some((lane.account, lane.permit_for_suspect()?))).collect();
     if rooms.is_empty() {
         return Ok(false);
     }
@@ -65,18 +65,4 @@ async fn claim_one(
         _ => tracing::error!("a claimed suspect has no address or no room; its lease will lapse"),
     }
     Ok(true)
-}
-
-/// Waits until nothing else is read or composed, and writes down that this suspect is; `None` where that was not
-/// to be written, and it is to be given back.
-pub async fn try_alone(shared: &DispatchContext, claim: &Claim) -> Option<ExclusiveGuard> {
-    let alone = shared.isolation_gate.exclusive().await;
-    match shared.ledger.try_message(claim.message, claim.epoch).await {
-        Ok(true) => Some(alone),
-        Ok(false) => None,
-        Err(error) => {
-            tracing::warn!(%error, "a suspect cannot be written down; it is given back");
-            None
-        }
-    }
 }

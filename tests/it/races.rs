@@ -5,6 +5,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use postrider::dispatch::{Claim, DispatchContext, LeaseShare, settle::FinishedAttempt};
+use postrider::must_settle::MustSettle;
 use postrider_clock::{monotonic, random_id};
 use postrider_domain::{
     content::Renderer,
@@ -223,12 +224,6 @@ async fn a_code_that_cannot_be_stored_costs_its_code_and_delays_nobody() {
     let intake = env.worker_with("roles.dispatch = false").await;
     let ids = [begun(&env, "+14155550101").await, begun(&env, "+14155550102").await];
     let lanes_of = env.worker_with("roles.intake = false\nroles.web = false").await;
-    let lanes = lanes_of
-        .acceptor
-        .as_ref()
-        .and_then(|acceptor| acceptor.fast_path.lanes.clone())
-        .expect("it dispatches");
-    let lane = Arc::clone(lanes.all().values().next().expect("a lane"));
     let (done, outcomes) = tokio::sync::mpsc::channel(4);
     let settling = tokio::spawn(postrider::dispatch::settle::run(shared(&env), outcomes));
     for (id, code) in ids.iter().zip(["a\0b", "busy"]) {
@@ -236,9 +231,9 @@ async fn a_code_that_cannot_be_stored_costs_its_code_and_delays_nobody() {
         let item = FinishedAttempt {
             settlement: refused(*id, code),
             lease,
-            lane: Arc::clone(&lane),
             sent_after: None,
             suspect: None,
+            must_settle: MustSettle::new("attempt"),
         };
         assert!(done.send(item).await.is_ok());
     }
@@ -253,7 +248,6 @@ async fn a_code_that_cannot_be_stored_costs_its_code_and_delays_nobody() {
     .await;
     settling.await.expect("settling ends");
     env.nothing_stuck().await;
-    drop((lane, lanes));
     assert!(lanes_of.stop().await && intake.stop().await);
 }
 
@@ -321,7 +315,7 @@ async fn a_hand_over_into_a_lane_that_was_just_replaced_is_given_back_at_once() 
         due_at: chrono::DateTime::UNIX_EPOCH,
         first_due_at: chrono::DateTime::UNIX_EPOCH,
         claimed_at: chrono::DateTime::UNIX_EPOCH,
-        taken: monotonic(),
+        lease_start: monotonic(),
         lease: share,
         suspect: None,
         test: false,
@@ -330,6 +324,7 @@ async fn a_hand_over_into_a_lane_that_was_just_replaced_is_given_back_at_once() 
         brand: "blanca".to_owned(),
         language: None,
         letter: None,
+        must_settle: MustSettle::new("claim"),
     });
     // Its lease would have lasted an hour.
     env.all_are(1, "delivered").await;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use postrider::dispatch::{Claim, Lane, LeaseShare, begin, compose, lane::ReadyCall, settle};
+use postrider::must_settle::MustSettle;
 use postrider_clock::{monotonic, random_id};
 use postrider_domain::ids::{Medium, MessageId};
 use serde_json::json;
@@ -29,7 +30,7 @@ fn claim(message: Uuid, epoch: i32) -> Claim {
         due_at: chrono::DateTime::UNIX_EPOCH,
         first_due_at: chrono::DateTime::UNIX_EPOCH,
         claimed_at: chrono::DateTime::UNIX_EPOCH,
-        taken: monotonic(),
+        lease_start: monotonic(),
         lease: LeaseShare::new(random_id(), 1),
         suspect: None,
         test: false,
@@ -38,6 +39,7 @@ fn claim(message: Uuid, epoch: i32) -> Claim {
         brand: "blanca".to_owned(),
         language: None,
         letter: None,
+        must_settle: MustSettle::new("claim"),
     }
 }
 
@@ -64,9 +66,9 @@ async fn of_two_claims_of_one_message_in_one_batch_only_the_later_is_called() {
         let slots = Arc::new(Semaphore::new(2));
         let (ready, batch) = mpsc::channel(2);
         for claim in epochs.map(|epoch| claim(id, epoch)) {
-            let outgoing = compose::outgoing(&shared, &lane, &claim);
+            let outgoing = compose::outgoing_guarded(&shared, &lane, &claim);
             let slot = Arc::clone(&slots).acquire_owned().await.expect("a slot");
-            let item = ReadyCall { claim, lane: Arc::clone(&lane), outgoing, slot, alone: None };
+            let item = ReadyCall { claim, lane: Arc::clone(&lane), outgoing, slot, exclusive: None };
             assert!(ready.send(item).await.is_ok(), "there is room");
         }
         drop(ready);
