@@ -252,13 +252,8 @@ async fn start_dispatch(
     };
     let lanes = Arc::new(Lanes::new(
         LaneFactory {
-<<<<<<< HEAD
-            shared: Arc::clone(&shared),
-            http: HttpClient::new(&config.timeouts()).context("set up calls to providers")?,
-=======
             context: Arc::clone(&shared),
-            http: http_client(&config.timeouts()).context("set up calls to providers")?,
->>>>>>> 81521b2 (The fast path is dispatch's own: reserve and committed; the lane is split by what it is; one compose for preview and sending; claims and chunks must be settled)
+            http: HttpClient::new(&config.timeouts()).context("set up calls to providers")?,
             timeouts: config.timeouts(),
             queue_max: config.dispatch.lane_queue,
             thresholds,
