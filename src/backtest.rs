@@ -11,7 +11,7 @@ use postrider_domain::{
     backtest::{Backtest, BacktestReport, Period},
     company::{Company, Policy},
     hash_keys::IdentityKey,
-    ids::lowest_at,
+    ids::lowest_id_at,
 };
 use postrider_ledger::{Ledger, LedgerError};
 
@@ -65,7 +65,7 @@ pub async fn run_backtest(
     let span = Period { read_from, from, until: start.now };
     let mut simulation = Backtest::new(keys, current, changed.clone(), longest, span);
     let margin = chrono::Duration::seconds(CLOCKS_APART_SECS);
-    let (mut after, before) = (lowest_at(read_from - margin), lowest_at(start.now + margin));
+    let (mut after, before) = (lowest_id_at(read_from - margin), lowest_id_at(start.now + margin));
     let mut read = 0;
     loop {
         let rows = ledger.replay_page(current.id, after, before, PAGE).await?;
@@ -92,7 +92,7 @@ pub async fn run_backtest(
             break;
         }
     }
-    let rejected = ledger.rejected_between(current.id, lowest_at(from), before).await?;
+    let rejected = ledger.rejected_between(current.id, lowest_id_at(from), before).await?;
     Ok(apart(move || simulation.finish(rejected)).await)
 }
 

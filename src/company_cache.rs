@@ -48,7 +48,7 @@ impl CompanySnapshot {
     #[must_use]
     pub fn recipe(&self, id: &str) -> Option<(&Company, &Connector)> {
         let company = self.by_recipe.get(id)?;
-        Some((company, company.policy.recipe(id)?))
+        Some((company, company.policy.connector(id)?))
     }
 
     /// Whether any broker user is bound to any company.
@@ -74,7 +74,7 @@ impl CompanySnapshot {
             for (name, account) in &company.account_ids {
                 snapshot.by_account.insert(name.clone(), (*account, Arc::clone(&company)));
             }
-            for recipe in &company.policy.recipes {
+            for recipe in &company.policy.connectors {
                 snapshot.by_recipe.insert(recipe.id.clone(), Arc::clone(&company));
             }
             for binding in &company.policy.bindings {

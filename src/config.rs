@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::connectors::Patience;
-use postrider_domain::lifecycle::{Looks, Schedule, StatusPollPlan};
+use postrider_domain::lifecycle::{PollTimes, RetrySchedule, StatusPollPlan};
 use postrider_providers::Timeouts;
 
 /// The embedded, commented default layer.
@@ -258,9 +258,9 @@ impl Config {
     }
 
     #[must_use]
-    pub fn schedule(&self) -> Schedule {
+    pub fn schedule(&self) -> RetrySchedule {
         let secs = Duration::from_secs_f64;
-        Schedule {
+        RetrySchedule {
             delays: self.retry.delays_secs.iter().copied().map(secs).collect(),
             jitter: self.retry.jitter,
             tries_max: self.retry.tries_max,
@@ -300,7 +300,7 @@ impl LookTimes {
     #[must_use]
     pub fn plan(&self) -> StatusPollPlan {
         let looks =
-            |secs: &[f64]| Looks(secs.iter().copied().map(Duration::from_secs_f64).collect::<Vec<_>>());
+            |secs: &[f64]| PollTimes(secs.iter().copied().map(Duration::from_secs_f64).collect::<Vec<_>>());
         StatusPollPlan { email: looks(&self.email_looks_secs), sms: looks(&self.sms_looks_secs) }
     }
 
@@ -329,7 +329,7 @@ mod tests {
         let layers = config::Config::builder().add_source(File::from_str(DEFAULT, FileFormat::Toml));
         let config: Config = layers.build().expect("builds").try_deserialize().expect("is complete");
         config.check().expect("is within its own bounds");
-        assert_eq!(config.schedule(), Schedule::default(), "two places that say the schedule agree");
+        assert_eq!(config.schedule(), RetrySchedule::default(), "two places that say the schedule agree");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! take for a formula goes out quoted and comes in unquoted, so that what goes out can come in again. No
 //! problem repeats what stands in the file.
 
-use postrider_domain::job::fields::Problems;
+use postrider_domain::document::fields::Problems;
 
 /// Most rows of one file.
 pub const ROWS_MAX: usize = 10_000;
@@ -156,7 +156,7 @@ mod tests {
         each_row(text.as_bytes(), &COLUMNS, &mut problems, |row, _| {
             rows.push((row.cell(0).map(str::to_owned), row.cell(1).map(str::to_owned)));
         });
-        let found = |problems: Vec<postrider_domain::job::Problem>| {
+        let found = |problems: Vec<postrider_domain::document::Problem>| {
             problems.into_iter().map(|problem| (problem.path, problem.code)).collect()
         };
         problems.settle(Some(rows)).map_err(found)

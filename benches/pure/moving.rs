@@ -18,6 +18,6 @@ pub fn bench(criterion: &mut Criterion) {
             }
         });
     });
-    group.bench_function("map", |bencher| bencher.iter(|| TransitionMap::of(black_box(Signal::Accepted))));
+    group.bench_function("map", |bencher| bencher.iter(|| TransitionMap::new(black_box(Signal::Accepted))));
     group.finish();
 }

@@ -41,11 +41,11 @@ fn from_twilio(criterion: &mut Criterion) {
         let receipt = twilio::parse_status(query, STATUS.as_bytes()).expect("a receipt");
         let (keys, token_key) = (material::keys(), material::token_key());
         bencher.iter(|| {
-            let key = keys.identity.receipt(material::ACCOUNT, black_box(&receipt.dedupe_key));
+            let key = keys.identity.receipt_hash(material::ACCOUNT, black_box(&receipt.dedupe_key));
             let known = receipt.correlation.expect("ours");
             let ours = token_key.verify(known.token, material::ACCOUNT, known.message, known.attempt);
             let signal = receipt.kind.stored_form().and_then(|stored| stored.signal);
-            (key, ours, signal.map(TransitionMap::of))
+            (key, ours, signal.map(TransitionMap::new))
         });
     });
     group.finish();

@@ -65,7 +65,7 @@ fn tokens(criterion: &mut Criterion) {
     });
     group.bench_function("unsubscribe link", |bencher| {
         let keys = material::keys();
-        bencher.iter(|| keys.unsubscribe(black_box(sent.message)));
+        bencher.iter(|| keys.unsubscribe_tag(black_box(sent.message)));
     });
     group.finish();
 }

@@ -45,8 +45,9 @@ pub async fn measure(
     for round in 1..=arguments.rounds {
         for way in [Way::Amqp, Way::Http] {
             let entrance = once(servers, row, way, arguments.requests, round).await;
-            let entrance = entrance.with_context(|| format!("entrance by {}, round {round}", way.word()))?;
-            println!("entrance {:<5} round {round}  {}", way.word(), entrance.shown());
+            let entrance =
+                entrance.with_context(|| format!("entrance by {}, round {round}", way.as_str()))?;
+            println!("entrance {:<5} round {round}  {}", way.as_str(), entrance.shown());
             runs.push(entrance);
         }
     }

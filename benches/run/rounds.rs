@@ -34,7 +34,7 @@ pub async fn rates(
             for contestant in contestants.iter().filter(|contestant| round <= contestant.rounds) {
                 let task = task(contestant, medium, goal, round);
                 let row = contestant.row.name.clone();
-                let name = format!("{:<6}{:<10} round {round}  {row:<16}", medium.word(), goal.word());
+                let name = format!("{:<6}{:<10} round {round}  {row:<16}", medium.as_str(), goal.as_str());
                 let figures = throughput::measure(servers, &contestant.row, task, None).await;
                 let Some(mut figures) = worked(contestant, &name, figures, &mut troubles)? else { continue };
                 println!("{name} {figures}");

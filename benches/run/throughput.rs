@@ -196,7 +196,7 @@ impl Watch<'_> {
                 return Ok(());
             }
             if postrider_clock::monotonic() - since > PATIENCE {
-                bail!("the table says that {count} of {requests} are {}", goal.word());
+                bail!("the table says that {count} of {requests} are {}", goal.as_str());
             }
             sleep(self.look_every() / COUNTS_TO_A_LOOK).await;
         }

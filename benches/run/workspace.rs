@@ -70,7 +70,7 @@ impl Workspace {
             ("DATABASE_URL", self.database_url.clone()),
             ("AMQP_URL", self.amqp_url.clone()),
             ("QUEUE", self.queue()),
-            ("MEDIUM", self.medium.word().to_owned()),
+            ("MEDIUM", self.medium.as_str().to_owned()),
             ("PROVIDER_URL", format!("http://{}", self.provider)),
             ("PUBLIC_URL", self.public_url()),
             ("LISTEN_PORT", self.port.to_string()),

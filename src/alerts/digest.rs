@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use postrider_domain::{
     company::Policy,
-    content::Letter,
+    content::PlainEmail,
     job::{
         manual::OVERRIDE_FIELDS,
         parse::{CUSTOMER_FIELDS, EMPLOYEE_FIELDS, JOB_FIELDS},
@@ -41,7 +41,7 @@ pub struct ProblemSummary {
     pub example: Uuid,
 }
 
-pub fn digest(policy: &Policy, counted: JobCounts, mistakes: &[ProblemSummary]) -> Letter {
+pub fn digest(policy: &Policy, counted: JobCounts, mistakes: &[ProblemSummary]) -> PlainEmail {
     let JobCounts { rejected, accepted, now } = counted;
     let jobs = rejected + accepted;
     let subject = format!("{}: {rejected} of {jobs} jobs were rejected within an hour", policy.name);
@@ -66,7 +66,7 @@ pub fn digest(policy: &Policy, counted: JobCounts, mistakes: &[ProblemSummary]) 
         "\nRejected jobs are kept: `postrider rejected list --company {slug}` lists them, and they can be corrected and replayed.\n\
          This is sent at most once an hour, while more than {share} % of an hour's jobs are rejected.\n"
     );
-    Letter::new(&subject, &text)
+    PlainEmail::new(&subject, &text)
 }
 
 /// As they may be merged, the most frequent first: what no longer differs is one mistake.

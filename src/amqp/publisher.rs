@@ -45,7 +45,7 @@ pub enum Fate {
 
 impl Fate {
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Fate::Confirmed => "confirmed",
             Fate::Refused => "refused by the broker (the queue is full)",

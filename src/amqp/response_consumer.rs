@@ -17,7 +17,7 @@ use lapin::{
 use tokio::sync::watch;
 
 use crate::{config::Amqp, telemetry::names, worker::stages::stopped};
-use postrider_domain::job::Problem;
+use postrider_domain::document::Problem;
 use postrider_ledger::LedgerError;
 
 use crate::{

@@ -50,8 +50,8 @@ impl Caller {
             true => Ok(()),
             false => Err(Problem::forbidden(format!(
                 "this key may not {}; use one that has the scope {}",
-                scope.word(),
-                scope.word()
+                scope.as_str(),
+                scope.as_str()
             ))),
         }
     }

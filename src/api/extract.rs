@@ -18,7 +18,7 @@ use serde::{
 
 use crate::api::{Api, Problem, problem::FieldProblem};
 use crate::webhooks::serve::read_body;
-use postrider_domain::job::{fields::expected, node::Node, strict, text::shown_name};
+use postrider_domain::document::{fields::expected, node::Node, strict, text::shown_name};
 
 /// Longest body of a call that says nothing else, in bytes.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;

@@ -27,7 +27,7 @@ impl Scope {
     pub const ALL: [Scope; 3] = [Scope::Send, Scope::Read, Scope::Manage];
 
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Scope::Send => "send",
             Scope::Read => "read",
@@ -96,7 +96,7 @@ impl NewApiKey {
             prefix: self.prefix.clone(),
             hash: self.hash,
             live: self.live,
-            scopes: given.map(|scope| scope.word().to_owned()).collect(),
+            scopes: given.map(|scope| scope.as_str().to_owned()).collect(),
         }
     }
 }

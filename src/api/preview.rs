@@ -125,8 +125,8 @@ fn view(preview: Preview) -> PreviewResult {
             PreviewResult {
                 outcome: if reason.is_some() { "suppress" } else { "send" },
                 status: Some(if reason.is_some() { "suppressed" } else { "queued" }),
-                reason: reason.map(|reason| reason.word().to_owned()),
-                medium: decision.candidate.as_ref().map(|candidate| candidate.medium.word()),
+                reason: reason.map(|reason| reason.as_str().to_owned()),
+                medium: decision.candidate.as_ref().map(|candidate| candidate.medium.as_str()),
                 account,
                 due_at: Some(decision.due_at),
                 expires_at: Some(decision.expires_at),
@@ -139,7 +139,7 @@ fn view(preview: Preview) -> PreviewResult {
         }
         Preview::Duplicate { id, state, reason } => PreviewResult {
             outcome: "duplicate",
-            status: Some(state.status().word()),
+            status: Some(state.status().as_str()),
             reason,
             id: Some(id),
             ..PreviewResult::default()
@@ -155,7 +155,7 @@ fn view(preview: Preview) -> PreviewResult {
 impl From<Text> for PreviewText {
     fn from(text: Text) -> PreviewText {
         PreviewText {
-            medium: text.medium.word(),
+            medium: text.medium.as_str(),
             to: text.to,
             from: text.from,
             subject: text.subject,

@@ -10,7 +10,7 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use postrider_domain::job;
+use postrider_domain::document;
 use postrider_ledger::LedgerError;
 
 /// A refused call.
@@ -44,8 +44,8 @@ pub struct FieldProblem {
     pub message: String,
 }
 
-impl From<job::Problem> for FieldProblem {
-    fn from(problem: job::Problem) -> FieldProblem {
+impl From<document::Problem> for FieldProblem {
+    fn from(problem: document::Problem) -> FieldProblem {
         FieldProblem { field: problem.path, code: problem.code, message: problem.message }
     }
 }

@@ -21,7 +21,8 @@ use crate::{
     amqp::response_consumer,
     intake::{Acceptor, InboundJob, inbound::EntryPoint, responses::ResponseOutcome},
 };
-use postrider_domain::job::{self, JobOrigin, parse::BODY_BYTES_MAX, response::parse_response_call};
+use postrider_domain::document;
+use postrider_domain::job::{JobOrigin, parse::BODY_BYTES_MAX, response::parse_response_call};
 
 const PATH: &str = "/v1/responses";
 
@@ -112,7 +113,7 @@ async fn respond(
     }
 }
 
-fn refusal(problems: Vec<job::Problem>) -> Problem {
+fn refusal(problems: Vec<document::Problem>) -> Problem {
     let plain = match problems.first().map_or("", |problem| problem.code.as_str()) {
         "not_json" => {
             Problem::new(StatusCode::BAD_REQUEST, "not_json", "the body is not JSON; send one response")

@@ -14,8 +14,8 @@ use crate::api::{Api, Caller, Problem, Scope, extract, problem::FieldProblem};
 use crate::backtest::{BacktestError, BacktestLimits, BacktestQuery, DAYS_MAX, run_backtest};
 use postrider_domain::{
     backtest::BacktestReport,
-    company::{Company, Policy, document, file},
-    job::{self, node::Node},
+    company::{Company, Policy, file, json},
+    document::{self, node::Node},
 };
 
 const BOUNDS: BacktestLimits = BacktestLimits { requests_max: 50_000, within: Duration::from_secs(20) };
@@ -79,7 +79,7 @@ fn refused(code: &str, error: &BacktestError) -> Problem {
 fn changed(current: &Company, request: &BacktestRequest) -> Result<Policy, Problem> {
     let read = match (&request.changes, &request.company) {
         (None, None) => return Ok(current.policy.clone()),
-        (Some(changes), None) => ("changes", document::read_patched(&current.policy, None, changes)),
+        (Some(changes), None) => ("changes", json::read_patched(&current.policy, None, changes)),
         (None, Some(company)) => ("company", file::read(company)),
         (Some(_), Some(_)) => {
             let message = "give either changes or company";
@@ -87,7 +87,7 @@ fn changed(current: &Company, request: &BacktestRequest) -> Result<Policy, Probl
         }
     };
     let (field, read) = read;
-    let within = |problem: job::Problem| {
+    let within = |problem: document::Problem| {
         let path =
             if problem.path.is_empty() { field.to_owned() } else { format!("{field}.{}", problem.path) };
         FieldProblem::new(path, &problem.code, problem.message)

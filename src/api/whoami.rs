@@ -37,6 +37,6 @@ async fn show_key(caller: Caller) -> Json<KeyView> {
         name: caller.name.to_string(),
         company: caller.slug.to_string(),
         live: caller.live,
-        scopes: caller.scopes.iter().map(|scope| scope.word()).collect(),
+        scopes: caller.scopes.iter().map(|scope| scope.as_str()).collect(),
     })
 }

@@ -12,9 +12,9 @@ use uuid::Uuid;
 use crate::blocks::input::BlockInput;
 use crate::csv_rows::{Columns, each_row, harmless};
 use postrider_domain::{
+    document::fields::Problems,
     hash_keys::IdentityKey,
     ids::{CompanyId, Medium},
-    job::fields::Problems,
 };
 use postrider_ledger::blocks_by_hand::{BlockRow, HandBlock, words};
 
@@ -67,7 +67,7 @@ pub fn to_csv(rows: &[BlockRow]) -> String {
         let address = row.address.as_deref().unwrap_or_default();
         let cells = [
             row.id.to_string(),
-            medium.map_or("unknown", Medium::word).to_owned(),
+            medium.map_or("unknown", Medium::as_str).to_owned(),
             match medium {
                 // A number is no formula, and other programs could not read a quoted one.
                 Some(Medium::Sms) => address.to_owned(),
@@ -93,7 +93,7 @@ mod tests {
         let mut problems = Problems::default();
         let mut blocks = read(text.as_bytes(), "from the old system", &keys, CompanyId(1), &mut problems);
         blocks.sort_by(|left, right| left.address.cmp(&right.address));
-        let found = |problems: Vec<postrider_domain::job::Problem>| {
+        let found = |problems: Vec<postrider_domain::document::Problem>| {
             problems.into_iter().map(|problem| (problem.path, problem.code)).collect()
         };
         problems.settle(Some(blocks)).map_err(found)

@@ -5,9 +5,9 @@
 
 use postrider_domain::{
     address::{normalise_email, normalise_phone},
+    document::Problem,
     hash_keys::IdentityKey,
     ids::{BlockKind, CompanyId, Medium},
-    job::Problem,
 };
 use postrider_ledger::blocks_by_hand::HandBlock;
 
@@ -39,7 +39,7 @@ impl BlockInput<'_> {
         match (address, reason) {
             (Err(problem), _) => problems.push(problem),
             (Ok((medium, address)), Some(reason)) if problems.is_empty() => {
-                let id = keys.address(company, medium, &address);
+                let id = keys.address_hash(company, medium, &address);
                 return Ok(HandBlock { id, medium, address, reason });
             }
             (Ok(_), _) => {}
@@ -88,7 +88,7 @@ pub fn parse_address(text: &str, medium: Option<Medium>) -> Result<(Medium, Stri
 /// The medium of a word.
 #[must_use]
 pub fn parse_medium(word: &str) -> Option<Medium> {
-    Medium::ALL.into_iter().find(|medium| medium.word() == word)
+    Medium::ALL.into_iter().find(|medium| medium.as_str() == word)
 }
 
 /// The bits of words with commas between.
@@ -97,9 +97,9 @@ pub fn parse_medium(word: &str) -> Option<Medium> {
 /// The words that are known, where one is not.
 pub fn parse_kinds(words: &str) -> Result<i32, String> {
     let bit = |word: &str| {
-        let kind = BlockKind::ALL.into_iter().find(|kind| kind.word() == word.trim());
+        let kind = BlockKind::ALL.into_iter().find(|kind| kind.as_str() == word.trim());
         kind.map(BlockKind::bit).ok_or_else(|| {
-            let known: Vec<&str> = BlockKind::ALL.into_iter().map(BlockKind::word).collect();
+            let known: Vec<&str> = BlockKind::ALL.into_iter().map(BlockKind::as_str).collect();
             format!("a kind is one of {}", known.join(", "))
         })
     };

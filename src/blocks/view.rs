@@ -35,7 +35,7 @@ impl From<BlockRow> for BlockView {
     fn from(row: BlockRow) -> BlockView {
         BlockView {
             id: row.id,
-            medium: Medium::from_code(row.medium).map_or("unknown", Medium::word),
+            medium: Medium::from_code(row.medium).map_or("unknown", Medium::as_str),
             kinds: words(row.kinds),
             opt_out: opt_outs(row.kinds) != 0,
             blocked_at: row.since,

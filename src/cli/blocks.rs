@@ -21,9 +21,9 @@ use crate::{
     worker,
 };
 use postrider_domain::{
+    document::{Problem, fields::Problems},
     hash_keys::IdentityKey,
     ids::{CompanyId, Medium},
-    job::{Problem, fields::Problems},
 };
 use postrider_ledger::{
     Ledger,
@@ -164,7 +164,7 @@ impl CompanyBlocks<'_> {
     /// The block of an address.
     fn id(&self, address: &str, medium: Option<&str>) -> anyhow::Result<Uuid> {
         let (medium, address) = parse_address(address, medium.and_then(parse_medium)).map_err(refused)?;
-        Ok(self.keys.address(self.company, medium, &address))
+        Ok(self.keys.address_hash(self.company, medium, &address))
     }
 
     async fn page(&self, wish: BlockFilter) -> anyhow::Result<Vec<BlockView>> {

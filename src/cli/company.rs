@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use crate::cli::output;
 use crate::{config::Config, worker};
 use postrider_domain::company::{
-    change::{changes, member_changes, taken_away},
+    change::{changes, member_changes, removals},
     file::{self, CompanyFile},
 };
 use postrider_ledger::{
@@ -93,7 +93,7 @@ async fn apply(
         return output::put(&format!("{slug}: nothing changed; version {} stays in force\n", version.policy));
     }
     if let (Some(id), Some((_, policy)), false) = (id, &old, force) {
-        let needs = ledger.queued_use(id).await?.needs(&taken_away(Some(policy), &new.policy));
+        let needs = ledger.queued_use(id).await?.needs(&removals(Some(policy), &new.policy));
         if !needs.is_empty() {
             bail!(
                 "{slug}: nothing was changed, because this takes away what is needed:\n  {}\n\

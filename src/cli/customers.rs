@@ -16,12 +16,12 @@ use crate::{
 };
 use postrider_domain::{
     address::normalise_phone,
-    job::{
-        country::normalise_country,
+    country::normalise_country,
+    document::{
         fields::{Fields, LABEL_CHARS_MAX, Problems},
         node::Node,
-        parse::{read_email, read_name},
     },
+    job::parse::{read_email, read_name},
 };
 use postrider_ledger::{audit::Actor, customers::Named};
 
@@ -145,7 +145,7 @@ mod tests {
     fn read_text(text: &str) -> Result<Vec<Named>, Vec<(String, String)>> {
         let mut problems = Problems::default();
         let named = customers(text.as_bytes(), &mut problems);
-        let found = |problems: Vec<postrider_domain::job::Problem>| {
+        let found = |problems: Vec<postrider_domain::document::Problem>| {
             problems.into_iter().map(|problem| (problem.path, problem.code)).collect()
         };
         problems.settle(Some(named)).map_err(found)

@@ -90,7 +90,7 @@ async fn replay(amqp: &Amqp, max: usize, id: Option<String>) -> anyhow::Result<(
     }
     match (replays.last(), &wish.only) {
         (Some(last), _) if last.fate != Fate::Confirmed => {
-            bail!("the last one stays parked: {}", last.fate.word())
+            bail!("the last one stays parked: {}", last.fate.as_str())
         }
         (Some(_), _) => Ok(()),
         (None, Some(id)) => {

@@ -117,7 +117,7 @@ fn confirmed(published: &Published) -> String {
 fn complaint(published: Published, wanted: u64, what: &str) -> anyhow::Result<()> {
     let failed: Vec<_> = published.fates.iter().filter(|(_, fate)| *fate != Fate::Confirmed).collect();
     for (message_id, fate) in failed.iter().take(PROBLEMS_SHOWN) {
-        eprintln!("{}: {}", output::clean(message_id), fate.word());
+        eprintln!("{}: {}", output::clean(message_id), fate.as_str());
     }
     if failed.len() > PROBLEMS_SHOWN {
         eprintln!("and {} more", failed.len() - PROBLEMS_SHOWN);

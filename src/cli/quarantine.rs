@@ -173,7 +173,7 @@ fn table(held: &[Quarantined]) -> Table<8> {
         table.row([
             one.message.0.to_string(),
             one.company.clone(),
-            one.medium.map(Medium::word).unwrap_or_default().to_owned(),
+            one.medium.map(Medium::as_str).unwrap_or_default().to_owned(),
             one.account.clone().unwrap_or_default(),
             time(one.at),
             one.lapses.to_string(),
@@ -193,9 +193,9 @@ fn facts(held: &Quarantined) -> String {
         ("Message", held.message.0.to_string()),
         ("Request", held.request.to_string()),
         ("Company", held.company.clone()),
-        ("Medium", held.medium.map(Medium::word).unwrap_or_default().to_owned()),
+        ("Medium", held.medium.map(Medium::as_str).unwrap_or_default().to_owned()),
         ("Account", held.account.clone().unwrap_or_default()),
-        ("Status", held.state.status().word().to_owned()),
+        ("Status", held.state.status().as_str().to_owned()),
         ("Quarantined", moment(held.at, held.now)),
         ("Deaths", held.lapses.to_string()),
         ("Last workers", workers.join(", ")),
@@ -212,7 +212,7 @@ fn not_held(held: &Quarantined) -> Option<String> {
         return Some(format!("it is not held any more: it was replayed at {}", time(at)));
     }
     let over = held.state != State::Waiting;
-    over.then(|| format!("it is not held any more: it is {}", held.state.status().word()))
+    over.then(|| format!("it is not held any more: it is {}", held.state.status().as_str()))
 }
 
 #[cfg(test)]

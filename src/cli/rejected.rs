@@ -23,7 +23,7 @@ use crate::{
     poison::crash_isolation::IsolationGate,
     worker,
 };
-use postrider_domain::{job::Problem, lifecycle::State};
+use postrider_domain::{document::Problem, lifecycle::State};
 use postrider_ledger::{
     Ledger,
     audit::Actor,
@@ -275,7 +275,7 @@ fn still_rejected(problems: &[Problem]) -> anyhow::Result<()> {
 }
 
 fn told(answer: AcceptOutcome) -> anyhow::Result<String> {
-    let status = |state: State| state.status().word();
+    let status = |state: State| state.status().as_str();
     // The id of a refusal seen before is not this one's, so it is not told.
     match answer {
         AcceptOutcome::Accepted { id, state, .. } => {

@@ -16,8 +16,8 @@ use postrider_domain::{
         BacktestReport,
         report::{Counts, Outcome, Standing},
     },
-    company::{Policy, document},
-    job::{node::Node, strict},
+    company::{Policy, json},
+    document::{node::Node, strict},
 };
 
 use crate::cli::{
@@ -96,7 +96,7 @@ impl SimulateRules {
 fn patched(current: &Policy, patch: &str) -> anyhow::Result<Policy> {
     let patch: Node = serde_json::from_str(patch).context("read --changes as JSON")?;
     let twice = strict::check(&patch);
-    let read = if twice.is_empty() { document::read_patched(current, None, &patch) } else { Err(twice) };
+    let read = if twice.is_empty() { json::read_patched(current, None, &patch) } else { Err(twice) };
     read.map(|file| file.policy).map_err(|problems| {
         let lines: Vec<String> =
             problems.iter().map(|problem| format!("  {}: {}", problem.path, problem.message)).collect();
@@ -170,8 +170,8 @@ fn samples(report: &BacktestReport) -> anyhow::Result<()> {
         table.row([
             sample.request.to_string(),
             output::time(sample.accepted_at),
-            word(&sample.before),
-            word(&sample.after),
+            outcome_label(&sample.before),
+            outcome_label(&sample.after),
             sample.because.clone(),
         ]);
     }
@@ -179,7 +179,7 @@ fn samples(report: &BacktestReport) -> anyhow::Result<()> {
     table.print()
 }
 
-fn word(outcome: &Outcome) -> String {
+fn outcome_label(outcome: &Outcome) -> String {
     let standing = match outcome.standing {
         Standing::Sent => "sent",
         Standing::Waiting => "waiting",
@@ -188,7 +188,7 @@ fn word(outcome: &Outcome) -> String {
     };
     let detail = match (&outcome.reason, outcome.medium) {
         (Some(reason), _) => format!(": {reason}"),
-        (None, Some(medium)) => format!(" by {}", medium.word()),
+        (None, Some(medium)) => format!(" by {}", medium.as_str()),
         (None, None) => String::new(),
     };
     let due = outcome.due_at.map(|at| format!(" at {}", output::time(at))).unwrap_or_default();

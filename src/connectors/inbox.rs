@@ -18,7 +18,7 @@ use crate::{
     telemetry::names,
     worker::stages::stopped,
 };
-use postrider_domain::job::Problem;
+use postrider_domain::document::Problem;
 use postrider_ledger::{Ledger, LedgerError, notices::Notice};
 
 use crate::connectors::{

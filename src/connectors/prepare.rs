@@ -12,8 +12,9 @@ use crate::{
     poison::suspect_jobs,
 };
 use postrider_domain::{
-    company::{Company, Connector, ConnectorSettings, EightByEight, Kustomer},
-    job::{JobOrigin, Problem},
+    company::{Company, Connector, ConnectorSettings, EightByEightSettings, KustomerSettings},
+    document::Problem,
+    job::JobOrigin,
 };
 use postrider_ledger::{LedgerError, customers::Named, notices::Notice};
 
@@ -57,7 +58,7 @@ impl Inbox {
         failpoint::on_word("notice", Some(&notice.name));
         let snapshot = self.acceptor.company_cache.snapshot();
         let company = snapshot.company_by_id(notice.company);
-        let found = company.and_then(|company| Some((company, company.policy.recipe(&notice.recipe)?)));
+        let found = company.and_then(|company| Some((company, company.policy.connector(&notice.recipe)?)));
         let Some((company, recipe)) = found else {
             return Ok(Prepared::Later("the company has no such recipe any more".to_owned()));
         };
@@ -76,11 +77,11 @@ impl Inbox {
     pub(super) fn is_test(&self, notice: &Notice) -> bool {
         let snapshot = self.acceptor.company_cache.snapshot();
         let company = snapshot.company_by_id(notice.company);
-        let recipe = company.and_then(|company| company.policy.recipe(&notice.recipe));
+        let recipe = company.and_then(|company| company.policy.connector(&notice.recipe));
         recipe.is_none_or(|recipe| recipe.test)
     }
 
-    async fn kustomer(&self, of: &Of<'_>, settings: &Kustomer) -> Result<Prepared, LedgerError> {
+    async fn kustomer(&self, of: &Of<'_>, settings: &KustomerSettings) -> Result<Prepared, LedgerError> {
         let body = of.notice.body.as_deref().unwrap_or_default();
         let closed = match wire::parse(body, settings) {
             Ok(Heard::Closed(closed)) => closed,
@@ -106,7 +107,11 @@ impl Inbox {
         }
     }
 
-    async fn eight_by_eight(&self, of: &Of<'_>, settings: &EightByEight) -> Result<Prepared, LedgerError> {
+    async fn eight_by_eight(
+        &self,
+        of: &Of<'_>,
+        settings: &EightByEightSettings,
+    ) -> Result<Prepared, LedgerError> {
         let facts = of.notice.facts.clone().unwrap_or_default();
         let Ok(interaction) = serde_json::from_value::<Interaction>(facts) else {
             return Ok(Prepared::Later("what is known of the interaction is of another version".to_owned()));
@@ -116,7 +121,7 @@ impl Inbox {
             return Ok(Prepared::Later("the chat's channel is none of social_channels".to_owned()));
         }
         if !interaction.is_over() {
-            return Ok(Prepared::Open { settle_secs: f64::from(settings.settle_secs) });
+            return Ok(Prepared::Open { settle_secs: f64::from(settings.debounce_secs) });
         }
         let Person { social_id, name, email, phone } = interaction.person();
         let named = Named { custom_id: None, social_id, name, email, phone };

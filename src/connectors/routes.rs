@@ -31,7 +31,7 @@ use crate::{
     telemetry::names,
 };
 use postrider_domain::{
-    company::{Company, Connector, ConnectorSettings, EightByEight, PublicKey},
+    company::{Company, Connector, ConnectorSettings, EightByEightSettings, PublicKey},
     hash_keys::SecretKeys,
 };
 use postrider_ledger::{
@@ -97,7 +97,7 @@ async fn from_kustomer(
             // Kept all the same: it becomes a rejected job that people see.
             Err(_) => hex::encode(Sha256::digest(&body)),
         };
-        let key = door.keys.identity.notice(&id, &name);
+        let key = door.keys.identity.notification_hash(&id, &name);
         let notice = NewNotice { key, company: company.id, recipe: id.clone(), name, body };
         door.ledger.note(&notice).await.map_err(unwritten)?;
         door.bell.notify_one();
@@ -151,7 +151,7 @@ impl ConnectorState {
     async fn public_keys<'s>(
         &self,
         recipe: &str,
-        settings: &'s EightByEight,
+        settings: &'s EightByEightSettings,
         signed: &Headers<'_>,
     ) -> Result<Cow<'s, [PublicKey]>, Refused> {
         let own = Cow::Borrowed(settings.keys.as_slice());
@@ -173,10 +173,10 @@ impl ConnectorState {
         &self,
         company: &Company,
         recipe: &Connector,
-        settings: &EightByEight,
+        settings: &EightByEightSettings,
         told: eight_by_eight::Told,
     ) -> Result<(), Refused> {
-        let key = self.keys.identity.notice(&recipe.id, &told.interaction);
+        let key = self.keys.identity.notification_hash(&recipe.id, &told.interaction);
         for _ in 0..TRIES_MAX {
             let (facts, version) = self.ledger.interaction(key).await.map_err(unwritten)?;
             let known: Interaction = match facts {
@@ -197,7 +197,7 @@ impl ConnectorState {
                 version,
                 recipe: &recipe.id,
                 name: &told.interaction,
-                due_in_secs: complete.then_some(f64::from(settings.settle_secs)),
+                due_in_secs: complete.then_some(f64::from(settings.debounce_secs)),
             };
             if self.ledger.learn_interaction(&new).await.map_err(unwritten)? {
                 if complete {

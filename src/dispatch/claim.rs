@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::must_settle::MustSettle;
 use postrider_domain::{
-    content::Letter,
+    content::PlainEmail,
     ids::{Medium, MessageId},
     rules::decision::Candidate,
 };
@@ -95,7 +95,7 @@ pub struct Claim {
     pub brand: String,
     pub language: Option<String>,
     /// The text of an alert, which is sent as it is.
-    pub letter: Option<Letter>,
+    pub letter: Option<PlainEmail>,
     pub must_settle: MustSettle,
 }
 

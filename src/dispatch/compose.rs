@@ -12,7 +12,7 @@ use crate::{
 };
 use postrider_domain::{
     content::{
-        Letter,
+        PlainEmail,
         compose::{ComposeError, ComposedText, MessageFacts, compose, email_sender},
     },
     ids::RequestId,
@@ -89,7 +89,7 @@ pub fn outgoing(context: &DispatchContext, lane: &Lane, claim: &Claim) -> Result
 /// An alert to the company's own people: its letter, as it was stored.
 fn alert(
     claim: &Claim,
-    letter: &Letter,
+    letter: &PlainEmail,
     (from_name, from_address): (String, String),
     unsubscribe_url: String,
     correlation: Correlation,
@@ -120,6 +120,6 @@ fn status_callback(context: &DispatchContext, lane: &Lane, correlation: Correlat
 }
 
 fn unsubscribe_url(context: &DispatchContext, claim: &Claim) -> String {
-    let tag = context.keys.unsubscribe(claim.message);
+    let tag = context.keys.unsubscribe_tag(claim.message);
     format!("{}/unsubscribe/{}/{}", context.public_base_url, claim.message.0.simple(), hex::encode(tag))
 }

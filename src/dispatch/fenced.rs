@@ -17,7 +17,7 @@ use crate::{
 };
 use postrider_domain::lifecycle::{
     State,
-    fence::{FenceVerdict, standstill},
+    fence::{FenceVerdict, fence_verdict},
     transition,
 };
 use postrider_ledger::{LedgerError, sweep::Conclusion};
@@ -48,12 +48,12 @@ async fn resolve(context: &DispatchContext, claims: &[Claim]) -> Result<(), Ledg
     let keys: Vec<_> = claims.iter().map(Claim::key).collect();
     let (mut ends, mut due) = (Vec::new(), Vec::new());
     for ((message, epoch), facts) in context.ledger.standings(&keys).await? {
-        match standstill(&facts) {
+        match fence_verdict(&facts) {
             FenceVerdict::NotOurs => {}
             FenceVerdict::Again => due.push((message, epoch, facts.now)),
             FenceVerdict::End(signal, reason) => {
                 let next = transition(State::Waiting, signal);
-                metrics::counter!(names::CONCLUDED, "reason" => reason.word()).increment(1);
+                metrics::counter!(names::CONCLUDED, "reason" => reason.as_str()).increment(1);
                 ends.push(Conclusion { message, epoch, was: State::Waiting, next, reason });
             }
         }

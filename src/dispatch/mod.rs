@@ -44,7 +44,7 @@ use crate::poison::crash_isolation::IsolationGate;
 use postrider_domain::{
     content::Renderer,
     hash_keys::SecretKeys,
-    lifecycle::{Schedule, StatusPollPlan},
+    lifecycle::{RetrySchedule, StatusPollPlan},
 };
 use postrider_ledger::Ledger;
 use postrider_providers::TokenKey;
@@ -63,7 +63,7 @@ pub struct DispatchContext {
     pub token_key: TokenKey,
     /// Without a slash at its end.
     pub public_base_url: String,
-    pub schedule: Schedule,
+    pub schedule: RetrySchedule,
     /// Times of the look-ups of unknown attempts.
     pub unknown_poll_plan: StatusPollPlan,
     /// Times of the look-ups of missing receipts.

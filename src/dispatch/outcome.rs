@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use postrider_domain::{
     ids::BlockKind,
-    lifecycle::{NextTry, Reason, Schedule, Signal, StatusPollPlan, TransitionMap, schedule::Progress},
+    lifecycle::{NextTry, Reason, RetrySchedule, Signal, StatusPollPlan, TransitionMap, schedule::Progress},
 };
 use postrider_ledger::settle::{OutcomeCode, Settlement};
 use postrider_providers::{Outcome, Refusal, RefusalKind, StatusSource};
@@ -16,7 +16,7 @@ use crate::dispatch::{Claim, breaker::CallHealth};
 /// The plans, the lane and the time under which one outcome is settled.
 #[derive(Debug, Clone, Copy)]
 pub struct SettlementContext<'a> {
-    pub schedule: &'a Schedule,
+    pub schedule: &'a RetrySchedule,
     pub unknown_poll_plan: &'a StatusPollPlan,
     pub receipt_poll_plan: &'a StatusPollPlan,
     pub status_source: StatusSource,
@@ -31,7 +31,7 @@ pub struct SettlementContext<'a> {
 #[must_use]
 pub fn not_called(claim: &Claim) -> Settlement {
     Settlement {
-        map: TransitionMap::of(Signal::Retry),
+        map: TransitionMap::new(Signal::Retry),
         code: Some("not_called".to_owned()),
         reason: Some(Reason::NotCalled),
         wait_secs: Some(0.0),
@@ -44,7 +44,7 @@ pub fn not_called(claim: &Claim) -> Settlement {
 #[must_use]
 pub fn render_failed(claim: &Claim, code: String) -> Settlement {
     Settlement {
-        map: TransitionMap::of(Signal::RefusedForGood),
+        map: TransitionMap::new(Signal::RefusedForGood),
         code: Some(code),
         reason: Some(Reason::RenderFailed),
         ..not_called(claim)
@@ -57,7 +57,7 @@ fn blank(claim: &Claim, attempt: i16) -> Settlement {
         message: claim.message,
         epoch: claim.epoch,
         attempt,
-        map: TransitionMap::keep(),
+        map: TransitionMap::unchanged(),
         outcome: OutcomeCode::Refused,
         code: None,
         reason: None,
@@ -76,20 +76,20 @@ pub fn settlement(claim: &Claim, attempt: i16, outcome: Outcome, terms: Settleme
     let blank = blank(claim, attempt);
     match outcome {
         Outcome::Accepted { provider_id } => Settlement {
-            map: TransitionMap::of(Signal::Accepted),
+            map: TransitionMap::new(Signal::Accepted),
             outcome: OutcomeCode::Accepted,
             provider_id,
             proof: true,
             watch_secs: match terms.status_source {
                 StatusSource::Queryable => {
-                    Some(terms.receipt_poll_plan.of(claim.medium).first().as_secs_f64())
+                    Some(terms.receipt_poll_plan.for_medium(claim.medium).first().as_secs_f64())
                 }
                 StatusSource::ReceiptsOnly => None,
             },
             ..blank
         },
         Outcome::Unknown { code } => Settlement {
-            map: TransitionMap::of(Signal::Unanswered),
+            map: TransitionMap::new(Signal::Unanswered),
             outcome: OutcomeCode::Unknown,
             code: Some(code),
             reason: Some(Reason::AwaitingProof),
@@ -102,7 +102,7 @@ pub fn settlement(claim: &Claim, attempt: i16, outcome: Outcome, terms: Settleme
 
 /// From now until the provider is first asked about an unknown attempt.
 fn first_poll(claim: &Claim, terms: SettlementContext) -> Duration {
-    let polls = terms.unknown_poll_plan.of(claim.medium);
+    let polls = terms.unknown_poll_plan.for_medium(claim.medium);
     let elapsed = terms.now.saturating_duration_since(terms.begun);
     let at = match terms.status_source {
         StatusSource::Queryable => polls.next(elapsed).unwrap_or(polls.last()),
@@ -114,14 +114,14 @@ fn first_poll(claim: &Claim, terms: SettlementContext) -> Duration {
 fn refused(claim: &Claim, refusal: Refusal, terms: SettlementContext, blank: Settlement) -> Settlement {
     let blank = Settlement { code: Some(refusal.code), ..blank };
     let lane_trouble = |reason| Settlement {
-        map: TransitionMap::of(Signal::Retry),
+        map: TransitionMap::new(Signal::Retry),
         reason: Some(reason),
         wait_secs: Some(terms.schedule.after_lane_trouble(refusal.retry_after, terms.jitter).as_secs_f64()),
         counts: false,
         ..blank.clone()
     };
     let for_good = |reason, block| Settlement {
-        map: TransitionMap::of(Signal::RefusedForGood),
+        map: TransitionMap::new(Signal::RefusedForGood),
         reason: Some(reason),
         block,
         ..blank.clone()
@@ -141,13 +141,13 @@ fn refused(claim: &Claim, refusal: Refusal, terms: SettlementContext, blank: Set
         }
         RefusalKind::ForNow => match next_try(claim, refusal.retry_after, terms) {
             NextTry::After(wait) => Settlement {
-                map: TransitionMap::of(Signal::Retry),
+                map: TransitionMap::new(Signal::Retry),
                 reason: Some(Reason::RefusedForNow),
                 wait_secs: Some(wait.as_secs_f64()),
                 ..blank
             },
             NextTry::GiveUp => Settlement {
-                map: TransitionMap::of(Signal::GaveUp),
+                map: TransitionMap::new(Signal::GaveUp),
                 reason: Some(Reason::RetriesExhausted),
                 ..blank
             },

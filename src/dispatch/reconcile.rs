@@ -19,7 +19,7 @@ use postrider_domain::{
     ids::{Medium, MessageId},
     lifecycle::{
         Reason, Signal, State, TransitionMap,
-        looks::{NextPoll, ProbeResult},
+        status_poll::{NextPoll, ProbeResult},
         transition,
     },
 };
@@ -154,10 +154,10 @@ impl Reconciler {
     fn receipt(&self, missing: &Missing, proof: &Proof) -> Option<NewReceipt> {
         let stored = proof.kind.stored_form()?;
         let kind = stored.kind;
-        let map = TransitionMap::of(stored.signal?);
+        let map = TransitionMap::new(stored.signal?);
         let notice = format!("look-up:{}:{}:{kind}", missing.message.0, missing.attempt);
         Some(NewReceipt {
-            key: self.shared.keys.identity.receipt(missing.account, &notice),
+            key: self.shared.keys.identity.receipt_hash(missing.account, &notice),
             content: fingerprint(&[&notice]),
             account: missing.account,
             message: Some(missing.message),
@@ -168,7 +168,7 @@ impl Reconciler {
             map: Some(map),
             block: stored.block,
             looked_up: true,
-            watch_secs: Some(self.shared.receipt_poll_plan.of(missing.medium).first().as_secs_f64()),
+            watch_secs: Some(self.shared.receipt_poll_plan.for_medium(missing.medium).first().as_secs_f64()),
         })
     }
 
@@ -178,11 +178,11 @@ impl Reconciler {
         for (missing, looked) in unfound {
             let elapsed = (missing.now - missing.begun_at).to_std().unwrap_or_default();
             let sight = match looked {
-                None => ProbeResult::Blind,
+                None => ProbeResult::Unsupported,
                 Some(LookupResult::Absent) => ProbeResult::Absent,
                 Some(LookupResult::Unclear { .. } | LookupResult::Found(_)) => ProbeResult::Unclear,
             };
-            let looks = self.shared.unknown_poll_plan.of(missing.medium);
+            let looks = self.shared.unknown_poll_plan.for_medium(missing.medium);
             match looks.after(elapsed, missing.absent, sight, self.may_resend(&missing)) {
                 NextPoll::Again { since_begin, absent } => {
                     let since_begin = chrono::Duration::from_std(since_begin).unwrap_or_default();
@@ -198,7 +198,7 @@ impl Reconciler {
         if !ends.is_empty() {
             let ended = self.shared.ledger.conclude(&ends).await?;
             settled("window", ended.len());
-            metrics::counter!(names::CONCLUDED, "reason" => Reason::OutcomeUnknown.word())
+            metrics::counter!(names::CONCLUDED, "reason" => Reason::OutcomeUnknown.as_str())
                 .increment(ended.len() as u64);
         }
         if !resends.is_empty() {
@@ -220,7 +220,7 @@ impl Reconciler {
         let looks = watch.looks + 1;
         // A batch went through one account, and so by one medium.
         let medium = watch.members.iter().find_map(|member| left.get(&MessageId(*member)));
-        let times = medium.map(|medium| &self.shared.receipt_poll_plan.of(*medium).0);
+        let times = medium.map(|medium| &self.shared.receipt_poll_plan.for_medium(*medium).0);
         let at = |place: i16| times.and_then(|times| times.get(usize::try_from(place).unwrap_or_default()));
         let wait_secs = match (at(looks - 1), at(looks)) {
             (Some(last), Some(next)) => Some(next.saturating_sub(*last).as_secs_f64()),

@@ -32,7 +32,7 @@ pub fn accepted(message: MessageId) -> Outcome {
 pub async fn report(shared: Arc<DispatchContext>, account: AccountId, message: MessageId, attempt: i16) {
     let notice = format!("simulated:{}:{attempt}:delivered", message.0);
     let receipt = NewReceipt {
-        key: shared.keys.identity.receipt(account, &notice),
+        key: shared.keys.identity.receipt_hash(account, &notice),
         content: fingerprint(&[&notice]),
         account,
         message: Some(message),
@@ -40,7 +40,7 @@ pub async fn report(shared: Arc<DispatchContext>, account: AccountId, message: M
         kind: "delivered",
         code: Some("simulated".to_owned()),
         provider_id: None,
-        map: Some(TransitionMap::of(Signal::DeliveredReceipt)),
+        map: Some(TransitionMap::new(Signal::DeliveredReceipt)),
         block: None,
         looked_up: false,
         watch_secs: None,

@@ -52,7 +52,7 @@ async fn look_up_in_lane(lane: Option<Arc<Lane>>, missing: Vec<Missing>, timeout
         let mut looked = looked.into_iter();
         for missing in part {
             let looked = looked.next().unwrap_or(LookupResult::unclear("timeout"));
-            metrics::counter!(names::LOOK_UPS, "lane" => lane.settings.id.clone(), "found" => word(&looked))
+            metrics::counter!(names::LOOK_UPS, "lane" => lane.settings.id.clone(), "found" => lookup_label(&looked))
                 .increment(1);
             answered.push((missing.clone(), Some(looked)));
         }
@@ -72,7 +72,7 @@ fn sought(lane: &Lane, missing: &Missing) -> LookupQuery {
     }
 }
 
-fn word(looked: &LookupResult) -> &'static str {
+fn lookup_label(looked: &LookupResult) -> &'static str {
     match looked {
         LookupResult::Found(_) => "found",
         LookupResult::Absent => "absent",

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 use crate::{telemetry::names, worker::stages::stopped};
-use postrider_domain::lifecycle::{State, fence::expiry, transition};
+use postrider_domain::lifecycle::{State, fence::expired_end, transition};
 use postrider_ledger::{
     LedgerError,
     sweep::{Check, Conclusion, FirstLooks, Swept},
@@ -54,7 +54,7 @@ pub async fn sweep_once(shared: &DispatchContext) -> Result<bool, LedgerError> {
     let ends: Vec<Conclusion> = checks.iter().filter_map(conclusion).collect();
     let ended = shared.ledger.conclude(&ends).await?;
     for end in ends.iter().filter(|end| ended.contains(&end.message)) {
-        metrics::counter!(names::CONCLUDED, "reason" => end.reason.word()).increment(1);
+        metrics::counter!(names::CONCLUDED, "reason" => end.reason.as_str()).increment(1);
     }
     let moved: Vec<_> =
         checks.iter().filter(|check| conclusion(check).is_none()).map(|check| check.message.0).collect();
@@ -74,7 +74,7 @@ fn conclusion(check: &Check) -> Option<Conclusion> {
     if check.state != State::Waiting || check.expires_at > check.now {
         return None;
     }
-    let (signal, reason) = expiry(check.attempt, check.reached);
+    let (signal, reason) = expired_end(check.attempt, check.reached);
     let next = transition(check.state, signal);
     Some(Conclusion { message: check.message, epoch: check.epoch, was: check.state, next, reason })
 }

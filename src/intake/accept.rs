@@ -15,11 +15,11 @@ use uuid::Uuid;
 
 use crate::{company_cache::CompanyCache, poison::crash_isolation::IsolationGate, telemetry::names};
 use postrider_domain::{
+    document::Problem,
     hash_keys::SecretKeys,
     ids::CompanyId,
-    job::Problem,
     lifecycle::{Reason, State},
-    rules::{Root, Verdict},
+    rules::{OriginalRequest, Verdict},
 };
 use postrider_ledger::{
     Ledger, LedgerError,
@@ -118,12 +118,15 @@ impl Acceptor {
     }
 
     /// The roots that service recoveries name, by their place in the batch.
-    pub(super) async fn roots(&self, pending: &[Pending]) -> Result<HashMap<usize, Root>, LedgerError> {
+    pub(super) async fn roots(
+        &self,
+        pending: &[Pending],
+    ) -> Result<HashMap<usize, OriginalRequest>, LedgerError> {
         let mut named: HashMap<CompanyId, Vec<(usize, Uuid, Uuid)>> = HashMap::new();
         for pending in pending {
             if let Some(id) = pending.job.initial_feedback_request_id {
                 let keys = &self.keys.identity;
-                let former = keys.apart(pending.test, keys.former(pending.company.id, id));
+                let former = keys.separate_test(pending.test, keys.former_id_hash(pending.company.id, id));
                 named.entry(pending.company.id).or_default().push((pending.place, id, former));
             }
         }
@@ -187,7 +190,7 @@ impl Acceptor {
             if let Some((pending, decision)) = places.remove(&id) {
                 answers.named.extend(customer_lookup::named(&pending));
                 let summary = decision.map(|decision| {
-                    let reason = suppressed(decision.verdict, state).map(|reason| reason.word().to_owned());
+                    let reason = suppressed(decision.verdict, state).map(|reason| reason.as_str().to_owned());
                     Box::new(DecisionSummary { reason, decision })
                 });
                 answers.answers[pending.place] = Some(AcceptOutcome::Accepted { id, state, summary });
@@ -352,10 +355,12 @@ pub(crate) fn rejection(
     };
     Rejection {
         id: postrider_clock::new_id(),
-        same: keys.identity.apart(test, keys.identity.rejected(company, key.as_deref(), &arrival.body)),
+        same: keys
+            .identity
+            .separate_test(test, keys.identity.rejected_job_hash(company, key.as_deref(), &arrival.body)),
         company,
         routing: storable(&arrival.routing),
-        source: arrival.entry_point.word(),
+        source: arrival.entry_point.as_str(),
         message_key: arrival.key.as_deref().map(storable),
         body: arrival.body.clone(),
         problems,
@@ -391,7 +396,7 @@ fn count(row: &NewRequest, state: State) {
     match suppressed(row.decision.verdict, state) {
         Some(reason) => {
             metrics::counter!(names::ACCEPTED, "verdict" => "suppress").increment(1);
-            metrics::counter!(names::SUPPRESSED, "reason" => reason.word()).increment(1);
+            metrics::counter!(names::SUPPRESSED, "reason" => reason.as_str()).increment(1);
         }
         None => metrics::counter!(names::ACCEPTED, "verdict" => "send").increment(1),
     }

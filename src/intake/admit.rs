@@ -12,8 +12,9 @@ use std::{
 use crate::{company_cache::CompanySnapshot, failpoint, telemetry::names};
 use postrider_domain::{
     company::Company,
+    document::Problem,
     ids::CompanyId,
-    job::{Job, JobOrigin, Problem, parse},
+    job::{Job, JobOrigin, parse},
 };
 
 use crate::{
@@ -38,7 +39,7 @@ impl Acceptor {
             .map_err(|problems| (Some((company.id, test)), problems))?;
         let (idem, idem_made, content_hash) =
             lookup_keys::idempotency(&self.keys.identity, &company, &job, arrival.key.as_deref());
-        let idem = self.keys.identity.apart(test, idem);
+        let idem = self.keys.identity.separate_test(test, idem);
         Ok(Pending {
             place,
             company,

@@ -71,6 +71,6 @@ impl Acceptor {
             return None;
         }
         let custom_id = customer.custom_id.as_deref()?;
-        Some(self.keys.identity.identity(pending.company.id, "custom_id", custom_id))
+        Some(self.keys.identity.customer_id_hash(pending.company.id, "custom_id", custom_id))
     }
 }

@@ -7,11 +7,13 @@ use std::{collections::HashSet, sync::Arc};
 use chrono::{DateTime, Utc};
 use postrider_domain::{
     company::Company,
+    document::Problem,
     hash_keys::IdentityKey,
     ids::Medium,
-    job::{Employee, Job, Problem},
+    job::{Employee, Job},
     rules::{
-        self, Case, Facts, Holder, MemberFact, Placed, Requester, Root, decision::Candidate, suppression,
+        self, Case, Facts, MemberFact, OriginalRequest, Placed, Requester, ReservationHolder,
+        decision::Candidate, suppression,
     },
 };
 use postrider_ledger::{
@@ -51,7 +53,7 @@ pub struct Prepared {
     pub pending: Pending,
     /// With what it inherits from its root.
     pub job: Arc<Job>,
-    pub root: Option<Root>,
+    pub root: Option<OriginalRequest>,
     pub placed: Placed,
     pub lookup: Lookup,
     /// The keys under which responses wait for it; empty: none does.
@@ -69,14 +71,18 @@ impl Prepared {
 }
 
 /// Inherits and places a job, and makes the keys to look it up by.
-pub fn prepare(keys: &IdentityKey, pending: &Pending, root: Option<Root>) -> Result<Prepared, Vec<Problem>> {
+pub fn prepare(
+    keys: &IdentityKey,
+    pending: &Pending,
+    root: Option<OriginalRequest>,
+) -> Result<Prepared, Vec<Problem>> {
     let job = match pending.job.initial_feedback_request_id {
         Some(_) => Arc::new(rules::recovery::inherit(&pending.job, root.as_ref())?),
         None => Arc::clone(&pending.job),
     };
     let placed = rules::place(&job, &pending.company.policy, pending.source)?;
     let mut lookup = lookup_keys::lookup(keys, &pending.company, &job, &placed, pending.idem);
-    lookup.former = lookup.former.map(|former| keys.apart(pending.test, former));
+    lookup.former = lookup.former.map(|former| keys.separate_test(pending.test, former));
     let pending = pending.clone();
     Ok(Prepared { pending, job, root, placed, lookup, awaited: Vec::new(), requester: None })
 }
@@ -148,7 +154,7 @@ pub(crate) fn window_secs(case: &Case) -> Option<i32> {
 fn address_key(keys: &IdentityKey, prepared: &Prepared, candidate: &Candidate) -> Option<Uuid> {
     let Prepared { pending, lookup, .. } = prepared;
     match candidate.medium {
-        medium if pending.test => Some(keys.address(pending.company.id, medium, &candidate.address)),
+        medium if pending.test => Some(keys.address_hash(pending.company.id, medium, &candidate.address)),
         Medium::Email => lookup.email_addr,
         Medium::Sms => lookup.phone_addr,
     }
@@ -166,8 +172,10 @@ pub(crate) fn facts(employee: &Employee, stands_out: Option<&LookupHits>, now: D
         (_, Some(email), Some(custom_id)) if email != custom_id => MemberFact::Mismatch,
         _ => MemberFact::Found { approved: known.approved },
     };
-    let holders =
-        known.holders.iter().map(|(request, asked_at)| Holder { request: *request, asked_at: *asked_at });
+    let holders = known
+        .holders
+        .iter()
+        .map(|(request, asked_at)| ReservationHolder { request: *request, asked_at: *asked_at });
     Facts {
         now,
         member,

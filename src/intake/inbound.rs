@@ -4,11 +4,7 @@
 
 use uuid::Uuid;
 
-use postrider_domain::{
-    job::{JobOrigin, Problem},
-    lifecycle::State,
-    rules::Decision,
-};
+use postrider_domain::{document::Problem, job::JobOrigin, lifecycle::State, rules::Decision};
 
 /// A job at the door, unparsed.
 #[derive(Debug, Clone)]
@@ -41,7 +37,7 @@ pub enum EntryPoint {
 
 impl EntryPoint {
     #[must_use]
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             EntryPoint::Amqp { .. } => "amqp",
             EntryPoint::Http { .. } => "http",

@@ -18,16 +18,20 @@ use postrider_ledger::{gather::Lookup, members::ListedMember};
 pub fn lookup(keys: &IdentityKey, company: &Company, job: &Job, placed: &Placed, idem: Uuid) -> Lookup {
     let address = |medium| {
         let address = job.customer.as_ref().and_then(|customer| customer.address(medium))?;
-        Some(keys.address(company.id, medium, address))
+        Some(keys.address_hash(company.id, medium, address))
     };
     Lookup {
         idem,
-        former: job.former_id.map(|former| keys.former(company.id, former)),
+        former: job.former_id.map(|former| keys.former_id_hash(company.id, former)),
         email_addr: address(Medium::Email),
         phone_addr: address(Medium::Sms),
-        slots: suppression::slots(keys, company, job.customer.as_ref(), placed),
-        member_email: job.employee.email.as_ref().map(|email| keys.member_email(company.id, email)),
-        member_custom_id: job.employee.custom_id.as_ref().map(|id| keys.member_custom_id(company.id, id)),
+        slots: suppression::reservation_keys(keys, company, job.customer.as_ref(), placed),
+        member_email: job.employee.email.as_ref().map(|email| keys.member_email_hash(company.id, email)),
+        member_custom_id: job
+            .employee
+            .custom_id
+            .as_ref()
+            .map(|id| keys.member_custom_id_hash(company.id, id)),
     }
 }
 
@@ -49,16 +53,16 @@ pub fn idempotency(
     job: &Job,
     door_key: Option<&str>,
 ) -> (Uuid, bool, Uuid) {
-    let content = keys.content(company.id, &job.content_bytes());
+    let content = keys.content_hash(company.id, &job.content_bytes());
     match job.idempotency_key.as_deref().or(door_key) {
         // A given key holds no control character, so it never looks like one that we made.
-        Some(given) => (keys.idempotency(company.id, given), false, content),
-        None => (keys.idempotency(company.id, &format!("\0content:{content}")), true, content),
+        Some(given) => (keys.idempotency_hash(company.id, given), false, content),
+        None => (keys.idempotency_hash(company.id, &format!("\0content:{content}")), true, content),
     }
 }
 
 /// The unique key of a root's n-th service recovery: the database proves that three is three.
 #[must_use]
 pub fn recovery_key(keys: &IdentityKey, company: &Company, root: Uuid, ordinal: i64) -> Uuid {
-    keys.idempotency(company.id, &format!("\0recovery:{root}:{ordinal}"))
+    keys.idempotency_hash(company.id, &format!("\0recovery:{root}:{ordinal}"))
 }

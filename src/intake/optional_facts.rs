@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
-use postrider_domain::job::About;
+use postrider_domain::job::ResponseSubject;
 use postrider_ledger::{LedgerError, gather::Gathered, members::ListedMember};
 
 use crate::intake::{Acceptor, decide::Prepared, lookup_keys};
@@ -18,7 +18,7 @@ impl Acceptor {
     pub(super) async fn find_requesters(&self, prepared: &mut [Prepared]) -> Result<(), LedgerError> {
         let key = |prepared: &Prepared| {
             let manual = prepared.job.manual.as_ref()?;
-            Some(self.keys.identity.member_email(prepared.pending.company.id, &manual.requested_by))
+            Some(self.keys.identity.member_email_hash(prepared.pending.company.id, &manual.requested_by))
         };
         let keys: Vec<Uuid> = prepared.iter().filter_map(key).collect();
         if keys.is_empty() {
@@ -57,11 +57,13 @@ impl Acceptor {
 
     /// The keys under which a response to this job may wait. A service recovery is answered by its own id.
     fn awaited_keys(&self, prepared: &Prepared) -> Vec<Uuid> {
-        let former = prepared.job.former_id.map(About::Request);
+        let former = prepared.job.former_id.map(ResponseSubject::Request);
         let interaction = prepared.job.ext_interaction_id.as_ref().filter(|_| prepared.root.is_none());
-        let about = former.into_iter().chain(interaction.cloned().map(About::Interaction));
+        let about = former.into_iter().chain(interaction.cloned().map(ResponseSubject::Interaction));
         let pending = &prepared.pending;
-        about.map(|about| self.keys.identity.awaited(pending.company.id, pending.test, &about)).collect()
+        about
+            .map(|about| self.keys.identity.response_subject_hash(pending.company.id, pending.test, &about))
+            .collect()
     }
 
     /// Completes what was accepted and had its response before. What fails here, the sweep does.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use postrider_domain::document::Problem;
 use postrider_domain::{
     company::Company,
     content::{
@@ -14,7 +15,6 @@ use postrider_domain::{
         compose::{ComposedText, MessageFacts, compose},
     },
     ids::{Medium, RequestId},
-    job::Problem,
     lifecycle::State,
     rules::Verdict,
 };

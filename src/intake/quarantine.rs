@@ -2,7 +2,7 @@
 //!
 //! A panic, unlike an abort, is caught and attributed to its job at once. Aborts: `poison::suspect_jobs`.
 
-use postrider_domain::job::Problem;
+use postrider_domain::document::Problem;
 
 /// The problem of a job whose handling panicked.
 #[must_use]

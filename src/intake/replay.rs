@@ -14,7 +14,7 @@ use crate::{
     },
     intake::{AcceptOutcome, Acceptor, InboundJob, inbound::EntryPoint, responses::ResponseOutcome},
 };
-use postrider_domain::job::{JobOrigin, Problem};
+use postrider_domain::{document::Problem, job::JobOrigin};
 use postrider_ledger::{LedgerError, audit::Actor, rejected::RejectedJob};
 
 /// Why a job cannot be handed in again.

@@ -15,8 +15,9 @@ use uuid::Uuid;
 use crate::telemetry::names;
 use postrider_domain::{
     company::Company,
+    document::Problem,
     ids::CompanyId,
-    job::{About, Problem, response::parse_response},
+    job::{ResponseSubject, response::parse_response},
 };
 use postrider_ledger::{
     LedgerError,
@@ -129,24 +130,24 @@ impl Acceptor {
     ) -> Result<NewResponse, Vec<Problem>> {
         let response = parse_response(&arrival.body)?;
         let keys = &self.keys.identity;
-        let (request, ext_interaction_id) = match &response.about {
-            About::Request(id) => (Some(*id), None),
-            About::Interaction(id) => (None, Some(id.clone())),
+        let (request, ext_interaction_id) = match &response.subject {
+            ResponseSubject::Request(id) => (Some(*id), None),
+            ResponseSubject::Interaction(id) => (None, Some(id.clone())),
         };
-        let said = serde_json::to_value(&response.said).expect("a response is plain data");
+        let said = serde_json::to_value(&response.answer).expect("a response is plain data");
         Ok(NewResponse {
             id: postrider_clock::new_id(),
-            key: keys.apart(test, keys.response(company.id, &response.response_id)),
-            content_hash: keys.response_content(company.id, &response.content_bytes()),
+            key: keys.separate_test(test, keys.response_hash(company.id, &response.response_id)),
+            content_hash: keys.response_content_hash(company.id, &response.content_bytes()),
             company: company.id,
             test,
-            source: arrival.entry_point.word(),
+            source: arrival.entry_point.as_str(),
             request,
-            former: request.map(|id| keys.apart(test, keys.former(company.id, id))),
+            former: request.map(|id| keys.separate_test(test, keys.former_id_hash(company.id, id))),
             ext_interaction_id,
             answered_at: response.answered_at,
             details: said.as_object().filter(|said| !said.is_empty()).map(|_| said.to_string()),
-            awaits: keys.awaited(company.id, test, &response.about),
+            awaits: keys.response_subject_hash(company.id, test, &response.subject),
             response_id: response.response_id,
         })
     }

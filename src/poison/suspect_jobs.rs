@@ -18,7 +18,7 @@ use lapin::message::Delivery;
 use uuid::Uuid;
 
 use crate::{failpoint, poison::crash_isolation::IsolationGate, telemetry::names};
-use postrider_domain::{hash_keys::IdentityKey, job::Problem};
+use postrider_domain::{document::Problem, hash_keys::IdentityKey};
 use postrider_ledger::{LedgerError, suspects::Note};
 
 use crate::{
@@ -47,7 +47,7 @@ pub struct Suspect {
 impl Suspect {
     #[must_use]
     pub fn new(tag: u64, arrival: InboundJob, deliveries: i64, keys: &IdentityKey) -> Suspect {
-        let key = keys.suspect(&arrival.routing, arrival.key.as_deref(), &arrival.body);
+        let key = keys.suspect_job_hash(&arrival.routing, arrival.key.as_deref(), &arrival.body);
         Suspect { tag, arrival: InboundJob { suspect: Some(key), ..arrival }, key, deliveries, note: None }
     }
 }

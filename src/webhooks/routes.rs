@@ -86,7 +86,7 @@ async fn webhook(
         return refusal_answer(&provider, WebhookRefusal::BadSignature);
     };
     let medium = if provider == "twilio" { Medium::Sms } else { Medium::Email };
-    let watch_secs = door.receipt_poll_plan.of(medium).first().as_secs_f64();
+    let watch_secs = door.receipt_poll_plan.for_medium(medium).first().as_secs_f64();
     let written = match verified(receipt, *account, company, &door.keys, &door.token_key, watch_secs) {
         Verified::Receipt(receipt) => door.receipts.take(receipt).await.is_some(),
         Verified::Wish(wish) => match door.ledger.inbound(&wish).await {

@@ -83,9 +83,9 @@ pub fn verified(
     token_key: &TokenKey,
     watch_secs: f64,
 ) -> Verified {
-    let key = keys.identity.receipt(account, &receipt.dedupe_key);
+    let key = keys.identity.receipt_hash(account, &receipt.dedupe_key);
     let inbound = |address: &str, stop| {
-        let addr = keys.identity.address(company.id, Medium::Sms, address);
+        let addr = keys.identity.address_hash(company.id, Medium::Sms, address);
         Verified::Wish(OptOutChange {
             key,
             content: receipt.content_hash,
@@ -114,7 +114,7 @@ pub fn verified(
         kind: stored.kind,
         code: receipt.code,
         provider_id: receipt.provider_id,
-        map: stored.signal.map(TransitionMap::of),
+        map: stored.signal.map(TransitionMap::new),
         block: stored.block,
         looked_up: false,
         watch_secs: Some(watch_secs),

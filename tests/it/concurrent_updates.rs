@@ -68,7 +68,7 @@ async fn a_notice_that_two_workers_keep_at_once_counts_once() {
         kind: "delivered",
         code: None,
         provider_id: None,
-        map: Some(TransitionMap::of(Signal::DeliveredReceipt)),
+        map: Some(TransitionMap::new(Signal::DeliveredReceipt)),
         block: None,
         looked_up: false,
         watch_secs: None,

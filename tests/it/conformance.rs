@@ -270,7 +270,7 @@ async fn conforms(via: Via) {
             attempts: one.attempt,
             outcome: one.outcome.unwrap_or(-1),
             accepted,
-            block: BlockKind::first_of(one.kinds),
+            block: BlockKind::strongest(one.kinds),
             kept: one.held > 0,
         };
         let counted = one.tries == one.attempt && calls == one.attempt as usize;

@@ -182,7 +182,7 @@ fn refused(due: &Due) -> Settlement {
         message: due.message,
         epoch: due.epoch,
         attempt: 1,
-        map: TransitionMap::of(Signal::Retry),
+        map: TransitionMap::new(Signal::Retry),
         outcome: OutcomeCode::Refused,
         code: None,
         reason: Some(Reason::RefusedForNow),

@@ -68,7 +68,7 @@ async fn resuming_runs_the_rules_again() {
     env.publish(&job()).await;
     let id = env.all_are(1, "queued").await[0].id;
     env.ledger.pause(MessageId(id), By::PROGRAM).await.expect("asked");
-    let addr = env.keys.identity.address(company, postrider_domain::ids::Medium::Sms, "+14155552671");
+    let addr = env.keys.identity.address_hash(company, postrider_domain::ids::Medium::Sms, "+14155552671");
     let kind = postrider_domain::ids::BlockKind::Manual;
     env.ledger
         .block_address(addr, company, postrider_domain::ids::Medium::Sms, kind, "test")

@@ -10,7 +10,7 @@ use postrider_clock::{monotonic, random_id};
 use postrider_domain::{
     content::Renderer,
     ids::{Medium, MessageId},
-    lifecycle::{Reason, Schedule, Signal, State, TransitionMap},
+    lifecycle::{Reason, RetrySchedule, Signal, State, TransitionMap},
 };
 use postrider_ledger::{
     requests::By,
@@ -69,7 +69,7 @@ fn refused(message: Uuid, code: &str) -> Settlement {
         message: MessageId(message),
         epoch: 1,
         attempt: 1,
-        map: TransitionMap::of(Signal::Retry),
+        map: TransitionMap::new(Signal::Retry),
         outcome: OutcomeCode::Refused,
         code: Some(code.to_owned()),
         reason: Some(Reason::RefusedForNow),
@@ -260,7 +260,7 @@ pub fn shared(env: &TestEnv) -> Arc<DispatchContext> {
         keys: Arc::clone(&env.keys),
         // Never called, but a URL: a provider refuses anything else.
         public_base_url: "http://127.0.0.1:9".to_owned(),
-        schedule: Schedule::default(),
+        schedule: RetrySchedule::default(),
         unknown_poll_plan: env.config("").unknown.plan(),
         receipt_poll_plan: env.config("").receipts.plan(),
         lease: Duration::from_secs(60),

@@ -291,7 +291,7 @@ async fn start_lifts_only_what_stop_made() {
     env.publish(&by_phone("1")).await;
     in_state(&env, State::Sent).await;
     let company = env.ledger.company_id("blanca").await.unwrap().expect("the company is there");
-    let addr = env.keys.identity.address(company, Medium::Sms, PHONE);
+    let addr = env.keys.identity.address_hash(company, Medium::Sms, PHONE);
     let text = |body| twilio_text(&env, TWILIO, PHONE, body);
     assert_eq!(text("STOP").send(&env).await, 200);
     env.ledger.block_address(addr, company, Medium::Sms, BlockKind::Manual, "cli").await.unwrap();

@@ -254,7 +254,7 @@ async fn who_stops_before_it_is_sent_once_more_is_left_alone_and_nobody_claims_t
     let canceled =
         postrider::requests::actions::cancel::cancel(&env.ledger, id, By::PROGRAM).await.expect("asked");
     assert!(matches!(canceled, postrider::requests::actions::cancel::Canceled::TooLate(_)), "{canceled:?}");
-    let addr = env.keys.identity.address(company, Medium::Email, EMAIL);
+    let addr = env.keys.identity.address_hash(company, Medium::Email, EMAIL);
     env.ledger.block_address(addr, company, Medium::Email, BlockKind::Manual, "test").await.expect("blocked");
     env.all_are(1, "failed").await;
     assert_eq!(message(&env).await.1.as_deref(), Some("outcome_unknown"), "the first attempt may be out");

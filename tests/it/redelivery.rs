@@ -169,7 +169,7 @@ async fn a_note_of_a_worker_that_takes_it_back_is_not_believed_and_holds_nobody_
     publish(&env, 0, 1).await;
     taken_and_dropped(&env, 1, 2).await;
     let (id, body) = job(0);
-    let key = env.keys.identity.suspect("requests.blanca", Some(&id), body.as_bytes());
+    let key = env.keys.identity.suspect_job_hash("requests.blanca", Some(&id), body.as_bytes());
     let another = postrider_clock::random_id();
     env.ledger.try_job(key, another, 2).await.expect("noted");
     let worker = env.worker().await;

@@ -127,7 +127,7 @@ impl Ended {
             return Ok(());
         }
         let standings = self.env.ledger.standings(&[claim]).await.expect("asked");
-        match postrider_domain::lifecycle::fence::standstill(&standings[0].1) {
+        match postrider_domain::lifecycle::fence::fence_verdict(&standings[0].1) {
             postrider_domain::lifecycle::fence::FenceVerdict::End(signal, reason) => {
                 Err(Some((postrider_domain::lifecycle::transition(State::Waiting, signal), reason)))
             }
@@ -222,7 +222,7 @@ async fn a_retry_without_a_proof_is_begun() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blocked_address_is_not_written_to_by_a_retry_either() {
     let ended = Ended::unsent().await;
-    let addr = ended.env.keys.identity.address(ended.company, Medium::Sms, PHONE);
+    let addr = ended.env.keys.identity.address_hash(ended.company, Medium::Sms, PHONE);
     let block = || ended.env.ledger.block_address(addr, ended.company, Medium::Sms, BlockKind::Stop, "test");
     // Between the retry and its begin.
     assert!(matches!(ask(&ended.env, ended.id, wish()).await, Retried::Going(_)));

@@ -2,14 +2,14 @@
 //!
 //! Tries every pair of states on a real row, so that the trigger's list cannot drift from the code.
 
-use postrider_domain::lifecycle::{State, transition::changes};
+use postrider_domain::lifecycle::{State, transition::state_changes};
 
 use crate::support::TestEnv;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_trigger_allows_just_the_transitions_of_the_table() {
     let env = TestEnv::new().await;
-    let allowed = changes();
+    let allowed = state_changes();
     let mut connection = env.pool.acquire().await.expect("connected");
     for old in State::ALL {
         for new in State::ALL.into_iter().filter(|new| *new != old) {

@@ -200,7 +200,7 @@ fn no_attempt_begins_after_what_forbids_it() {
         until,
     };
     for wish in [Wish::Cancel, Wish::Pause, Wish::Block, Wish::Stop, Wish::Unsubscribe] {
-        let rule = format!("an attempt began after its {} was committed", wish.word());
+        let rule = format!("an attempt began after its {} was committed", wish.as_str());
         finds(Class::Wrong, &rule, |facts| facts.acts.push(act(wish, Some(at(9)), None)));
         assert_eq!(found(|facts| facts.acts.push(act(wish, Some(at(11)), None))), [], "begun before");
         assert_eq!(found(|facts| facts.acts.push(act(wish, Some(at(2)), Some(at(9))))), [], "lifted before");

@@ -38,7 +38,7 @@ pub fn jobs(world: &World, published: &Published) -> Vec<JobFact> {
             Kind::DoNotSend => Due::Silence,
             Kind::Plain | Kind::Overtaken | Kind::Overtaker => Due::Ask,
         },
-        provider: provider(job.lane).word(),
+        provider: provider(job.lane).as_str(),
         address: world.plan.address(job.lane, job.person),
         block: world.block_key(job.lane, job.person),
     };
@@ -63,7 +63,7 @@ pub fn providers(world: &World, facts: &mut Facts) {
     let accepted = simulator.accepted().into_iter().map(|one| Acceptance {
         message: one.correlation.as_deref().and_then(|id| id.parse().ok()),
         attempt: one.attempt,
-        provider: one.provider.word(),
+        provider: one.provider.as_str(),
         recipient: one.recipient,
         accepted_at: one.accepted_at,
         told: told.remove(&one.provider_id).unwrap_or_default(),

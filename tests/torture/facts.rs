@@ -174,7 +174,7 @@ pub enum Wish {
 }
 
 impl Wish {
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Wish::Cancel => "cancel",
             Wish::Pause => "pause",

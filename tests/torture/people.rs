@@ -157,7 +157,8 @@ async fn stop(world: &World, person: u32) -> Act {
 }
 
 async fn unsubscribe(world: &World, message: MessageId, lane: Lane, person: u32) -> Act {
-    let tag: String = world.env.keys.unsubscribe(message).iter().map(|byte| format!("{byte:02x}")).collect();
+    let tag: String =
+        world.env.keys.unsubscribe_tag(message).iter().map(|byte| format!("{byte:02x}")).collect();
     let url = format!("{}/unsubscribe/{}/{tag}", webhook::base(&world.env), message.0.simple());
     let taken = world.http.post(url).send().await.is_ok_and(|answer| answer.status().is_success());
     let from = if taken { now(world).await } else { None };
@@ -192,7 +193,7 @@ pub async fn overtake(world: Arc<World>, published: Arc<Published>, number: usiz
 /// As if the window of a waiting request had passed: well before it is due, or not at all.
 async fn grow_old(world: &World, index: u32) {
     let company = world.company(world.plan.jobs[index as usize].lane);
-    let key = world.env.keys.identity.idempotency(company, &world.plan.key(index));
+    let key = world.env.keys.identity.idempotency_hash(company, &world.plan.key(index));
     for _ in 0..20 {
         let grown = sqlx::query(
             "update reservation c set asked_at = c.asked_at - interval '40 days'

@@ -124,7 +124,7 @@ impl Report<'_> {
     fn print_verdict(&self, summary: &Summary) {
         println!("\nverdict");
         for class in [Class::Lost, Class::Duplicated, Class::Stuck, Class::Wrong] {
-            println!("  {:<12}{:>8}", word(class), self.count(class));
+            println!("  {:<12}{:>8}", class_label(class), self.count(class));
         }
         let kills = self.deaths.kills_count();
         let aimed: u64 = CALL_UNDER_WAY.iter().filter_map(|kind| self.deaths.kills.get(*kind)).sum();
@@ -144,7 +144,7 @@ impl Report<'_> {
             let examples: Vec<&str> = finding.who.iter().take(EXAMPLES).map(String::as_str).collect();
             println!(
                 "  {}: {} ({}): {}",
-                word(finding.class),
+                class_label(finding.class),
                 finding.rule,
                 finding.who.len(),
                 examples.join(", ")
@@ -161,7 +161,8 @@ impl Report<'_> {
     }
 
     pub fn json(&self) -> Value {
-        let finding = |one: &Finding| json!({ "class": word(one.class), "rule": one.rule, "who": one.who });
+        let finding =
+            |one: &Finding| json!({ "class": class_label(one.class), "rule": one.rule, "who": one.who });
         let arguments = &self.world.arguments;
         json!({
             "adds_up": self.adds_up(),
@@ -185,7 +186,7 @@ impl Report<'_> {
     }
 }
 
-pub fn word(class: Class) -> &'static str {
+pub fn class_label(class: Class) -> &'static str {
     match class {
         Class::Lost => "lost",
         Class::Duplicated => "duplicated",

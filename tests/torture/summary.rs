@@ -81,7 +81,7 @@ impl Summary {
             *summary.accepted.entry(one.provider).or_default() += 1;
         }
         for act in facts.acts.iter().filter(|act| act.from.is_some()) {
-            *summary.acts.entry(act.wish.word()).or_default() += 1;
+            *summary.acts.entry(act.wish.as_str()).or_default() += 1;
         }
         let by_worker = facts.lost_by_worker();
         summary.lost = Lost {

@@ -143,7 +143,7 @@ impl World {
     /// The key under which a person's address is blocked.
     pub fn block_key(&self, lane: Lane, person: u32) -> uuid::Uuid {
         let address = self.plan.address(lane, person);
-        self.env.keys.identity.address(self.company(lane), medium(lane), &address)
+        self.env.keys.identity.address_hash(self.company(lane), medium(lane), &address)
     }
 
     /// Runs a command of the private stack.

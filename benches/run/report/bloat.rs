@@ -34,11 +34,11 @@ pub struct Size {
 pub fn sheets(all: &[Bloat]) -> Vec<Sheet> {
     let Some(Bloat { sends, tables, .. }) = all.first() else { return Vec::new() };
     let mut cost = vec![figures::head("old snapshot")];
-    cost.extend(all.iter().map(|bloat| figures::line(bloat.word(), &[&bloat.figures])));
+    cost.extend(all.iter().map(|bloat| figures::line(bloat.as_str(), &[&bloat.figures])));
     let mut head = vec!["after it".to_owned()];
     for bloat in all {
         let titles = ["MiB", "dead rows", "HOT of updates", "vacuums"];
-        head.extend(titles.map(|title| format!("{title} ({})", bloat.word())));
+        head.extend(titles.map(|title| format!("{title} ({})", bloat.as_str())));
     }
     let mut left = vec![head];
     for Size { table, .. } in tables {
@@ -58,7 +58,7 @@ pub fn sheets(all: &[Bloat]) -> Vec<Sheet> {
 }
 
 impl Bloat {
-    fn word(&self) -> &'static str {
+    fn as_str(&self) -> &'static str {
         if self.snapshot { "held" } else { "none" }
     }
 }

@@ -14,7 +14,7 @@ pub enum Medium {
 }
 
 impl Medium {
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Medium::Sms => "sms",
             Medium::Email => "email",
@@ -48,7 +48,7 @@ impl Goal {
         }
     }
 
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Goal::Sent => "sent",
             Goal::Delivered => "delivered",

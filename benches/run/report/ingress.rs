@@ -33,7 +33,7 @@ posted one a call with 64 calls at once, each answered after the commit. What ma
 machine.";
 
 impl Way {
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Way::Amqp => "amqp",
             Way::Http => "http",

@@ -43,7 +43,7 @@ pub fn tables(rates: &[Rate]) -> Vec<(Sheet, Bars)> {
 /// `None` of nothing.
 fn table(rates: &[&Rate]) -> Option<(Sheet, Bars)> {
     let Rate { medium, goal, .. } = *rates.first()?;
-    let title = format!("{}, to *{}*", medium.title(), goal.word());
+    let title = format!("{}, to *{}*", medium.title(), goal.as_str());
     let mut sheet = Sheet { title: title.clone(), words: String::new(), lines: vec![head()] };
     let mut bars = Bars { title: format!("{}: requests/s", title.replace('*', "")), bars: Vec::new() };
     let rows = by_row(rates.iter().map(|rate| (rate.row.as_str(), *rate)));

@@ -154,7 +154,7 @@ fn is_shown(row: &RequestEnd) -> bool {
 
 /// Failed although a provider took it: it bounced later, or its answer and its receipts were lost.
 fn is_explained(row: &RequestEnd) -> bool {
-    let reason = row.reason.as_deref().and_then(Reason::from_word);
+    let reason = row.reason.as_deref().and_then(Reason::parse);
     match row.state {
         State::Failed => reason == Some(Reason::FailedAtProvider),
         State::PresumedFailed => reason == Some(Reason::OutcomeUnknown),

@@ -84,7 +84,7 @@ impl World {
         let company = self.ledger.company_id(MANY).await?.context("the demo's company is there")?;
         let keys = worker::keys(&self.config)?;
         for address in &plan.blocked {
-            let addr = keys.identity.address(company, Medium::Email, address);
+            let addr = keys.identity.address_hash(company, Medium::Email, address);
             self.ledger.block_address(addr, company, Medium::Email, BlockKind::Manual, "cli").await?;
         }
         for number in &plan.stopped {

@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn every_word_of_a_recipient_is_one_that_the_simulator_knows() {
         for (_, _, word, _) in KINDS {
-            assert!(RecipientFault::from_word(word).is_some(), "{word}");
+            assert!(RecipientFault::parse(word).is_some(), "{word}");
         }
     }
 

@@ -63,7 +63,7 @@ impl Glance {
     /// Requests at their end, and rejected jobs. Over the relay `sent` is the end.
     pub fn ended(&self) -> u64 {
         let sent = |row: &RequestCount| row.state == State::Sent && !has_receipts(row.account.as_deref());
-        self.of(|row| row.state.is_end() || sent(row)) + self.rejected
+        self.of(|row| row.state.is_terminal() || sent(row)) + self.rejected
     }
 
     fn is_all(&self, jobs: u64) -> bool {
@@ -88,12 +88,12 @@ impl Glance {
 
     /// By company, account, state and reason: what has not come to its end.
     fn stuck(&self) -> Vec<String> {
-        let rows = self.counts.iter().filter(|row| !row.state.is_end());
+        let rows = self.counts.iter().filter(|row| !row.state.is_terminal());
         let lines =
             rows.filter(|row| row.state != State::Sent || has_receipts(row.account.as_deref())).map(|row| {
                 let (account, reason) =
                     (row.account.as_deref().unwrap_or("-"), row.reason.as_deref().unwrap_or("-"));
-                let word = row.state.detail().unwrap_or(row.state.status().word());
+                let word = row.state.detail().unwrap_or(row.state.status().as_str());
                 format!("  {} of {} through {account}: {word}, reason {reason}", row.count, row.company)
             });
         lines.collect()
@@ -171,7 +171,7 @@ impl Watch {
     fn line(&self, glance: &Glance, total: u64) -> String {
         let mut words: Vec<String> = Vec::new();
         for status in Status::ALL {
-            words.push(format!("{} {}", status.word(), glance.status(status)));
+            words.push(format!("{} {}", status.as_str(), glance.status(status)));
             let detail = glance.queued_detail();
             if status == Status::Queued && !detail.is_empty() {
                 words.push(format!("({detail})"));
@@ -198,7 +198,7 @@ impl Watch {
         let mut lines = vec![String::new()];
         for status in Status::ALL {
             let detail = if status == Status::Queued { glance.queued_detail() } else { String::new() };
-            let word = self.paint.colour(colours[&status], &format!("{:<11}", status.word()));
+            let word = self.paint.colour(colours[&status], &format!("{:<11}", status.as_str()));
             lines.push(format!("  {word} {:>5}  {detail}", glance.status(status)));
         }
         lines.push(format!(

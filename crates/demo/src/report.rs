@@ -40,10 +40,10 @@ pub fn totals(paint: Paint, counts: &[RequestCount], rejected: &[(String, String
     let requests = counts.iter().map(|row| {
         let waits_for_no_receipt = row.state == State::Sent && !has_receipts(row.account.as_deref());
         let note = if waits_for_no_receipt { "the relay sends no receipts: this is its end" } else { "" };
-        let medium = row.medium.map_or("-", |medium| medium.word());
+        let medium = row.medium.map_or("-", |medium| medium.as_str());
         let through = row.account.as_deref().and_then(|account| account.rsplit('-').next()).unwrap_or("-");
         let reason = row.reason.as_deref().unwrap_or(note);
-        [&row.company, medium, through, row.state.status().word(), reason]
+        [&row.company, medium, through, row.state.status().as_str(), reason]
             .map(str::to_owned)
             .into_iter()
             .chain([row.count.to_string()])

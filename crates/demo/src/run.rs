@@ -185,9 +185,9 @@ async fn fates(
     let rejected: BTreeMap<(Option<&str>, Option<&str>), &RejectedEnd> =
         rejected.iter().map(|row| ((row.company.as_deref(), row.key.as_deref()), row)).collect();
     let fate = |wish: Wish| {
-        let idem = ids.get(wish.company.as_str()).map(|id| keys.identity.idempotency(*id, &wish.key));
+        let idem = ids.get(wish.company.as_str()).map(|id| keys.identity.idempotency_hash(*id, &wish.key));
         if let Some(row) = idem.and_then(|idem| requests.get(&idem)) {
-            let status = row.state.status().word();
+            let status = row.state.status().as_str();
             let end = row.reason.as_ref().map_or(status.to_owned(), |reason| format!("{status}: {reason}"));
             return Fate { wish, request: Some(row.id), end: Some(end), detail: String::new() };
         }

@@ -9,7 +9,7 @@ use std::panic::catch_unwind;
 
 use phonenumber::{Mode, metadata::DATABASE};
 
-use crate::job::country::normalise_country;
+use crate::country::normalise_country;
 
 /// Why a text is no address; the sentence names the remedy and never holds the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

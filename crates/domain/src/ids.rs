@@ -10,7 +10,7 @@ use uuid::Uuid;
 /// The lowest time-ordered id that can have been made at this time: where to begin in an index of ids.
 /// Ids are made by the workers' clocks, so leave a margin.
 #[must_use]
-pub fn lowest_at(at: DateTime<Utc>) -> Uuid {
+pub fn lowest_id_at(at: DateTime<Utc>) -> Uuid {
     let millis = u128::from(at.timestamp_millis().max(0).unsigned_abs());
     Uuid::from_u128(millis.min((1 << 48) - 1) << 80)
 }
@@ -61,7 +61,7 @@ impl Medium {
     }
 
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Medium::Email => "email",
             Medium::Sms => "sms",
@@ -105,12 +105,12 @@ impl BlockKind {
 
     /// The reason shown for a set of kinds: the strongest wish of the customer first.
     #[must_use]
-    pub fn first_of(bits: i32) -> Option<BlockKind> {
+    pub fn strongest(bits: i32) -> Option<BlockKind> {
         BlockKind::ALL.into_iter().find(|kind| bits & kind.bit() != 0)
     }
 
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             BlockKind::Stop => "stop",
             BlockKind::Unsubscribed => "unsubscribed",

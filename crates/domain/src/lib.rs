@@ -1,10 +1,13 @@
 //! The pure part of Postrider: jobs, companies, rules, the life of a message, texts.
 //!
-//! PURE: no I/O, no clock, no logs; `now`, jitter and ids are arguments. `job` is the input after parsing,
-//! `company` the configuration, `rules` the decision, `lifecycle` the state machine of a message, `content`
-//! the texts, `backtest` the replay of history under a changed policy. Read `job` first.
+//! PURE: no I/O, no clock, no logs; `now`, jitter and ids are arguments. `document` reads what others write,
+//! `job` is a producer's input after parsing, `company` the configuration, `rules` the decision, `lifecycle` the
+//! state machine of a message, `content` the texts, `backtest` the replay of history under a changed policy.
+//! Read `job` first.
 
 pub mod address;
+pub mod country;
+pub mod document;
 pub mod hash_keys;
 pub mod ids;
 

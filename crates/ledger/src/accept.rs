@@ -185,7 +185,7 @@ impl Ledger {
             &column(rows, |row| row.medium()) as &[Option<i16>],
             &column(rows, |row| row.addr) as &[Option<Uuid>],
             &column(rows, |row| row.state().code()),
-            &column(rows, |row| row.decision.reason().map(postrider_domain::lifecycle::Reason::word))
+            &column(rows, |row| row.decision.reason().map(postrider_domain::lifecycle::Reason::as_str))
                 as &[Option<&str>],
             &column(rows, |row| row.decision.due_at),
             &column(rows, |row| row.decision.expires_at),

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::{Ledger, LedgerError, retrying};
 use postrider_domain::{
-    content::Letter,
-    ids::{AccountId, CompanyId, lowest_at},
+    content::PlainEmail,
+    ids::{AccountId, CompanyId, lowest_id_at},
     rules::Decision,
 };
 
@@ -60,7 +60,7 @@ pub struct NewAlert {
     pub mails: Vec<AlertMail>,
     pub brand: String,
     pub account: AccountId,
-    pub letter: Letter,
+    pub letter: PlainEmail,
     pub decision: Decision,
     pub expires_secs: f64,
 }
@@ -96,9 +96,10 @@ impl Ledger {
         max: i64,
     ) -> Result<u64, LedgerError> {
         let since = now - chrono::Duration::seconds(3_600 + CLOCKS_APART_SECS);
-        let count = sqlx::query_file_scalar!("src/sql/alert_accepted.sql", company.0, lowest_at(since), max)
-            .fetch_one(&self.pool)
-            .await?;
+        let count =
+            sqlx::query_file_scalar!("src/sql/alert_accepted.sql", company.0, lowest_id_at(since), max)
+                .fetch_one(&self.pool)
+                .await?;
         Ok(count.unsigned_abs())
     }
 

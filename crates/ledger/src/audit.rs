@@ -34,7 +34,7 @@ impl Actor {
     }
 
     #[must_use]
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Actor::Key { .. } => "key",
             Actor::Cli { .. } => "cli",
@@ -100,7 +100,7 @@ pub(super) async fn write(transaction: &mut PgConnection, entry: Entry<'_>) -> R
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         postrider_clock::new_id(),
         entry.company.0,
-        entry.actor.word(),
+        entry.actor.as_str(),
         entry.actor.id(),
         entry.actor.name(),
         entry.action,

@@ -45,7 +45,7 @@ impl Ledger {
                     holds_reservations: row.holds_reservations,
                     expires_at: row.expires_at,
                     attempt: row.attempt,
-                    reached: row.may_have_been_sent,
+                    may_have_been_sent: row.may_have_been_sent,
                     now: row.now,
                 };
                 Ok(((MessageId(row.id), row.asked_epoch), standing))

@@ -91,7 +91,7 @@ pub fn opt_outs(kinds: i32) -> i32 {
 /// The words of a set of kinds.
 #[must_use]
 pub fn words(kinds: i32) -> Vec<&'static str> {
-    BlockKind::ALL.iter().filter(|kind| kinds & kind.bit() != 0).map(|kind| kind.word()).collect()
+    BlockKind::ALL.iter().filter(|kind| kinds & kind.bit() != 0).map(|kind| kind.as_str()).collect()
 }
 
 impl Ledger {
@@ -223,7 +223,7 @@ impl Ledger {
             return Ok(Lifted::Unacknowledged { opt_outs: opt_outs(lifted) });
         }
         let by_hand = left & BlockKind::Manual.bit() != 0;
-        sqlx::query_file!("src/sql/lift_by_hand.sql", lift.id, left, by_hand, actor.word())
+        sqlx::query_file!("src/sql/lift_by_hand.sql", lift.id, left, by_hand, actor.as_str())
             .execute(&mut *transaction)
             .await?;
         let entry = audit::Entry {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{Ledger, LedgerError, accept::LeaseTerms, quarantine::LAPSES_SUSPECT, retrying};
 use postrider_domain::{
-    content::Letter,
+    content::PlainEmail,
     ids::{AccountId, CompanyId, Medium, MessageId},
 };
 
@@ -43,7 +43,7 @@ pub struct Due {
     pub language: Option<String>,
     pub test: bool,
     /// An alert's text; customers' are made of the above.
-    pub letter: Option<Letter>,
+    pub letter: Option<PlainEmail>,
 }
 
 /// As selected, field for column.

@@ -18,9 +18,9 @@ use super::{
 use postrider_domain::{
     company::{
         Company, Member, Policy,
-        change::TakenAway,
+        change::Removals,
         difference::{difference, joined},
-        document::document,
+        json::document,
     },
     hash_keys::IdentityKey,
     ids::{AccountId, CompanyId},
@@ -36,7 +36,7 @@ pub struct QueuedUse {
 impl QueuedUse {
     /// What of the things that are taken away is needed, a line for each.
     #[must_use]
-    pub fn needs(&self, lost: &TakenAway) -> Vec<String> {
+    pub fn needs(&self, lost: &Removals) -> Vec<String> {
         let accounts =
             lost.accounts.iter().filter_map(|name| Some(("account", name, self.by_account.get(name)?)));
         let brands = lost.brands.iter().filter_map(|name| Some(("brand", name, self.by_brand.get(name)?)));

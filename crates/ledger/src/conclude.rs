@@ -41,7 +41,7 @@ impl Ledger {
         let epochs: Vec<i32> = ends.iter().map(|end| end.epoch).collect();
         let was: Vec<i16> = ends.iter().map(|end| end.was.code()).collect();
         let next: Vec<i16> = ends.iter().map(|end| end.next.code()).collect();
-        let reasons: Vec<String> = ends.iter().map(|end| end.reason.word().to_owned()).collect();
+        let reasons: Vec<String> = ends.iter().map(|end| end.reason.as_str().to_owned()).collect();
         retrying(|| async {
             sqlx::query_file!(
                 "src/sql/conclude.sql",
@@ -50,7 +50,7 @@ impl Ledger {
                 &was,
                 &next,
                 &reasons,
-                deed.map(ActionKind::word) as Option<&str>,
+                deed.map(ActionKind::as_str) as Option<&str>,
                 by.map(|by| by.door) as Option<&str>,
                 by.and_then(|by| by.key) as Option<Uuid>,
                 by.and_then(|by| by.person) as Option<&str>,

@@ -6,7 +6,7 @@
 use uuid::Uuid;
 
 use super::{Ledger, LedgerError, gather::stored_state};
-use postrider_domain::{ids::Medium, job::Problem, lifecycle::State};
+use postrider_domain::{document::Problem, ids::Medium, lifecycle::State};
 
 /// How many requests stand alike.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -37,7 +37,7 @@ impl IdentityKind {
     }
 
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             IdentityKind::CustomId => "custom_id",
             IdentityKind::Email => "email",
@@ -78,7 +78,7 @@ impl Named {
         identities
             .into_iter()
             .filter_map(|(kind, value)| {
-                Some((keys.identity(company, kind.word(), value.as_deref()?), kind.code()))
+                Some((keys.customer_id_hash(company, kind.as_str(), value.as_deref()?), kind.code()))
             })
             .collect()
     }

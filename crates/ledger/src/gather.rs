@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{Ledger, LedgerError};
-use postrider_domain::{ids::Medium, job::Customer, lifecycle::State, rules::Root};
+use postrider_domain::{ids::Medium, job::Customer, lifecycle::State, rules::OriginalRequest};
 
 /// What to look up for one job.
 #[derive(Debug, Clone, Default)]
@@ -138,15 +138,15 @@ impl Ledger {
         &self,
         company: i32,
         named: &[(Uuid, Uuid)],
-    ) -> Result<Vec<Option<Root>>, LedgerError> {
+    ) -> Result<Vec<Option<OriginalRequest>>, LedgerError> {
         let ids: Vec<Uuid> = named.iter().map(|pair| pair.0).collect();
         let formers: Vec<Uuid> = named.iter().map(|pair| pair.1).collect();
         let rows = sqlx::query_file!("src/sql/roots.sql", &ids, &formers).fetch_all(&self.pool).await?;
-        let mut roots: Vec<Option<Root>> = vec![None; named.len()];
+        let mut roots: Vec<Option<OriginalRequest>> = vec![None; named.len()];
         for row in rows.into_iter().filter(|row| row.company == company) {
             let place = usize::try_from(row.ordinal - 1).ok().and_then(|ordinal| roots.get_mut(ordinal));
             let Some(place) = place else { continue };
-            *place = Some(Root {
+            *place = Some(OriginalRequest {
                 id: row.original_request,
                 customer: Customer {
                     custom_id: row.customer_custom_id,

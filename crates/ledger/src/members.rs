@@ -18,8 +18,8 @@ use postrider_domain::{
         Member, Role,
         change::{called, followed},
         difference::named_difference,
-        document::member_document,
         file::MEMBERS_MAX,
+        json::member_document,
     },
     hash_keys::IdentityKey,
     ids::CompanyId,
@@ -85,7 +85,7 @@ struct Stored {
 
 impl From<Stored> for MemberRow {
     fn from(row: Stored) -> MemberRow {
-        let role = row.role.as_deref().and_then(Role::from_word).unwrap_or(Role::Member);
+        let role = row.role.as_deref().and_then(Role::parse).unwrap_or(Role::Member);
         let Stored { id, email, custom_id, name, approved, .. } = row;
         MemberRow { id, member: Member { email, custom_id, name, role, approved } }
     }
@@ -144,7 +144,7 @@ impl Ledger {
             .map(|row| ListedMember {
                 email_key: row.email_key,
                 custom_key: row.custom_key,
-                role: row.role.as_deref().and_then(Role::from_word).unwrap_or(Role::Member),
+                role: row.role.as_deref().and_then(Role::parse).unwrap_or(Role::Member),
             })
             .fetch_all(&self.pool)
             .await?;
@@ -285,11 +285,11 @@ async fn insert(
         &column(rows, |member| member.email.clone()) as &[Option<String>],
         &column(rows, |member| member.custom_id.clone()) as &[Option<String>],
         &column(rows, |member| member.name.clone()) as &[Option<String>],
-        &column(rows, |member| member.role.word().to_owned()),
+        &column(rows, |member| member.role.as_str().to_owned()),
         &column(rows, |member| member.approved),
-        &column(rows, |member| member.email.as_ref().map(|email| keys.member_email(company, email)))
+        &column(rows, |member| member.email.as_ref().map(|email| keys.member_email_hash(company, email)))
             as &[Option<Uuid>],
-        &column(rows, |member| member.custom_id.as_ref().map(|id| keys.member_custom_id(company, id)))
+        &column(rows, |member| member.custom_id.as_ref().map(|id| keys.member_custom_id_hash(company, id)))
             as &[Option<Uuid>],
     )
     .execute(&mut *transaction)

@@ -12,10 +12,7 @@ use super::{
     audit::{self, Actor},
     column, retrying,
 };
-use postrider_domain::{
-    ids::CompanyId,
-    job::{Problem, parse::BODY_BYTES_MAX},
-};
+use postrider_domain::{document::Problem, ids::CompanyId, job::parse::BODY_BYTES_MAX};
 
 /// A job that was refused.
 #[derive(Debug, Clone)]

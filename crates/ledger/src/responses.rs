@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{Ledger, LedgerError, column, retrying, sweep::Conclusion};
 use postrider_domain::{
     ids::{CompanyId, MessageId},
-    lifecycle::{Reason, State, fence::withheld, transition},
+    lifecycle::{Reason, State, fence::suppressed_end, transition},
 };
 
 /// How long a response waits for its request: 30 days.
@@ -142,7 +142,7 @@ impl Ledger {
             }
             let waiting = sqlx::query_file!("src/sql/answered_waiting.sql", requests)
                 .map(|row| {
-                    let (signal, reason) = withheld(row.may_have_been_sent, Reason::Answered);
+                    let (signal, reason) = suppressed_end(row.may_have_been_sent, Reason::Answered);
                     Conclusion {
                         message: MessageId(row.id),
                         epoch: row.epoch,

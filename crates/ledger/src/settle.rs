@@ -79,7 +79,7 @@ impl Ledger {
             &column(batch, |row| &row.map.0[..]) as &[&[u8]],
             &column(batch, |row| row.outcome as i16),
             &column(batch, |row| row.code.as_deref()) as &[Option<&str>],
-            &column(batch, |row| row.reason.map(Reason::word)) as &[Option<&str>],
+            &column(batch, |row| row.reason.map(Reason::as_str)) as &[Option<&str>],
             &column(batch, |row| row.provider_id.as_deref()) as &[Option<&str>],
             &column(batch, |row| row.wait_secs) as &[Option<f64>],
             &column(batch, |row| row.counts),

@@ -10,7 +10,7 @@ use super::{
 };
 use postrider_domain::lifecycle::{
     Reason, Signal, State,
-    fence::{expiry, withheld},
+    fence::{expired_end, suppressed_end},
     transition,
 };
 
@@ -87,7 +87,7 @@ fn sweeper(next: &mut Next) {
     if due && row.state != State::Waiting {
         next.must(Step::of("a sweeper drops a due row that is left over"), World::drop_due);
     } else if due && facts.expired && next.from.desk.is_none() {
-        let (signal, _) = expiry(i16::from(row.attempt), row.reached);
+        let (signal, _) = expired_end(i16::from(row.attempt), row.reached);
         next.must(Step::of("a sweeper finds it expired"), |world| world.decide(signal));
     }
     if next.from.desk.is_some() {
@@ -152,8 +152,8 @@ fn desk(next: &mut Next) {
             Step::of("somebody resumes it"),
             |world| match (hindered, facts.expired) {
                 (false, _) => world.resume(),
-                (true, true) => world.decide(expiry(i16::from(row.attempt), row.reached).0),
-                (true, false) => world.decide(withheld(row.reached, Reason::Overtaken).0),
+                (true, true) => world.decide(expired_end(i16::from(row.attempt), row.reached).0),
+                (true, false) => world.decide(suppressed_end(row.reached, Reason::Overtaken).0),
             },
         );
     }

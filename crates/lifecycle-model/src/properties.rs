@@ -66,7 +66,7 @@ pub fn of_step(old: &World, step: &Step, new: &World, changes: &[(State, State)]
     let (was, state) = (old.row.state, new.row.state);
     if was != state {
         let by_proof = was == State::PresumedFailed && step.kind == Kind::Proof;
-        if was.is_end() && !by_proof {
+        if was.is_terminal() && !by_proof {
             return Some(Breach::AnEndChanged(was, state));
         }
         if !changes.contains(&(was, state)) {
@@ -117,7 +117,7 @@ pub fn of_world(world: &World, sends_max: usize) -> Option<Breach> {
 /// What is broken where nothing must happen any more.
 pub fn of_rest(world: &World) -> Option<Breach> {
     let state = world.row.state;
-    if !state.is_end() && state != State::Sent {
+    if !state.is_terminal() && state != State::Sent {
         return Some(Breach::Undecided(state));
     }
     let busy = world.workers.iter().any(|worker| worker.phase != Phase::Idle)

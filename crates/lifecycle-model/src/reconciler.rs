@@ -12,7 +12,7 @@ use super::{
 };
 use postrider_domain::lifecycle::{
     Signal, State,
-    looks::{NextPoll, ProbeResult},
+    status_poll::{NextPoll, ProbeResult},
     transition,
 };
 
@@ -114,7 +114,7 @@ fn answers(world: &World, elapsed: u8, conditions: &Conditions) -> Vec<Answer> {
     let nothing = |sight, words| Answer { words, proof: None, sight };
     let found = |signal, words| Answer { words, proof: Some(signal), sight: ProbeResult::Unclear };
     if conditions.index == Index::Blind {
-        return vec![nothing(ProbeResult::Blind, "a look cannot be made")];
+        return vec![nothing(ProbeResult::Unsupported, "a look cannot be made")];
     }
     let looks = &conditions.looks.0;
     let early = looks.len() > 2 && since(elapsed) < looks[looks.len() - 2];

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::DateTime;
 
 use super::model_state::Left;
-use postrider_domain::lifecycle::{Looks, NextTry, Schedule, schedule::Progress};
+use postrider_domain::lifecycle::{NextTry, PollTimes, RetrySchedule, schedule::Progress};
 
 #[derive(Debug, Clone)]
 pub struct Conditions {
@@ -23,8 +23,8 @@ pub struct Conditions {
     pub flaw: Option<Flaw>,
     /// What cannot matter any more is forgotten, so that fewer worlds are searched.
     pub forgets: bool,
-    pub looks: Looks,
-    pub schedule: Schedule,
+    pub looks: PollTimes,
+    pub schedule: RetrySchedule,
 }
 
 /// What the provider's look-up sees.
@@ -71,8 +71,8 @@ impl Conditions {
             sends_max: 1,
             flaw: None,
             forgets: true,
-            looks: Looks([1, 2, 3].map(Duration::from_secs).to_vec()),
-            schedule: Schedule { tries_max: 2, ..Schedule::default() },
+            looks: PollTimes([1, 2, 3].map(Duration::from_secs).to_vec()),
+            schedule: RetrySchedule { tries_max: 2, ..RetrySchedule::default() },
         }
     }
 

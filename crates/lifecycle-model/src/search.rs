@@ -9,7 +9,7 @@ use std::{
     hash::{BuildHasherDefault, Hasher},
 };
 
-use postrider_domain::lifecycle::{State, transition::changes};
+use postrider_domain::lifecycle::{State, transition::state_changes};
 
 use super::{
     environment,
@@ -79,7 +79,7 @@ pub fn explore(conditions: &Conditions) -> Result<Seen, Counterexample> {
 
 impl Search<'_> {
     fn run(&mut self) -> Result<Seen, Counterexample> {
-        let changes = changes();
+        let changes = state_changes();
         let mut seen = Seen::default();
         let mut edges = Vec::new();
         let mut at = 0;
@@ -90,7 +90,7 @@ impl Search<'_> {
             }
             seen.sends = seen.sends.max(from.acceptances());
             seen.attempts = seen.attempts.max(from.row.attempt);
-            if from.row.state.is_end() || from.row.state == State::Sent {
+            if from.row.state.is_terminal() || from.row.state == State::Sent {
                 seen.ends.insert((from.row.state, from.acceptances()));
             }
             edges.clear();

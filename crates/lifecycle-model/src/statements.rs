@@ -56,7 +56,7 @@ impl World {
             return;
         }
         let (was, row) = (self.row.state, &mut self.row);
-        row.state = mapped(TransitionMap::of(signal(outcome)), was);
+        row.state = mapped(TransitionMap::new(signal(outcome)), was);
         if row.attempt == attempt {
             row.tries += u8::from(outcome != Outcome::NotCalled && !row.settled);
             row.settled = true;
@@ -123,7 +123,7 @@ impl World {
             return;
         }
         let was = self.row.state;
-        let mut map = TransitionMap::of(signal);
+        let mut map = TransitionMap::new(signal);
         if conditions.has(Flaw::ReceiptsOverwriteFailed) && signal == Signal::DeliveredReceipt {
             map.0[State::Failed as usize] = State::Delivered as u8;
         }

@@ -15,7 +15,7 @@ use super::{
 };
 use postrider_domain::lifecycle::{
     State,
-    fence::{FenceFacts, FenceVerdict, standstill},
+    fence::{FenceFacts, FenceVerdict, fence_verdict},
     transition,
 };
 
@@ -178,10 +178,10 @@ fn verdict(world: &World, epoch: u8, conditions: &Conditions) -> Verdict {
         holds_reservations: !facts.overtaken,
         expires_at: if facts.expired { now } else { now + Duration::hours(1) },
         attempt: i16::from(row.attempt),
-        reached: row.reached,
+        may_have_been_sent: row.reached,
         now,
     };
-    match standstill(&standing) {
+    match fence_verdict(&standing) {
         FenceVerdict::NotOurs => Verdict::NotOurs,
         FenceVerdict::End(signal, _) => Verdict::End(transition(State::Waiting, signal)),
         FenceVerdict::Again => Verdict::Again,

@@ -86,7 +86,7 @@ impl RecipientFault {
     }
 
     #[must_use]
-    pub fn from_word(word: &str) -> Option<RecipientFault> {
+    pub fn parse(word: &str) -> Option<RecipientFault> {
         TABLE.iter().find(|(_, known, _)| known.eq_ignore_ascii_case(word)).map(|(magic, _, _)| *magic)
     }
 
@@ -98,7 +98,7 @@ impl RecipientFault {
         if local.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("dot451")) {
             return RecipientFault::Dot451;
         }
-        RecipientFault::from_word(&local[..end.unwrap_or(local.len())]).unwrap_or(RecipientFault::Ok)
+        RecipientFault::parse(&local[..end.unwrap_or(local.len())]).unwrap_or(RecipientFault::Ok)
     }
 
     #[must_use]
@@ -132,7 +132,7 @@ mod tests {
                 RecipientFault::of_phone(&number),
                 "{word}"
             );
-            assert_eq!(RecipientFault::from_word(word), Some(RecipientFault::of_phone(&number)), "{word}");
+            assert_eq!(RecipientFault::parse(word), Some(RecipientFault::of_phone(&number)), "{word}");
         }
     }
 }

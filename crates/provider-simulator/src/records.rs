@@ -20,7 +20,7 @@ impl Provider {
     pub const ALL: [Provider; 3] = [Provider::Mailgun, Provider::Twilio, Provider::Smtp];
 
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Provider::Mailgun => "mailgun",
             Provider::Twilio => "twilio",
@@ -31,7 +31,7 @@ impl Provider {
 
 impl PartialEq<&str> for Provider {
     fn eq(&self, word: &&str) -> bool {
-        self.word() == *word
+        self.as_str() == *word
     }
 }
 

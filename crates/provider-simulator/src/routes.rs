@@ -112,7 +112,7 @@ async fn stats(State(house): Shared) -> Response {
         }
         in_ledger += book.accepted().iter().filter(|entry| entry.provider == provider).count() as u64;
         by_provider.insert(
-            provider.word(),
+            provider.as_str(),
             json!({ "accepted": accepted, "refused": refused, "none": unanswered, "ledger": in_ledger }),
         );
     }

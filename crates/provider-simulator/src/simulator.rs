@@ -175,7 +175,7 @@ impl Simulator {
     /// # Panics
     /// On a word that is not in `RecipientFault::table`.
     pub fn set_magic(&self, recipient: &str, magic: &str) {
-        let magic = RecipientFault::from_word(magic).expect("a word of Magic::table");
+        let magic = RecipientFault::parse(magic).expect("a word of Magic::table");
         self.house.choose(recipient, magic);
     }
 

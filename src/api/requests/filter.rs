@@ -100,16 +100,16 @@ impl RequestFilter {
     pub fn filter(&self, company: CompanyId) -> Result<Filter, Problem> {
         let mut problems = Vec::new();
         let mut reader = Reader { problems: &mut problems };
-        let statuses = reader.words("status", &self.status, Status::from_word);
+        let statuses = reader.words("status", &self.status, Status::parse);
         let from = reader.time("from", &self.from);
         let filter = Filter {
             company: Some(company),
             states: states_of(&statuses),
             reasons: reader.words("reason", &self.reason, |word| {
-                Reason::from_word(word).map(|reason| reason.word().to_owned())
+                Reason::parse(word).map(|reason| reason.as_str().to_owned())
             }),
             mediums: reader.words("medium", &self.medium, |word| {
-                Medium::ALL.into_iter().find(|medium| medium.word() == word)
+                Medium::ALL.into_iter().find(|medium| medium.as_str() == word)
             }),
             channels: reader.labels("channel", &self.channel),
             brands: reader.labels("brand", &self.brand),

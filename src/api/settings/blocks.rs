@@ -113,7 +113,7 @@ async fn list(
             let text = text.strip_prefix(' ').map_or_else(|| text.clone(), |digits| format!("+{digits}"));
             let (medium, address) = parse_address(&text, query.medium)
                 .map_err(|problem| Problem::bad_request(format!("address: {}", problem.message)))?;
-            Some(api.keys.identity.address(caller.company, medium, &address))
+            Some(api.keys.identity.address_hash(caller.company, medium, &address))
         }
         None => None,
     };

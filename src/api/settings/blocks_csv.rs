@@ -26,7 +26,7 @@ use crate::{
     blocks::bulk::{self, HEADING, PAGE},
     csv_rows::BYTES_MAX,
 };
-use postrider_domain::{ids::CompanyId, job::fields::Problems};
+use postrider_domain::{document::fields::Problems, ids::CompanyId};
 use postrider_ledger::blocks_by_hand::{BlockFilter, BlockRow};
 
 pub fn routes() -> OpenApiRouter<Arc<Api>> {

@@ -28,12 +28,12 @@ use crate::api::{
 use postrider_domain::{
     company::{
         CompanyFile, Policy,
-        change::taken_away,
-        document::{document, gives_members, names_members, read_patched},
+        change::removals,
         file::{self, FILE_BYTES_MAX},
+        json::{document, document_sets_members, patch_sets_members, read_patched},
         operator,
     },
-    job::node::Node,
+    document::node::Node,
 };
 use postrider_ledger::{
     audit::Actor,
@@ -154,7 +154,7 @@ async fn replace(
     let wanted = expected(&headers)?;
     let node: Node = extract::parse(&extract::read(request, &api, FILE_BYTES_MAX).await?)?;
     let file = file::read(&node).map_err(Problem::unprocessable)?;
-    let with_members = gives_members(&node);
+    let with_members = document_sets_members(&node);
     let editor = Editor { api: &api, caller: &caller, actor: &actor, force: query.force };
     let mut tries = 0;
     loop {
@@ -194,7 +194,7 @@ async fn patch(
     let actor = access::require_change(&caller)?;
     let wanted = expected(&headers)?;
     let patch: Node = extract::parse(&extract::read_as(&PATCH_KINDS, request, &api, FILE_BYTES_MAX).await?)?;
-    let with_members = names_members(&patch);
+    let with_members = patch_sets_members(&patch);
     let editor = Editor { api: &api, caller: &caller, actor: &actor, force: query.force };
     let mut tries = 0;
     loop {
@@ -315,7 +315,7 @@ fn check_start(wanted: Expected, found: Version, with_members: bool) -> Result<(
 
 /// 409 where the change takes away what queued messages need.
 fn check_needs(old: &Policy, new: &Policy, queued: &QueuedUse) -> Result<(), Problem> {
-    let needs = queued.needs(&taken_away(Some(old), new));
+    let needs = queued.needs(&removals(Some(old), new));
     match needs.is_empty() {
         true => Ok(()),
         false => Err(Problem::conflict(format!(

@@ -26,8 +26,8 @@ use crate::api::{
     problem::FieldProblem,
 };
 use postrider_domain::{
-    company::{Member, document::read_patched_member, member::read_one_member},
-    job::node::Node,
+    company::{Member, json::read_patched_member, member::read_one_member},
+    document::node::Node,
 };
 use postrider_ledger::{
     LedgerError,
@@ -92,7 +92,7 @@ impl From<MemberRow> for MemberView {
     fn from(row: MemberRow) -> MemberView {
         let MemberRow { id, member } = row;
         let Member { email, custom_id, name, role, approved } = member;
-        MemberView { id, email, custom_id, name, role: role.word(), approved }
+        MemberView { id, email, custom_id, name, role: role.as_str(), approved }
     }
 }
 

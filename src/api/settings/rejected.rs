@@ -268,7 +268,7 @@ fn previewed(preview: Preview) -> ReplayView {
             ReplayView { decision: Some(DecisionView::of(&request.decision)), ..view("accepted", true) }
         }
         Preview::Duplicate { id, state, .. } => {
-            ReplayView { request: Some(id), status: Some(state.status().word()), ..view("duplicate", true) }
+            ReplayView { request: Some(id), status: Some(state.status().as_str()), ..view("duplicate", true) }
         }
         Preview::Rejected(problems) | Preview::Unreadable(problems) => {
             let problems = problems.into_iter().map(FieldProblem::from).collect();
@@ -281,8 +281,8 @@ fn answered(answer: AcceptOutcome) -> Result<ReplayView, Problem> {
     let taken =
         |outcome, id, status| ReplayView { request: Some(id), status: Some(status), ..view(outcome, false) };
     match answer {
-        AcceptOutcome::Accepted { id, state, .. } => Ok(taken("accepted", id, state.status().word())),
-        AcceptOutcome::Duplicate { id, state, .. } => Ok(taken("duplicate", id, state.status().word())),
+        AcceptOutcome::Accepted { id, state, .. } => Ok(taken("accepted", id, state.status().as_str())),
+        AcceptOutcome::Duplicate { id, state, .. } => Ok(taken("duplicate", id, state.status().as_str())),
         AcceptOutcome::Rejected { problems, .. } => Err(Problem::unprocessable(problems)),
     }
 }

@@ -16,7 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::api::{Api, Caller, Problem, Scope};
 use crate::intake::{InboundJob, inbound::EntryPoint};
-use postrider_domain::job::{JobOrigin, fields::LABEL_CHARS_MAX};
+use postrider_domain::{document::fields::LABEL_CHARS_MAX, job::JobOrigin};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 

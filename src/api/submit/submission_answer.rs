@@ -13,7 +13,7 @@ use crate::{
     intake::{AcceptOutcome, DecisionSummary},
 };
 use postrider_domain::{
-    job,
+    document,
     lifecycle::Status,
     rules::{self, Verdict},
 };
@@ -80,7 +80,7 @@ impl DecisionView {
         let stops = matches!(decision.verdict, Verdict::Suppress(_));
         DecisionView {
             verdict: if stops { "suppress" } else { "send" },
-            reason: decision.reason().map(|reason| reason.word()),
+            reason: decision.reason().map(|reason| reason.as_str()),
             due_at: decision.due_at,
             expires_at: decision.expires_at,
             could_pass_at: decision.could_pass_at().filter(|_| stops),
@@ -92,7 +92,7 @@ impl DecisionView {
                 .map(|finding| RuleResult {
                     rule: finding.rule.clone(),
                     passes: finding.stops.is_none(),
-                    reason: finding.stops.map(|reason| reason.word()),
+                    reason: finding.stops.map(|reason| reason.as_str()),
                     note: finding.note.clone(),
                     passes_at: finding.passes_at,
                 })
@@ -115,7 +115,7 @@ pub(super) fn answer(answer: AcceptOutcome, test: bool) -> Result<AcceptedReques
 }
 
 /// 400 for what is no JSON, 409 for a key that is taken, 422 for everything else.
-pub(in crate::api) fn refusal(problems: Vec<job::Problem>) -> Problem {
+pub(in crate::api) fn refusal(problems: Vec<document::Problem>) -> Problem {
     let code = problems.first().map_or("", |problem| problem.code.as_str());
     let plain = match code {
         "not_json" => Problem::new(StatusCode::BAD_REQUEST, "not_json", "the body is not JSON; send one job"),

@@ -72,8 +72,8 @@ impl List {
 }
 
 fn status_parser() -> impl TypedValueParser<Value = Status> {
-    PossibleValuesParser::new(Status::ALL.map(Status::word))
-        .map(|word| Status::from_word(&word).expect("only the words of statuses are possible values"))
+    PossibleValuesParser::new(Status::ALL.map(Status::as_str))
+        .map(|word| Status::parse(&word).expect("only the words of statuses are possible values"))
 }
 
 fn table(rows: &[ListRow], now: DateTime<Utc>) -> Table<10> {
@@ -101,7 +101,7 @@ fn table(rows: &[ListRow], now: DateTime<Utc>) -> Table<10> {
         table.row([
             text(row.customer.name.as_deref()),
             text(address(&row.customer, row.medium)),
-            text(row.medium.map(Medium::word)),
+            text(row.medium.map(Medium::as_str)),
             text(sent_by(&row.employee)),
             row.sent_at.map(time).unwrap_or_default(),
             completed(standing.text(now), row.answered_at),

@@ -42,7 +42,7 @@ fn facts(detail: &RequestDetail) -> String {
         ("Code", text(detail.code.as_deref())),
         ("Sent to", text(customer.name.as_deref())),
         ("Address", text(address(&customer, detail.medium))),
-        ("Medium", text(detail.medium.map(Medium::word))),
+        ("Medium", text(detail.medium.map(Medium::as_str))),
         ("Account", text(detail.account.as_deref())),
         ("Provider id", text(detail.provider_id.as_deref())),
         ("Customer id", text(customer.custom_id.as_deref())),

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use postrider_domain::{
     address::{normalise_email, normalise_phone},
-    company::{Connector, EightByEight},
+    company::{Connector, EightByEightSettings},
     job::parse::TAG_CHARS_MAX,
 };
 
@@ -122,7 +122,7 @@ impl Interaction {
 
     /// Whether it may be asked about by now.
     #[must_use]
-    pub fn standing(&self, settings: &EightByEight) -> Standing {
+    pub fn standing(&self, settings: &EightByEightSettings) -> Standing {
         let social = [&self.channel, &self.medium].into_iter().filter_map(Latest::get).any(|channel| {
             settings.social_channels.iter().any(|social| social.eq_ignore_ascii_case(channel))
         });
@@ -165,7 +165,13 @@ impl Interaction {
     /// The job of a complete interaction, for the customer as they are known by now. What is longer than a
     /// job's tag or link may be is left out: it would have the job refused.
     #[must_use]
-    pub fn job(&self, id: &str, person: &Person, recipe: &Connector, settings: &EightByEight) -> Vec<u8> {
+    pub fn job(
+        &self,
+        id: &str,
+        person: &Person,
+        recipe: &Connector,
+        settings: &EightByEightSettings,
+    ) -> Vec<u8> {
         let job = Job {
             customer: Customer {
                 name: person.name.as_deref(),
@@ -188,7 +194,7 @@ impl Interaction {
     }
 
     /// The codes' tags, each once: several codes may stand for one.
-    fn tags<'t>(&'t self, settings: &'t EightByEight) -> Vec<&'t str> {
+    fn tags<'t>(&'t self, settings: &'t EightByEightSettings) -> Vec<&'t str> {
         let mut tags: Vec<&str> = Vec::new();
         for code in self.codes.get().into_iter().flatten() {
             let tag = settings.transaction_codes.get(code).unwrap_or(code).as_str();
@@ -208,7 +214,7 @@ fn join_times(into: &mut BTreeMap<String, i64>, from: BTreeMap<String, i64>) {
 }
 
 /// The page of a case: its id in the company's URL, or the id itself where that is a link already.
-fn case_link(case: &str, settings: &EightByEight) -> Option<String> {
+fn case_link(case: &str, settings: &EightByEightSettings) -> Option<String> {
     if case.starts_with("https://") || case.starts_with("http://") {
         return Some(case.to_owned());
     }

@@ -8,13 +8,13 @@ use postrider_domain::{company::ConnectorSettings, job::parse};
 use proptest::{prelude::*, sample::Index};
 use serde_json::{Value, json};
 
-fn settings() -> EightByEight {
-    EightByEight {
+fn settings() -> EightByEightSettings {
+    EightByEightSettings {
         tenant_id: "tenant01".to_owned(),
         channel: "social".to_owned(),
         social_channels: vec!["Facebook".to_owned(), "WhatsApp".to_owned()],
         case_url: Some("https://crm.example.com/case/{case}".to_owned()),
-        settle_secs: 0,
+        debounce_secs: 0,
         transaction_codes: BTreeMap::from([("5|12".to_owned(), "exchange".to_owned())]),
         keys: Vec::new(),
         keys_url: None,
@@ -181,13 +181,13 @@ fn a_case_that_is_a_link_already_stays_one_and_one_without_a_page_is_left_out() 
         accepted: BTreeMap::from([("agPaul".to_owned(), 1)]),
         ..Interaction::default()
     };
-    let url = |case: &str, settings: &EightByEight| {
+    let url = |case: &str, settings: &EightByEightSettings| {
         let job = interaction(case).job("c", &Person::default(), &recipe(), settings);
         serde_json::from_slice::<Value>(&job).expect("JSON")["external_url"].clone()
     };
     assert_eq!(url("https://crm.example.com/9", &settings()), json!("https://crm.example.com/9"));
     assert_eq!(url("../../x?y=1", &settings()), json!("https://crm.example.com/case/..%2F..%2Fx%3Fy%3D1"));
-    assert_eq!(url("9", &EightByEight { case_url: None, ..settings() }), json!(null));
+    assert_eq!(url("9", &EightByEightSettings { case_url: None, ..settings() }), json!(null));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use postrider_domain::{company::PublicKey, job::text::one_line};
+use postrider_domain::{company::PublicKey, document::text::one_line};
 
 use crate::connectors::eight_by_eight::interaction::{Interaction, Latest};
 

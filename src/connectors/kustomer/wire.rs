@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 
-use postrider_domain::company::{Connector, Kustomer};
+use postrider_domain::company::{Connector, KustomerSettings};
 
 /// The only event that makes requests.
 pub const EVENT: &str = "kustomer.conversation.update";
@@ -76,7 +76,7 @@ pub struct Unreadable {
 ///
 /// # Errors
 /// Where it is about a finished conversation and lacks what every such notice has.
-pub fn parse(body: &[u8], settings: &Kustomer) -> Result<Heard, Unreadable> {
+pub fn parse(body: &[u8], settings: &KustomerSettings) -> Result<Heard, Unreadable> {
     let unreadable = |path, message| Err(Unreadable { path, message });
     let notice: Value = serde_json::from_slice(body).unwrap_or_default();
     if !notice.is_object() {
@@ -162,7 +162,12 @@ fn text(value: &Value) -> Option<String> {
 /// The job of a finished conversation; `None`: the customer has no email address, and the workflow would
 /// not have asked.
 #[must_use]
-pub fn job(closed: &Closed, found: &Found, recipe: &Connector, settings: &Kustomer) -> Option<Vec<u8>> {
+pub fn job(
+    closed: &Closed,
+    found: &Found,
+    recipe: &Connector,
+    settings: &KustomerSettings,
+) -> Option<Vec<u8>> {
     let email = found.customer_email.clone()?;
     let is_voice = closed.channels.iter().any(|channel| channel == VOICE);
     let channel = if is_voice { Some(PHONE) } else { closed.channels.first().map(String::as_str) };

@@ -12,8 +12,8 @@ const DONE_NOTICE: &[u8] = include_bytes!("../../../tests/fixtures/recipes/kusto
 const WORKFLOWS_CHAT: &[u8] = include_bytes!("../../../tests/fixtures/seeds/kustomer_other.json");
 const WORKFLOWS_VOICE: &[u8] = include_bytes!("../../../tests/fixtures/seeds/kustomer_voice.json");
 
-fn settings() -> Kustomer {
-    Kustomer {
+fn settings() -> KustomerSettings {
+    KustomerSettings {
         base_url: "https://api.kustomerapp.com".to_owned(),
         api_key_env: "KEY".to_owned(),
         webhook_token_env: "TOKEN".to_owned(),
@@ -139,7 +139,7 @@ fn the_job_of_a_notice_is_the_one_that_the_workflow_posts() {
 #[test]
 fn the_box_that_forbids_asking_is_read_under_the_name_that_the_company_gave_it() {
     let sent = |attribute: &str, value: Value| {
-        let settings = Kustomer { do_not_send_attribute: attribute.to_owned(), ..settings() };
+        let settings = KustomerSettings { do_not_send_attribute: attribute.to_owned(), ..settings() };
         let mut notice: Value = serde_json::from_slice(DONE_NOTICE).expect("JSON");
         notice["data"]["attributes"]["custom"][attribute] = value;
         let Ok(Heard::Closed(closed)) = parse(notice.to_string().as_bytes(), &settings) else {

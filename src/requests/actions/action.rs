@@ -17,9 +17,9 @@ use crate::{
     },
 };
 use postrider_domain::{
+    document::Problem,
     hash_keys::SecretKeys,
     ids::MessageId,
-    job::Problem,
     lifecycle::{Reason, State, Status},
 };
 use postrider_ledger::{
@@ -157,9 +157,9 @@ fn resumed(resumed: Resumed) -> Outcome {
             Outcome::new(ActionStatus::Done, "resumed", detail)
         }
         Resumed::Ended(state, reason) => {
-            let word = state.status().word();
+            let word = state.status().as_str();
             let detail = format!("not resumed: it is {word} now, {reason}: {}", sentence(reason));
-            Outcome::new(ActionStatus::Refused, reason.word(), detail)
+            Outcome::new(ActionStatus::Refused, reason.as_str(), detail)
         }
         Resumed::Refused(problems) => {
             let detail = format!(
@@ -172,7 +172,7 @@ fn resumed(resumed: Resumed) -> Outcome {
             Outcome::new(ActionStatus::Already, "not_paused", "it is not paused")
         }
         Resumed::NotPaused(state) => {
-            let detail = format!("it is not paused: it is {} already", state.status().word());
+            let detail = format!("it is not paused: it is {} already", state.status().as_str());
             Outcome::new(ActionStatus::Refused, "over", detail)
         }
         Resumed::Unknown => Outcome::unknown(),
@@ -230,12 +230,12 @@ fn retried(retried: Retried) -> Outcome {
         Retried::MayDouble => {
             let text = "nobody knows whether an earlier attempt went out: the customer may get it twice; \
                         say acknowledge_possible_duplicate to send it all the same";
-            Outcome::new(ActionStatus::Refused, Reason::OutcomeUnknown.word(), text)
+            Outcome::new(ActionStatus::Refused, Reason::OutcomeUnknown.as_str(), text)
         }
         Retried::Withheld(reason, could) => {
             let when = could.map(|at| format!("; it could pass at {}", time(at))).unwrap_or_default();
             let text = format!("not retried, {reason}: {}{when}", sentence(reason));
-            Outcome::new(ActionStatus::Refused, reason.word(), text)
+            Outcome::new(ActionStatus::Refused, reason.as_str(), text)
         }
         Retried::Refused(problems) => {
             let text = format!("not retried: {}; mend the company's settings first", told(&problems));
@@ -255,7 +255,7 @@ fn told(problems: &[Problem]) -> String {
 }
 
 fn status(state: State) -> &'static str {
-    state.status().word()
+    state.status().as_str()
 }
 
 /// Which end, or that the provider has it.

@@ -205,7 +205,7 @@ fn narrowed(act: Action, filter: &Filter) -> Option<Filter> {
 impl Confirmation {
     fn sign(&self, keys: &SecretKeys, said: &[u8]) -> String {
         let bytes = self.bytes();
-        format!("{}{}", hex::encode(&bytes), hex::encode(keys.confirmation(&[&bytes, said])))
+        format!("{}{}", hex::encode(&bytes), hex::encode(keys.confirmation_tag(&[&bytes, said])))
     }
 
     fn read(keys: &SecretKeys, said: &[u8], text: &str) -> Option<Confirmation> {

@@ -14,11 +14,12 @@ use uuid::Uuid;
 use crate::company_cache::CompanyCache;
 use postrider_domain::{
     company::Company,
+    document::Problem,
     hash_keys::SecretKeys,
-    job::{Job, JobOrigin, Problem},
+    job::{Job, JobOrigin},
     lifecycle::{
         Reason, Signal, State,
-        fence::{expiry, withheld},
+        fence::{expired_end, suppressed_end},
         transition,
     },
     rules::{self, Case, Decision, Facts, Requester, Verdict, suppression},
@@ -146,7 +147,7 @@ async fn requester(
     lookup: &Lookup,
 ) -> anyhow::Result<Option<Requester>> {
     let Some(manual) = &job.manual else { return Ok(None) };
-    let key = keys.identity.member_email(company.id, &manual.requested_by);
+    let key = keys.identity.member_email_hash(company.id, &manual.requested_by);
     let listed = ledger.listed_members(&[key]).await?;
     Ok(listed.first().map(|member| lookup_keys::requester(member, lookup)))
 }
@@ -173,16 +174,16 @@ async fn hindrance(
         return Ok(Ok(None));
     }
     if detail.expires_at <= detail.now {
-        return Ok(Ok(Some(expiry(detail.attempt, detail.reached))));
+        return Ok(Ok(Some(expired_end(detail.attempt, detail.reached))));
     }
     let decision = decide_again(ledger, company_cache, keys, detail).await?;
     Ok(decision.map(|decision| match decision.verdict {
         Verdict::Send => None,
         // The word of the fence: it asked for the person first, waited, and lost it to another request.
         Verdict::Suppress(Reason::SuppressionPeriod) if !detail.slots.is_empty() => {
-            Some(withheld(detail.reached, Reason::Overtaken))
+            Some(suppressed_end(detail.reached, Reason::Overtaken))
         }
-        Verdict::Suppress(reason) => Some(withheld(detail.reached, reason)),
+        Verdict::Suppress(reason) => Some(suppressed_end(detail.reached, reason)),
     }))
 }
 

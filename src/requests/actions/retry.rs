@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use crate::company_cache::CompanyCache;
 use postrider_domain::{
+    document::Problem,
     hash_keys::SecretKeys,
     ids::MessageId,
-    job::Problem,
     lifecycle::{Reason, State, Status},
     rules::Verdict,
 };
@@ -164,7 +164,7 @@ fn planned<'a>(
         company: detail.company,
         account: candidate.account,
         medium: candidate.medium,
-        addr: keys.identity.address(detail.company, candidate.medium, &candidate.address),
+        addr: keys.identity.address_hash(detail.company, candidate.medium, &candidate.address),
         slots,
         window_secs,
         expires_after_secs: (decision.expires_at - decision.due_at).as_seconds_f64(),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use postrider_domain::{
     address::{normalise_email, normalise_phone},
-    ids::lowest_at,
+    ids::lowest_id_at,
 };
 use postrider_ledger::{
     Ledger, LedgerError,
@@ -44,8 +44,8 @@ pub async fn fetch_page(
     rows_max: i64,
 ) -> Result<Page, LedgerError> {
     let began = postrider_clock::monotonic();
-    let newest = filter.to.map_or(Uuid::max(), |to| lowest_at(to + CLOCKS_APART));
-    let down_to = filter.from.map_or(Uuid::nil(), |from| lowest_at(from - CLOCKS_APART));
+    let newest = filter.to.map_or(Uuid::max(), |to| lowest_id_at(to + CLOCKS_APART));
+    let down_to = filter.from.map_or(Uuid::nil(), |from| lowest_id_at(from - CLOCKS_APART));
     let plain = *filter == Filter { company: filter.company, ..Filter::default() };
     let next = before.map_or(newest, |before| before.min(newest));
     let mut page = Page { next: Some(next), ..Page::default() };

@@ -29,7 +29,7 @@ pub struct NextStep {
 /// The reason for which the message was suppressed although the rules had let it pass.
 #[must_use]
 pub fn later_suppression(detail: &RequestDetail, decision: &Decision) -> Option<Reason> {
-    let stored = Reason::from_word(detail.reason.as_deref()?)?;
+    let stored = Reason::parse(detail.reason.as_deref()?)?;
     (detail.state == State::Suppressed && decision.reason() != Some(stored)).then_some(stored)
 }
 
@@ -38,7 +38,7 @@ pub fn later_suppression(detail: &RequestDetail, decision: &Decision) -> Option<
 pub fn after_decision(detail: &RequestDetail, decision: &Decision) -> Option<String> {
     let when = |at: Option<DateTime<Utc>>| at.map(|at| format!(" at {}", time(at))).unwrap_or_default();
     let code = detail.code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default();
-    let reason = detail.reason.as_deref().map(|word| match Reason::from_word(word) {
+    let reason = detail.reason.as_deref().map(|word| match Reason::parse(word) {
         Some(reason) => format!("{word}: {}", sentence(reason)),
         None => word.to_owned(),
     });

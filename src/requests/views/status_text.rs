@@ -40,7 +40,7 @@ impl StatusText {
     /// Status and detail, as in `queued (waiting until …)`.
     #[must_use]
     pub fn text(self, now: DateTime<Utc>) -> String {
-        let word = self.state.status().word();
+        let word = self.state.status().as_str();
         match self.detail(now) {
             Some(detail) => format!("{word} ({detail})"),
             None => word.to_owned(),
@@ -76,7 +76,7 @@ impl StatusText {
 /// Whether a message's reason says so.
 #[must_use]
 pub fn quarantined(reason: Option<&str>) -> bool {
-    reason == Some(Reason::Quarantined.word())
+    reason == Some(Reason::Quarantined.as_str())
 }
 
 /// The address used, or that would have been: the medium's, else whichever there is.
@@ -134,7 +134,7 @@ mod tests {
     fn every_other_state_is_its_bare_status() {
         for state in State::ALL.into_iter().filter(|state| state.detail().is_none()) {
             for text in texts(state) {
-                assert_eq!(text, state.status().word());
+                assert_eq!(text, state.status().as_str());
             }
             let ended = StatusText { state, paused: true, quarantined: true, attempts: 0, due_at: None };
             assert!(!ended.is_paused() && !ended.is_quarantined(), "{state:?}");

@@ -87,7 +87,7 @@ fn message_events(message: &MessageDetail, acts: &[ActNote]) -> Vec<TimelineEven
     events.extend(message.paused_at.filter(|at| !by_person(at)).map(|at| event(at, "paused")));
     let delivered_at = message.delivered_at.filter(|_| message.state == State::Delivered);
     events.extend(delivered_at.or(message.ended_at).map(|at| TimelineEvent {
-        what: Some(message.state.status().word().to_owned()),
+        what: Some(message.state.status().as_str().to_owned()),
         why: message.reason.clone(),
         ..event(at, "ended")
     }));
@@ -110,7 +110,7 @@ fn action_event(act: &ActNote, message: i16) -> TimelineEvent {
         what: Some(format!("{person}through {}", act.door)),
         why: act.note.clone(),
         key_id: act.key,
-        ..event(act.at, act.deed.word(), message)
+        ..event(act.at, act.deed.as_str(), message)
     }
 }
 

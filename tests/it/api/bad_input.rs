@@ -357,18 +357,18 @@ async fn bad_headers_paths_and_queries_are_refused_with_a_reason() {
     for key in ["", "\"\"", "tab\tinside", long.as_str()] {
         let headers = [("content-type", JSON), ("idempotency-key", key)];
         let answer = client.raw(Method::POST, REQUESTS, &headers, body.clone()).await;
-        assert_eq!((answer.status, answer.word()), (400, "bad_request"), "{key}: {}", answer.text);
+        assert_eq!((answer.status, answer.as_str()), (400, "bad_request"), "{key}: {}", answer.text);
     }
     for path in ["/v1/requests/%00", "/v1/%ff", "/v1", "/v1/../key", "//"] {
         let answer = client.get(path).await;
         assert!((400..500).contains(&answer.status), "{path}: {}", answer.status);
-        assert!(!answer.word().is_empty(), "{path}: {}", answer.text);
+        assert!(!answer.as_str().is_empty(), "{path}: {}", answer.text);
     }
     let block = "/v1/blocks/00000000-0000-7000-8000-000000000000";
     for query in ["", "?reason=", "?reason=a%00", "?reason=a%0D%0Ab", "?reason=%ff", "?reason=a&reason=b"] {
         let answer = client.call(Method::DELETE, &format!("{block}{query}"), None).await;
         assert!((400..500).contains(&answer.status), "{query}: {}", answer.status);
-        assert!(!answer.word().is_empty(), "{query}: {}", answer.text);
+        assert!(!answer.as_str().is_empty(), "{query}: {}", answer.text);
     }
     assert!(env.standings().await.is_empty());
     env.nothing_left(worker).await;

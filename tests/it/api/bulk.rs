@@ -80,12 +80,12 @@ async fn a_confirmation_is_for_the_words_that_were_previewed() {
         json!({ "act": "pause", "filter": { "channel": "chat" }, "confirm": "" }),
     ] {
         let answer = house.client.post(BULK, &body).await;
-        assert_eq!((answer.status, answer.word()), (409, "not_confirmed"), "{body}: {}", answer.text);
+        assert_eq!((answer.status, answer.as_str()), (409, "not_confirmed"), "{body}: {}", answer.text);
     }
     house.env.company("other", |_| {}).await;
     let body = json!({ "act": "pause", "filter": { "channel": "chat" }, "confirm": token });
     let stranger = house.env.client("other").await.post(BULK, &body).await;
-    assert_eq!((stranger.status, stranger.word()), (409, "not_confirmed"), "{}", stranger.text);
+    assert_eq!((stranger.status, stranger.as_str()), (409, "not_confirmed"), "{}", stranger.text);
     let paused = house.client.get("/v1/requests").await.json;
     assert!(paused["requests"].as_array().expect("a list").iter().all(|line| line["paused"] == false));
     house.end().await;

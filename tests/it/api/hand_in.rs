@@ -70,7 +70,7 @@ async fn the_service_recovery_is_refused_as_printed_and_taken_when_mended() {
     assert_eq!(client.post(PATH, &first).await.status, 202);
     env.all_are(1, "delivered").await;
     let refused = as_printed(&client, "8_recovery").await;
-    assert_eq!((refused.status, refused.word()), (400, "not_json"), "{}", refused.text);
+    assert_eq!((refused.status, refused.as_str()), (400, "not_json"), "{}", refused.text);
     assert!(refused.text.contains("line 11"), "the position is named: {}", refused.text);
     assert_eq!(as_printed(&client, "8_recovery_mended").await.status, 202);
     env.all_are(2, "delivered").await;
@@ -98,7 +98,7 @@ async fn a_repeat_gets_the_first_answer_and_another_job_under_its_key_a_conflict
     assert_eq!((&again.json["id"], &again.json["decision"]), (&first.json["id"], &first.json["decision"]));
     assert_eq!(again.json["status"], "delivered", "how it stands is told as it is by now");
     let other = send("order 7", job("joe@example.com")).await;
-    assert_eq!((other.status, other.word()), (409, "conflict"), "{}", other.text);
+    assert_eq!((other.status, other.as_str()), (409, "conflict"), "{}", other.text);
     assert_eq!(other.fields(), ["idempotency_key"]);
     let content = client.post(PATH, &job("joe@example.com")).await;
     let repeat = client.post(PATH, &job("joe@example.com")).await;
@@ -147,7 +147,7 @@ async fn a_refused_job_names_every_field_and_is_kept_as_over_amqp() {
     let client = env.client("blanca").await;
     let body = json!({ "customer": { "email": "nobody" }, "channel": 7, "tags": "x", "colour": "red" });
     let answer = client.post(PATH, &body).await;
-    assert_eq!((answer.status, answer.word()), (422, "unprocessable"), "{}", answer.text);
+    assert_eq!((answer.status, answer.as_str()), (422, "unprocessable"), "{}", answer.text);
     let fields: std::collections::BTreeSet<&str> = answer.fields().into_iter().collect();
     assert_eq!(
         fields.into_iter().collect::<Vec<_>>(),
@@ -246,7 +246,7 @@ async fn what_cannot_be_written_is_not_called_accepted_and_counts_once_when_sent
     assert_eq!(client.get("/v1/key").await.status, 200);
     line.set_cut(true);
     let refused = client.post(PATH, &job("jane@example.com")).await;
-    assert_eq!((refused.status, refused.word()), (503, "unavailable"), "{}", refused.text);
+    assert_eq!((refused.status, refused.as_str()), (503, "unavailable"), "{}", refused.text);
     assert!(!refused.header("retry-after").is_empty(), "{:?}", refused.headers);
     line.set_cut(false);
     let again = wait::until_some_within(Duration::from_secs(30), "it is taken again", || async {
@@ -269,7 +269,7 @@ async fn only_a_key_with_the_scope_send_hands_in() {
         [(PATH, job("jane@example.com")), (BATCH, json!({ "requests": [job("jane@example.com")] }))]
     {
         let answer = client.post(path, &body).await;
-        assert_eq!((answer.status, answer.word()), (403, "forbidden"), "{}", answer.text);
+        assert_eq!((answer.status, answer.as_str()), (403, "forbidden"), "{}", answer.text);
     }
     assert!(env.standings().await.is_empty());
     env.nothing_left(worker).await;

@@ -42,7 +42,7 @@ async fn who_has_no_good_key_is_refused_with_a_reason() {
         let mut client = good.clone();
         client.key = text.to_owned();
         let answer = client.get(KEY).await;
-        assert_eq!((answer.status, answer.word()), (401, "unauthorized"), "{text}: {}", answer.text);
+        assert_eq!((answer.status, answer.as_str()), (401, "unauthorized"), "{text}: {}", answer.text);
         assert_eq!(answer.header("content-type"), "application/problem+json");
     }
     let mut forged = good.clone();
@@ -136,7 +136,7 @@ async fn a_key_has_a_share_and_hears_what_is_left_of_it() {
         (answer.status != 200).then_some(answer)
     })
     .await;
-    assert_eq!((refused.status, refused.word()), (429, "too_many_calls"), "{}", refused.text);
+    assert_eq!((refused.status, refused.as_str()), (429, "too_many_calls"), "{}", refused.text);
     assert!(matches!(refused.header("retry-after"), "1" | "2"), "{:?}", refused.headers);
     assert_eq!(other.get(KEY).await.status, 200, "another key has its own share");
     env.nothing_left(worker).await;
@@ -149,9 +149,9 @@ async fn unknown_paths_and_methods_are_problems_too() {
     let worker = env.worker().await;
     let client = env.client("blanca").await;
     let nowhere = client.get("/v1/nowhere").await;
-    assert_eq!((nowhere.status, nowhere.word()), (404, "not_found"));
+    assert_eq!((nowhere.status, nowhere.as_str()), (404, "not_found"));
     let wrong = client.post(KEY, &serde_json::json!({})).await;
-    assert_eq!((wrong.status, wrong.word()), (405, "method_not_allowed"));
+    assert_eq!((wrong.status, wrong.as_str()), (405, "method_not_allowed"));
     assert!(wrong.header("allow").contains("GET"), "{:?}", wrong.headers);
     env.nothing_left(worker).await;
 }

@@ -198,7 +198,7 @@ async fn a_person_pauses_resumes_and_cancels_and_doing_it_twice_changes_nothing(
     }
     for word in ["pause", "resume"] {
         let answer = act(word).await;
-        assert_eq!((answer.status, answer.word()), (409, "over"), "{}", answer.text);
+        assert_eq!((answer.status, answer.as_str()), (409, "over"), "{}", answer.text);
         assert!(answer.text.contains("canceled"), "the end is named: {}", answer.text);
     }
     house.end().await;
@@ -258,7 +258,7 @@ async fn what_is_begun_is_handed_over() {
     let ids = house.accept(&[json!({}), json!({})]).await;
     house.change("update message set state = 1, attempt = 1, begun_at = now(); delete from due").await;
     let cancel = house.client.post(&format!("/v1/requests/{}/cancel", ids[0]), &json!({})).await;
-    assert_eq!((cancel.status, cancel.word()), (409, "handed_over"));
+    assert_eq!((cancel.status, cancel.as_str()), (409, "handed_over"));
     assert!(cancel.json["detail"].as_str().is_some_and(|text| text.starts_with("handed over at 2")));
     let pause = house.client.post(&format!("/v1/requests/{}/pause", ids[1]), &json!({})).await;
     assert_eq!((pause.status, &pause.json["result"]), (200, &json!("under_way")), "{}", pause.text);
@@ -285,7 +285,7 @@ async fn a_retry_over_http_is_on_record_and_needs_to_know_what_may_double() {
     let nobody = client.post(&path, &json!({})).await;
     assert_eq!(nobody.status, 422, "{}", nobody.text);
     let unknowing = client.post(&path, &json!({ "requested_by": "Ann" })).await;
-    assert_eq!((unknowing.status, unknowing.word()), (409, "outcome_unknown"), "{}", unknowing.text);
+    assert_eq!((unknowing.status, unknowing.as_str()), (409, "outcome_unknown"), "{}", unknowing.text);
     env.simulator.set_magic("+14155552671", "ok");
     let knowing = json!({ "requested_by": "Ann", "note": "she called", "acknowledge_possible_duplicate": true,
         "of": failed[0].id });
@@ -324,7 +324,7 @@ async fn nobody_sees_or_moves_the_requests_of_another_company() {
     for act in ["pause", "resume", "cancel", "retry"] {
         let answer =
             stranger.post(&format!("/v1/requests/{id}/{act}"), &json!({ "requested_by": "Eve" })).await;
-        assert_eq!((answer.status, answer.word()), (404, "not_found"), "{act}: {}", answer.text);
+        assert_eq!((answer.status, answer.as_str()), (404, "not_found"), "{act}: {}", answer.text);
     }
     let shown = house.client.get(&format!("/v1/requests/{id}")).await.json;
     assert_eq!((&shown["status"], &shown["paused"]), (&json!("queued"), &json!(false)));

@@ -41,7 +41,7 @@ async fn a_response_says_which_requests_it_completes_and_the_same_again_says_the
     let standing = &env.all_are(1, "suppressed").await[0];
     assert_eq!(standing.reason.as_deref(), Some("answered"));
     let other = client.post(RESPONSES, &json!({ "response_id": "r-1", "request_id": id })).await;
-    assert_eq!((other.status, other.word(), other.fields()), (409, "conflict", vec!["response_id"]));
+    assert_eq!((other.status, other.as_str(), other.fields()), (409, "conflict", vec!["response_id"]));
     env.nothing_left(worker).await;
 }
 

@@ -112,7 +112,7 @@ async fn a_customer_is_one_however_many_name_them_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recipes_id_belongs_to_one_company() {
     let env = TestEnv::new().await;
-    let settings = postrider_domain::company::Kustomer {
+    let settings = postrider_domain::company::KustomerSettings {
         base_url: "https://api.kustomerapp.com".to_owned(),
         api_key_env: "KEY".to_owned(),
         webhook_token_env: "TOKEN".to_owned(),
@@ -120,9 +120,9 @@ async fn a_recipes_id_belongs_to_one_company() {
         do_not_send_attribute: "quietBool".to_owned(),
     };
     let shared = recipe(KUSTOMER, ConnectorSettings::Kustomer(settings));
-    env.company("blanca", |policy| policy.recipes = vec![shared.clone()]).await;
+    env.company("blanca", |policy| policy.connectors = vec![shared.clone()]).await;
     let mut other = company::standard("other", env.providers());
-    other.recipes = vec![shared];
+    other.connectors = vec![shared];
     let refused = env.ledger.apply_company(&other, &[company::paul()], &env.keys.identity).await;
     assert!(matches!(refused, Err(LedgerError::Taken(_))), "{refused:?}");
     env.company("blanca", |_| {}).await;

@@ -221,11 +221,11 @@ async fn a_handed_over_chat_waits_for_its_last_agent_and_asks_about_them() {
 /// Requests are made some time after the end.
 fn settling(policy: &mut postrider_domain::company::Policy) {
     let postrider_domain::company::ConnectorSettings::EightByEight(settings) =
-        &mut policy.recipes[0].settings
+        &mut policy.connectors[0].settings
     else {
         panic!("8x8's recipe");
     };
-    settings.settle_secs = 2;
+    settings.debounce_secs = 2;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -185,7 +185,7 @@ async fn a_notice_that_is_given_up_is_a_test_where_its_recipe_is_one() {
     let kustomer = Kustomer::start().await;
     let mut recipe = kustomer_recipe(KUSTOMER, &kustomer);
     recipe.test = true;
-    env.company("blanca", |policy| policy.recipes = vec![recipe]).await;
+    env.company("blanca", |policy| policy.connectors = vec![recipe]).await;
     let worker = env.worker_with("recipes.give_up_secs = 0.0").await;
     kustomer.fail(&[500, 500, 500]);
     assert_eq!(send(&env, &done()).await, 200);
@@ -215,7 +215,7 @@ async fn one_companys_hanging_kustomer_holds_up_nobody_elses_notices() {
     let (kustomer, hanging) = (Kustomer::start().await, Kustomer::start().await);
     with_kustomer(&env, &kustomer).await;
     let recipe = kustomer_recipe("other-kustomer", &hanging);
-    env.company("other", |policy| policy.recipes = vec![recipe]).await;
+    env.company("other", |policy| policy.connectors = vec![recipe]).await;
     hanging.hang(true);
     hanging.forget_customer();
     // Longer than the test waits for anything.
@@ -311,10 +311,10 @@ async fn a_recipe_under_test_reaches_no_customer() {
     let mut policy = crate::support::company::standard("blanca", env.providers());
     policy.test_email = Some("tests@blancapeak.example".to_owned());
     let companies = env.ledger.companies().await.expect("asked");
-    assert_eq!(companies[0].policy.recipes, [], "a recipe that is taken out is gone");
+    assert_eq!(companies[0].policy.connectors, [], "a recipe that is taken out is gone");
     with_kustomer(&env, &kustomer).await;
-    policy.recipes = env.ledger.companies().await.expect("asked")[0].policy.recipes.clone();
-    policy.recipes[0].test = true;
+    policy.connectors = env.ledger.companies().await.expect("asked")[0].policy.connectors.clone();
+    policy.connectors[0].test = true;
     env.apply(&policy, &[crate::support::company::paul()]).await;
     let worker = env.worker().await;
     assert_eq!(send(&env, &done()).await, 200);

@@ -11,7 +11,7 @@ use crate::support::TestEnv;
 
 fn notice(env: &TestEnv, company: CompanyId) -> NewNotice {
     let name = "6717c2b1e5b1f00012ab3511".to_owned();
-    let key = env.keys.identity.notice(KUSTOMER, &name);
+    let key = env.keys.identity.notification_hash(KUSTOMER, &name);
     NewNotice { key, company, recipe: KUSTOMER.to_owned(), name, body: b"{}".to_vec() }
 }
 
@@ -44,7 +44,7 @@ async fn a_worker_that_was_too_slow_keeps_no_job_of_a_notice_that_is_done() {
 async fn a_notice_of_an_open_interaction_is_taken_back_unless_more_was_told_meanwhile() {
     let env = TestEnv::new().await;
     let company = env.company("blanca", |_| {}).await;
-    let key = env.keys.identity.notice(KUSTOMER, "chat");
+    let key = env.keys.identity.notification_hash(KUSTOMER, "chat");
     let told = |version| NewFacts {
         key,
         company,
@@ -82,7 +82,7 @@ async fn what_is_long_over_is_forgotten_and_what_waits_is_not() {
     let env = TestEnv::new().await;
     let company = env.company("blanca", |_| {}).await;
     let told = |name: &'static str, due_in_secs| NewFacts {
-        key: env.keys.identity.notice(KUSTOMER, name),
+        key: env.keys.identity.notification_hash(KUSTOMER, name),
         company,
         facts: json!({}),
         version: 0,
@@ -93,7 +93,7 @@ async fn what_is_long_over_is_forgotten_and_what_waits_is_not() {
     for new in [told("open", None), told("waiting", Some(0.0)), told("done", Some(0.0))] {
         assert!(env.ledger.learn_interaction(&new).await.expect("learnt"), "{}", new.name);
     }
-    let done = env.keys.identity.notice(KUSTOMER, "done");
+    let done = env.keys.identity.notification_hash(KUSTOMER, "done");
     env.ledger.finish_notice(done, "accepted", None).await.expect("done");
     assert_eq!(env.ledger.forget_notices(60.0, 10).await.expect("asked"), 0, "all of it is of today");
     for statement in [

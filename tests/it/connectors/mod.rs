@@ -15,7 +15,7 @@ mod workflow;
 use serde_json::Value;
 
 use postrider_domain::{
-    company::{Channel, Connector, ConnectorSettings, EightByEight, Kustomer, Policy},
+    company::{Channel, Connector, ConnectorSettings, EightByEightSettings, KustomerSettings, Policy},
     ids::CompanyId,
 };
 
@@ -30,7 +30,7 @@ fn recipe(id: &str, settings: ConnectorSettings) -> Connector {
 
 /// The recipe for a simulated Kustomer.
 fn kustomer_recipe(id: &str, kustomer: &simulated_kustomer::Kustomer) -> Connector {
-    let settings = Kustomer {
+    let settings = KustomerSettings {
         base_url: format!("http://{}", kustomer.addr),
         api_key_env: simulated_kustomer::API_KEY_ENV.to_owned(),
         webhook_token_env: simulated_kustomer::TOKEN_ENV.to_owned(),
@@ -45,24 +45,24 @@ fn kustomer_recipe(id: &str, kustomer: &simulated_kustomer::Kustomer) -> Connect
 /// The standard company with the recipe for Kustomer.
 async fn with_kustomer(env: &TestEnv, kustomer: &simulated_kustomer::Kustomer) -> CompanyId {
     let recipe = kustomer_recipe(KUSTOMER, kustomer);
-    env.company("blanca", |policy| policy.recipes = vec![recipe]).await
+    env.company("blanca", |policy| policy.connectors = vec![recipe]).await
 }
 
 /// The standard company with the recipe for 8x8.
 async fn with_8x8(env: &TestEnv, change: impl FnOnce(&mut Policy)) -> CompanyId {
-    let settings = EightByEight {
+    let settings = EightByEightSettings {
         tenant_id: simulated_8x8::TENANT.to_owned(),
         channel: "social".to_owned(),
         social_channels: vec!["Facebook".to_owned()],
         case_url: Some("https://crm.example.com/case/{case}".to_owned()),
-        settle_secs: 0,
+        debounce_secs: 0,
         transaction_codes: [("5|12".to_owned(), "exchange".to_owned())].into(),
         keys: vec![simulated_8x8::key()],
         keys_url: None,
     };
     let recipe = recipe(EIGHT, ConnectorSettings::EightByEight(settings));
     env.company("blanca", |policy| {
-        policy.recipes = vec![recipe];
+        policy.connectors = vec![recipe];
         policy.channels.push(Channel {
             name: "social".to_owned(),
             automatic: true,

@@ -3,7 +3,7 @@
 //! The place is simulated over real HTTP; notices are signed as in `eight_by_eight`.
 
 use futures_util::future::join_all;
-use postrider_domain::company::{ConnectorSettings, EightByEight};
+use postrider_domain::company::{ConnectorSettings, EightByEightSettings};
 use serde_json::json;
 
 use super::{EIGHT, with_8x8};
@@ -15,8 +15,8 @@ use crate::support::{
 /// The standard company, with a recipe that was given no key.
 async fn without_keys(env: &TestEnv, house: &KeyHouse) {
     with_8x8(env, |policy| {
-        let ConnectorSettings::EightByEight(EightByEight { keys, keys_url, .. }) =
-            &mut policy.recipes[0].settings
+        let ConnectorSettings::EightByEight(EightByEightSettings { keys, keys_url, .. }) =
+            &mut policy.connectors[0].settings
         else {
             panic!("8x8's recipe");
         };

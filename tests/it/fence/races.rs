@@ -15,7 +15,7 @@ use postrider_domain::{
     ids::{AccountId, BlockKind, Medium, MessageId},
     lifecycle::{
         State,
-        fence::{FenceVerdict, standstill},
+        fence::{FenceVerdict, fence_verdict},
         transition,
     },
 };
@@ -129,7 +129,7 @@ async fn expire(claims: &Claims, batch: Vec<Claimed>) -> Vec<bool> {
     let keys: Vec<_> = batch.iter().map(|claim| (claim.message, claim.epoch)).collect();
     let ended = wait::until_some("all are begun or expired", || async {
         let standings = env.ledger.standings(&keys).await.expect("the ledger answers");
-        let ends = standings.iter().filter_map(|((message, _), standing)| match standstill(standing) {
+        let ends = standings.iter().filter_map(|((message, _), standing)| match fence_verdict(standing) {
             FenceVerdict::End(signal, reason) => Some(Conclusion {
                 message: *message,
                 epoch: batch[0].epoch,

@@ -222,7 +222,7 @@ impl<'b> History<'b> {
             Medium::Sms => format!("+1415555{:04}", 3_000 + person),
         };
         for company in &self.companies {
-            let addr = self.env.keys.identity.address(*company, medium, &address);
+            let addr = self.env.keys.identity.address_hash(*company, medium, &address);
             self.env.ledger.block_address(addr, *company, medium, kind, "test").await.expect("blocked");
         }
     }

@@ -21,7 +21,7 @@ pub struct ApiResponse {
 
 impl ApiResponse {
     /// The stable word of a problem; empty where it is none.
-    pub fn word(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         let kind = self.json["type"].as_str().unwrap_or("");
         kind.strip_prefix("urn:problem-type:postrider:").unwrap_or("")
     }

@@ -213,7 +213,7 @@ impl Claims {
 
     /// The hash by which the ledger knows a phone.
     pub fn addr(&self, phone: &str) -> Uuid {
-        self.env.keys.identity.address(self.company, Medium::Sms, phone)
+        self.env.keys.identity.address_hash(self.company, Medium::Sms, phone)
     }
 
     /// Changes the world as no worker would.
@@ -233,7 +233,7 @@ fn not_called(claim: &Claimed) -> Settlement {
         message: claim.message,
         epoch: claim.epoch,
         attempt: 1,
-        map: TransitionMap::of(Signal::Retry),
+        map: TransitionMap::new(Signal::Retry),
         outcome: OutcomeCode::Refused,
         code: Some("not_called".to_owned()),
         reason: Some(Reason::NotCalled),

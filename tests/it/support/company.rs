@@ -38,7 +38,7 @@ pub fn standard(slug: &str, providers: Providers) -> Policy {
         resend_if_absent: false,
         test_email: None,
         test_phone: None,
-        recipes: Vec::new(),
+        connectors: Vec::new(),
         alerts: Default::default(),
     }
 }

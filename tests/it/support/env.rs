@@ -269,7 +269,7 @@ impl TestEnv {
         rows.into_iter()
             .map(|(id, state, reason, attempt)| {
                 let state = postrider_domain::lifecycle::State::from_code(state).expect("a known state");
-                Standing { id, status: state.status().word(), reason, attempt }
+                Standing { id, status: state.status().as_str(), reason, attempt }
             })
             .collect()
     }

@@ -117,7 +117,7 @@ fn acts(books: &Books, findings: &mut Findings) {
             let late =
                 |at| act.from.is_some_and(|from| at > from) && act.until.is_none_or(|until| at < until);
             if let Some(attempt) = message.attempts.iter().find(|attempt| late(attempt.begun_at)) {
-                let rule = format!("an attempt began after its {} was committed", act.wish.word());
+                let rule = format!("an attempt began after its {} was committed", act.wish.as_str());
                 let (key, number, begun_at) = (&message.key, attempt.number, attempt.begun_at);
                 let who = format!("{} ({key}) attempt {number} at {begun_at}, {act:?}", message.id);
                 findings.add(Class::Wrong, &rule, who);

@@ -104,7 +104,7 @@ impl Aggregate {
     #[must_use]
     pub fn not_replayable(&self) -> Vec<NotReplayable> {
         let line = |(why, (requests, samples)): (&ExclusionReason, &(u64, Vec<Uuid>))| NotReplayable {
-            why: why.word(),
+            why: why.as_str(),
             explanation: why.explanation(),
             requests: *requests,
             samples: samples.clone(),

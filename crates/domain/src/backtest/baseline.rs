@@ -11,7 +11,7 @@ use crate::{
     company::Company,
     hash_keys::IdentityKey,
     lifecycle::Reason,
-    rules::{self, Case, Holder, Verdict, suppression},
+    rules::{self, Case, ReservationHolder, Verdict, suppression},
 };
 
 use super::{RecordedRequest, replay_state::ReplayState, report::ExclusionReason, timeline};
@@ -20,7 +20,7 @@ use super::{RecordedRequest, replay_state::ReplayState, report::ExclusionReason,
 #[derive(Debug, Clone, Copy)]
 pub struct BaselineMatch {
     /// Who held its person back, where that one was accepted before all that was read.
-    pub earlier: Option<Holder>,
+    pub earlier: Option<ReservationHolder>,
     /// It looked while somebody gave back: only its own record says what it saw of that.
     pub in_an_instant: bool,
 }
@@ -64,7 +64,7 @@ impl Baseline {
         let company = company.ok_or(ExclusionReason::PolicyMissing)?;
         let job = stored.job(recorded);
         let placed = stored.place(&job, company).map_err(|_| ExclusionReason::HistoryDiffers)?;
-        let slots = suppression::slots(&self.keys, company, Some(&stored.customer), &placed);
+        let slots = suppression::reservation_keys(&self.keys, company, Some(&stored.customer), &placed);
         self.world.advance(recorded.decided_at);
         let earlier = stored.held_by(recorded, company.policy.suppression_days);
         let earlier = earlier.filter(|holder| holder.request < self.first);
@@ -72,7 +72,9 @@ impl Baseline {
             self.world.contacts.learn(&slots, holder);
         }
         let window = window(company, stored);
-        let asked = |holder: &Holder| window.is_some_and(|days| holder.asked_at + days > recorded.decided_at);
+        let asked = |holder: &ReservationHolder| {
+            window.is_some_and(|days| holder.asked_at + days > recorded.decided_at)
+        };
         let in_an_instant = self.world.contacts.holders(&slots).iter().any(asked) != stored.was_held();
         let holders = self.world.holders(&slots, stored, recorded.decided_at, in_an_instant);
         let facts = stored.facts(recorded, holders);
@@ -125,7 +127,7 @@ pub fn take_as_recorded(
     let job = stored.job(decision);
     let placed = stored.place(&job, company).ok().or_else(|| stored.place(&job, was?).ok());
     let Some(placed) = placed else { return };
-    let slots: Vec<Uuid> = suppression::slots(keys, company, Some(&stored.customer), &placed);
+    let slots: Vec<Uuid> = suppression::reservation_keys(keys, company, Some(&stored.customer), &placed);
     world.advance(stored.accepted_at);
     world.contacts.reserve(&slots, stored.id, decision.due_at.max(stored.accepted_at));
     world.follow(stored.id, slots, timeline::recorded(stored), None);

@@ -11,7 +11,7 @@ use crate::{
     company::Company,
     hash_keys::IdentityKey,
     lifecycle::Reason,
-    rules::{self, Case, Decision, Holder, Placed, Verdict, suppression},
+    rules::{self, Case, Decision, Placed, ReservationHolder, Verdict, suppression},
 };
 
 use super::{
@@ -76,7 +76,7 @@ impl ChangedPolicy {
                 return Ok(());
             }
         };
-        let slots = suppression::slots(&self.keys, &self.company, Some(&stored.customer), &placed);
+        let slots = suppression::reservation_keys(&self.keys, &self.company, Some(&stored.customer), &placed);
         self.advance(old.decided_at);
         if let Some(holder) = found.earlier {
             self.world.contacts.learn(&slots, holder);
@@ -94,7 +94,7 @@ impl ChangedPolicy {
         stored: &RecordedRequest,
         old: &Decision,
         placed: &Placed,
-        holders: Vec<Holder>,
+        holders: Vec<ReservationHolder>,
     ) -> Result<Decision, String> {
         let job = stored.job(old);
         let facts = stored.facts(old, holders);
@@ -118,7 +118,7 @@ impl ChangedPolicy {
         if let Verdict::Suppress(reason) = verdict {
             let stops = new.trail.iter().find(|finding| finding.stops.is_some());
             let because = stops.map(|finding| finding.note.clone()).unwrap_or_default();
-            self.settle(entry(stored, because), Outcome::not_sent(reason.word()));
+            self.settle(entry(stored, because), Outcome::not_sent(reason.as_str()));
             return Ok(());
         }
         let life = timeline::planned(stored, old, new, self.until)?;

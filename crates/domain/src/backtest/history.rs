@@ -11,7 +11,8 @@ use crate::{
     job::{Customer, Job, JobOrigin, Manual},
     lifecycle::{Reason, State},
     rules::{
-        self, Decision, Facts, Holder, MemberFact, Placed, Requester, Verdict, decision::Inputs, requester,
+        self, Decision, Facts, MemberFact, Placed, Requester, ReservationHolder, Verdict, decision::Inputs,
+        requester,
     },
 };
 
@@ -82,7 +83,7 @@ impl RecordedRequest {
     pub fn lost_its_race(&self) -> bool {
         self.decision.as_ref().is_some_and(|decision| decision.verdict == Verdict::Send)
             && self.state == State::Suppressed
-            && self.reason.as_deref() == Some(Reason::SuppressionPeriod.word())
+            && self.reason.as_deref() == Some(Reason::SuppressionPeriod.as_str())
             && self.ended_at == Some(self.accepted_at)
     }
 
@@ -141,17 +142,17 @@ impl RecordedRequest {
 
     /// Who held its person back, and when that one asked or planned to.
     #[must_use]
-    pub fn held_by(&self, decision: &Decision, days: u32) -> Option<Holder> {
+    pub fn held_by(&self, decision: &Decision, days: u32) -> Option<ReservationHolder> {
         let held = Some(Reason::SuppressionPeriod);
         let finding = decision.trail.iter().find(|finding| finding.stops == held)?;
         let request = finding.note.split_whitespace().find_map(|word| Uuid::try_parse(word).ok())?;
-        Some(Holder { request, asked_at: finding.passes_at? - Duration::days(i64::from(days)) })
+        Some(ReservationHolder { request, asked_at: finding.passes_at? - Duration::days(i64::from(days)) })
     }
 
     /// The facts of that time, with the holders that a simulation knows.
     #[must_use]
-    pub fn facts(&self, decision: &Decision, holders: Vec<Holder>) -> Facts {
-        let asks_of_own = decision.trail.iter().any(requester::is_of_own);
+    pub fn facts(&self, decision: &Decision, holders: Vec<ReservationHolder>) -> Facts {
+        let asks_of_own = decision.trail.iter().any(requester::is_about_own_interaction);
         Facts {
             now: decision.decided_at,
             member: MemberFact::Found { approved: !decision.inputs.unapproved },
@@ -166,6 +167,6 @@ impl RecordedRequest {
     }
 }
 
-pub(super) fn first_code(problems: &[crate::job::Problem]) -> String {
+pub(super) fn first_code(problems: &[crate::document::Problem]) -> String {
     problems.first().map_or_else(|| "refused".to_owned(), |problem| problem.code.clone())
 }

@@ -10,7 +10,7 @@ use std::{
 use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
 
-use crate::{lifecycle::Reason, rules::Holder};
+use crate::{lifecycle::Reason, rules::ReservationHolder};
 
 use super::{RecordedRequest, report::Outcome, reservations::Reservations, timeline::TimelineEvent};
 
@@ -83,7 +83,7 @@ impl ReplayState {
         stored: &RecordedRequest,
         looked_at: DateTime<Utc>,
         in_an_instant: bool,
-    ) -> Vec<Holder> {
+    ) -> Vec<ReservationHolder> {
         let instant = Duration::seconds(INSTANT_SECS);
         if in_an_instant && !stored.was_held() {
             self.end_by(slots, stored.accepted_at + instant);
@@ -97,7 +97,7 @@ impl ReplayState {
 
     /// Who holds one of these and only has to end, within this time, gives back now.
     fn end_by(&mut self, slots: &[Uuid], by: DateTime<Utc>) {
-        for Holder { request, .. } in self.contacts.holders(slots) {
+        for ReservationHolder { request, .. } in self.contacts.holders(slots) {
             let ending = self.live.get(&request).filter(|live| live.left == 1);
             if let Some((live, at)) = ending.and_then(|live| Some((live, live.ends_at?)))
                 && at <= by
@@ -133,7 +133,7 @@ impl ReplayState {
                     self.contacts.begun(&live.slots, request, at);
                     live.reached |= last;
                 }
-                lost.then(|| Reason::Overtaken.word().to_owned())
+                lost.then(|| Reason::Overtaken.as_str().to_owned())
             }
             TimelineEvent::End(reason) => Some(reason),
             TimelineEvent::Again => {

@@ -184,7 +184,7 @@ pub enum ExclusionReason {
 
 impl ExclusionReason {
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             ExclusionReason::DecisionUnreadable => "decision_unreadable",
             ExclusionReason::PolicyMissing => "policy_missing",

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
 
-use crate::rules::Holder;
+use crate::rules::ReservationHolder;
 
 /// A begin so much later than planned counts from its own time (`begin.sql`).
 const LATE_MINUTES: i64 = 1;
@@ -17,7 +17,7 @@ struct Reservation {
     request: Uuid,
     asked_at: DateTime<Utc>,
     /// Whom a give-back restores.
-    prior: Option<Holder>,
+    prior: Option<ReservationHolder>,
 }
 
 /// Who asked last, or plans to, by identity.
@@ -25,19 +25,19 @@ struct Reservation {
 pub struct Reservations {
     by_slot: HashMap<Uuid, Reservation>,
     /// Who gave a slot back last, and when.
-    given_back: HashMap<Uuid, (Holder, DateTime<Utc>)>,
+    given_back: HashMap<Uuid, (ReservationHolder, DateTime<Utc>)>,
 }
 
 impl Reservations {
     #[must_use]
-    pub fn holders(&self, slots: &[Uuid]) -> Vec<Holder> {
+    pub fn holders(&self, slots: &[Uuid]) -> Vec<ReservationHolder> {
         let held = slots.iter().filter_map(|slot| self.by_slot.get(slot));
-        held.map(|one| Holder { request: one.request, asked_at: one.asked_at }).collect()
+        held.map(|one| ReservationHolder { request: one.request, asked_at: one.asked_at }).collect()
     }
 
     /// Who gave these back since then, as they had held them.
     #[must_use]
-    pub fn given_back_since(&self, slots: &[Uuid], since: DateTime<Utc>) -> Vec<Holder> {
+    pub fn given_back_since(&self, slots: &[Uuid], since: DateTime<Utc>) -> Vec<ReservationHolder> {
         let given = slots.iter().filter_map(|slot| self.given_back.get(slot));
         given.filter(|(_, at)| *at >= since).map(|(holder, _)| *holder).collect()
     }
@@ -52,7 +52,7 @@ impl Reservations {
     pub fn reserve(&mut self, slots: &[Uuid], request: Uuid, asked_at: DateTime<Utc>) {
         for slot in slots {
             let old = self.by_slot.get(slot);
-            let prior = old.map(|old| Holder { request: old.request, asked_at: old.asked_at });
+            let prior = old.map(|old| ReservationHolder { request: old.request, asked_at: old.asked_at });
             self.by_slot.insert(*slot, Reservation { request, asked_at, prior });
         }
     }
@@ -68,8 +68,8 @@ impl Reservations {
     }
 
     /// Somebody was there before this history begins: only where nobody else is known.
-    pub fn learn(&mut self, slots: &[Uuid], holder: Holder) {
-        let Holder { request, asked_at } = holder;
+    pub fn learn(&mut self, slots: &[Uuid], holder: ReservationHolder) {
+        let ReservationHolder { request, asked_at } = holder;
         for slot in slots {
             self.by_slot.entry(*slot).or_insert(Reservation { request, asked_at, prior: None });
         }
@@ -103,7 +103,7 @@ impl Reservations {
             if one.request != request {
                 continue;
             }
-            self.given_back.insert(*slot, (Holder { request, asked_at: one.asked_at }, at));
+            self.given_back.insert(*slot, (ReservationHolder { request, asked_at: one.asked_at }, at));
             match one.prior.take() {
                 Some(prior) => (one.request, one.asked_at) = (prior.request, prior.asked_at),
                 None => drop(self.by_slot.remove(slot)),
@@ -143,13 +143,16 @@ mod tests {
         contacts.reserve(&slot, first, at(1));
         contacts.reserve(&slot, second, at(2));
         contacts.give_back(&slot, second, at(2));
-        assert_eq!(contacts.holders(&slot), [Holder { request: first, asked_at: at(1) }]);
+        assert_eq!(contacts.holders(&slot), [ReservationHolder { request: first, asked_at: at(1) }]);
         contacts.reserve(&slot, third, at(3));
         contacts.give_back(&slot, first, at(3));
         assert!(contacts.holds(&slot, third), "it is held by somebody else");
         contacts.give_back(&slot, third, at(4));
         assert!(contacts.is_empty(), "the first one gave up meanwhile");
-        assert_eq!(contacts.given_back_since(&slot, at(4)), [Holder { request: third, asked_at: at(3) }]);
+        assert_eq!(
+            contacts.given_back_since(&slot, at(4)),
+            [ReservationHolder { request: third, asked_at: at(3) }]
+        );
         assert!(contacts.given_back_since(&slot, at(5)).is_empty());
     }
 
@@ -160,9 +163,9 @@ mod tests {
         contacts.reserve(&slots, first, at(1));
         contacts.reserve(&slots[..1], second, at(2));
         contacts.reserve_again(&slots, second, at(50));
-        assert_eq!(contacts.holders(&slots), [Holder { request: second, asked_at: at(50) }; 2]);
+        assert_eq!(contacts.holders(&slots), [ReservationHolder { request: second, asked_at: at(50) }; 2]);
         contacts.give_back(&slots, second, at(51));
-        assert_eq!(contacts.holders(&slots), [Holder { request: first, asked_at: at(1) }; 2]);
+        assert_eq!(contacts.holders(&slots), [ReservationHolder { request: first, asked_at: at(1) }; 2]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use chrono::{DateTime, Duration, Utc};
 use crate::{
     company::{Company, Policy, change::changes},
     hash_keys::IdentityKey,
-    ids::{AccountId, lowest_at},
+    ids::{AccountId, lowest_id_at},
 };
 
 use super::{
@@ -74,7 +74,7 @@ impl Backtest {
             changes,
             longest,
             order: AcceptanceOrder::default(),
-            past: Baseline::new(keys.clone(), lowest_at(span.read_from)),
+            past: Baseline::new(keys.clone(), lowest_id_at(span.read_from)),
             future: ChangedPolicy::new(keys.clone(), company, span.until),
             tally: Aggregate::default(),
             requests: 0,

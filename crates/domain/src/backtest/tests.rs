@@ -10,10 +10,10 @@ use uuid::Uuid;
 use crate::{
     company::{Company, Policy, Role, file},
     hash_keys::IdentityKey,
-    ids::{CompanyId, lowest_at},
+    ids::{CompanyId, lowest_id_at},
     job::{Customer, Manual, RequesterRole},
     lifecycle::{Reason, State},
-    rules::{self, Case, Decision, Facts, Holder, Inputs, Requester, Verdict},
+    rules::{self, Case, Decision, Facts, Inputs, Requester, ReservationHolder, Verdict},
 };
 
 use super::{Backtest, BacktestReport, Period, RecordedRequest, report::Standing, run::numbered};
@@ -37,7 +37,7 @@ fn company() -> Company {
 fn undecided(number: u128, person: u32, accepted: i64) -> RecordedRequest {
     let email = Some(format!("person{person}@customers.example"));
     RecordedRequest {
-        id: Uuid::from_u128(lowest_at(at(accepted)).as_u128() | number),
+        id: Uuid::from_u128(lowest_id_at(at(accepted)).as_u128() | number),
         accepted_at: at(accepted),
         test: false,
         original_request: None,
@@ -87,7 +87,8 @@ fn decided(mut stored: RecordedRequest, decided: i64, found: impl FnOnce(&mut Fa
 
 fn request(number: u128, person: u32, times: [i64; 2], held_by: Option<&RecordedRequest>) -> RecordedRequest {
     let [looked, accepted] = times;
-    let holder = |held_by: &RecordedRequest| Holder { request: held_by.id, asked_at: held_by.accepted_at };
+    let holder =
+        |held_by: &RecordedRequest| ReservationHolder { request: held_by.id, asked_at: held_by.accepted_at };
     decided(undecided(number, person, accepted), looked, |facts| {
         facts.holders = held_by.map(holder).into_iter().collect();
     })
@@ -95,7 +96,7 @@ fn request(number: u128, person: u32, times: [i64; 2], held_by: Option<&Recorded
 
 /// Ended without having gone out: when it was accepted, or later.
 fn unsent(stored: RecordedRequest, state: State, reason: Reason, ended: Option<i64>) -> RecordedRequest {
-    let reason = Some(reason.word().to_owned());
+    let reason = Some(reason.as_str().to_owned());
     let begins = if ended.is_some() { stored.begins } else { Vec::new() };
     let ended_at = Some(ended.map_or(stored.accepted_at, at));
     RecordedRequest { state, reason, reached: false, begins, ended_at, ..stored }

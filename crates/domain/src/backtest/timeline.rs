@@ -66,12 +66,12 @@ pub fn planned(
         begins.extend(stored.begins.iter().map(|at| *at + shift));
         end = stored.end().map(|(at, reason)| (at, reason.to_owned()));
         let longer = new.expires_at - due > old.expires_at - old_due;
-        match end.as_ref().and_then(|(_, reason)| Reason::from_word(reason)) {
+        match end.as_ref().and_then(|(_, reason)| Reason::parse(reason)) {
             // The fence said so when it was to be begun: whether it says so again is seen then.
             Some(Reason::Overtaken) => begins.extend(end.take().map(|(at, _)| at + shift)),
             Some(Reason::Expired) if longer => return Err(ExclusionReason::ExpiryExtended),
             Some(Reason::Expired) if !as_before => {
-                end = Some((new.expires_at, Reason::Expired.word().into()))
+                end = Some((new.expires_at, Reason::Expired.as_str().into()))
             }
             Some(reason) if is_of_an_attempt(reason) => end = end.map(|(at, word)| (at + shift, word)),
             _ => {}
@@ -87,7 +87,7 @@ pub fn planned(
     let too_late = begins.first().map_or(new.expires_at <= until, |first| *first >= new.expires_at);
     if !as_before && end.is_none() && too_late && new.expires_at <= until {
         begins.clear();
-        end = Some((new.expires_at, Reason::Expired.word().to_owned()));
+        end = Some((new.expires_at, Reason::Expired.as_str().to_owned()));
     }
     begins.retain(|at| *at <= until && end.as_ref().is_none_or(|(end, _)| at <= end));
     end = end.filter(|(at, _)| *at <= until);

@@ -6,7 +6,7 @@
 
 use crate::{
     address::{is_domain, is_e164},
-    job::{
+    document::{
         fields::{Fields, LABEL_CHARS_MAX, Problems},
         node::Node,
     },

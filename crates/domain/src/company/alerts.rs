@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     address::normalise_email,
-    job::fields::{Fields, Problems, read_text},
+    document::fields::{Fields, Problems, read_text},
 };
 
 pub(super) const FIELDS: &[&str] = &["emails", "rejected_share_percent", "rejected_min"];

@@ -13,17 +13,17 @@ use super::{Member, Policy};
 
 /// What the old version had and the new has not; messages on their way may still need it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TakenAway {
+pub struct Removals {
     pub brands: Vec<String>,
     /// Gone, or now of another provider: what they began cannot be looked up any more.
     pub accounts: Vec<String>,
     pub channels: Vec<String>,
 }
 
-impl TakenAway {
+impl Removals {
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        *self == TakenAway::default()
+        *self == Removals::default()
     }
 }
 
@@ -49,15 +49,15 @@ pub fn changes(old: Option<&Policy>, new: &Policy) -> Vec<String> {
 
 /// What a change of policy takes away.
 #[must_use]
-pub fn taken_away(old: Option<&Policy>, new: &Policy) -> TakenAway {
-    let Some(old) = old else { return TakenAway::default() };
+pub fn removals(old: Option<&Policy>, new: &Policy) -> Removals {
+    let Some(old) = old else { return Removals::default() };
     let brands = old.brands.iter().map(|brand| &brand.label);
     let channels = old.channels.iter().map(|channel| &channel.name);
     let accounts = old
         .accounts
         .iter()
         .filter(|account| new.account(&account.id).is_none_or(|kept| kept.provider() != account.provider()));
-    TakenAway {
+    Removals {
         brands: brands.filter(|label| new.brand(label).is_none()).cloned().collect(),
         accounts: accounts.map(|account| account.id.clone()).collect(),
         channels: channels.filter(|name| new.channel(name).is_none()).cloned().collect(),
@@ -122,7 +122,7 @@ impl Lists {
         let channels = policy.channels.iter().map(|channel| (channel.name.clone(), flat(channel)));
         let accounts = policy.accounts.iter().map(|account| (account.id.clone(), flat(account)));
         let bindings = policy.bindings.iter().map(|binding| (binding.user.clone(), flat(binding)));
-        let recipes = policy.recipes.iter().map(|recipe| (recipe.id.clone(), flat(recipe)));
+        let recipes = policy.connectors.iter().map(|recipe| (recipe.id.clone(), flat(recipe)));
         Lists(BTreeMap::from([
             ("brand", brands.collect()),
             ("channel", channels.collect()),
@@ -204,7 +204,7 @@ mod tests {
     fn the_same_file_twice_changes_nothing() {
         let file = read(EXAMPLE);
         assert_eq!(changes(Some(&file.policy), &file.policy), Vec::<String>::new());
-        assert!(taken_away(Some(&file.policy), &file.policy).is_empty());
+        assert!(removals(Some(&file.policy), &file.policy).is_empty());
         assert_eq!(member_changes(&file.members, &file.members), Vec::<String>::new());
     }
 
@@ -213,7 +213,7 @@ mod tests {
         let lines = changes(None, &read(EXAMPLE).policy);
         assert_eq!(lines[0], "company blancapeak added");
         assert!(lines.contains(&"brand blancagold added".to_owned()), "{lines:?}");
-        assert!(taken_away(None, &read(EXAMPLE).policy).is_empty());
+        assert!(removals(None, &read(EXAMPLE).policy).is_empty());
     }
 
     #[test]
@@ -237,7 +237,7 @@ mod tests {
         ] {
             assert!(lines.contains(&line.to_owned()), "{line} is not in {lines:?}");
         }
-        let taken = taken_away(Some(&old), &new);
+        let taken = removals(Some(&old), &new);
         assert_eq!(taken.brands, ["blancagold"]);
         assert!(taken.accounts.contains(&"blancapeak-mail".to_owned()));
         assert_eq!(taken.channels, ["chat"]);
@@ -248,7 +248,7 @@ mod tests {
         let old = read(EXAMPLE).policy;
         let mut new = old.clone();
         new.accounts[0].settings = old.accounts[1].settings.clone();
-        assert_eq!(taken_away(Some(&old), &new).accounts, [old.accounts[0].id.clone()]);
+        assert_eq!(removals(Some(&old), &new).accounts, [old.accounts[0].id.clone()]);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::{ids::Medium, job::fields::Problems};
+use crate::{document::fields::Problems, ids::Medium};
 
 use super::{ConnectorSettings, Member, Policy, policy::Brand};
 
@@ -25,7 +25,7 @@ pub(super) fn check(policy: &Policy, members: &[Member], problems: &mut Problems
     check_unique("channels", "name", names, problems);
     let ids = policy.accounts.iter().map(|account| Some(account.id.as_str()));
     check_unique("accounts", "id", ids, problems);
-    let ids = policy.recipes.iter().map(|recipe| Some(recipe.id.as_str()));
+    let ids = policy.connectors.iter().map(|recipe| Some(recipe.id.as_str()));
     check_unique("recipes", "id", ids, problems);
     let users = policy.bindings.iter().map(|binding| Some(binding.user.as_str()));
     check_unique("bindings", "user", users, problems);
@@ -70,7 +70,7 @@ fn check_brand(policy: &Policy, brand: &Brand, path: &str, problems: &mut Proble
         match policy.account(id) {
             None => problems.add(place, "not_found", "no account has this id, give the id of one"),
             Some(account) if account.medium() != medium => {
-                let message = format!("the account is no {} account, name one that is", medium.word());
+                let message = format!("the account is no {} account, name one that is", medium.as_str());
                 problems.add(place, "wrong_medium", message);
             }
             Some(_) => {}
@@ -84,7 +84,7 @@ fn check_brand(policy: &Policy, brand: &Brand, path: &str, problems: &mut Proble
 
 /// Adds the problems of connectors that name a brand or a channel of their company.
 fn check_connectors(policy: &Policy, problems: &mut Problems) {
-    for (index, recipe) in policy.recipes.iter().enumerate() {
+    for (index, recipe) in policy.connectors.iter().enumerate() {
         let path = format!("recipes[{index}]");
         if recipe.brand.as_deref().is_some_and(|label| policy.brand(label).is_none()) {
             problems.add(

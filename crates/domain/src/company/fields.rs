@@ -3,7 +3,7 @@
 //! PURE. Each reader adds its problems under the field's path and returns a stand-in, so that one bad field
 //! hides no other. Values are judged by `syntax`; next: `file`, `accounts` and `recipes` use these.
 
-use crate::job::{
+use crate::document::{
     fields::{Fields, LABEL_CHARS_MAX, Problems},
     node::Node,
 };

@@ -6,22 +6,22 @@
 //! `check` runs last and compares the parts; `deploy/example-company.toml` shows every key.
 
 use crate::{
-    ids::Medium,
-    job::{
+    document::{
         Problem,
         fields::{Fields, LABEL_CHARS_MAX, Lines, Problems, read_any_text, read_text},
         node::Node,
-        parse::{read_email, read_language},
     },
+    ids::Medium,
+    job::parse::{read_email, read_language},
 };
 
 use super::{
     Brand, Channel, Member, Policy, SuppressionScope, accounts, alerts,
     check::check,
+    connectors,
     fields::{open_or_empty, read_choice, read_slug},
     member::read_member,
     policy::Binding,
-    recipes,
     syntax::survey_url_problem,
 };
 
@@ -125,7 +125,7 @@ fn read_file(document: &Node, problems: &mut Problems) -> Option<CompanyFile> {
     let channels = read_items(&fields, "channels", ITEMS_MAX, problems, read_channel);
     let accounts = read_items(&fields, "accounts", ITEMS_MAX, problems, accounts::read_account);
     let bindings = read_items(&fields, "bindings", ITEMS_MAX, problems, read_binding);
-    let recipes = read_items(&fields, "recipes", ITEMS_MAX, problems, recipes::read_recipe);
+    let connectors = read_items(&fields, "recipes", ITEMS_MAX, problems, connectors::read_connector);
     let members = read_items(&fields, "members", MEMBERS_MAX, problems, read_member);
     let only_brand = || (brands.len() == 1).then(|| brands[0].label.clone());
     let policy = Policy {
@@ -150,7 +150,7 @@ fn read_file(document: &Node, problems: &mut Problems) -> Option<CompanyFile> {
         channels,
         accounts,
         bindings,
-        recipes,
+        connectors,
     };
     check(&policy, &members, problems);
     Some(CompanyFile { policy, members })
@@ -231,7 +231,7 @@ fn read_media(fields: &Fields, problems: &mut Problems) -> Vec<Medium> {
     let mut media = Vec::new();
     for (path, item) in fields.list(name, Medium::ALL.len(), problems) {
         let word = read_text(&path, item, LABEL_CHARS_MAX, problems);
-        let medium = Medium::ALL.into_iter().find(|medium| Some(medium.word()) == word.as_deref());
+        let medium = Medium::ALL.into_iter().find(|medium| Some(medium.as_str()) == word.as_deref());
         match medium {
             Some(medium) if media.contains(&medium) => {
                 problems.add(path, "duplicate", "the medium is listed twice, keep one");

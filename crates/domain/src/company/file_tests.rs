@@ -43,7 +43,7 @@ fn the_example_file_shows_every_key() {
     for known in
         [COMPANY_FIELDS, BRAND_FIELDS, CHANNEL_FIELDS, member::FIELDS, BINDING_FIELDS, alerts::FIELDS]
             .into_iter()
-            .chain(recipes::FIELDS)
+            .chain(connectors::FIELDS)
     {
         assert_eq!(known.iter().filter(shown).collect::<Vec<_>>(), Vec::<&&str>::new());
     }

@@ -5,11 +5,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::{
-    Problem,
-    fields::{LABEL_CHARS_MAX, Problems},
-    node::Node,
-    parse::{read_email, read_name},
+use crate::{
+    document::{
+        Problem,
+        fields::{LABEL_CHARS_MAX, Problems},
+        node::Node,
+    },
+    job::parse::{read_email, read_name},
 };
 
 use super::fields::{open_or_empty, read_choice};
@@ -39,7 +41,7 @@ impl Role {
     pub const ALL: [Role; 3] = [Role::Member, Role::Leader, Role::Admin];
 
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Role::Member => "member",
             Role::Leader => "leader",
@@ -48,8 +50,8 @@ impl Role {
     }
 
     #[must_use]
-    pub fn from_word(word: &str) -> Option<Role> {
-        Role::ALL.into_iter().find(|role| role.word() == word)
+    pub fn parse(word: &str) -> Option<Role> {
+        Role::ALL.into_iter().find(|role| role.as_str() == word)
     }
 }
 
@@ -68,7 +70,7 @@ pub(super) fn read_member(path: &str, item: &Node, problems: &mut Problems) -> M
     if fields.get("email").is_none() && fields.get("custom_id").is_none() {
         problems.add(path, "missing", "a team member needs an email or a custom_id");
     }
-    let roles = Role::ALL.map(|role| (role.word(), role));
+    let roles = Role::ALL.map(|role| (role.as_str(), role));
     Member {
         email: read_email(&fields, "email", problems),
         custom_id: fields.text("custom_id", LABEL_CHARS_MAX, problems),

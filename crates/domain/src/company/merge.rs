@@ -2,10 +2,10 @@
 //!
 //! PURE. `null` takes a field away, objects are merged, everything else replaces, lists included. What
 //! comes out is checked as any other document is (`file`, `accounts`, `check`); nothing is checked here. A
-//! field that a patch gives twice was refused by its reader (`message::strict`). Depth is bounded by the
+//! field that a patch gives twice was refused by its reader (`document::strict`). Depth is bounded by the
 //! reader too (serde_json: 128).
 
-use crate::job::node::Node;
+use crate::document::node::Node;
 
 /// `target` with the patch applied.
 #[must_use]

@@ -10,15 +10,15 @@ mod accounts;
 pub mod alerts;
 pub mod change;
 mod check;
+mod connectors;
 pub mod difference;
-pub mod document;
 mod fields;
 pub mod file;
+pub mod json;
 pub mod member;
 pub mod merge;
 pub mod operator;
 pub mod policy;
-mod recipes;
 mod syntax;
 
 use std::collections::HashMap;
@@ -26,10 +26,10 @@ use std::collections::HashMap;
 use crate::ids::{AccountId, CompanyId};
 
 pub use alerts::Alerts;
+pub use connectors::{Connector, ConnectorSettings, EightByEightSettings, KustomerSettings, PublicKey};
 pub use file::CompanyFile;
 pub use member::{Member, Role};
 pub use policy::{Account, Binding, Brand, Channel, Policy, ProviderSettings, SuppressionScope};
-pub use recipes::{Connector, ConnectorSettings, EightByEight, Kustomer, PublicKey};
 
 /// A company as a worker knows it: one version of its policy with the numbers that the ledger gave.
 #[derive(Debug, Clone)]

@@ -8,9 +8,9 @@
 
 use serde_json::Value;
 
-use crate::job::{Problem, fields::Problems};
+use crate::document::{Problem, fields::Problems};
 
-use super::{Policy, document::document};
+use super::{Policy, json::document};
 
 /// Lists whose items name secrets; each item is known by its `id`.
 const LISTS: [&str; 2] = ["accounts", "recipes"];
@@ -143,7 +143,7 @@ mod tests {
         *api_key_env = "POSTRIDER_SECRET".to_owned();
         *signing_key_env = "DATABASE_URL".to_owned();
         new.accounts[2].settings = old.accounts[1].settings.clone();
-        let ConnectorSettings::EightByEight(settings) = &mut new.recipes[1].settings else {
+        let ConnectorSettings::EightByEight(settings) = &mut new.connectors[1].settings else {
             panic!("the second recipe of the example is 8x8's")
         };
         settings.keys_url = Some("http://10.0.0.1/{kid}".to_owned());

@@ -49,8 +49,8 @@ pub struct Policy {
     #[serde(default)]
     pub test_phone: Option<String>,
     /// Systems whose notices make requests by themselves.
-    #[serde(default)]
-    pub recipes: Vec<Connector>,
+    #[serde(default, rename = "recipes")]
+    pub connectors: Vec<Connector>,
     /// Who hears of refused jobs, and when.
     #[serde(default)]
     pub alerts: Alerts,
@@ -189,7 +189,7 @@ impl Account {
 /// The recipient of a test's message where the company names none: it is nobody's, and the built-in
 /// simulator takes it.
 #[must_use]
-pub fn simulated_address(medium: Medium) -> &'static str {
+pub fn sandbox_address(medium: Medium) -> &'static str {
     match medium {
         Medium::Email => "simulated@postrider.invalid",
         Medium::Sms => "+15005550000",
@@ -213,8 +213,8 @@ impl Policy {
     }
 
     #[must_use]
-    pub fn recipe(&self, id: &str) -> Option<&Connector> {
-        self.recipes.iter().find(|recipe| recipe.id == id)
+    pub fn connector(&self, id: &str) -> Option<&Connector> {
+        self.connectors.iter().find(|connector| connector.id == id)
     }
 
     /// Where a test request's message goes instead of to its customer.

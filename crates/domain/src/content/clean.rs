@@ -5,7 +5,7 @@
 //! this is done again here because a name may also come from elsewhere than a job. Template syntax
 //! needs no cleaning: values are never templates.
 
-use crate::job::text::one_line;
+use crate::document::text::one_line;
 
 /// Longest name shown, in characters.
 pub const NAME_CHARS_MAX: usize = 100;

@@ -1,7 +1,7 @@
 //! Composes one message to a customer: recipient, sender and text, as the company's policy says.
 //!
 //! PURE. The preview and dispatch both call `compose`, so that a preview shows the message that would be sent. Dispatch
-//! adds the provider's envelope; an alert carries a `Letter` instead and is not composed.
+//! adds the provider's envelope; an alert carries a `PlainEmail` instead and is not composed.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::{RenderError, RenderFacts, RenderedEmail, RenderedSms, Renderer, surv
 use crate::{
     company::{
         Brand,
-        policy::{Policy, simulated_address},
+        policy::{Policy, sandbox_address},
     },
     ids::{Medium, RequestId},
 };
@@ -89,7 +89,7 @@ pub fn compose<'a>(
 ) -> Result<ComposedMessage<'a>, ComposeError> {
     let brand = policy.brand(facts.brand).ok_or(ComposeError::BrandRemoved)?;
     let to_address = match facts.test {
-        true => policy.test_address(facts.medium).unwrap_or(simulated_address(facts.medium)),
+        true => policy.test_address(facts.medium).unwrap_or(sandbox_address(facts.medium)),
         false => facts.address,
     };
     let (survey, no_properties) = (survey_url(&brand.survey_url, facts.request), BTreeMap::new());

@@ -4,23 +4,23 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::text::{one_line, several_lines};
+use crate::document::text::{one_line, several_lines};
 
 /// Longest text, in characters.
 const TEXT_CHARS_MAX: usize = 20_000;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Letter {
+pub struct PlainEmail {
     /// One line.
     pub subject: String,
     pub text: String,
 }
 
-impl Letter {
+impl PlainEmail {
     #[must_use]
-    pub fn new(subject: &str, text: &str) -> Letter {
+    pub fn new(subject: &str, text: &str) -> PlainEmail {
         let text = several_lines(text);
-        Letter { subject: one_line(subject), text: text.chars().take(TEXT_CHARS_MAX).collect() }
+        PlainEmail { subject: one_line(subject), text: text.chars().take(TEXT_CHARS_MAX).collect() }
     }
 
     #[must_use]
@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn a_letter_is_harmless_in_headers_and_in_html() {
-        let letter = Letter::new("Jobs\r\nBcc: all@example.com", "a <b> & \"c\"\n\u{7}d");
+        let letter = PlainEmail::new("Jobs\r\nBcc: all@example.com", "a <b> & \"c\"\n\u{7}d");
         assert_eq!(letter.subject, "Jobs Bcc: all@example.com");
         assert!(letter.html().contains("a &lt;b&gt; &amp; &quot;c&quot;\nd</pre>"), "{}", letter.html());
     }

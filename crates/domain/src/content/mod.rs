@@ -13,6 +13,6 @@ pub mod links;
 pub mod render;
 pub mod sms;
 
-pub use letter::Letter;
+pub use letter::PlainEmail;
 pub use links::survey_url;
 pub use render::{RenderError, RenderFacts, RenderedEmail, RenderedSms, Renderer};

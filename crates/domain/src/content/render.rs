@@ -13,7 +13,7 @@ use super::{
     language,
     sms::{self, Encoding},
 };
-use crate::job::text::one_line;
+use crate::document::text::one_line;
 
 /// Steps that one rendering may take.
 const FUEL: u64 = 50_000;

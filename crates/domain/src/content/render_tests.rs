@@ -2,7 +2,7 @@
 //! snapshots), and that no name can break them.
 
 use super::*;
-use crate::job::text::{is_control, is_invisible};
+use crate::document::text::{is_control, is_invisible};
 use proptest::prelude::*;
 
 const NONE: &BTreeMap<String, String> = &BTreeMap::new();

@@ -3,10 +3,12 @@
 //! PURE. A person's job comes over HTTP or from the command line, where somebody can answer for the name;
 //! over AMQP these fields are refused by name, never ignored. What a person may do is for `rules`.
 
-use crate::job::{
-    Manual, RequesterRole,
-    fields::{Fields, LABEL_CHARS_MAX, Problems, read_with},
-    text::one_line,
+use crate::{
+    document::{
+        fields::{Fields, LABEL_CHARS_MAX, Problems, read_with},
+        text::one_line,
+    },
+    job::{Manual, RequesterRole},
 };
 
 const REQUESTED_BY_CHARS_MAX: usize = 200;
@@ -42,7 +44,7 @@ pub(super) fn read_manual(fields: &Fields, hands: Hands, problems: &mut Problems
     }
     let requested_by = fields.text("requested_by", REQUESTED_BY_CHARS_MAX, problems);
     let role = read_with(fields, "requested_by_role", LABEL_CHARS_MAX, problems, |text| {
-        let known = RequesterRole::ALL.into_iter().find(|role| role.word() == text);
+        let known = RequesterRole::ALL.into_iter().find(|role| role.as_str() == text);
         known.ok_or(("bad_choice", "the role must be team_member, team_leader or company_admin"))
     });
     let override_reason = fields.get("override").and_then(|node| {

@@ -4,17 +4,10 @@
 //! problem, `canonical` is the form that is compared and hashed, `response` a customer's answer. Read `rules` next.
 
 pub mod canonical;
-pub mod country;
-pub mod fields;
 pub mod manual;
-pub mod node;
 pub mod parse;
-pub mod problem;
 pub mod response;
 pub mod shape;
-pub mod strict;
-pub mod text;
 
-pub use problem::Problem;
-pub use response::{About, Response};
+pub use response::{Response, ResponseSubject};
 pub use shape::{Customer, Employee, Job, JobOrigin, Manual, RequesterRole};

@@ -13,18 +13,21 @@ use uuid::Uuid;
 
 use crate::{
     address::{normalise_email, normalise_phone},
-    ids::Medium,
-    job::{
-        Customer, Employee, Job, Problem,
-        country::normalise_country,
+    country::normalise_country,
+    document::{
+        Problem,
         fields::{
             Fields, LABEL_CHARS_MAX, Lines, Problems, expected, is_short_enough, read_any_text, read_text,
             read_with,
         },
-        manual::{Hands, read_manual},
         node::Node,
         strict,
         text::one_line,
+    },
+    ids::Medium,
+    job::{
+        Customer, Employee, Job,
+        manual::{Hands, read_manual},
     },
 };
 
@@ -133,7 +136,7 @@ fn read_job(document: &Node, hands: Hands, problems: &mut Problems) -> Option<Jo
     let do_not_send = fields.flag("do_not_send", problems).unwrap_or(false);
     let initial_feedback_request_id = read_id(&fields, "initial_feedback_request_id", problems);
     let medium = read_with(&fields, "medium", LABEL_CHARS_MAX, problems, |text| {
-        let known = Medium::ALL.into_iter().find(|medium| medium.word() == text);
+        let known = Medium::ALL.into_iter().find(|medium| medium.as_str() == text);
         known.ok_or(("bad_choice", "the medium must be email or sms"))
     });
     let customer = fields
@@ -317,7 +320,7 @@ pub(super) fn read_properties(fields: &Fields, problems: &mut Problems) -> BTree
         let place = fields.at(key);
         if key.trim().is_empty() {
             problems.add(path, "empty", "a property has no name, give it one");
-        } else if key.chars().any(super::text::is_control) {
+        } else if key.chars().any(crate::document::text::is_control) {
             problems.add(place, "control_character", "the name holds a control character, take it out");
         } else if is_short_enough(&place, key, PROPERTY_KEY_CHARS_MAX, problems) {
             let value = read_any_text(&place, node, PROPERTY_VALUE_CHARS_MAX, Lines::Several, problems);

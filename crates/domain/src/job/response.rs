@@ -10,12 +10,14 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::job::{
-    Problem,
-    fields::{Fields, LABEL_CHARS_MAX, Lines, Problems, read_any_text, read_with},
-    node::Node,
-    parse::{read_id, read_json, read_properties, read_time},
-    strict,
+use crate::{
+    document::{
+        Problem,
+        fields::{Fields, LABEL_CHARS_MAX, Lines, Problems, read_any_text, read_with},
+        node::Node,
+        strict,
+    },
+    job::parse::{read_id, read_json, read_properties, read_time},
 };
 
 const RESPONSE_FIELDS: &[&str] = &[
@@ -35,14 +37,14 @@ const COMMENT_CHARS_MAX: usize = 2_000;
 pub struct Response {
     /// Whoever sends it made it; unique in the company.
     pub response_id: String,
-    pub about: About,
+    pub subject: ResponseSubject,
     pub answered_at: Option<DateTime<Utc>>,
-    pub said: Said,
+    pub answer: SurveyAnswer,
 }
 
 /// What a response is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum About {
+pub enum ResponseSubject {
     /// Our id or a `former_id`.
     Request(Uuid),
     Interaction(String),
@@ -50,7 +52,7 @@ pub enum About {
 
 /// What the customer said, as far as we are told. Kept and shown, never judged.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Said {
+pub struct SurveyAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -91,21 +93,22 @@ fn read_document(document: &Node, problems: &mut Problems) -> Option<Response> {
 
 fn read_response(fields: &Fields, problems: &mut Problems) -> Option<Response> {
     let response_id = fields.required_text("response_id", LABEL_CHARS_MAX, problems);
-    let about = read_about(fields, problems);
+    let subject = read_subject(fields, problems);
     let answered_at = read_with(fields, "answered_at", LABEL_CHARS_MAX, problems, read_time);
-    let said = Said {
+    let answer = SurveyAnswer {
         comment: fields
             .get("comment")
             .and_then(|node| read_any_text("comment", node, COMMENT_CHARS_MAX, Lines::Several, problems)),
         custom_properties: read_properties(fields, problems),
         score: fields.number("score", 0..=SCORE_MAX, problems),
     };
-    Some(Response { response_id: response_id?, about: about?, answered_at, said })
+    Some(Response { response_id: response_id?, subject: subject?, answered_at, answer })
 }
 
-fn read_about(fields: &Fields, problems: &mut Problems) -> Option<About> {
-    let request = read_id(fields, "request_id", problems).map(About::Request);
-    let interaction = fields.text("ext_interaction_id", LABEL_CHARS_MAX, problems).map(About::Interaction);
+fn read_subject(fields: &Fields, problems: &mut Problems) -> Option<ResponseSubject> {
+    let request = read_id(fields, "request_id", problems).map(ResponseSubject::Request);
+    let interaction =
+        fields.text("ext_interaction_id", LABEL_CHARS_MAX, problems).map(ResponseSubject::Interaction);
     match (fields.get("request_id").is_some(), fields.get("ext_interaction_id").is_some()) {
         (false, false) => {
             let remedy = "say what was answered: request_id (our id or a former_id) or ext_interaction_id";
@@ -134,14 +137,14 @@ impl Response {
             ext_interaction_id: Option<&'r str>,
             #[serde(skip_serializing_if = "Option::is_none")]
             request_id: Option<Uuid>,
-            said: &'r Said,
+            said: &'r SurveyAnswer,
         }
-        let (request_id, ext_interaction_id) = match &self.about {
-            About::Request(id) => (Some(*id), None),
-            About::Interaction(id) => (None, Some(id.as_str())),
+        let (request_id, ext_interaction_id) = match &self.subject {
+            ResponseSubject::Request(id) => (Some(*id), None),
+            ResponseSubject::Interaction(id) => (None, Some(id.as_str())),
         };
         let content =
-            Content { answered_at: self.answered_at, ext_interaction_id, request_id, said: &self.said };
+            Content { answered_at: self.answered_at, ext_interaction_id, request_id, said: &self.answer };
         serde_json::to_vec(&content).expect("a response is plain data")
     }
 }
@@ -167,15 +170,18 @@ mod tests {
                 "score": 4, "comment": "Good,\nthanks", "custom_properties": {{"survey": "spring"}}}}"#
         );
         let response = parse_response(body.as_bytes()).expect("it is fine");
-        assert_eq!(response.about, About::Request(id.parse().expect("a UUID")));
+        assert_eq!(response.subject, ResponseSubject::Request(id.parse().expect("a UUID")));
         assert_eq!(response.answered_at.expect("given").to_rfc3339(), "2026-03-01T08:00:00+00:00");
-        assert_eq!((response.said.score, response.said.comment.as_deref()), (Some(4), Some("Good,\nthanks")));
-        assert_eq!(response.said.custom_properties["survey"], "spring");
+        assert_eq!(
+            (response.answer.score, response.answer.comment.as_deref()),
+            (Some(4), Some("Good,\nthanks"))
+        );
+        assert_eq!(response.answer.custom_properties["survey"], "spring");
 
         let body = br#"{"response_id": "r-2", "ext_interaction_id": "call-7", "score": null}"#;
         let response = parse_response(body).expect("it is fine");
-        assert_eq!(response.about, About::Interaction("call-7".to_owned()));
-        assert_eq!(response.said, Said::default());
+        assert_eq!(response.subject, ResponseSubject::Interaction("call-7".to_owned()));
+        assert_eq!(response.answer, SurveyAnswer::default());
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl RequesterRole {
         [RequesterRole::TeamMember, RequesterRole::TeamLeader, RequesterRole::CompanyAdmin];
 
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             RequesterRole::TeamMember => "team_member",
             RequesterRole::TeamLeader => "team_leader",

@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use super::{
     Signal, State, Status,
-    transition::{changes, transition},
+    transition::{state_changes, transition},
 };
 
 /// Mermaid's `stateDiagram-v2`, without the fence around it; ends with a line break.
@@ -29,7 +29,7 @@ pub fn states() -> String {
         line(&mut text, &edge.arrow());
     }
     for status in Status::ALL.into_iter().filter(|status| is_final(*status)) {
-        line(&mut text, &format!("{} --> [*]", status.word()));
+        line(&mut text, &format!("{} --> [*]", status.as_str()));
     }
     text
 }
@@ -48,7 +48,7 @@ struct Node {
 impl Node {
     fn of(state: State) -> Node {
         let detail = state.detail();
-        Node { word: detail.unwrap_or_else(|| state.status().word()), is_detail: detail.is_some() }
+        Node { word: detail.unwrap_or_else(|| state.status().as_str()), is_detail: detail.is_some() }
     }
 }
 
@@ -60,7 +60,7 @@ struct Edge {
 
 impl Edge {
     fn arrow(&self) -> String {
-        let words: Vec<&str> = self.signals.iter().map(|signal| signal.words()).collect();
+        let words: Vec<&str> = self.signals.iter().map(|signal| signal.label()).collect();
         format!("{} --> {}: {}", self.from.word, self.to.word, words.join(", "))
     }
 }
@@ -68,7 +68,7 @@ impl Edge {
 /// One edge for each pair of boxes between which some signal moves a message, in the table's order.
 fn edges() -> Vec<Edge> {
     let mut edges: Vec<Edge> = Vec::new();
-    for (old, new) in changes() {
+    for (old, new) in state_changes() {
         let (from, to) = (Node::of(old), Node::of(new));
         if from == to {
             continue;
@@ -89,7 +89,7 @@ fn edges() -> Vec<Edge> {
 
 /// Nothing moves a message from this status to another.
 fn is_final(status: Status) -> bool {
-    changes().into_iter().all(|(old, new)| old.status() != status || new.status() == status)
+    state_changes().into_iter().all(|(old, new)| old.status() != status || new.status() == status)
 }
 
 #[cfg(test)]
@@ -100,15 +100,15 @@ mod tests {
     fn the_diagram_shows_every_status_every_detail_and_every_change() {
         let diagram = states();
         for status in Status::ALL {
-            assert!(diagram.contains(status.word()), "{} is missing", status.word());
+            assert!(diagram.contains(status.as_str()), "{} is missing", status.as_str());
         }
-        for (old, new) in changes() {
+        for (old, new) in state_changes() {
             let (from, to) = (Node::of(old), Node::of(new));
             let arrow = format!("{} --> {}: ", from.word, to.word);
             assert!(from == to || diagram.contains(&arrow), "{arrow}is missing");
         }
         for signal in Signal::ALL {
-            assert!(diagram.contains(signal.words()), "{signal:?} is missing");
+            assert!(diagram.contains(signal.label()), "{signal:?} is missing");
         }
     }
 
@@ -116,10 +116,10 @@ mod tests {
     fn only_ends_that_no_proof_can_move_lead_out() {
         let diagram = states();
         for status in [Status::Delivered, Status::Suppressed, Status::Canceled] {
-            assert!(diagram.contains(&format!("{} --> [*]", status.word())));
+            assert!(diagram.contains(&format!("{} --> [*]", status.as_str())));
         }
         for status in [Status::Queued, Status::Sent, Status::Failed] {
-            assert!(!diagram.contains(&format!("{} --> [*]", status.word())), "{}", status.word());
+            assert!(!diagram.contains(&format!("{} --> [*]", status.as_str())), "{}", status.as_str());
         }
     }
 }

@@ -26,7 +26,7 @@ pub struct FenceFacts {
     pub expires_at: DateTime<Utc>,
     pub attempt: i16,
     /// Some attempt may have gone out: it waits to be sent once more.
-    pub reached: bool,
+    pub may_have_been_sent: bool,
     pub now: DateTime<Utc>,
 }
 
@@ -42,29 +42,29 @@ pub enum FenceVerdict {
 }
 
 #[must_use]
-pub fn standstill(standing: &FenceFacts) -> FenceVerdict {
+pub fn fence_verdict(standing: &FenceFacts) -> FenceVerdict {
     if standing.state != State::Waiting || !standing.epoch_is_ours || standing.paused {
         return FenceVerdict::NotOurs;
     }
-    let withheld = |reason| {
-        let (signal, reason) = withheld(standing.reached, reason);
+    let suppressed_end = |reason| {
+        let (signal, reason) = suppressed_end(standing.may_have_been_sent, reason);
         FenceVerdict::End(signal, reason)
     };
-    if let Some(kind) = BlockKind::first_of(standing.block_bits) {
-        return withheld(kind.into());
+    if let Some(kind) = BlockKind::strongest(standing.block_bits) {
+        return suppressed_end(kind.into());
     }
     if standing.answered {
-        return withheld(Reason::Answered);
+        return suppressed_end(Reason::Answered);
     }
     if standing.superseded {
-        return withheld(Reason::AlreadySent);
+        return suppressed_end(Reason::AlreadySent);
     }
     if standing.expires_at <= standing.now {
-        let (signal, reason) = expiry(standing.attempt, standing.reached);
+        let (signal, reason) = expired_end(standing.attempt, standing.may_have_been_sent);
         return FenceVerdict::End(signal, reason);
     }
     if !standing.holds_reservations {
-        return withheld(Reason::Overtaken);
+        return suppressed_end(Reason::Overtaken);
     }
     FenceVerdict::Again
 }
@@ -72,14 +72,18 @@ pub fn standstill(standing: &FenceFacts) -> FenceVerdict {
 /// The end of a waiting message that may not go out. One that may have gone out before is not called
 /// suppressed: nobody knows, and a late proof must still count.
 #[must_use]
-pub fn withheld(reached: bool, reason: Reason) -> (Signal, Reason) {
-    if reached { (Signal::WindowEnded, Reason::OutcomeUnknown) } else { (Signal::Withheld, reason) }
+pub fn suppressed_end(may_have_been_sent: bool, reason: Reason) -> (Signal, Reason) {
+    if may_have_been_sent {
+        (Signal::WindowEnded, Reason::OutcomeUnknown)
+    } else {
+        (Signal::Suppress, reason)
+    }
 }
 
 /// The end of a message that expired while waiting.
 #[must_use]
-pub fn expiry(attempt: i16, reached: bool) -> (Signal, Reason) {
-    match (attempt, reached) {
+pub fn expired_end(attempt: i16, may_have_been_sent: bool) -> (Signal, Reason) {
+    match (attempt, may_have_been_sent) {
         (0, _) => (Signal::ExpiredUntried, Reason::Expired),
         (_, false) => (Signal::ExpiredTried, Reason::Expired),
         (_, true) => (Signal::WindowEnded, Reason::OutcomeUnknown),
@@ -102,7 +106,7 @@ mod tests {
             holds_reservations: true,
             expires_at: now + chrono::Duration::hours(1),
             attempt: 0,
-            reached: false,
+            may_have_been_sent: false,
             now,
         }
     }
@@ -111,50 +115,56 @@ mod tests {
     fn a_block_outweighs_everything_but_somebody_elses_claim() {
         let blocked =
             FenceFacts { block_bits: BlockKind::Stop.bit(), holds_reservations: false, ..standing() };
-        assert_eq!(standstill(&blocked), FenceVerdict::End(Signal::Withheld, Reason::Stop));
-        assert_eq!(standstill(&FenceFacts { epoch_is_ours: false, ..blocked }), FenceVerdict::NotOurs);
+        assert_eq!(fence_verdict(&blocked), FenceVerdict::End(Signal::Suppress, Reason::Stop));
+        assert_eq!(fence_verdict(&FenceFacts { epoch_is_ours: false, ..blocked }), FenceVerdict::NotOurs);
     }
 
     #[test]
     fn an_overtaken_holder_is_suppressed_not_sent() {
         let overtaken = FenceFacts { holds_reservations: false, ..standing() };
-        assert_eq!(standstill(&overtaken), FenceVerdict::End(Signal::Withheld, Reason::Overtaken));
+        assert_eq!(fence_verdict(&overtaken), FenceVerdict::End(Signal::Suppress, Reason::Overtaken));
     }
 
     #[test]
     fn expiry_is_a_suppression_before_an_attempt_and_a_failure_after_one() {
         let expired = FenceFacts { expires_at: DateTime::UNIX_EPOCH, ..standing() };
-        assert_eq!(standstill(&expired), FenceVerdict::End(Signal::ExpiredUntried, Reason::Expired));
+        assert_eq!(fence_verdict(&expired), FenceVerdict::End(Signal::ExpiredUntried, Reason::Expired));
         let tried = FenceFacts { attempt: 1, ..expired };
-        assert_eq!(standstill(&tried), FenceVerdict::End(Signal::ExpiredTried, Reason::Expired));
+        assert_eq!(fence_verdict(&tried), FenceVerdict::End(Signal::ExpiredTried, Reason::Expired));
     }
 
     #[test]
     fn who_answered_is_not_asked_again() {
         let answered = FenceFacts { answered: true, holds_reservations: false, ..standing() };
-        assert_eq!(standstill(&answered), FenceVerdict::End(Signal::Withheld, Reason::Answered));
+        assert_eq!(fence_verdict(&answered), FenceVerdict::End(Signal::Suppress, Reason::Answered));
     }
 
     #[test]
     fn a_retry_is_not_sent_once_the_message_before_it_is_proved_to_have_gone_out() {
         let superseded = FenceFacts { superseded: true, holds_reservations: false, ..standing() };
-        assert_eq!(standstill(&superseded), FenceVerdict::End(Signal::Withheld, Reason::AlreadySent));
+        assert_eq!(fence_verdict(&superseded), FenceVerdict::End(Signal::Suppress, Reason::AlreadySent));
     }
 
     #[test]
     fn what_may_have_gone_out_is_never_called_suppressed() {
         let unclear = FenceVerdict::End(Signal::WindowEnded, Reason::OutcomeUnknown);
-        let reached = FenceFacts { reached: true, attempt: 1, ..standing() };
+        let may_have_been_sent = FenceFacts { may_have_been_sent: true, attempt: 1, ..standing() };
         let stopped = BlockKind::Stop.bit();
-        assert_eq!(standstill(&FenceFacts { block_bits: stopped, ..reached.clone() }), unclear);
-        assert_eq!(standstill(&FenceFacts { answered: true, ..reached.clone() }), unclear);
-        assert_eq!(standstill(&FenceFacts { holds_reservations: false, ..reached.clone() }), unclear);
-        assert_eq!(standstill(&FenceFacts { expires_at: DateTime::UNIX_EPOCH, ..reached }), unclear);
+        assert_eq!(fence_verdict(&FenceFacts { block_bits: stopped, ..may_have_been_sent.clone() }), unclear);
+        assert_eq!(fence_verdict(&FenceFacts { answered: true, ..may_have_been_sent.clone() }), unclear);
+        assert_eq!(
+            fence_verdict(&FenceFacts { holds_reservations: false, ..may_have_been_sent.clone() }),
+            unclear
+        );
+        assert_eq!(
+            fence_verdict(&FenceFacts { expires_at: DateTime::UNIX_EPOCH, ..may_have_been_sent }),
+            unclear
+        );
     }
 
     #[test]
     fn what_is_paused_is_left_alone_and_what_is_free_goes_again() {
-        assert_eq!(standstill(&FenceFacts { paused: true, ..standing() }), FenceVerdict::NotOurs);
-        assert_eq!(standstill(&standing()), FenceVerdict::Again);
+        assert_eq!(fence_verdict(&FenceFacts { paused: true, ..standing() }), FenceVerdict::NotOurs);
+        assert_eq!(fence_verdict(&standing()), FenceVerdict::Again);
     }
 }

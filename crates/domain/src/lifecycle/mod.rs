@@ -6,14 +6,14 @@
 
 pub mod diagram;
 pub mod fence;
-pub mod looks;
 pub mod reason;
 pub mod schedule;
 pub mod state;
+pub mod status_poll;
 pub mod transition;
 
-pub use looks::{Looks, StatusPollPlan};
 pub use reason::Reason;
-pub use schedule::{NextTry, Schedule};
+pub use schedule::{NextTry, RetrySchedule};
 pub use state::{State, Status};
+pub use status_poll::{PollTimes, StatusPollPlan};
 pub use transition::{Signal, TransitionMap, transition};

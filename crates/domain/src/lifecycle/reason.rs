@@ -18,12 +18,12 @@ macro_rules! reasons {
             pub const ALL: &'static [Reason] = &[$(Reason::$variant,)+];
 
             #[must_use]
-            pub fn word(self) -> &'static str {
+            pub fn as_str(self) -> &'static str {
                 match self { $(Reason::$variant => $word,)+ }
             }
 
             #[must_use]
-            pub fn from_word(word: &str) -> Option<Reason> {
+            pub fn parse(word: &str) -> Option<Reason> {
                 match word { $($word => Some(Reason::$variant),)+ _ => None }
             }
         }
@@ -78,7 +78,7 @@ reasons! {
 
 impl fmt::Display for Reason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.word())
+        formatter.write_str(self.as_str())
     }
 }
 

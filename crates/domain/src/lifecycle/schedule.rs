@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 
 /// The retry schedule; compressed in demo and tests.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Schedule {
+pub struct RetrySchedule {
     pub delays: Vec<Duration>,
     /// Share by which a delay may fall or rise, 0 to 1.
     pub jitter: f64,
@@ -22,9 +22,9 @@ pub struct Schedule {
     pub lane_delay: Duration,
 }
 
-impl Default for Schedule {
-    fn default() -> Schedule {
-        Schedule {
+impl Default for RetrySchedule {
+    fn default() -> RetrySchedule {
+        RetrySchedule {
             delays: [30, 120, 600, 1_800, 3_600, 10_800, 21_600].map(Duration::from_secs).to_vec(),
             jitter: 0.2,
             tries_max: 8,
@@ -52,7 +52,7 @@ pub struct Progress {
     pub now: DateTime<Utc>,
 }
 
-impl Schedule {
+impl RetrySchedule {
     /// After a refusal for now. `jitter` is uniform in `[0, 1)`.
     #[must_use]
     pub fn after_refusal(&self, progress: Progress, hint: Option<Duration>, jitter: f64) -> NextTry {
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn the_default_waits_are_the_published_ones() {
-        let schedule = Schedule::default();
+        let schedule = RetrySchedule::default();
         let waits: Vec<u64> = (1..=8)
             .map(|tries| match schedule.after_refusal(progress(tries, 0), None, 0.5) {
                 NextTry::After(wait) => wait.as_secs(),
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn nothing_is_tried_later_than_a_day_after_its_first_due_time() {
-        let schedule = Schedule::default();
+        let schedule = RetrySchedule::default();
         assert_eq!(schedule.after_refusal(progress(2, 86_399), None, 0.5), NextTry::GiveUp);
     }
 
@@ -111,7 +111,7 @@ mod tests {
         fn a_hint_only_lengthens_and_never_beyond_its_bound(
             tries in 1u16..8, jitter in 0.0f64..1.0, hint_secs in 0u64..1_000_000_000
         ) {
-            let schedule = Schedule { give_up_after: Duration::MAX, ..Schedule::default() };
+            let schedule = RetrySchedule { give_up_after: Duration::MAX, ..RetrySchedule::default() };
             let hint = Some(Duration::from_secs(hint_secs));
             let NextTry::After(plain) = schedule.after_refusal(progress(tries, 0), None, jitter) else {
                 return Err(TestCaseError::fail("gave up"));
@@ -125,7 +125,7 @@ mod tests {
 
         #[test]
         fn jitter_stays_within_its_share(tries in 1u16..8, jitter in 0.0f64..1.0) {
-            let schedule = Schedule::default();
+            let schedule = RetrySchedule::default();
             let base = schedule.delays[usize::from(tries - 1)].as_secs_f64();
             if let NextTry::After(wait) = schedule.after_refusal(progress(tries, 0), None, jitter) {
                 prop_assert!((0.8 * base - 0.001..=1.2 * base + 0.001).contains(&wait.as_secs_f64()));

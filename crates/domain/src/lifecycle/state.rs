@@ -101,7 +101,7 @@ impl State {
 
     /// Nothing but a provider's proof moves it any more.
     #[must_use]
-    pub fn is_end(self) -> bool {
+    pub fn is_terminal(self) -> bool {
         match self {
             State::Waiting | State::Sending | State::Unknown | State::Sent => false,
             State::Delivered
@@ -137,7 +137,7 @@ impl Status {
     }
 
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Status::Queued => "queued",
             Status::Sent => "sent",
@@ -149,7 +149,7 @@ impl Status {
     }
 
     #[must_use]
-    pub fn from_word(word: &str) -> Option<Status> {
-        Status::ALL.into_iter().find(|status| status.word() == word)
+    pub fn parse(word: &str) -> Option<Status> {
+        Status::ALL.into_iter().find(|status| status.as_str() == word)
     }
 }

@@ -32,7 +32,7 @@ pub enum Signal {
     /// Expired after an attempt that was refused.
     ExpiredTried,
     /// Blocked, overtaken or answered meanwhile.
-    Withheld,
+    Suppress,
     /// A person takes it back.
     Cancel,
     /// Receipt: delivered.
@@ -53,7 +53,7 @@ impl Signal {
         Signal::WindowEnded,
         Signal::ExpiredUntried,
         Signal::ExpiredTried,
-        Signal::Withheld,
+        Signal::Suppress,
         Signal::Cancel,
         Signal::DeliveredReceipt,
         Signal::FailedReceipt,
@@ -61,7 +61,7 @@ impl Signal {
 
     /// What happened, in the words of diagrams.
     #[must_use]
-    pub fn words(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Signal::Begin => "attempt begun",
             Signal::Accepted => "provider accepted",
@@ -73,7 +73,7 @@ impl Signal {
             Signal::WindowEnded => "no proof in time",
             Signal::ExpiredUntried => "expired untried",
             Signal::ExpiredTried => "expired after an attempt",
-            Signal::Withheld => "blocked or overtaken",
+            Signal::Suppress => "blocked or overtaken",
             Signal::Cancel => "canceled by a person",
             Signal::DeliveredReceipt => "delivered receipt",
             Signal::FailedReceipt => "failed receipt",
@@ -96,7 +96,7 @@ pub fn transition(state: State, signal: Signal) -> State {
         Signal::WindowEnded => from(state, &[Waiting, Unknown], PresumedFailed),
         Signal::ExpiredUntried => from(state, &[Waiting], Suppressed),
         Signal::ExpiredTried => from(state, &[Waiting], PresumedFailed),
-        Signal::Withheld => from(state, &[Waiting], Suppressed),
+        Signal::Suppress => from(state, &[Waiting], Suppressed),
         Signal::Cancel => from(state, &[Waiting], Canceled),
         Signal::DeliveredReceipt => {
             from(state, &[Waiting, Sending, Unknown, Sent, PresumedFailed], Delivered)
@@ -115,20 +115,20 @@ pub struct TransitionMap(pub [u8; State::ALL.len()]);
 
 impl TransitionMap {
     #[must_use]
-    pub fn of(signal: Signal) -> TransitionMap {
+    pub fn new(signal: Signal) -> TransitionMap {
         TransitionMap(State::ALL.map(|state| transition(state, signal) as u8))
     }
 
     /// Changes nothing, whatever the state.
     #[must_use]
-    pub fn keep() -> TransitionMap {
+    pub fn unchanged() -> TransitionMap {
         TransitionMap(State::ALL.map(|state| state as u8))
     }
 }
 
 /// Every change that some signal makes; the trigger in the database refuses all others.
 #[must_use]
-pub fn changes() -> Vec<(State, State)> {
+pub fn state_changes() -> Vec<(State, State)> {
     let mut pairs: Vec<(State, State)> = State::ALL
         .into_iter()
         .flat_map(|state| Signal::ALL.map(|signal| (state, transition(state, signal))))
@@ -156,7 +156,7 @@ mod tests {
                     (Signal::WindowEnded, PresumedFailed),
                     (Signal::ExpiredUntried, Suppressed),
                     (Signal::ExpiredTried, PresumedFailed),
-                    (Signal::Withheld, Suppressed),
+                    (Signal::Suppress, Suppressed),
                     (Signal::Cancel, Canceled),
                     (Signal::DeliveredReceipt, Delivered),
                     (Signal::FailedReceipt, Failed),
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn an_end_stays_an_end_but_for_the_one_exception() {
-        for state in State::ALL.into_iter().filter(|state| state.is_end()) {
+        for state in State::ALL.into_iter().filter(|state| state.is_terminal()) {
             for signal in Signal::ALL {
                 let after = transition(state, signal);
                 let by_proof = state == PresumedFailed
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn status_never_falls_back_once_a_provider_has_the_message() {
-        for (old, new) in changes() {
+        for (old, new) in state_changes() {
             if old == Sent {
                 assert!(matches!(new.status(), Status::Delivered | Status::Failed));
             }
@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn a_map_holds_the_whole_function() {
         for signal in Signal::ALL {
-            let map = TransitionMap::of(signal);
+            let map = TransitionMap::new(signal);
             for state in State::ALL {
                 assert_eq!(i16::from(map.0[state as usize]), transition(state, signal).code());
             }

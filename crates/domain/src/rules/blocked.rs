@@ -7,11 +7,11 @@ use super::{Case, Finding, decision::Candidate};
 
 /// The first candidate that is not blocked, and the rule's finding.
 pub(super) fn choose(case: &Case, candidates: &[Candidate]) -> (Option<Candidate>, Finding) {
-    let block = |candidate: &Candidate| BlockKind::first_of(case.facts.blocks(candidate.medium));
+    let block = |candidate: &Candidate| BlockKind::strongest(case.facts.blocks(candidate.medium));
     let noted: Vec<String> = candidates
         .iter()
         .filter_map(|candidate| {
-            Some(format!("{} is blocked: {}", candidate.medium.word(), block(candidate)?.word()))
+            Some(format!("{} is blocked: {}", candidate.medium.as_str(), block(candidate)?.as_str()))
         })
         .collect();
     let note = noted.join("; ");

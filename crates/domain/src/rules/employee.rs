@@ -2,7 +2,7 @@
 //!
 //! Failing it is the producer's mistake and ends as a rejection, never as a suppression.
 
-use crate::job::Problem;
+use crate::document::Problem;
 
 use super::{Case, MemberFact};
 

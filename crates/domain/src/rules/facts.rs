@@ -14,7 +14,7 @@ pub struct Facts {
     /// Block bits of the customer's address by medium code.
     pub block_bits: [i32; 2],
     /// Who holds the customer's reservations, where anybody does.
-    pub holders: Vec<Holder>,
+    pub holders: Vec<ReservationHolder>,
     /// A service recovery: it passes the suppression period and takes over.
     pub recovery: bool,
     /// A test request sees the suppression rule but is not held by it.
@@ -57,7 +57,7 @@ pub enum MemberFact {
 
 /// An earlier request that reserved one of the customer's identities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Holder {
+pub struct ReservationHolder {
     pub request: Uuid,
     /// When it asked, or plans to.
     pub asked_at: DateTime<Utc>,
@@ -65,7 +65,7 @@ pub struct Holder {
 
 /// The earlier request that a service recovery answers: always the root, never a recovery itself.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Root {
+pub struct OriginalRequest {
     pub id: Uuid,
     pub customer: Customer,
     pub channel: String,

@@ -4,7 +4,7 @@
 //! media that the brand has an account for. None at all is the producer's mistake, unless the job is
 //! never to be sent anyway.
 
-use crate::{company::policy::simulated_address, ids::Medium, job::Problem, lifecycle::Reason};
+use crate::{company::policy::sandbox_address, document::Problem, ids::Medium, lifecycle::Reason};
 
 use super::{Case, Finding, decision::Candidate};
 
@@ -18,10 +18,10 @@ pub(super) fn problems(case: &Case) -> Vec<Problem> {
             "the brand has no account for any allowed medium; add one to the company's file".to_owned()
         }
         (Some(medium), _) if address(case, medium).is_some() => {
-            format!("the brand has no account for {}; add one or name another medium", medium.word())
+            format!("the brand has no account for {}; add one or name another medium", medium.as_str())
         }
         (_, allowed) => {
-            let words: Vec<&str> = allowed.iter().map(|medium| medium.word()).collect();
+            let words: Vec<&str> = allowed.iter().map(|medium| medium.as_str()).collect();
             format!("the customer has no address that can be used by {}", words.join(" or "))
         }
     };
@@ -31,7 +31,7 @@ pub(super) fn problems(case: &Case) -> Vec<Problem> {
 /// The candidates in order, and the rule's finding.
 pub(super) fn candidates(case: &Case) -> (Vec<Candidate>, Finding) {
     let candidates = usable(case);
-    let words: Vec<&str> = candidates.iter().map(|candidate| candidate.medium.word()).collect();
+    let words: Vec<&str> = candidates.iter().map(|candidate| candidate.medium.as_str()).collect();
     let finding = if simulated(case) && !candidates.is_empty() {
         let note = "a test request, and no test_email or test_phone takes it: the built-in simulator does";
         Finding::pass("medium", format!("{}, {note}", words.join(", ")))
@@ -69,7 +69,7 @@ fn simulated(case: &Case) -> bool {
 
 fn address<'a>(case: &'a Case, medium: Medium) -> Option<&'a str> {
     if simulated(case) {
-        return Some(simulated_address(medium));
+        return Some(sandbox_address(medium));
     }
     if case.facts.test {
         return case.company.policy.test_address(medium);

@@ -23,11 +23,11 @@ pub mod suppression;
 #[cfg(test)]
 mod tests;
 
-use crate::job::Problem;
+use crate::document::Problem;
 
 pub use case::Case;
 pub use decision::{Decision, Finding, Inputs, Verdict};
-pub use facts::{Facts, Holder, MemberFact, Requester, Root};
+pub use facts::{Facts, MemberFact, OriginalRequest, Requester, ReservationHolder};
 pub use place::{Placed, place};
 
 /// Asks every rule in turn.

@@ -5,7 +5,8 @@
 
 use crate::{
     company::{Brand, Channel, Policy},
-    job::{Job, JobOrigin, Problem},
+    document::Problem,
+    job::{Job, JobOrigin},
 };
 
 /// A job's place: both name entries of the policy.

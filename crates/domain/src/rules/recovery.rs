@@ -3,15 +3,18 @@
 //! The job inherits what it leaves out; a recovery of a recovery belongs to the root; at most one open
 //! and three in all per root. The database proves the bound by a unique ordinal.
 
-use crate::job::{Customer, Job, Problem};
+use crate::{
+    document::Problem,
+    job::{Customer, Job},
+};
 
-use super::Root;
+use super::OriginalRequest;
 
 pub const RECOVERIES_MAX: i64 = 3;
 const FIELD: &str = "initial_feedback_request_id";
 
 /// The job with everything that it inherits, or why it is no recovery of that request.
-pub fn inherit(job: &Job, root: Option<&Root>) -> Result<Job, Vec<Problem>> {
+pub fn inherit(job: &Job, root: Option<&OriginalRequest>) -> Result<Job, Vec<Problem>> {
     let refuse = |code: &str, message: &str| Err(vec![Problem::new(FIELD, code, message)]);
     let Some(root) = root else {
         return refuse("unknown_request", "no request of this company has that id or former_id");

@@ -5,10 +5,7 @@
 //! team member asks for nobody else. Of a person who is on no list, the word of the key's holder is taken.
 //! Failing it ends as a rejection.
 
-use crate::{
-    company::Role,
-    job::{Problem, RequesterRole},
-};
+use crate::{company::Role, document::Problem, job::RequesterRole};
 
 use super::{Case, Finding};
 
@@ -41,7 +38,7 @@ pub(super) fn problems(case: &Case) -> Vec<Problem> {
 /// Whether a person asks, and in which role: shown by `why`, without the name.
 pub(super) fn finding(case: &Case) -> Option<Finding> {
     let manual = case.job.manual.as_ref()?;
-    let role = manual.role.map_or_else(String::new, |role| format!(" as {}", role.word()));
+    let role = manual.role.map_or_else(String::new, |role| format!(" as {}", role.as_str()));
     let whose = match case.facts.requester {
         Some(requester) if requester.is_employee => OF_OWN,
         Some(_) | None => "",
@@ -51,6 +48,6 @@ pub(super) fn finding(case: &Case) -> Option<Finding> {
 
 /// Whether a stored finding says that a person asked about their own interaction.
 #[must_use]
-pub fn is_of_own(finding: &Finding) -> bool {
+pub fn is_about_own_interaction(finding: &Finding) -> bool {
     finding.rule == RULE && finding.note.ends_with(OF_OWN)
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     company::{Company, SuppressionScope},
-    hash_keys::{IdentityKey, SlotKind},
+    hash_keys::{IdentityKey, IdentityKind},
     job::Customer,
     lifecycle::Reason,
 };
@@ -58,7 +58,7 @@ pub fn reserves(case: &Case) -> bool {
 
 /// Every identity of the person: custom id, email, phone; per brand where the company says so.
 #[must_use]
-pub fn slots(
+pub fn reservation_keys(
     keys: &IdentityKey,
     company: &Company,
     customer: Option<&Customer>,
@@ -73,14 +73,14 @@ pub fn slots(
     };
     let Some(customer) = customer else { return Vec::new() };
     let identities = [
-        (SlotKind::CustomId, customer.custom_id.as_deref()),
-        (SlotKind::Email, customer.email.as_deref()),
-        (SlotKind::Phone, customer.phone.as_deref()),
+        (IdentityKind::CustomId, customer.custom_id.as_deref()),
+        (IdentityKind::Email, customer.email.as_deref()),
+        (IdentityKind::Phone, customer.phone.as_deref()),
     ];
-    let mut slots: Vec<Uuid> = identities
+    let mut reservation_keys: Vec<Uuid> = identities
         .into_iter()
-        .filter_map(|(kind, value)| Some(keys.slot(company.id, brand, kind, value?)))
+        .filter_map(|(kind, value)| Some(keys.reservation_key(company.id, brand, kind, value?)))
         .collect();
-    slots.sort_unstable();
-    slots
+    reservation_keys.sort_unstable();
+    reservation_keys
 }

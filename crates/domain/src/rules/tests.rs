@@ -19,7 +19,7 @@ use crate::{
     lifecycle::Reason,
 };
 
-use super::{Case, Decision, Facts, Holder, MemberFact, Verdict, decide, place, suppression};
+use super::{Case, Decision, Facts, MemberFact, ReservationHolder, Verdict, decide, place, suppression};
 
 const EMAIL_ACCOUNT: AccountId = AccountId(1);
 const SMS_ACCOUNT: AccountId = AccountId(2);
@@ -97,7 +97,7 @@ fn company() -> Company {
             resend_if_absent: false,
             test_email: Some("tests@blanca.example".to_owned()),
             test_phone: None,
-            recipes: Vec::new(),
+            connectors: Vec::new(),
             alerts: Default::default(),
         },
         account_ids: [("mail".to_owned(), EMAIL_ACCOUNT), ("text".to_owned(), SMS_ACCOUNT)].into(),
@@ -131,14 +131,14 @@ fn facts() -> Facts {
     }
 }
 
-fn asked(days_ago: i64) -> Holder {
-    Holder { request: Uuid::from_u128(9), asked_at: now() - Duration::days(days_ago) }
+fn asked(days_ago: i64) -> ReservationHolder {
+    ReservationHolder { request: Uuid::from_u128(9), asked_at: now() - Duration::days(days_ago) }
 }
 
 /// The decision, or the problems' codes.
 fn decided(job: &Job, company: &Company, facts: &Facts) -> Result<Decision, Vec<String>> {
     let codes =
-        |problems: Vec<crate::job::Problem>| problems.into_iter().map(|problem| problem.code).collect();
+        |problems: Vec<crate::document::Problem>| problems.into_iter().map(|problem| problem.code).collect();
     let placed = place(job, &company.policy, JobOrigin::Automatic).map_err(codes)?;
     decide(&Case { job, company, placed: &placed, facts }).map_err(codes)
 }
@@ -277,7 +277,7 @@ fn the_suppression_period_passes_exactly_so_many_days_after_the_last_ask() {
 
 #[test]
 fn the_period_counts_from_the_latest_holder_planned_asks_included() {
-    let planned = Holder { request: Uuid::from_u128(5), asked_at: now() + Duration::days(3) };
+    let planned = ReservationHolder { request: Uuid::from_u128(5), asked_at: now() + Duration::days(3) };
     let holders = vec![asked(40), planned, asked(2)];
     let (_, decision) = suppresses(&job(), &company(), &Facts { holders, ..facts() });
     assert_eq!(decision.could_pass_at(), Some(now() + Duration::days(33)));

@@ -46,7 +46,7 @@ impl ActionKind {
 
     /// As stored and as shown.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             ActionKind::Paused => "paused",
             ActionKind::Resumed => "resumed",
@@ -145,7 +145,7 @@ impl Ledger {
         rows.into_iter()
             .rev()
             .map(|row| {
-                let deed = ActionKind::ALL.into_iter().find(|deed| deed.word() == row.action);
+                let deed = ActionKind::ALL.into_iter().find(|deed| deed.as_str() == row.action);
                 Ok(ActNote {
                     message: MessageId(row.message),
                     deed: deed.ok_or_else(|| unknown(&row.action))?,

@@ -26,7 +26,7 @@ async fn an_ordinary_mail_is_queued_under_its_own_message_id() {
     assert_eq!((status, answer["id"].as_str()), (200, Some(format!("<{id}>").as_str())));
     assert_eq!(answer["message"], "Queued. Thank you.");
     let accepted = simulator.accepted().remove(0);
-    assert_eq!((accepted.provider.word(), accepted.provider_id), ("mailgun", id));
+    assert_eq!((accepted.provider.as_str(), accepted.provider_id), ("mailgun", id));
     assert_eq!((accepted.correlation, accepted.attempt), (Some(message_id().to_string()), Some(2)));
     assert_eq!(
         (accepted.recipient.as_str(), accepted.text_or_subject.as_str()),

@@ -10,7 +10,7 @@ use super::{count, hand_in, job, world};
 use crate::support::api::{ApiResponse, Client};
 
 /// Every call that changes a setting, well-formed; `{}` is where the id of the thing stands.
-fn changes() -> Vec<(Method, &'static str, Option<Value>)> {
+fn state_changes() -> Vec<(Method, &'static str, Option<Value>)> {
     vec![
         (Method::PUT, "/v1/company", Some(json!({}))),
         (Method::PATCH, "/v1/company", Some(json!({ "delay_secs": 7 }))),
@@ -83,12 +83,12 @@ async fn only_a_live_key_that_may_manage_changes_settings_and_readers_see_them()
     let reader = env.client_with("blanca", true, &[Scope::Read, Scope::Send]).await;
     let sender = env.client_with("blanca", true, &[Scope::Send]).await;
     let audits = count(&env, "audit").await;
-    for (method, path, body) in changes() {
+    for (method, path, body) in state_changes() {
         let path = ids.put_into(path);
         for client in [&tester, &reader, &sender] {
             let answer = call(client, method.clone(), &path, body.as_ref()).await;
             assert_eq!(
-                (answer.status, answer.word()),
+                (answer.status, answer.as_str()),
                 (403, "forbidden"),
                 "{method} {path}: {}",
                 answer.text
@@ -119,7 +119,7 @@ async fn nothing_of_one_company_is_seen_or_changed_with_anothers_key() {
     let stranger = env.client("other").await;
     let before = [theirs.get("/v1/company?members=true").await.json, theirs.get("/v1/blocks").await.json];
     let audits = count(&env, "audit where company = 1").await;
-    for (method, path, body) in changes().into_iter().filter(|(_, path, _)| path.contains('{')) {
+    for (method, path, body) in state_changes().into_iter().filter(|(_, path, _)| path.contains('{')) {
         let path = ids.put_into(path);
         let answer = call(&stranger, method.clone(), &path, body.as_ref()).await;
         assert_eq!(answer.status, 404, "{method} {path}: {}", answer.text);

@@ -14,7 +14,7 @@ async fn a_company_applied_at_the_command_line_is_on_record_with_who_and_what() 
     let mut policy = company::standard("blanca", env.providers());
     policy.suppression_days = 60;
     let file = std::env::temp_dir().join(format!("{}.toml", env.amqp_name));
-    let document = postrider_domain::company::document::document(&policy, Some(&[company::paul()]));
+    let document = postrider_domain::company::json::document(&policy, Some(&[company::paul()]));
     let text = toml::to_string(&document).expect("a document is TOML too");
     std::fs::write(&file, text).expect("the file is written");
     let path = file.to_str().expect("a path of letters");

@@ -25,7 +25,7 @@ fn path(block: &Value, query: &str) -> String {
 /// As a customer's own wish would.
 async fn opt_out(env: &TestEnv, address: &str, kind: BlockKind) {
     let company = env.ledger.company_id("blanca").await.expect("asked").expect("there");
-    let addr = env.keys.identity.address(company, Medium::Email, address);
+    let addr = env.keys.identity.address_hash(company, Medium::Email, address);
     env.ledger.block_address(addr, company, Medium::Email, kind, "receipt").await.expect("blocked");
 }
 
@@ -121,7 +121,7 @@ async fn a_customers_own_wish_is_lifted_only_by_who_says_that_they_know_it() {
     let blocked = client.get(&format!("{BLOCKS}?kind=unsubscribed")).await.json["items"][0].clone();
     assert_eq!((&blocked["opt_out"], &blocked["address"]), (&json!(true), &Value::Null));
     let refused = client.call(Method::DELETE, &path(&blocked, "?reason=r"), None).await;
-    assert_eq!((refused.status, refused.word()), (409, "conflict"), "{}", refused.text);
+    assert_eq!((refused.status, refused.as_str()), (409, "conflict"), "{}", refused.text);
     let bounce = client.call(Method::DELETE, &path(&blocked, "?reason=r&kinds=hard_bounced"), None).await;
     assert_eq!(
         bounce.json,

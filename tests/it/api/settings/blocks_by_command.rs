@@ -59,7 +59,7 @@ async fn support_blocks_an_address_and_lifts_it_on_record() {
 async fn a_customers_own_wish_is_lifted_only_by_who_says_that_they_know_it() {
     let (env, worker, _client) = world().await;
     let company = env.ledger.company_id("blanca").await.expect("asked").expect("there");
-    let addr = env.keys.identity.address(company, Medium::Sms, "+14155552671");
+    let addr = env.keys.identity.address_hash(company, Medium::Sms, "+14155552671");
     env.ledger.block_address(addr, company, Medium::Sms, BlockKind::Stop, "inbound").await.expect("blocked");
     let remove = ["blocks", "remove", "blanca", "+1 415 555 2671", "--reason", "called us", "--json"];
     let said = refused(&env, &remove).await;

@@ -66,10 +66,10 @@ async fn of_editors_who_started_from_the_same_only_one_writes() {
     assert_eq!(statuses.iter().filter(|status| **status == 412).count(), 7, "{statuses:?}");
     let whole = client.get(COMPANY).await;
     let late = send(&client, Method::PUT, "\"1\"", &whole.json).await;
-    assert_eq!((late.status, late.word()), (412, "overtaken"), "{}", late.text);
+    assert_eq!((late.status, late.as_str()), (412, "overtaken"), "{}", late.text);
     let body = days(50).to_string().into_bytes();
     let silent = client.raw(Method::PATCH, COMPANY, &[("content-type", "application/json")], body).await;
-    assert_eq!((silent.status, silent.word()), (428, "if_match_missing"));
+    assert_eq!((silent.status, silent.as_str()), (428, "if_match_missing"));
     assert_eq!(send(&client, Method::PATCH, "2", &days(50)).await.status, 400);
     let unseen = send(&client, Method::PATCH, "\"2\"", &json!({ "members": [] })).await;
     assert_eq!(unseen.status, 412, "members are replaced by who saw them: {}", unseen.text);
@@ -246,7 +246,7 @@ async fn what_queued_messages_need_is_taken_away_only_by_force() {
     let company = client.get(COMPANY).await.json;
     let patch = json!({ "brands": [company["brands"][1]], "default_brand": "blancagold" });
     let refused = send(&client, Method::PATCH, "*", &patch).await;
-    assert_eq!((refused.status, refused.word()), (409, "conflict"), "{}", refused.text);
+    assert_eq!((refused.status, refused.as_str()), (409, "conflict"), "{}", refused.text);
     assert!(refused.json["detail"].as_str().expect("text").contains("brand blanca"), "{}", refused.text);
     let forced = forced(&client, &patch).await;
     assert_eq!(forced, 200);

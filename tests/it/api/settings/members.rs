@@ -102,7 +102,7 @@ async fn pages_hold_every_member_once_while_others_arrive() {
     assert_eq!(ids, ["m5", "m4", "m3", "m2", "m1", "m0", "ABC789"]);
     for query in ["limit=0", "limit=201", "limit=x", "cursor=x", "colour=red", "email=%00"] {
         let answer = client.get(&format!("{MEMBERS}?{query}")).await;
-        assert_eq!((answer.status, answer.word()), (400, "bad_request"), "{query}: {}", answer.text);
+        assert_eq!((answer.status, answer.as_str()), (400, "bad_request"), "{query}: {}", answer.text);
     }
     env.nothing_left(worker).await;
 }

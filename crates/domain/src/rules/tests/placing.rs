@@ -3,9 +3,10 @@
 //! The jobs, companies and facts are those of the tests above this file.
 
 use crate::{
+    document::Problem,
     ids::Medium,
-    job::{Customer, Job, JobOrigin, Problem},
-    rules::{Placed, Root, place, recovery::inherit},
+    job::{Customer, Job, JobOrigin},
+    rules::{OriginalRequest, Placed, place, recovery::inherit},
 };
 
 use super::{brand, company, job};
@@ -67,8 +68,8 @@ fn brand_and_channel_are_both_named_where_both_are_wrong() {
     assert_eq!(placed_as(&lost, &company(), JobOrigin::Automatic), Err(expected));
 }
 
-fn root() -> Root {
-    Root {
+fn root() -> OriginalRequest {
+    OriginalRequest {
         id: uuid::Uuid::from_u128(1),
         customer: Customer {
             custom_id: Some("c1".to_owned()),
@@ -124,11 +125,14 @@ fn an_address_given_replaces_all_addresses_of_the_root() {
 
 #[test]
 fn a_recovery_needs_a_sent_root_of_this_company_none_open_and_fewer_than_three() {
-    let code = |root: Option<Root>| inherit(&bare(), root.as_ref()).map(|_| ()).map_err(codes);
+    let code = |root: Option<OriginalRequest>| inherit(&bare(), root.as_ref()).map(|_| ()).map_err(codes);
     let refused = |word: &str| Err(problem("initial_feedback_request_id", word));
     assert_eq!(code(None), refused("unknown_request"));
-    assert_eq!(code(Some(Root { was_sent: false, ..root() })), refused("not_sent"));
-    assert_eq!(code(Some(Root { recoveries: 3, ..root() })), refused("too_many_recoveries"));
-    assert_eq!(code(Some(Root { recoveries: 1, open_recoveries: 1, ..root() })), refused("recovery_open"));
-    assert_eq!(code(Some(Root { recoveries: 2, ..root() })), Ok(()));
+    assert_eq!(code(Some(OriginalRequest { was_sent: false, ..root() })), refused("not_sent"));
+    assert_eq!(code(Some(OriginalRequest { recoveries: 3, ..root() })), refused("too_many_recoveries"));
+    assert_eq!(
+        code(Some(OriginalRequest { recoveries: 1, open_recoveries: 1, ..root() })),
+        refused("recovery_open")
+    );
+    assert_eq!(code(Some(OriginalRequest { recoveries: 2, ..root() })), Ok(()));
 }

@@ -7,11 +7,11 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use crate::{
-    company::{Company, policy::simulated_address},
+    company::{Company, policy::sandbox_address},
     ids::Medium,
     job::Job,
     lifecycle::Reason,
-    rules::{Decision, Facts, Holder, MemberFact, Verdict},
+    rules::{Decision, Facts, MemberFact, ReservationHolder, Verdict},
 };
 
 use super::{ALL_RULES, company, decided, job, now};
@@ -76,7 +76,7 @@ fn any_facts() -> impl Strategy<Value = Facts> {
         1 => Just(MemberFact::UnknownCustomId),
         1 => Just(MemberFact::Mismatch),
     ];
-    let holder = (any::<u128>(), -400i64..400).prop_map(|(id, days)| Holder {
+    let holder = (any::<u128>(), -400i64..400).prop_map(|(id, days)| ReservationHolder {
         request: Uuid::from_u128(id),
         asked_at: now() + Duration::days(days),
     });
@@ -137,7 +137,7 @@ proptest! {
             prop_assert_eq!(facts.blocks(candidate.medium), 0);
             prop_assert!(job.medium.is_none_or(|medium| medium == candidate.medium));
             let of_customer = job.customer.as_ref().and_then(|customer| customer.address(candidate.medium));
-            let of_tests = company.policy.test_address(candidate.medium).unwrap_or(simulated_address(candidate.medium));
+            let of_tests = company.policy.test_address(candidate.medium).unwrap_or(sandbox_address(candidate.medium));
             let expected = if facts.test { Some(of_tests) } else { of_customer };
             prop_assert_eq!(expected, Some(candidate.address.as_str()), "a test never reaches its customer");
         }

@@ -7,7 +7,7 @@
 
 use std::{borrow::Cow, collections::BTreeSet, ops::RangeInclusive};
 
-use crate::job::{
+use crate::document::{
     Problem,
     node::Node,
     text::{is_control, several_lines, shown_name},
@@ -316,7 +316,7 @@ fn edits(left: &[char], right: &[char]) -> usize {
 }
 
 /// A field's text, turned into a value by `read`; the error of `read` is the code and message of a problem.
-pub(super) fn read_with<T>(
+pub(crate) fn read_with<T>(
     fields: &Fields,
     name: &str,
     chars_max: usize,

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::job::{
+use crate::document::{
     fields::{Fields, LABEL_CHARS_MAX, Problems, read_text},
     node::Node,
 };
@@ -38,15 +38,15 @@ pub struct Connector {
 #[serde(tag = "recipe")]
 pub enum ConnectorSettings {
     #[serde(rename = "kustomer")]
-    Kustomer(Kustomer),
+    Kustomer(KustomerSettings),
     #[serde(rename = "8x8")]
-    EightByEight(EightByEight),
+    EightByEight(EightByEightSettings),
 }
 
 /// Kustomer's outbound webhook `kustomer.conversation.update`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Kustomer {
+pub struct KustomerSettings {
     /// e.g. `https://api.kustomerapp.com`
     pub base_url: String,
     /// Reads customers, users and tags.
@@ -62,7 +62,7 @@ pub struct Kustomer {
 /// 8x8 Contact Center: notices of the Chat Gateway and of the event stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct EightByEight {
+pub struct EightByEightSettings {
     /// The only tenant whose notices count: 8x8 signs the notices of all its tenants alike.
     pub tenant_id: String,
     /// Which of the company's channels its requests name.
@@ -72,7 +72,8 @@ pub struct EightByEight {
     /// Page of a case; `{case}` is replaced.
     pub case_url: Option<String>,
     /// How long after an interaction is complete its request is made: late notices about it still count.
-    pub settle_secs: u32,
+    #[serde(rename = "settle_secs")]
+    pub debounce_secs: u32,
     /// Tags by transaction code, written `list|item`; a code that is not here is a tag as it is.
     pub transaction_codes: BTreeMap<String, String>,
     /// RSA keys that notices are signed with.
@@ -94,7 +95,7 @@ pub struct PublicKey {
 impl Connector {
     /// The recipe's word in webhook paths, metrics and lists.
     #[must_use]
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self.settings {
             ConnectorSettings::Kustomer(_) => "kustomer",
             ConnectorSettings::EightByEight(_) => "8x8",
@@ -142,7 +143,7 @@ enum Kind {
 const KINDS: &[(&str, Kind)] = &[("kustomer", Kind::Kustomer), ("8x8", Kind::EightByEight)];
 
 /// Reads one item of `recipes`.
-pub(super) fn read_recipe(path: &str, item: &Node, problems: &mut Problems) -> Connector {
+pub(super) fn read_connector(path: &str, item: &Node, problems: &mut Problems) -> Connector {
     // Which fields are known depends on the recipe, so that one is read first, without complaint.
     let written: &[(String, Node)] = if let Node::Object(written) = item { written } else { &[] };
     let recipe = written.iter().find(|(name, _)| name == "recipe").map(|(_, node)| node);
@@ -170,8 +171,8 @@ pub(super) fn read_recipe(path: &str, item: &Node, problems: &mut Problems) -> C
     }
 }
 
-fn read_kustomer(fields: &Fields, problems: &mut Problems) -> Kustomer {
-    Kustomer {
+fn read_kustomer(fields: &Fields, problems: &mut Problems) -> KustomerSettings {
+    KustomerSettings {
         base_url: read_base_url(fields, "https://api.kustomerapp.com", problems),
         api_key_env: read_env(fields, "api_key_env", problems),
         webhook_token_env: read_env(fields, "webhook_token_env", problems),
@@ -187,7 +188,7 @@ fn read_kustomer(fields: &Fields, problems: &mut Problems) -> Kustomer {
     }
 }
 
-fn read_eight_by_eight(fields: &Fields, problems: &mut Problems) -> EightByEight {
+fn read_eight_by_eight(fields: &Fields, problems: &mut Problems) -> EightByEightSettings {
     let keys: Vec<PublicKey> = fields
         .list("keys", KEYS_MAX, problems)
         .iter()
@@ -205,12 +206,12 @@ fn read_eight_by_eight(fields: &Fields, problems: &mut Problems) -> EightByEight
             named.iter().filter_map(|(path, item)| read_text(path, item, LABEL_CHARS_MAX, problems)).collect()
         }
     };
-    EightByEight {
+    EightByEightSettings {
         tenant_id: fields.required_text("tenant_id", LABEL_CHARS_MAX, problems).unwrap_or_default(),
         channel: fields.text("channel", LABEL_CHARS_MAX, problems).unwrap_or_else(|| "social".to_owned()),
         social_channels,
         case_url: read_page_url(fields, "case_url", &["{case}"], problems),
-        settle_secs: fields
+        debounce_secs: fields
             .number("settle_secs", 0..=SETTLE_SECS_MAX, problems)
             .unwrap_or(SETTLE_SECS_DEFAULT),
         transaction_codes: read_codes(fields, problems),
@@ -279,5 +280,5 @@ fn read_page_url(fields: &Fields, name: &str, places: &[&str], problems: &mut Pr
 }
 
 #[cfg(test)]
-#[path = "recipes_tests.rs"]
+#[path = "connectors_tests.rs"]
 mod tests;

@@ -10,18 +10,18 @@ use crate::ids::Medium;
 
 /// The times of looks since the attempt was begun, ascending, at least one.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Looks(pub Vec<Duration>);
+pub struct PollTimes(pub Vec<Duration>);
 
 /// The looks of each medium.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StatusPollPlan {
-    pub email: Looks,
-    pub sms: Looks,
+    pub email: PollTimes,
+    pub sms: PollTimes,
 }
 
 impl StatusPollPlan {
     #[must_use]
-    pub fn of(&self, medium: Medium) -> &Looks {
+    pub fn for_medium(&self, medium: Medium) -> &PollTimes {
         match medium {
             Medium::Email => &self.email,
             Medium::Sms => &self.sms,
@@ -37,7 +37,7 @@ pub enum ProbeResult {
     /// Nobody could say.
     Unclear,
     /// This provider cannot be asked.
-    Blind,
+    Unsupported,
 }
 
 /// What follows a look that found nothing.
@@ -54,7 +54,7 @@ pub enum NextPoll {
 /// How many of the last looks must have been complete and empty before anything is sent once more.
 const ABSENCES: i16 = 2;
 
-impl Looks {
+impl PollTimes {
     /// The first look that is due after `elapsed`.
     #[must_use]
     pub fn next(&self, elapsed: Duration) -> Option<Duration> {
@@ -81,12 +81,12 @@ impl Looks {
         let absent = match sight {
             ProbeResult::Absent if left == 0 => absent + 1,
             ProbeResult::Absent if left == 1 => 1,
-            ProbeResult::Absent | ProbeResult::Unclear | ProbeResult::Blind => 0,
+            ProbeResult::Absent | ProbeResult::Unclear | ProbeResult::Unsupported => 0,
         };
         match (self.next(elapsed), sight) {
             (None, _) if may_resend && absent >= ABSENCES => NextPoll::Resend,
             (None, _) => NextPoll::End,
-            (Some(_), ProbeResult::Blind) => NextPoll::Again { since_begin: self.last(), absent: 0 },
+            (Some(_), ProbeResult::Unsupported) => NextPoll::Again { since_begin: self.last(), absent: 0 },
             (Some(since_begin), ProbeResult::Absent | ProbeResult::Unclear) => {
                 NextPoll::Again { since_begin, absent }
             }
@@ -101,8 +101,8 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn mail() -> Looks {
-        Looks([1, 5, 15, 30, 45, 60].map(|minutes| minutes * MINUTE).to_vec())
+    fn mail() -> PollTimes {
+        PollTimes([1, 5, 15, 30, 45, 60].map(|minutes| minutes * MINUTE).to_vec())
     }
 
     fn again(minutes: u32, absent: i16) -> NextPoll {
@@ -148,8 +148,8 @@ mod tests {
 
     #[test]
     fn a_provider_that_cannot_be_asked_is_waited_for_until_the_end() {
-        assert_eq!(mail().after(MINUTE, 0, ProbeResult::Blind, true), again(60, 0));
-        assert_eq!(mail().after(60 * MINUTE, 0, ProbeResult::Blind, true), NextPoll::End);
+        assert_eq!(mail().after(MINUTE, 0, ProbeResult::Unsupported, true), again(60, 0));
+        assert_eq!(mail().after(60 * MINUTE, 0, ProbeResult::Unsupported, true), NextPoll::End);
     }
 
     proptest! {
@@ -160,10 +160,10 @@ mod tests {
             late in 0u64..150
         ) {
             let mut at = 0;
-            let looks = Looks(steps.iter().map(|step| { at += step; Duration::from_secs(at) }).collect());
+            let looks = PollTimes(steps.iter().map(|step| { at += step; Duration::from_secs(at) }).collect());
             let (mut absent, mut elapsed) = (0, looks.0[0]);
             for sight in sights {
-                let sight = [ProbeResult::Absent, ProbeResult::Unclear, ProbeResult::Blind][sight];
+                let sight = [ProbeResult::Absent, ProbeResult::Unclear, ProbeResult::Unsupported][sight];
                 match looks.after(elapsed + Duration::from_secs(late), absent, sight, false) {
                     NextPoll::Again { since_begin, absent: now } => {
                         prop_assert!(since_begin > elapsed);

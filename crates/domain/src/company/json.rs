@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::job::{Problem, node::Node};
+use crate::document::{Problem, node::Node};
 
 use super::{CompanyFile, Member, Policy, file, member, merge::merge};
 
@@ -55,13 +55,13 @@ pub fn read_patched_member(member: &Member, patch: &Node) -> Result<Member, Vec<
 
 /// Whether a patch says anything about team members: `null` takes them away.
 #[must_use]
-pub fn names_members(patch: &Node) -> bool {
+pub fn patch_sets_members(patch: &Node) -> bool {
     matches!(patch, Node::Object(fields) if fields.iter().any(|(name, _)| name == "members"))
 }
 
 /// Whether a whole document has team members: there `null` is absent, as everywhere.
 #[must_use]
-pub fn gives_members(document: &Node) -> bool {
+pub fn document_sets_members(document: &Node) -> bool {
     let given = |(name, node): &(String, Node)| name == "members" && *node != Node::Null;
     matches!(document, Node::Object(fields) if fields.iter().any(given))
 }
@@ -113,10 +113,10 @@ mod tests {
         assert_eq!(file::read(&node(&written)).expect("is valid"), file);
         let without = document(&file.policy, None).to_string();
         assert_eq!(file::read(&node(&without)).expect("is valid").policy, file.policy);
-        assert!(!names_members(&node(&without)) && names_members(&node(&written)));
-        assert!(!gives_members(&node(&without)) && gives_members(&node(&written)));
+        assert!(!patch_sets_members(&node(&without)) && patch_sets_members(&node(&written)));
+        assert!(!document_sets_members(&node(&without)) && document_sets_members(&node(&written)));
         let null = node(r#"{"members": null}"#);
-        assert!(names_members(&null) && !gives_members(&null));
+        assert!(patch_sets_members(&null) && !document_sets_members(&null));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use crate::job::{Problem, fields::Problems, node::Node, text::shown_name};
+use crate::document::{Problem, fields::Problems, node::Node, text::shown_name};
 
 /// Every such problem, by path.
 #[must_use]

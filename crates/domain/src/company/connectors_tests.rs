@@ -39,12 +39,12 @@ fn a_small_recipe_gets_the_documented_defaults() {
         e = \"AQAB\""
     ))
     .unwrap_or_else(|problems| panic!("{problems:#?}"));
-    let [kustomer, eight] = file.policy.recipes.as_slice() else { panic!("two recipes") };
+    let [kustomer, eight] = file.policy.connectors.as_slice() else { panic!("two recipes") };
     let ConnectorSettings::Kustomer(settings) = &kustomer.settings else { panic!("Kustomer's") };
     assert_eq!(settings.base_url, "https://api.kustomerapp.com");
     assert_eq!(settings.do_not_send_attribute, "doNotSendStellaConnectRequestBool");
     let ConnectorSettings::EightByEight(settings) = &eight.settings else { panic!("8x8's") };
-    assert_eq!((settings.channel.as_str(), settings.settle_secs), ("social", 30));
+    assert_eq!((settings.channel.as_str(), settings.debounce_secs), ("social", 30));
     assert!(settings.social_channels.contains(&"Facebook".to_owned()));
     let stored = serde_json::to_value(&file.policy).expect("plain data");
     assert_eq!(serde_json::from_value::<crate::company::Policy>(stored).expect("readable"), file.policy);
@@ -93,6 +93,8 @@ fn keys_that_8x8_publishes_need_not_be_copied() {
         keys_url = \"{url}\""
     ))
     .unwrap_or_else(|problems| panic!("{problems:#?}"));
-    let ConnectorSettings::EightByEight(settings) = &file.policy.recipes[0].settings else { panic!("8x8's") };
+    let ConnectorSettings::EightByEight(settings) = &file.policy.connectors[0].settings else {
+        panic!("8x8's")
+    };
     assert_eq!((settings.keys_url.as_deref(), settings.keys.len()), (Some(url), 0));
 }
