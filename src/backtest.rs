@@ -58,7 +58,7 @@ pub async fn run_backtest(
 ) -> Result<BacktestReport, BacktestError> {
     let begun = postrider_clock::monotonic();
     let BacktestQuery { current, changed, days } = question;
-    let start = ledger.replay_start(current.id).await?;
+    let start = ledger.history_start(current.id).await?;
     let longest = start.longest_days.max(changed.suppression_days);
     let from = start.now - chrono::Duration::days(i64::from(*days));
     let read_from = from - chrono::Duration::days(i64::from(longest));
@@ -68,7 +68,7 @@ pub async fn run_backtest(
     let (mut after, before) = (lowest_id_at(read_from - margin), lowest_id_at(start.now + margin));
     let mut read = 0;
     loop {
-        let rows = ledger.replay_page(current.id, after, before, PAGE).await?;
+        let rows = ledger.history_page(current.id, after, before, PAGE).await?;
         let whole = rows.len() as i64 == PAGE;
         read += rows.len() as u64;
         if read > bounds.requests_max {

@@ -145,7 +145,7 @@ async fn generation(
 ) -> anyhow::Result<End> {
     // Whatever this worker was trying alone when the generation before ended: it lived through that.
     if line == ConsumerSession::Requests
-        && let Err(error) = acceptor.ledger.clear_jobs_of(acceptor.fast_path.worker).await
+        && let Err(error) = acceptor.ledger.clear_trials_of(acceptor.fast_path.worker).await
     {
         tracing::debug!(%error, "notes about suspects cannot be taken back yet");
         return Ok(End::DatabaseAway(Unwritten(Vec::new())));

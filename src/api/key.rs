@@ -4,7 +4,7 @@
 //! row, the secret proves it. Comparison takes the same time whatever differs.
 
 use postrider_domain::ids::CompanyId;
-use postrider_ledger::keys::NewKey;
+use postrider_ledger::api_keys::NewKey;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;

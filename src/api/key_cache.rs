@@ -18,7 +18,7 @@ use crate::api::{
     rate_limit::{Bucket, RateLimit},
 };
 use postrider_domain::ids::CompanyId;
-use postrider_ledger::{Ledger, keys::FoundKey};
+use postrider_ledger::{Ledger, api_keys::StoredApiKey};
 
 /// How long a look-up holds, a revocation included.
 const FRESH_FOR: Duration = Duration::from_secs(2);
@@ -94,12 +94,12 @@ impl KeyCache {
         if let Some(found) = self.cached(prefix) {
             return Ok(found);
         }
-        let found = self.ledger.find_key(prefix).await?;
+        let found = self.ledger.api_key(prefix).await?;
         if let Some(found) = &found
-            && !found.noted
+            && !found.recorded
             && !found.revoked
             && key::matches(text, &found.hash)
-            && let Err(error) = self.ledger.note_key_use(found.id).await
+            && let Err(error) = self.ledger.record_key_use(found.id).await
         {
             // A database that takes no writes can still be read.
             tracing::warn!(%error, key = %found.id, "the use of a key was not noted");
@@ -112,7 +112,7 @@ impl KeyCache {
         known.get(prefix).is_some_and(|known| known.key.is_some())
     }
 
-    fn store(&self, prefix: &str, found: Option<FoundKey>) -> Option<Arc<ApiKey>> {
+    fn store(&self, prefix: &str, found: Option<StoredApiKey>) -> Option<Arc<ApiKey>> {
         let mut known = self.known.lock().expect("nobody panics here");
         let read_at = postrider_clock::monotonic();
         if known.len() >= KNOWN_MAX {

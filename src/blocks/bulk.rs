@@ -16,7 +16,7 @@ use postrider_domain::{
     hash_keys::IdentityKey,
     ids::{CompanyId, Medium},
 };
-use postrider_ledger::blocks_by_hand::{BlockRow, HandBlock, words};
+use postrider_ledger::manual_blocks::{BlockRow, ManualBlock, kind_words};
 
 /// The heading of what goes out.
 pub const HEADING: &str = "id,medium,address,kinds,reason,source,blocked_at,changed_at\n";
@@ -36,8 +36,8 @@ pub fn read(
     keys: &IdentityKey,
     company: CompanyId,
     problems: &mut Problems,
-) -> Vec<HandBlock> {
-    let mut blocks: HashMap<Uuid, HandBlock> = HashMap::new();
+) -> Vec<ManualBlock> {
+    let mut blocks: HashMap<Uuid, ManualBlock> = HashMap::new();
     each_row(bytes, &COLUMNS, problems, |row, problems| {
         let wanted = BlockInput {
             address: row.cell(0).unwrap_or_default(),
@@ -73,7 +73,7 @@ pub fn to_csv(rows: &[BlockRow]) -> String {
                 Some(Medium::Sms) => address.to_owned(),
                 Some(Medium::Email) | None => harmless(address),
             },
-            words(row.kinds).join(" "),
+            kind_words(row.kinds).join(" "),
             harmless(row.note.as_deref().unwrap_or_default()),
             row.source.clone(),
             time(row.since),
@@ -88,7 +88,7 @@ pub fn to_csv(rows: &[BlockRow]) -> String {
 mod tests {
     use super::*;
 
-    fn import(text: &str) -> Result<Vec<HandBlock>, Vec<(String, String)>> {
+    fn import(text: &str) -> Result<Vec<ManualBlock>, Vec<(String, String)>> {
         let keys = IdentityKey::new([7; 32]);
         let mut problems = Problems::default();
         let mut blocks = read(text.as_bytes(), "from the old system", &keys, CompanyId(1), &mut problems);

@@ -9,7 +9,7 @@ use postrider_domain::{
     hash_keys::IdentityKey,
     ids::{BlockKind, CompanyId, Medium},
 };
-use postrider_ledger::blocks_by_hand::HandBlock;
+use postrider_ledger::manual_blocks::ManualBlock;
 
 /// Longest reason, in characters.
 pub const REASON_CHARS_MAX: usize = 500;
@@ -28,7 +28,7 @@ impl BlockInput<'_> {
     ///
     /// # Errors
     /// Every problem, by field.
-    pub fn read(&self, keys: &IdentityKey, company: CompanyId) -> Result<HandBlock, Vec<Problem>> {
+    pub fn read(&self, keys: &IdentityKey, company: CompanyId) -> Result<ManualBlock, Vec<Problem>> {
         let mut problems = Vec::new();
         let medium = self.medium.map(parse_medium);
         if medium == Some(None) {

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use postrider_domain::ids::Medium;
-use postrider_ledger::blocks_by_hand::{BlockRow, opt_outs, words};
+use postrider_ledger::manual_blocks::{BlockRow, kind_words, opt_outs};
 
 /// A blocked address.
 #[derive(Debug, Clone, Serialize, ToSchema)]

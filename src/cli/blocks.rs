@@ -28,7 +28,7 @@ use postrider_domain::{
 use postrider_ledger::{
     Ledger,
     audit::Actor,
-    blocks_by_hand::{BlockFilter, Lift, Lifted, words},
+    manual_blocks::{BlockFilter, Lift, Lifted, kind_words},
 };
 
 use crate::cli::{publish::read, requests::company_of};
@@ -199,7 +199,7 @@ impl Add {
         let block = wanted.read(of.keys, of.company).map_err(|problems| all(&problems))?;
         let id = block.id;
         let actor = Actor::at_the_command_line();
-        let added = of.ledger.block_by_hand(of.company, &[block], "cli", &actor).await?;
+        let added = of.ledger.block_manually(of.company, &[block], "cli", &actor).await?;
         if self.json {
             let blocks = of.page(BlockFilter { id: Some(id), max: 1, ..BlockFilter::default() }).await?;
             return output::json(blocks.first().context("somebody lifted it at once")?);
@@ -221,16 +221,16 @@ impl Remove {
         let reason = parse_reason(&self.reason).map_err(refused)?;
         let acknowledged = self.acknowledge_opt_out;
         let lift = Lift { id, kinds: kinds.unwrap_or(i32::MAX), reason: &reason, acknowledged };
-        match of.ledger.lift_by_hand(of.company, &lift, &Actor::at_the_command_line()).await? {
+        match of.ledger.lift_manually(of.company, &lift, &Actor::at_the_command_line()).await? {
             Lifted::Done { lifted, left } if self.json => {
-                output::json(&serde_json::json!({ "lifted": words(lifted), "left": words(left) }))
+                output::json(&serde_json::json!({ "lifted": kind_words(lifted), "left": kind_words(left) }))
             }
             Lifted::Done { lifted, left } => output::put(&lifted_text(lifted, left)),
             Lifted::Unknown => bail!("it is not blocked, or not by these kinds; nothing was lifted"),
             Lifted::Unacknowledged { opt_outs } => bail!(
                 "the customer asked for it ({}); nothing was lifted; pass --acknowledge-opt-out if you know \
                  that they want messages again, or name the other kinds with --kinds",
-                words(opt_outs).join(", ")
+                kind_words(opt_outs).join(", ")
             ),
         }
     }
@@ -248,7 +248,7 @@ impl Import {
             true => None,
             false => {
                 let actor = Actor::at_the_command_line();
-                Some(of.ledger.block_by_hand(of.company, &blocks, "import", &actor).await?)
+                Some(of.ledger.block_manually(of.company, &blocks, "import", &actor).await?)
             }
         };
         if self.json {
@@ -294,11 +294,11 @@ fn table(blocks: &[BlockView]) -> Table<7> {
 }
 
 fn lifted_text(lifted: i32, left: i32) -> String {
-    let still = match words(left) {
+    let still = match kind_words(left) {
         left if left.is_empty() => "nothing blocks the address any more".to_owned(),
         left => format!("still blocked: {}", left.join(", ")),
     };
-    format!("lifted: {}; {still}\n", words(lifted).join(", "))
+    format!("lifted: {}; {still}\n", kind_words(lifted).join(", "))
 }
 
 fn refused(problem: Problem) -> anyhow::Error {

@@ -23,7 +23,7 @@ use postrider_domain::{
     },
     job::parse::{read_email, read_name},
 };
-use postrider_ledger::{audit::Actor, customers::Named};
+use postrider_ledger::{audit::Actor, customers::NamedCustomer};
 
 use crate::cli::{blocks::all, publish::read, requests::company_of};
 
@@ -83,14 +83,14 @@ impl Customers {
 }
 
 /// The customers of a file in its order: of two rows about one, the later corrects.
-fn customers(bytes: &[u8], problems: &mut Problems) -> Vec<Named> {
+fn customers(bytes: &[u8], problems: &mut Problems) -> Vec<NamedCustomer> {
     let mut named = Vec::new();
     each_row(bytes, &COLUMNS, problems, |row, problems| named.extend(customer(row, problems)));
     named
 }
 
 /// By the rules of a job's customer.
-fn customer(row: &Row<'_>, problems: &mut Problems) -> Option<Named> {
+fn customer(row: &Row<'_>, problems: &mut Problems) -> Option<NamedCustomer> {
     let cells = COLUMNS.read.iter().enumerate();
     let written = cells
         .filter_map(|(column, name)| Some(((*name).to_owned(), Node::Text(row.cell(column)?.to_owned()))));
@@ -100,7 +100,7 @@ fn customer(row: &Row<'_>, problems: &mut Problems) -> Option<Named> {
         let message = format!("give one of {}", COLUMNS.needed.join(", "));
         problems.add(&row.place, "missing", message);
     }
-    Some(Named {
+    Some(NamedCustomer {
         custom_id: fields.text("custom_id", LABEL_CHARS_MAX, problems),
         social_id: social_id(&fields, problems),
         name: read_name(&fields, "name", problems),
@@ -142,7 +142,7 @@ fn phone(fields: &Fields, problems: &mut Problems) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn read_text(text: &str) -> Result<Vec<Named>, Vec<(String, String)>> {
+    fn read_text(text: &str) -> Result<Vec<NamedCustomer>, Vec<(String, String)>> {
         let mut problems = Problems::default();
         let named = customers(text.as_bytes(), &mut problems);
         let found = |problems: Vec<postrider_domain::document::Problem>| {
@@ -158,14 +158,14 @@ mod tests {
                     ,,,,+14155552672,\n";
         let named = read_text(text).expect("is valid");
         let text = |text: &str| Some(text.to_owned());
-        let jane = Named {
+        let jane = NamedCustomer {
             custom_id: text("C-1"),
             social_id: text("facebook:U-1"),
             name: text("Jane Customer"),
             email: text("Jane@example.com"),
             phone: text("+14155552671"),
         };
-        assert_eq!(named, [jane, Named { phone: text("+14155552672"), ..Named::default() }]);
+        assert_eq!(named, [jane, NamedCustomer { phone: text("+14155552672"), ..NamedCustomer::default() }]);
     }
 
     #[test]

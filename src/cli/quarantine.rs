@@ -107,7 +107,7 @@ impl From<Quarantined> for QuarantinedView {
             account: held.account,
             medium: held.medium,
             quarantined_at: held.at,
-            deaths: held.lapses,
+            deaths: held.crashes,
             attempts: held.attempts,
             workers: held.workers,
             released_at: held.released_at,
@@ -119,8 +119,8 @@ impl From<Quarantined> for QuarantinedView {
 
 async fn list(ledger: &Ledger, company: Option<String>, limit: i64, json: bool) -> anyhow::Result<()> {
     let company = company_named(ledger, company.as_deref()).await?;
-    let messages = ledger.quarantine_list(company, limit).await?;
-    let jobs = ledger.quarantined_jobs(company).await?;
+    let messages = ledger.quarantined_messages(company, limit).await?;
+    let jobs = ledger.quarantined_job_count(company).await?;
     if json {
         return output::json(&QuarantineList {
             messages: messages.into_iter().map(QuarantinedView::from).collect(),
@@ -149,7 +149,7 @@ fn beside(jobs: i64) -> String {
 }
 
 async fn find(ledger: &Ledger, id: Uuid) -> anyhow::Result<Quarantined> {
-    let held = ledger.quarantine_show(MessageId(id)).await?;
+    let held = ledger.quarantined_message(MessageId(id)).await?;
     held.with_context(|| {
         format!(
             "no message with the id {id} was ever quarantined; `postrider quarantine list` shows those held, \
@@ -176,7 +176,7 @@ fn table(held: &[Quarantined]) -> Table<8> {
             one.medium.map(Medium::as_str).unwrap_or_default().to_owned(),
             one.account.clone().unwrap_or_default(),
             time(one.at),
-            one.lapses.to_string(),
+            one.crashes.to_string(),
             one.attempts.to_string(),
             time(one.expires_at),
         ]);
@@ -197,7 +197,7 @@ fn facts(held: &Quarantined) -> String {
         ("Account", held.account.clone().unwrap_or_default()),
         ("Status", held.state.status().as_str().to_owned()),
         ("Quarantined", moment(held.at, held.now)),
-        ("Deaths", held.lapses.to_string()),
+        ("Deaths", held.crashes.to_string()),
         ("Last workers", workers.join(", ")),
         ("Attempts", held.attempts.to_string()),
         ("Released", held.released_at.map(|at| moment(at, held.now)).unwrap_or_default()),
@@ -228,7 +228,7 @@ mod tests {
             account: Some("acme-mail".into()),
             medium: Some(Medium::Email),
             at: at(60),
-            lapses: 3,
+            crashes: 3,
             attempts: 0,
             workers: vec![Uuid::from_u128(9)],
             released_at: None,

@@ -79,7 +79,7 @@ impl Rejected {
         match self {
             Rejected::List { company, all, limit, json } => {
                 let company = company_named(&ledger, company.as_deref()).await?;
-                let rows = ledger.rejected_list(company, all, limit).await?;
+                let rows = ledger.rejected_jobs(company, all, limit).await?;
                 if json { output::json(&rows) } else { table(&rows).print() }
             }
             Rejected::Show { id, json, body } => show(&find(&ledger, id).await?, json, body),
@@ -108,7 +108,7 @@ struct RejectedJobOutput<'a> {
 }
 
 async fn find(ledger: &Ledger, id: Uuid) -> anyhow::Result<RejectedJob> {
-    let job = ledger.rejected_show(id, None).await?;
+    let job = ledger.rejected_job(id, None).await?;
     job.with_context(|| format!("no rejected job has the id {id}; `postrider rejected list` shows them"))
 }
 

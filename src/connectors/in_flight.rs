@@ -8,7 +8,7 @@ use std::{collections::HashMap, future::Future};
 use tokio::task::{Id, JoinSet};
 
 use postrider_domain::ids::CompanyId;
-use postrider_ledger::notices::Notice;
+use postrider_ledger::notifications::Notification;
 
 /// Further notices are taken while fewer recipes than this are under way.
 const RECIPES_MAX: usize = 16;
@@ -64,10 +64,10 @@ impl UnderWay {
 }
 
 /// Notices apart by recipe, each in the order in which it came.
-pub(super) fn by_recipe(notices: Vec<Notice>) -> HashMap<Whose, Vec<Notice>> {
-    let mut apart: HashMap<Whose, Vec<Notice>> = HashMap::new();
+pub(super) fn by_recipe(notices: Vec<Notification>) -> HashMap<Whose, Vec<Notification>> {
+    let mut apart: HashMap<Whose, Vec<Notification>> = HashMap::new();
     for notice in notices {
-        apart.entry((notice.company, notice.recipe.clone())).or_default().push(notice);
+        apart.entry((notice.company, notice.connector.clone())).or_default().push(notice);
     }
     apart
 }

@@ -67,7 +67,9 @@ impl Inbox {
             }
             if postrider_clock::monotonic() - forgot > FORGET_EVERY {
                 forgot = postrider_clock::monotonic();
-                if let Err(error) = inbox.ledger.forget_notices(FORGET_AFTER_SECS, FORGOTTEN_AT_ONCE).await {
+                if let Err(error) =
+                    inbox.ledger.delete_notifications(FORGET_AFTER_SECS, FORGOTTEN_AT_ONCE).await
+                {
                     tracing::warn!(%error, "old notices cannot be forgotten");
                 }
             }
@@ -86,7 +88,7 @@ impl Inbox {
     /// and however slow its system is, the others are not behind it.
     async fn take_up(self: &Arc<Self>, under_way: &mut UnderWay) -> Result<(), LedgerError> {
         while under_way.has_room() {
-            let taken = self.ledger.take_notices(TAKEN_AT_ONCE, LEASE_SECS, &under_way.names()).await?;
+            let taken = self.ledger.take_notifications(TAKEN_AT_ONCE, LEASE_SECS, &under_way.names()).await?;
             if taken.is_empty() {
                 break;
             }
@@ -103,7 +105,7 @@ impl Inbox {
     }
 
     /// Works off notices of one recipe.
-    async fn work_off(&self, notices: Vec<Notice>) -> Result<(), LedgerError> {
+    async fn work_off(&self, notices: Vec<Notification>) -> Result<(), LedgerError> {
         let prepared = join_all(notices.iter().map(|notice| self.prepared(notice))).await;
         let (mut arrivals, mut handed_in) = (Vec::new(), Vec::new());
         for (notice, prepared) in notices.iter().zip(prepared) {
@@ -114,7 +116,9 @@ impl Inbox {
                 }
                 Ok(prepared) => self.settle(notice, prepared).await?,
                 // Its lease runs out, and somebody takes it up again.
-                Err(error) => tracing::warn!(%error, recipe = notice.recipe, "a notice cannot be prepared"),
+                Err(error) => {
+                    tracing::warn!(%error, recipe = notice.connector, "a notice cannot be prepared")
+                }
             }
         }
         let answers = self.accepted(&handed_in, &arrivals).await?;
@@ -126,7 +130,7 @@ impl Inbox {
             };
             failpoint::on_word("notice_done", Some(&notice.name));
             count(notice, outcome);
-            self.ledger.finish_notice(notice.key, outcome, Some(made)).await?;
+            self.ledger.finish_notification(notice.key, outcome, Some(made)).await?;
         }
         Ok(())
     }
@@ -134,7 +138,7 @@ impl Inbox {
     /// Hands jobs in. Where one of them makes us panic, one by one: that one is kept until it is mended.
     async fn accepted(
         &self,
-        notices: &[&Notice],
+        notices: &[&Notification],
         arrivals: &[InboundJob],
     ) -> Result<Vec<AcceptOutcome>, LedgerError> {
         if let Some(answers) = self.accept(notices, arrivals).await {
@@ -157,7 +161,7 @@ impl Inbox {
     /// `None`: over one of these we panicked.
     async fn accept(
         &self,
-        notices: &[&Notice],
+        notices: &[&Notification],
         arrivals: &[InboundJob],
     ) -> Option<Result<Vec<AcceptOutcome>, LedgerError>> {
         let answers = AssertUnwindSafe(async {
@@ -174,7 +178,7 @@ impl Inbox {
     /// Keeps a job with the rejected ones; gives its id there.
     async fn refuse(
         &self,
-        notice: &Notice,
+        notice: &Notification,
         arrival: &InboundJob,
         problems: Vec<Problem>,
     ) -> Result<Uuid, LedgerError> {
@@ -187,7 +191,7 @@ impl Inbox {
     }
 
     /// Prepares a notice; one over which we panic costs nobody else anything, and is kept until it is mended.
-    async fn prepared(&self, notice: &Notice) -> Result<Prepared, LedgerError> {
+    async fn prepared(&self, notice: &Notification) -> Result<Prepared, LedgerError> {
         let prepared = AssertUnwindSafe(self.prepare(notice)).catch_unwind().await;
         prepared.unwrap_or_else(|_| {
             metrics::counter!(names::PANICS, "place" => "notice").increment(1);
@@ -197,17 +201,17 @@ impl Inbox {
     }
 
     /// What needs no acceptance.
-    async fn settle(&self, notice: &Notice, prepared: Prepared) -> Result<(), LedgerError> {
+    async fn settle(&self, notice: &Notification, prepared: Prepared) -> Result<(), LedgerError> {
         match prepared {
             Prepared::Job(_) | Prepared::Over => Ok(()),
             Prepared::Nothing(why) => {
                 count(notice, why);
-                self.ledger.finish_notice(notice.key, why, None).await
+                self.ledger.finish_notification(notice.key, why, None).await
             }
             Prepared::Later(why) if notice.age_secs < self.patience.give_up_secs => {
-                tracing::warn!(recipe = notice.recipe, tries = notice.tries, why, "a notice has to wait");
+                tracing::warn!(recipe = notice.connector, tries = notice.tries, why, "a notice has to wait");
                 let secs = delay_secs(&self.patience.delays_secs, notice.tries);
-                self.ledger.postpone_notice(notice.key, secs).await
+                self.ledger.postpone_notification(notice.key, secs).await
             }
             Prepared::Later(why) => {
                 let given_up = Prepared::given_up(notice, self.is_test(notice), &why);
@@ -215,20 +219,21 @@ impl Inbox {
             }
             Prepared::Open { settle_secs } => {
                 // Where more was told of it meanwhile, that may have been its end.
-                if !self.ledger.take_back_notice(notice.key, notice.version).await? {
-                    self.ledger.postpone_notice(notice.key, settle_secs).await?;
+                if !self.ledger.withdraw_notification(notice.key, notice.version).await? {
+                    self.ledger.postpone_notification(notice.key, settle_secs).await?;
                 }
                 Ok(())
             }
             Prepared::Refused(arrival, problems) => {
                 let id = self.refuse(notice, &arrival, problems).await?;
                 count(notice, "rejected");
-                self.ledger.finish_notice(notice.key, "rejected", Some(id)).await
+                self.ledger.finish_notification(notice.key, "rejected", Some(id)).await
             }
         }
     }
 }
 
-fn count(notice: &Notice, outcome: &'static str) {
-    metrics::counter!(names::NOTICES, "recipe" => notice.recipe.clone(), "outcome" => outcome).increment(1);
+fn count(notice: &Notification, outcome: &'static str) {
+    metrics::counter!(names::NOTICES, "recipe" => notice.connector.clone(), "outcome" => outcome)
+        .increment(1);
 }

@@ -16,7 +16,7 @@ use postrider_domain::{
     document::Problem,
     job::JobOrigin,
 };
-use postrider_ledger::{LedgerError, customers::Named, notices::Notice};
+use postrider_ledger::{LedgerError, customers::NamedCustomer, notifications::Notification};
 
 use crate::connectors::{
     Inbox,
@@ -47,14 +47,14 @@ pub(super) enum Prepared {
 
 /// A notice's recipe, as its company has it now.
 struct Of<'a> {
-    notice: &'a Notice,
+    notice: &'a Notification,
     company: &'a Company,
     recipe: &'a Connector,
 }
 
 impl Inbox {
     /// Prepares one notice.
-    pub(super) async fn prepare(&self, notice: &Notice) -> Result<Prepared, LedgerError> {
+    pub(super) async fn prepare(&self, notice: &Notification) -> Result<Prepared, LedgerError> {
         failpoint::on_word("notice", Some(&notice.name));
         let snapshot = self.acceptor.company_cache.snapshot();
         let company = snapshot.company_by_id(notice.company);
@@ -74,7 +74,7 @@ impl Inbox {
 
     /// Whether a notice is of a recipe under test. So is one whose recipe is gone: what is handed in again of
     /// it must reach no customer by mistake.
-    pub(super) fn is_test(&self, notice: &Notice) -> bool {
+    pub(super) fn is_test(&self, notice: &Notification) -> bool {
         let snapshot = self.acceptor.company_cache.snapshot();
         let company = snapshot.company_by_id(notice.company);
         let recipe = company.and_then(|company| company.policy.connector(&notice.recipe));
@@ -124,7 +124,7 @@ impl Inbox {
             return Ok(Prepared::Open { settle_secs: f64::from(settings.debounce_secs) });
         }
         let Person { social_id, name, email, phone } = interaction.person();
-        let named = Named { custom_id: None, social_id, name, email, phone };
+        let named = NamedCustomer { custom_id: None, social_id, name, email, phone };
         let keys = &self.acceptor.keys.identity;
         let Some(known) = self.ledger.recognise(of.company.id, &named, keys).await? else {
             return Ok(Prepared::Nothing("no_customer"));
@@ -146,7 +146,7 @@ impl Inbox {
 
 impl Prepared {
     /// A notice that could not be prepared for too long.
-    pub(super) fn given_up(notice: &Notice, test: bool, why: &str) -> Prepared {
+    pub(super) fn given_up(notice: &Notification, test: bool, why: &str) -> Prepared {
         let message = format!(
             "given up after {:.0} hours: {why}; this is the notice itself and cannot be replayed: hand in a \
              job of your own, or leave it",
@@ -156,13 +156,13 @@ impl Prepared {
     }
 
     /// A notice over which we panic.
-    pub(super) fn quarantined(notice: &Notice, test: bool) -> Prepared {
+    pub(super) fn quarantined(notice: &Notification, test: bool) -> Prepared {
         let message = "handling the notice made Postrider panic; find the cause in the worker's log. This is \
                        the notice itself and cannot be replayed: hand in a job of your own, or leave it";
         Prepared::kept(notice, test, Problem::new("", &suspect_jobs::panicked().code, message))
     }
 
-    fn kept(notice: &Notice, test: bool, problem: Problem) -> Prepared {
+    fn kept(notice: &Notification, test: bool, problem: Problem) -> Prepared {
         let body = notice.body.clone().unwrap_or_default();
         Prepared::Refused(arrival(notice, test, body), vec![problem])
     }
@@ -180,11 +180,11 @@ impl Of<'_> {
     }
 }
 
-fn arrival(notice: &Notice, test: bool, body: Vec<u8>) -> InboundJob {
+fn arrival(notice: &Notification, test: bool, body: Vec<u8>) -> InboundJob {
     InboundJob {
         body,
         company: None,
-        routing: format!("recipes/{}", notice.recipe),
+        routing: format!("recipes/{}", notice.connector),
         entry_point: EntryPoint::Connector { test },
         key: Some(notice.name.clone()),
         origin: JobOrigin::Automatic,

@@ -36,7 +36,7 @@ use postrider_domain::{
 };
 use postrider_ledger::{
     Ledger, LedgerError,
-    notices::{NewFacts, NewNotice},
+    notifications::{NewFacts, NewNotification},
 };
 
 use crate::webhooks::serve::read_body;
@@ -195,11 +195,11 @@ impl ConnectorState {
                 company: company.id,
                 facts: serde_json::to_value(&joined).expect("facts are plain data"),
                 version,
-                recipe: &recipe.id,
+                connector: &recipe.id,
                 name: &told.interaction,
                 due_in_secs: complete.then_some(f64::from(settings.debounce_secs)),
             };
-            if self.ledger.learn_interaction(&new).await.map_err(unwritten)? {
+            if self.ledger.merge_interaction(&new).await.map_err(unwritten)? {
                 if complete {
                     self.bell.notify_one();
                 }

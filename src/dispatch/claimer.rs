@@ -81,7 +81,7 @@ impl Claimer {
             }
             let floor =
                 self.floors.get(&lane.account).copied().filter(|_| !full).unwrap_or(DateTime::UNIX_EPOCH);
-            wishes.push(LaneDemand { lane: lane.account, count: room.len() as i32, floor });
+            wishes.push(LaneDemand { lane: lane.account, count: room.len() as i32, earliest_due: floor });
             rooms.insert(lane.account, room);
         }
         if wishes.is_empty() {

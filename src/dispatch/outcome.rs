@@ -63,8 +63,8 @@ fn blank(claim: &Claim, attempt: i16) -> Settlement {
         reason: None,
         provider_id: None,
         wait_secs: None,
-        counts: true,
-        proof: false,
+        counts_as_try: true,
+        is_acceptance: false,
         block: None,
         watch_secs: None,
     }
@@ -117,7 +117,7 @@ fn refused(claim: &Claim, refusal: Refusal, terms: SettlementContext, blank: Set
         map: TransitionMap::new(Signal::Retry),
         reason: Some(reason),
         wait_secs: Some(terms.schedule.after_lane_trouble(refusal.retry_after, terms.jitter).as_secs_f64()),
-        counts: false,
+        counts_as_try: false,
         ..blank.clone()
     };
     let for_good = |reason, block| Settlement {

@@ -25,9 +25,9 @@ use postrider_domain::{
 };
 use postrider_ledger::{
     LedgerError,
-    looks::{Missing, NextWatch, Watch},
+    conclude::Conclusion,
     receive::NewReceipt,
-    sweep::Conclusion,
+    status_polls::{NextReceiptPoll, PollTarget, ReceiptPoll},
 };
 use postrider_providers::{LookupResult, Proof, ReceiptKind, StatusSource, correlation::fingerprint};
 
@@ -80,7 +80,7 @@ impl Reconciler {
 
     /// One round over unknown attempts; gives whether there may be more.
     pub async fn unknown_once(&self) -> Result<bool, LedgerError> {
-        let taken = self.shared.ledger.looks(LOOKS_MAX, self.hold()).await?;
+        let taken = self.shared.ledger.take_status_polls(LOOKS_MAX, self.hold()).await?;
         let more = taken.len() as i64 >= LOOKS_MAX;
         let (unknown, moved): (Vec<_>, Vec<_>) =
             taken.into_iter().partition(|missing| missing.state == State::Unknown);
@@ -96,14 +96,14 @@ impl Reconciler {
 
     /// One round over watched batches; gives whether there may be more.
     pub async fn missing_once(&self) -> Result<bool, LedgerError> {
-        let watches = self.shared.ledger.watches(WATCHES_MAX, self.hold()).await?;
+        let watches = self.shared.ledger.take_receipt_polls(WATCHES_MAX, self.hold()).await?;
         // A message may be in two batches: proved by a receipt first, by our own call after it.
         let members: BTreeSet<Uuid> =
-            watches.iter().flat_map(|watch| watch.members.iter().copied()).collect();
+            watches.iter().flat_map(|watch| watch.messages.iter().copied()).collect();
         let members: Vec<Uuid> = members.into_iter().collect();
         let missing = match members.is_empty() {
             true => Vec::new(),
-            false => self.shared.ledger.still_sent(&members).await?,
+            false => self.shared.ledger.awaiting_receipt(&members).await?,
         };
         let sent: BTreeSet<MessageId> = missing.iter().map(|missing| missing.message).collect();
         let answered = look_up(&self.lanes, missing, self.shared.lease / 3).await;
@@ -117,14 +117,14 @@ impl Reconciler {
         // Where the time did not suffice to ask for all, the whole batch comes again.
         let unasked =
             |member: &Uuid| sent.contains(&MessageId(*member)) && !asked.contains(&MessageId(*member));
-        let next: Vec<NextWatch> = watches
+        let next: Vec<NextReceiptPoll> = watches
             .iter()
-            .filter(|watch| !watch.members.iter().any(unasked))
+            .filter(|watch| !watch.messages.iter().any(unasked))
             .map(|watch| self.next_watch(watch, &left))
             .collect();
         if !next.is_empty() {
             let left: Vec<_> = left.keys().map(|message| message.0).collect();
-            self.shared.ledger.watch_again(&next, &left).await?;
+            self.shared.ledger.postpone_receipt_polls(&next, &left).await?;
         }
         Ok(watches.len() as i64 >= WATCHES_MAX)
     }
@@ -151,7 +151,7 @@ impl Reconciler {
         Ok(())
     }
 
-    fn receipt(&self, missing: &Missing, proof: &Proof) -> Option<NewReceipt> {
+    fn receipt(&self, missing: &PollTarget, proof: &Proof) -> Option<NewReceipt> {
         let stored = proof.kind.stored_form()?;
         let kind = stored.kind;
         let map = TransitionMap::new(stored.signal?);
@@ -193,7 +193,7 @@ impl Reconciler {
             }
         }
         if !again.is_empty() {
-            self.shared.ledger.look_again(&again).await?;
+            self.shared.ledger.postpone_status_polls(&again).await?;
         }
         if !ends.is_empty() {
             let ended = self.shared.ledger.conclude(&ends).await?;
@@ -208,7 +208,7 @@ impl Reconciler {
         Ok(())
     }
 
-    fn may_resend(&self, missing: &Missing) -> bool {
+    fn may_resend(&self, missing: &PollTarget) -> bool {
         let wanted = self.lanes.all().get(&missing.account).is_some_and(|lane| {
             lane.company.policy.resend_if_absent && lane.status_source() == StatusSource::Queryable
         });
@@ -216,8 +216,8 @@ impl Reconciler {
     }
 
     /// A batch is watched on while some of it lack their receipts and looks are left.
-    fn next_watch(&self, watch: &Watch, left: &BTreeMap<MessageId, Medium>) -> NextWatch {
-        let looks = watch.looks + 1;
+    fn next_watch(&self, watch: &ReceiptPoll, left: &BTreeMap<MessageId, Medium>) -> NextReceiptPoll {
+        let looks = watch.polls + 1;
         // A batch went through one account, and so by one medium.
         let medium = watch.members.iter().find_map(|member| left.get(&MessageId(*member)));
         let times = medium.map(|medium| &self.shared.receipt_poll_plan.for_medium(*medium).0);
@@ -226,7 +226,7 @@ impl Reconciler {
             (Some(last), Some(next)) => Some(next.saturating_sub(*last).as_secs_f64()),
             _ => None,
         };
-        NextWatch { id: watch.id, wait_secs, looks }
+        NextReceiptPoll { id: watch.id, wait_secs, polls: looks }
     }
 }
 
@@ -237,11 +237,11 @@ fn proof((_, looked): &Answered) -> Option<&Proof> {
     }
 }
 
-fn end(missing: &Missing) -> Conclusion {
+fn end(missing: &PollTarget) -> Conclusion {
     Conclusion {
         message: missing.message,
         epoch: missing.epoch,
-        was: State::Unknown,
+        expected: State::Unknown,
         next: transition(State::Unknown, Signal::WindowEnded),
         reason: Reason::OutcomeUnknown,
     }

@@ -43,7 +43,7 @@ pub async fn report(shared: Arc<DispatchContext>, account: AccountId, message: M
         map: Some(TransitionMap::new(Signal::DeliveredReceipt)),
         block: None,
         looked_up: false,
-        watch_secs: None,
+        receipt_wait_secs: None,
     };
     for tries in 1..=TRIES_MAX {
         match shared.ledger.receive(std::slice::from_ref(&receipt)).await {

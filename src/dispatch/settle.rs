@@ -89,7 +89,9 @@ async fn write(shared: &DispatchContext, items: &[FinishedAttempt], empty: &[uui
     loop {
         match shared.ledger.settle(&settlements, empty).await {
             Ok(moved) => {
-                let late = moved.iter().filter(|one| one.was == State::Unknown && one.state != one.was);
+                let late = moved
+                    .iter()
+                    .filter(|one| one.previous_state == State::Unknown && one.state != one.previous_state);
                 return settled("answer", late.count());
             }
             // Some provider's words cannot be stored. What became of the messages matters, not the words.

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 
 use crate::telemetry::names;
 use postrider_domain::ids::AccountId;
-use postrider_ledger::looks::Missing;
+use postrider_ledger::status_polls::PollTarget;
 use postrider_providers::{LookupQuery, LookupResult, StatusSource};
 
 use crate::dispatch::{Lane, Lanes};
@@ -18,12 +18,12 @@ use crate::dispatch::{Lane, Lanes};
 const QUERIES_PER_CALL: usize = 50;
 
 /// A message and what its provider says of it; `None`: it cannot be asked.
-pub type Answered = (Missing, Option<LookupResult>);
+pub type Answered = (PollTarget, Option<LookupResult>);
 
 /// Asks every account's provider for its messages, for no longer than `timeout` and one part more. What the
 /// time does not suffice for is left out.
-pub async fn look_up(lanes: &Lanes, missing: Vec<Missing>, timeout: Duration) -> Vec<Answered> {
-    let mut accounts: BTreeMap<AccountId, Vec<Missing>> = BTreeMap::new();
+pub async fn look_up(lanes: &Lanes, missing: Vec<PollTarget>, timeout: Duration) -> Vec<Answered> {
+    let mut accounts: BTreeMap<AccountId, Vec<PollTarget>> = BTreeMap::new();
     for missing in missing {
         accounts.entry(missing.account).or_default().push(missing);
     }
@@ -60,7 +60,7 @@ async fn look_up_in_lane(lane: Option<Arc<Lane>>, missing: Vec<Missing>, timeout
     answered
 }
 
-fn sought(lane: &Lane, missing: &Missing) -> LookupQuery {
+fn sought(lane: &Lane, missing: &PollTarget) -> LookupQuery {
     let test = lane.company.policy.test_address(missing.medium).map(str::to_owned);
     LookupQuery {
         message: missing.message,

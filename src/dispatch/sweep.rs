@@ -10,7 +10,8 @@ use crate::{telemetry::names, worker::stages::stopped};
 use postrider_domain::lifecycle::{State, fence::expired_end, transition};
 use postrider_ledger::{
     LedgerError,
-    sweep::{Check, Conclusion, FirstLooks, Swept},
+    conclude::Conclusion,
+    sweep::{ExpiredMessage, FirstPolls, Swept},
 };
 
 use crate::dispatch::DispatchContext;
@@ -36,7 +37,7 @@ pub async fn run(shared: Arc<DispatchContext>, interval: Duration, mut stop: wat
 
 /// One sweep; gives whether there may be more.
 pub async fn sweep_once(shared: &DispatchContext) -> Result<bool, LedgerError> {
-    let first = FirstLooks {
+    let first = FirstPolls {
         email_secs: shared.unknown_poll_plan.email.first().as_secs_f64(),
         sms_secs: shared.unknown_poll_plan.sms.first().as_secs_f64(),
     };
@@ -50,7 +51,7 @@ pub async fn sweep_once(shared: &DispatchContext) -> Result<bool, LedgerError> {
         metrics::counter!(names::QUARANTINED, "kind" => "message").increment(1);
         tracing::error!(%message, "a message that killed its workers is quarantined; see `postrider quarantine`");
     }
-    let checks = shared.ledger.checks(CHECKS_MAX).await?;
+    let checks = shared.ledger.expired(CHECKS_MAX).await?;
     let ends: Vec<Conclusion> = checks.iter().filter_map(conclusion).collect();
     let ended = shared.ledger.conclude(&ends).await?;
     for end in ends.iter().filter(|end| ended.contains(&end.message)) {
@@ -70,11 +71,11 @@ pub async fn sweep_once(shared: &DispatchContext) -> Result<bool, LedgerError> {
 }
 
 /// The end that is due, if it is.
-fn conclusion(check: &Check) -> Option<Conclusion> {
+fn conclusion(check: &ExpiredMessage) -> Option<Conclusion> {
     if check.state != State::Waiting || check.expires_at > check.now {
         return None;
     }
     let (signal, reason) = expired_end(check.attempt, check.reached);
     let next = transition(check.state, signal);
-    Some(Conclusion { message: check.message, epoch: check.epoch, was: check.state, next, reason })
+    Some(Conclusion { message: check.message, epoch: check.epoch, expected: check.state, next, reason })
 }

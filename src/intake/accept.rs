@@ -24,8 +24,8 @@ use postrider_domain::{
 use postrider_ledger::{
     Ledger, LedgerError,
     accept::NewRequest,
-    customers::Named,
-    gather::{Gathered, Twin},
+    customers::NamedCustomer,
+    gather::{Duplicate, Gathered},
     rejected::Rejection,
 };
 
@@ -61,7 +61,7 @@ struct Answers<'a> {
     answers: Vec<Option<AcceptOutcome>>,
     rejections: Vec<Rejection>,
     /// Whom people named.
-    named: Vec<(CompanyId, Named)>,
+    named: Vec<(CompanyId, NamedCustomer)>,
 }
 
 impl Acceptor {
@@ -133,7 +133,7 @@ impl Acceptor {
         let mut roots = HashMap::new();
         for (company, named) in named {
             let keys: Vec<(Uuid, Uuid)> = named.iter().map(|(_, id, former)| (*id, *former)).collect();
-            let found = self.ledger.roots(company.0, &keys).await?;
+            let found = self.ledger.original_requests(company.0, &keys).await?;
             roots.extend(named.iter().zip(found).filter_map(|((place, ..), root)| Some((*place, root?))));
         }
         Ok(roots)
@@ -146,8 +146,7 @@ impl Acceptor {
         gathered: &Gathered,
         answers: &mut Answers<'_>,
     ) -> Result<Vec<Pending>, LedgerError> {
-        let standing_out: HashMap<usize, _> =
-            gathered.standing_out.iter().map(|out| (out.ordinal, out)).collect();
+        let standing_out: HashMap<usize, _> = gathered.hits.iter().map(|out| (out.ordinal, out)).collect();
         let (mut rows, mut places, mut seen, mut later) =
             (Vec::new(), HashMap::new(), Vec::new(), Vec::new());
         let mut taken: HashSet<Uuid> = HashSet::new();
@@ -266,12 +265,12 @@ impl Acceptor {
             return Ok(Vec::new());
         }
         let ids: Vec<Uuid> = seen.iter().map(|(twin, _)| *twin).collect();
-        let twins: HashMap<Uuid, Twin> =
-            self.ledger.twins(&ids).await?.into_iter().map(|twin| (twin.id, twin)).collect();
+        let twins: HashMap<Uuid, Duplicate> =
+            self.ledger.duplicates(&ids).await?.into_iter().map(|twin| (twin.id, twin)).collect();
         let (mut lapsed, mut again) = (Vec::new(), Vec::new());
         for (id, pending) in seen {
             match twins.get(&id) {
-                Some(twin) if twin.idem_made && twin.lapsed => {
+                Some(twin) if twin.key_is_derived && twin.key_expired => {
                     lapsed.push(id);
                     again.push(pending);
                 }
@@ -291,7 +290,7 @@ impl Acceptor {
             }
         }
         if !lapsed.is_empty() {
-            self.ledger.retire_keys(&lapsed).await?;
+            self.ledger.retire_derived_keys(&lapsed).await?;
         }
         Ok(again)
     }
@@ -302,7 +301,7 @@ impl Acceptor {
         while !rest.is_empty() {
             let mut seen = HashSet::new();
             let (now, later): (Vec<_>, Vec<_>) =
-                rest.into_iter().partition(|rejection| seen.insert(rejection.same));
+                rest.into_iter().partition(|rejection| seen.insert(rejection.fingerprint));
             self.ledger.reject(&now).await?;
             rest = later;
         }
@@ -374,7 +373,7 @@ fn storable(text: &str) -> String {
 }
 
 /// What was decided when the job came the first time.
-fn first_told(twin: &Twin) -> Option<Box<DecisionSummary>> {
+fn first_told(twin: &Duplicate) -> Option<Box<DecisionSummary>> {
     let decision = serde_json::from_str(&twin.decision).ok()?;
     Some(Box::new(DecisionSummary { reason: twin.reason.clone(), decision }))
 }

@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream};
 use uuid::Uuid;
 
 use postrider_domain::{ids::CompanyId, job::Customer};
-use postrider_ledger::{LedgerError, customers::Named};
+use postrider_ledger::{LedgerError, customers::NamedCustomer};
 
 use crate::intake::{Acceptor, decide::Pending};
 
@@ -19,12 +19,12 @@ use crate::intake::{Acceptor, decide::Pending};
 const CONCURRENCY: usize = 4;
 
 /// Whom a person's request names.
-pub(super) fn named(pending: &Pending) -> Option<(CompanyId, Named)> {
+pub(super) fn named(pending: &Pending) -> Option<(CompanyId, NamedCustomer)> {
     if pending.job.manual.is_none() || pending.test {
         return None;
     }
     let Customer { custom_id, name, email, phone } = pending.job.customer.clone()?;
-    Some((pending.company.id, Named { custom_id, social_id: None, name, email, phone }))
+    Some((pending.company.id, NamedCustomer { custom_id, social_id: None, name, email, phone }))
 }
 
 impl Acceptor {
@@ -39,7 +39,7 @@ impl Acceptor {
             return Ok(());
         }
         let keys: Vec<Uuid> = wanted.iter().map(|(_, key)| *key).collect();
-        let known: HashMap<Uuid, _> = self.ledger.customers_known(&keys).await?.into_iter().collect();
+        let known: HashMap<Uuid, _> = self.ledger.known_customers(&keys).await?.into_iter().collect();
         for (index, key) in wanted {
             let Some(known) = known.get(&key) else { continue };
             let job = Arc::make_mut(&mut pending[index].job);
@@ -54,7 +54,7 @@ impl Acceptor {
 
     /// Writes down whom people's requests named, once those are accepted. They are no part of the acceptance:
     /// who cannot be written now is named again by the next request.
-    pub(super) async fn remember(&self, named: Vec<(CompanyId, Named)>) {
+    pub(super) async fn remember(&self, named: Vec<(CompanyId, NamedCustomer)>) {
         stream::iter(named)
             .for_each_concurrent(CONCURRENCY, |(company, named)| async move {
                 if let Err(error) = self.ledger.recognise(company, &named, &self.keys.identity).await {

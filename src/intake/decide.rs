@@ -66,7 +66,7 @@ impl Prepared {
     /// What no other job of the round may have as well.
     pub(super) fn unique(&self) -> Vec<Uuid> {
         let root = self.root.as_ref().map(|root| root.id);
-        [self.pending.idem].into_iter().chain(self.lookup.former).chain(root).collect()
+        [self.pending.idem].into_iter().chain(self.lookup.former_id_hash).chain(root).collect()
     }
 }
 
@@ -123,23 +123,27 @@ pub fn decide(
     Ok(NewRequest {
         id: postrider_clock::new_id(),
         company: pending.company.id,
-        idem: pending.idem,
-        idem_made: pending.idem_made,
+        idempotency_hash: pending.idem,
+        key_is_derived: pending.idem_made,
         content_hash: pending.content_hash,
-        former: lookup.former,
-        root: root.as_ref().map(|root| root.id),
-        recovery: ordinal
+        former_id_hash: lookup.former_id_hash,
+        original_request: root.as_ref().map(|root| root.id),
+        recovery_hash: ordinal
             .map(|(root, ordinal)| lookup_keys::recovery_key(keys, &pending.company, root, ordinal)),
         source: pending.source_code,
         test: pending.test,
         job: Arc::clone(job),
         brand: placed.brand.label.clone(),
         channel: placed.channel.name.clone(),
-        addr,
-        slots: if suppression::reserves(&case) { lookup.slots.clone() } else { Vec::new() },
+        address_hash: addr,
+        reservation_keys: if suppression::reserves(&case) {
+            lookup.reservation_keys.clone()
+        } else {
+            Vec::new()
+        },
         window_secs: window_secs(&case),
-        hand: InitialDispatch::Deferred,
-        suspect: pending.suspect,
+        initial_dispatch: InitialDispatch::Deferred,
+        trial_record: pending.suspect,
         decision,
     })
 }

@@ -11,7 +11,7 @@ use postrider_domain::{
     job::Job,
     rules::{Placed, Requester, suppression},
 };
-use postrider_ledger::{gather::Lookup, members::ListedMember};
+use postrider_ledger::{gather::Lookup, members::MemberByEmail};
 
 /// What to look up for a placed job.
 #[must_use]
@@ -37,7 +37,7 @@ pub fn lookup(keys: &IdentityKey, company: &Company, job: &Job, placed: &Placed,
 
 /// A team member who asks by hand, beside the one whom the job names.
 #[must_use]
-pub fn requester(member: &ListedMember, lookup: &Lookup) -> Requester {
+pub fn requester(member: &MemberByEmail, lookup: &Lookup) -> Requester {
     Requester {
         role: member.role,
         is_employee: lookup.member_email == Some(member.email_key)

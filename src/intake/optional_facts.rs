@@ -24,8 +24,8 @@ impl Acceptor {
         if keys.is_empty() {
             return Ok(());
         }
-        let listed = self.ledger.listed_members(&keys).await?;
-        let listed: HashMap<Uuid, &ListedMember> =
+        let listed = self.ledger.members_by_email(&keys).await?;
+        let listed: HashMap<Uuid, &MemberByEmail> =
             listed.iter().map(|member| (member.email_key, member)).collect();
         for prepared in prepared {
             let member = key(prepared).and_then(|key| listed.get(&key));
@@ -40,7 +40,7 @@ impl Acceptor {
         gathered: &Gathered,
         prepared: &mut [Prepared],
     ) -> Result<(), LedgerError> {
-        if !gathered.awaits {
+        if !gathered.has_awaited {
             return Ok(());
         }
         let keys: Vec<Vec<Uuid>> = prepared.iter().map(|prepared| self.awaited_keys(prepared)).collect();

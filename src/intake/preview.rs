@@ -67,7 +67,7 @@ impl Acceptor {
         self.find_requesters(&mut prepared).await?;
         let gathered = self.ledger.gather(&[prepared[0].lookup.clone()]).await?;
         self.find_answered(&gathered, &mut prepared).await?;
-        let stands_out = gathered.standing_out.first();
+        let stands_out = gathered.hits.first();
         if let Some(seen) = stands_out.and_then(|stands_out| stands_out.seen)
             && let Some(preview) = self.twin(seen, &pending).await?
         {
@@ -88,8 +88,8 @@ impl Acceptor {
 
     /// The request that has the job's key, unless the key has had its time.
     async fn twin(&self, seen: Uuid, pending: &Pending) -> Result<Option<Preview>, LedgerError> {
-        let twins = self.ledger.twins(&[seen]).await?;
-        Ok(twins.into_iter().find(|twin| !(twin.idem_made && twin.lapsed)).map(|twin| {
+        let twins = self.ledger.duplicates(&[seen]).await?;
+        Ok(twins.into_iter().find(|twin| !(twin.key_is_derived && twin.key_expired)).map(|twin| {
             if twin.content_hash == pending.content_hash {
                 return Preview::Duplicate { id: twin.id, state: twin.state, reason: twin.reason };
             }

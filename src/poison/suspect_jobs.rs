@@ -41,7 +41,7 @@ pub struct Suspect {
     /// Before this one.
     deliveries: i64,
     /// What another worker wrote down and has not taken back so far.
-    note: Option<Note>,
+    note: Option<TrialRecord>,
 }
 
 impl Suspect {
@@ -129,7 +129,7 @@ impl Suspects {
 pub async fn try_alone(acceptor: &Acceptor, suspect: &Suspect) -> Result<Trial, LedgerError> {
     let worker = acceptor.fast_path.worker;
     let isolation_gate = acceptor.isolation_gate.exclusive().await;
-    let note = acceptor.ledger.try_job(suspect.key, worker, suspect.deliveries).await?;
+    let note = acceptor.ledger.start_job_trial(suspect.key, worker, suspect.deliveries).await?;
     if note.worker != worker {
         return Ok(Trial::Accused(Suspect { note: Some(note), ..suspect.clone() }));
     }
@@ -141,7 +141,7 @@ pub async fn try_alone(acceptor: &Acceptor, suspect: &Suspect) -> Result<Trial, 
     match accepted.await {
         Ok(answers) => {
             if !matches!(answers?.first(), Some(AcceptOutcome::Accepted { .. })) {
-                acceptor.ledger.clear_job(suspect.key).await?;
+                acceptor.ledger.clear_trial(suspect.key).await?;
             }
         }
         Err(_) => {
@@ -155,7 +155,7 @@ pub async fn try_alone(acceptor: &Acceptor, suspect: &Suspect) -> Result<Trial, 
 
 /// Looks again at a suspect whose note was another worker's: if it still stands, that worker is dead.
 pub async fn look_again(acceptor: &Acceptor, suspect: &Suspect) -> Result<Trial, LedgerError> {
-    let stands = acceptor.ledger.job_note(suspect.key).await?;
+    let stands = acceptor.ledger.trial_record(suspect.key).await?;
     match suspect.note.filter(|note| stands == Some(*note)) {
         Some(note) => {
             quarantine(acceptor, suspect, died(suspect.deliveries, &note)).await?;
@@ -171,13 +171,13 @@ async fn quarantine(acceptor: &Acceptor, suspect: &Suspect, problem: Problem) ->
     let whose = company.map(|(company, test)| (company.id, test));
     let rejection = rejection(&acceptor.keys, &suspect.arrival, whose, vec![problem]);
     acceptor.ledger.reject(&[rejection]).await?;
-    acceptor.ledger.clear_job(suspect.key).await?;
+    acceptor.ledger.clear_trial(suspect.key).await?;
     metrics::counter!(names::QUARANTINED, "kind" => "job").increment(1);
     tracing::error!("a job that killed its workers is quarantined; see `postrider rejected list`");
     Ok(())
 }
 
-fn died(deliveries: i64, note: &Note) -> Problem {
+fn died(deliveries: i64, note: &TrialRecord) -> Problem {
     let at = note.recorded_at.to_rfc3339_opts(SecondsFormat::Secs, true);
     let message = format!(
         "it was delivered {} times, and the worker {} that tried it alone at {at} died over it; find the cause \

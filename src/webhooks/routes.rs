@@ -89,7 +89,7 @@ async fn webhook(
     let watch_secs = door.receipt_poll_plan.for_medium(medium).first().as_secs_f64();
     let written = match verified(receipt, *account, company, &door.keys, &door.token_key, watch_secs) {
         Verified::Receipt(receipt) => door.receipts.take(receipt).await.is_some(),
-        Verified::Wish(wish) => match door.ledger.inbound(&wish).await {
+        Verified::Wish(wish) => match door.ledger.apply_opt_out(&wish).await {
             Ok(_) => true,
             Err(error) => {
                 tracing::warn!(%error, "an inbound text could not be written; the provider will repeat it");

@@ -91,7 +91,7 @@ pub fn verified(
             content: receipt.content_hash,
             account,
             company: company.id,
-            addr,
+            address_hash: addr,
             stop,
         })
     };
@@ -117,7 +117,7 @@ pub fn verified(
         map: stored.signal.map(TransitionMap::new),
         block: stored.block,
         looked_up: false,
-        watch_secs: Some(watch_secs),
+        receipt_wait_secs: Some(watch_secs),
     })
 }
 

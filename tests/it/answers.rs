@@ -13,7 +13,7 @@ use postrider::{
     worker::stages::Worker,
 };
 use postrider_clock::random_id;
-use postrider_ledger::{list::Filter, requests::By};
+use postrider_ledger::{list::ListFilter, requests::By};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

@@ -71,7 +71,7 @@ async fn a_notice_that_two_workers_keep_at_once_counts_once() {
         map: Some(TransitionMap::new(Signal::DeliveredReceipt)),
         block: None,
         looked_up: false,
-        watch_secs: None,
+        receipt_wait_secs: None,
     };
     let (shared, own) = (random_id(), random_id());
     let mut other = env.pool.begin().await.expect("a transaction");

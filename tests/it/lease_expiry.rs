@@ -10,17 +10,17 @@ use postrider_domain::{
 };
 use postrider_ledger::{
     accept::LeaseTerms,
-    claim::{Due, LaneDemand},
+    claim::{ClaimedMessage, LaneDemand},
     requests::By,
     settle::{OutcomeCode, Settlement},
-    sweep::{FirstLooks, Swept},
+    sweep::{FirstPolls, Swept},
 };
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::support::TestEnv;
 
-const WINDOWS: FirstLooks = FirstLooks { email_secs: 60.0, sms_secs: 60.0 };
+const WINDOWS: FirstPolls = FirstPolls { email_secs: 60.0, sms_secs: 60.0 };
 
 /// A world without dispatch, with one message that is due.
 struct One {
@@ -188,9 +188,9 @@ fn refused(due: &Due) -> Settlement {
         reason: Some(Reason::RefusedForNow),
         provider_id: None,
         wait_secs: Some(3_600.0),
-        counts: true,
-        proof: false,
+        counts_as_try: true,
+        is_acceptance: false,
         block: None,
-        watch_secs: None,
+        receipt_wait_secs: None,
     }
 }

@@ -13,9 +13,9 @@ use postrider_domain::{
     lifecycle::{Reason, RetrySchedule, Signal, State, TransitionMap},
 };
 use postrider_ledger::{
+    conclude::Conclusion,
     requests::By,
     settle::{OutcomeCode, Settlement},
-    sweep::Conclusion,
 };
 use postrider_providers::TokenKey;
 use serde_json::json;
@@ -75,10 +75,10 @@ fn refused(message: Uuid, code: &str) -> Settlement {
         reason: Some(Reason::RefusedForNow),
         provider_id: None,
         wait_secs: Some(3_600.0),
-        counts: true,
-        proof: false,
+        counts_as_try: true,
+        is_acceptance: false,
         block: None,
-        watch_secs: None,
+        receipt_wait_secs: None,
     }
 }
 
@@ -135,7 +135,7 @@ async fn cancel(env: &TestEnv, id: Uuid) {
     let end = Conclusion {
         message: MessageId(id),
         epoch,
-        was: State::Waiting,
+        expected: State::Waiting,
         next: State::Canceled,
         reason: Reason::CanceledByPerson,
     };

@@ -15,7 +15,7 @@ use postrider_domain::{
     ids::{BlockKind, MessageId},
     lifecycle::{Reason, Signal, State, transition},
 };
-use postrider_ledger::{requests::By, sweep::Conclusion};
+use postrider_ledger::{conclude::Conclusion, requests::By};
 use tokio::sync::watch;
 use uuid::Uuid;
 

@@ -179,7 +179,15 @@ mod tests {
     fn request(id: u128, state: State, reason: Option<&str>) -> RequestEnd {
         let (company, account) = ("demo".to_owned(), Some("demo-mail".to_owned()));
         let id = Uuid::from_u128(id);
-        RequestEnd { id, idem: id, company, account, state, reason: reason.map(str::to_owned), attempts: 1 }
+        RequestEnd {
+            id,
+            idempotency_hash: id,
+            company,
+            account,
+            state,
+            reason: reason.map(str::to_owned),
+            attempts: 1,
+        }
     }
 
     /// Four jobs, two of them published twice: delivered, bounced, unknown and rejected.

@@ -181,7 +181,8 @@ async fn fates(
     let companies = world.ledger.companies().await?;
     let ids: BTreeMap<&str, CompanyId> =
         companies.iter().map(|company| (company.policy.slug.as_str(), company.id)).collect();
-    let requests: BTreeMap<Uuid, &RequestEnd> = requests.iter().map(|row| (row.idem, row)).collect();
+    let requests: BTreeMap<Uuid, &RequestEnd> =
+        requests.iter().map(|row| (row.idempotency_hash, row)).collect();
     let rejected: BTreeMap<(Option<&str>, Option<&str>), &RejectedEnd> =
         rejected.iter().map(|row| ((row.company.as_deref(), row.key.as_deref()), row)).collect();
     let fate = |wish: Wish| {

@@ -1,7 +1,7 @@
-//! Accept: a batch of decided jobs becomes requests, reservations, messages, and a lease or due rows.
+//! Accept: writes a batch of decided jobs as requests, reservations, messages, and a lease or due rows.
 //!
-//! One statement. Who comes back was really inserted; who does not was somebody's twin in the instant
-//! since gathering and must be gathered again.
+//! One statement (`sql/accept.sql`, with a legend of its numbers). A request that it does not return has a
+//! duplicate that committed after the look-up; the caller looks it up again with `gather`.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, column, gather::stored_state, retrying};
+use super::{Ledger, LedgerError, column, retrying, stored_state};
 use postrider_domain::{
     ids::{AccountId, CompanyId, Medium},
     job::{Job, Manual},
@@ -25,44 +25,46 @@ use postrider_domain::{
 pub struct NewRequest {
     pub id: Uuid,
     pub company: CompanyId,
-    pub idem: Uuid,
-    pub idem_made: bool,
+    pub idempotency_hash: Uuid,
+    pub key_is_derived: bool,
     pub content_hash: Uuid,
-    pub former: Option<Uuid>,
-    pub root: Option<Uuid>,
-    pub recovery: Option<Uuid>,
-    /// 0 AMQP, 1 HTTP, 2 a person.
+    pub former_id_hash: Option<Uuid>,
+    /// For a service recovery: the first request of the chain.
+    pub original_request: Option<Uuid>,
+    pub recovery_hash: Option<Uuid>,
+    /// Stored number of the entry point: 0 AMQP, 1 HTTP, 2 operator, 3 connector. Alerts (4) are written by
+    /// `send_alert`.
     pub source: i16,
     pub test: bool,
-    /// With everything that it inherits.
+    /// With everything that it inherits from the original request.
     pub job: Arc<Job>,
     pub brand: String,
     pub channel: String,
     pub decision: Decision,
-    pub addr: Option<Uuid>,
-    /// What to reserve, three at most (custom id, email, phone); empty where nothing is.
-    pub slots: Vec<Uuid>,
+    pub address_hash: Option<Uuid>,
+    /// Keys to reserve: custom id, email, phone; at most three, empty if the decision reserves none.
+    pub reservation_keys: Vec<Uuid>,
     /// Suppression period in seconds; `None`: takes over from any holder.
     pub window_secs: Option<i32>,
-    /// What this worker does with it next.
-    pub hand: InitialDispatch,
-    /// What was written down about a job that is tried alone; goes with its acceptance.
-    pub suspect: Option<Uuid>,
+    /// First step of this worker after the commit.
+    pub initial_dispatch: InitialDispatch,
+    /// Key of the trial record that is deleted together with the acceptance.
+    pub trial_record: Option<Uuid>,
 }
 
-/// Where a new message goes with its acceptance, if the rules let it be sent.
+/// First step of a new message after its acceptance, if the rules let it be sent; stored in no column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i16)]
 pub enum InitialDispatch {
-    /// It waits in the ledger.
+    /// Due row: any worker claims it.
     Deferred = 0,
-    /// Under this worker's lease: a place in its lane's queue is kept.
+    /// Under this worker's lease; a place in its lane's queue is kept.
     Leased = 1,
-    /// Its first attempt is begun, unless the fence says no: a call slot is kept.
+    /// Begun by the same statement unless a block or the expiry forbids it; a call slot is kept.
     Started = 2,
 }
 
-/// The lease under which the batch's immediate messages are sent.
+/// The lease over the messages of a batch that are sent at once.
 #[derive(Debug, Clone, Copy)]
 pub struct LeaseTerms {
     pub id: Uuid,
@@ -86,18 +88,18 @@ impl NewRequest {
         self.decision.candidate.as_ref().map(|candidate| candidate.medium.code())
     }
 
-    /// One of the reservations that its message needs.
-    fn slot(&self, place: usize) -> Option<Uuid> {
+    /// One of the keys that the message needs.
+    fn reservation_key(&self, place: usize) -> Option<Uuid> {
         self.reserves().get(place).copied()
     }
 
-    /// The reservations that it will hold.
+    /// Keys that the request reserves; empty for a suppressed request.
     #[must_use]
     pub fn reserves(&self) -> &[Uuid] {
-        if self.state() == State::Waiting { &self.slots } else { &[] }
+        if self.state() == State::Waiting { &self.reservation_keys } else { &[] }
     }
 
-    /// Tags, custom properties, and who asks by hand; most requests have none of it.
+    /// Tags, custom properties and manual sender as JSON; `None` if there are none.
     fn details(&self) -> Option<String> {
         let job = &self.job;
         if job.tags.is_empty() && job.custom_properties.is_empty() && job.manual.is_none() {
@@ -120,8 +122,8 @@ struct Details<'a> {
     manual: Option<&'a Manual>,
 }
 
-/// One reservation wanted, with its request.
-struct Slot {
+/// A wanted reservation with its request.
+struct Reservation {
     key: Uuid,
     request: Uuid,
     asked_at: DateTime<Utc>,
@@ -129,23 +131,26 @@ struct Slot {
 }
 
 impl Ledger {
-    /// Writes the batch; gives the state of each request that was inserted.
+    /// Writes the batch. Returns the stored state of each inserted request; a duplicate is missing.
+    ///
+    /// # Errors
+    /// `Taken` and `Contended` mean that another transaction won a key: look up and decide again.
     pub async fn accept(
         &self,
         rows: &[NewRequest],
         lease: LeaseTerms,
     ) -> Result<HashMap<Uuid, State>, LedgerError> {
         let mut sorted: Vec<&NewRequest> = rows.iter().collect();
-        sorted.sort_unstable_by_key(|row| row.idem);
-        let slots = slots_of(&sorted);
-        let written = retrying(|| self.accept_once(&sorted, &slots, lease)).await?;
+        sorted.sort_unstable_by_key(|row| row.idempotency_hash);
+        let reservations = reservations_of(&sorted);
+        let written = retrying(|| self.accept_once(&sorted, &reservations, lease)).await?;
         written.into_iter().map(|(id, state)| Ok((id, stored_state(state)?))).collect()
     }
 
     async fn accept_once(
         &self,
         rows: &[&NewRequest],
-        slots: &[Slot],
+        reservations: &[Reservation],
         lease: LeaseTerms,
     ) -> Result<Vec<(Uuid, i16)>, sqlx::Error> {
         let customer = |pick: fn(&postrider_domain::job::Customer) -> Option<&String>| {
@@ -157,12 +162,12 @@ impl Ledger {
             "src/sql/accept.sql",
             &column(rows, |row| row.id),
             &column(rows, |row| row.company.0),
-            &column(rows, |row| row.idem),
-            &column(rows, |row| row.idem_made),
+            &column(rows, |row| row.idempotency_hash),
+            &column(rows, |row| row.key_is_derived),
             &column(rows, |row| row.content_hash),
-            &column(rows, |row| row.former) as &[Option<Uuid>],
-            &column(rows, |row| row.root) as &[Option<Uuid>],
-            &column(rows, |row| row.recovery) as &[Option<Uuid>],
+            &column(rows, |row| row.former_id_hash) as &[Option<Uuid>],
+            &column(rows, |row| row.original_request) as &[Option<Uuid>],
+            &column(rows, |row| row.recovery_hash) as &[Option<Uuid>],
             &column(rows, |row| row.source),
             &column(rows, |row| row.test),
             &column(rows, |row| row.decision.policy_version),
@@ -183,24 +188,24 @@ impl Ledger {
             &decisions,
             &column(rows, |row| row.account()) as &[Option<i32>],
             &column(rows, |row| row.medium()) as &[Option<i16>],
-            &column(rows, |row| row.addr) as &[Option<Uuid>],
+            &column(rows, |row| row.address_hash) as &[Option<Uuid>],
             &column(rows, |row| row.state().code()),
             &column(rows, |row| row.decision.reason().map(postrider_domain::lifecycle::Reason::as_str))
                 as &[Option<&str>],
             &column(rows, |row| row.decision.due_at),
             &column(rows, |row| row.decision.expires_at),
-            &column(rows, |row| row.hand as i16),
-            &slots.iter().map(|slot| slot.key).collect::<Vec<_>>(),
-            &slots.iter().map(|slot| slot.request).collect::<Vec<_>>(),
-            &slots.iter().map(|slot| slot.asked_at).collect::<Vec<_>>(),
-            &slots.iter().map(|slot| slot.window_secs).collect::<Vec<_>>() as &[Option<i32>],
+            &column(rows, |row| row.initial_dispatch as i16),
+            &column(reservations, |wanted| wanted.key),
+            &column(reservations, |wanted| wanted.request),
+            &column(reservations, |wanted| wanted.asked_at),
+            &column(reservations, |wanted| wanted.window_secs) as &[Option<i32>],
             lease.id,
             lease.worker,
             lease.secs,
-            &rows.iter().filter_map(|row| row.suspect).collect::<Vec<_>>(),
-            &column(rows, |row| row.slot(0)) as &[Option<Uuid>],
-            &column(rows, |row| row.slot(1)) as &[Option<Uuid>],
-            &column(rows, |row| row.slot(2)) as &[Option<Uuid>],
+            &rows.iter().filter_map(|row| row.trial_record).collect::<Vec<_>>(),
+            &column(rows, |row| row.reservation_key(0)) as &[Option<Uuid>],
+            &column(rows, |row| row.reservation_key(1)) as &[Option<Uuid>],
+            &column(rows, |row| row.reservation_key(2)) as &[Option<Uuid>],
         )
         .map(|row| (row.id, row.state))
         .fetch_all(&self.pool)
@@ -208,13 +213,13 @@ impl Ledger {
     }
 }
 
-/// All reservations wanted, in key order: every statement locks contacts in that order.
-fn slots_of(rows: &[&NewRequest]) -> Vec<Slot> {
-    let mut slots: Vec<Slot> = rows
+/// Wanted reservations in key order, the order in which every statement locks them.
+fn reservations_of(rows: &[&NewRequest]) -> Vec<Reservation> {
+    let mut reservations: Vec<Reservation> = rows
         .iter()
         .filter(|row| row.state() == State::Waiting)
         .flat_map(|row| {
-            row.slots.iter().map(|key| Slot {
+            row.reservation_keys.iter().map(|key| Reservation {
                 key: *key,
                 request: row.id,
                 asked_at: row.decision.due_at,
@@ -222,11 +227,11 @@ fn slots_of(rows: &[&NewRequest]) -> Vec<Slot> {
             })
         })
         .collect();
-    slots.sort_unstable_by_key(|slot| slot.key);
-    slots
+    reservations.sort_unstable_by_key(|wanted| wanted.key);
+    reservations
 }
 
-/// The account of a new request, for whoever hands permits out.
+/// The lane of a new request; `None` without a candidate.
 #[must_use]
 pub fn lane_of(row: &NewRequest) -> Option<AccountId> {
     row.decision.candidate.as_ref().map(|candidate| candidate.account)

@@ -1,7 +1,7 @@
-//! Alerts: what is counted for error digests, and the one statement that decides and sends one.
+//! Error alerts: counts rejections, and decides and sends an alert in one statement.
 //!
-//! A digest is a request of the source `ALERT_SOURCE`, so that everything behind a message holds for it: lanes,
-//! limits, breakers, receipts, look-ups. It reserves nobody, and lists and counts of requests leave it out.
+//! An alert is a request of the source `ALERT_SOURCE`, so that lanes, limits, breakers, receipts and status
+//! polls apply to it. It makes no reservation, and lists and counts of requests exclude it.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -13,15 +13,15 @@ use postrider_domain::{
     rules::Decision,
 };
 
-/// As in the statements that leave alerts out; no door has it.
+/// Stored source of alerts in `request.source`; no entry point has it.
 pub const ALERT_SOURCE: i16 = 4;
-/// Most refused jobs whose problems are looked at.
+/// Rejected jobs read at most for the problems of one alert.
 const JOBS_MAX: i64 = 20_000;
 const PROBLEMS_MAX: i64 = 10;
-/// How much workers' clocks may be ahead of the database's.
+/// Largest lead of a worker's clock over the database's, in seconds.
 const CLOCKS_APART_SECS: i64 = 300;
 
-/// Refused jobs of a company within the last hour.
+/// Rejected jobs of a company within the last hour.
 #[derive(Debug, Clone, Copy)]
 pub struct Rejections {
     pub company: CompanyId,
@@ -30,28 +30,28 @@ pub struct Rejections {
     pub now: DateTime<Utc>,
 }
 
-/// One kind of mistake of the last hour.
+/// One kind of problem in the last hour.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProblemCount {
     pub path: String,
     pub code: String,
-    /// Holds no personal data, as every problem's message.
+    /// Free of personal data, as every problem's message.
     pub message: String,
     pub times: u64,
-    /// The latest refused job with it.
+    /// `rejected_job.id` of the latest job with this problem.
     pub example: Uuid,
 }
 
-/// A digest on its way to one address.
+/// An alert to one address.
 #[derive(Debug, Clone)]
 pub struct AlertMail {
     pub id: Uuid,
     pub email: String,
-    /// hash(company, email), for blocks.
-    pub addr: Uuid,
+    /// Keyed hash of (company, medium, email), for blocks.
+    pub address_hash: Uuid,
 }
 
-/// A digest that is to be sent, if nobody was faster.
+/// An alert to send, unless another worker sent one within the hour.
 #[derive(Debug, Clone)]
 pub struct NewAlert {
     pub company: CompanyId,
@@ -66,7 +66,7 @@ pub struct NewAlert {
 }
 
 impl Ledger {
-    /// Whether it is this worker's turn to look: one of the fleet has it, once a minute.
+    /// Takes the fleet's turn to check for alerts, once a minute; `false`: another worker has it.
     pub async fn take_alert_turn(&self) -> Result<bool, LedgerError> {
         let done = sqlx::query!("update alert_tick set at = now() where at <= now() - interval '1 minute'")
             .execute(&self.pool)
@@ -74,7 +74,7 @@ impl Ledger {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Companies with refused jobs in the last hour and without a digest in it.
+    /// Companies with rejected jobs in the last hour and without an alert in it.
     pub async fn alert_rejections(&self, companies: &[CompanyId]) -> Result<Vec<Rejections>, LedgerError> {
         let companies: Vec<i32> = companies.iter().map(|company| company.0).collect();
         let rows = sqlx::query_file!("src/sql/alert_rejections.sql", &companies)
@@ -88,7 +88,7 @@ impl Ledger {
         Ok(rows)
     }
 
-    /// Requests that a company had accepted in the last hour, `max` at most.
+    /// Requests of a company accepted in the last hour; counted up to `max`.
     pub async fn alert_accepted(
         &self,
         company: CompanyId,
@@ -103,7 +103,7 @@ impl Ledger {
         Ok(count.unsigned_abs())
     }
 
-    /// What was wrong in the last hour, most frequent first.
+    /// Problems of the last hour, most frequent first; ten at most.
     pub async fn alert_problems(&self, company: CompanyId) -> Result<Vec<ProblemCount>, LedgerError> {
         let rows = sqlx::query_file!("src/sql/alert_problems.sql", company.0, JOBS_MAX, PROBLEMS_MAX)
             .map(|row| ProblemCount {
@@ -118,12 +118,13 @@ impl Ledger {
         Ok(rows)
     }
 
-    /// Puts a digest on its way; gives whether this call did, and not another worker's within the hour.
+    /// Sends an alert; `false`: another worker sent one within the hour.
     pub async fn send_alert(&self, alert: &NewAlert) -> Result<bool, LedgerError> {
         let ids: Vec<Uuid> = alert.mails.iter().map(|mail| mail.id).collect();
-        let idems: Vec<Uuid> = alert.mails.iter().map(|_| postrider_clock::random_id()).collect();
+        let idempotency_hashes: Vec<Uuid> =
+            alert.mails.iter().map(|_| postrider_clock::random_id()).collect();
         let emails: Vec<String> = alert.mails.iter().map(|mail| mail.email.clone()).collect();
-        let addrs: Vec<Uuid> = alert.mails.iter().map(|mail| mail.addr).collect();
+        let address_hashes: Vec<Uuid> = alert.mails.iter().map(|mail| mail.address_hash).collect();
         let details = serde_json::json!({ "letter": alert.letter });
         let decision = serde_json::to_string(&alert.decision).expect("a decision is plain data");
         retrying(|| async {
@@ -133,9 +134,9 @@ impl Ledger {
                 i64::try_from(alert.rejected).unwrap_or(i64::MAX),
                 i64::try_from(alert.accepted).unwrap_or(i64::MAX),
                 &ids,
-                &idems,
+                &idempotency_hashes,
                 &emails,
-                &addrs,
+                &address_hashes,
                 alert.decision.policy_version,
                 alert.brand,
                 details,

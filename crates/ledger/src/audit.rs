@@ -1,8 +1,8 @@
-//! Audits: who changed which setting, when, and from what to what.
+//! Audit: the actor, time and difference of every change of settings.
 //!
-//! A change and its audit are one transaction: whoever writes settings calls `write` on the transaction
-//! that makes the change. Invariant: no secret and no customer's address is in an audit. What differs is
-//! told by `company::difference`; customers' own acts (STOP, unsubscribe) are no settings and have none.
+//! A change and its audit are one transaction: the function that changes settings calls `write` on its
+//! transaction. `company::difference` computes the difference. Customers' own actions (STOP, unsubscribe) are
+//! no settings. Invariant: no secret and no customer's address is in an audit.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
@@ -12,24 +12,24 @@ use uuid::Uuid;
 use super::{Ledger, LedgerError};
 use postrider_domain::ids::CompanyId;
 
-/// Who changes settings.
+/// The actor of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Actor {
-    /// Whoever holds an API key.
+    /// The holder of an API key.
     Key { id: Uuid, name: String },
     /// A person at the command line.
     Cli { user: String },
-    /// A program of ours that sets up a world (demo, tests, benches).
+    /// A program of the project that sets up an environment (demo, tests, benches).
     System,
 }
 
 impl Actor {
-    /// The user of this process, as the environment names them.
+    /// The user of this process, from SUDO_USER, USER or LOGNAME; `unknown` without any.
     #[must_use]
     pub fn at_the_command_line() -> Actor {
         let named = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
         let user = named.filter(|user| !user.is_empty()).unwrap_or_else(|| "unknown".to_owned());
-        // Postgres keeps no NUL, and nobody reads a name of a kilobyte.
+        // Postgres stores no NUL; 255 characters are enough for a name.
         Actor::Cli { user: user.replace('\0', "").chars().take(255).collect() }
     }
 
@@ -58,7 +58,7 @@ impl Actor {
     }
 }
 
-/// One audit to write.
+/// One audit entry to write.
 pub(super) struct Entry<'a> {
     pub company: CompanyId,
     pub actor: &'a Actor,
@@ -68,7 +68,7 @@ pub(super) struct Entry<'a> {
     pub reason: Option<&'a str>,
 }
 
-/// One audit as listed.
+/// One audit entry as listed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Audit {
     pub id: Uuid,
@@ -82,18 +82,18 @@ pub struct Audit {
     pub reason: Option<String>,
 }
 
-/// Which audits to list.
+/// Which audit entries to list.
 #[derive(Debug, Clone, Default)]
 pub struct AuditFilter {
     pub action: Option<String>,
     pub object: Option<String>,
     pub since: Option<DateTime<Utc>>,
-    /// Go on before this id.
+    /// Cursor: only ids below it.
     pub before: Option<Uuid>,
     pub max: i64,
 }
 
-/// Writes an audit into the transaction of its change.
+/// Writes an audit entry into the transaction of its change.
 pub(super) async fn write(transaction: &mut PgConnection, entry: Entry<'_>) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "insert into audit (id, company, actor, actor_id, actor_name, action, object, changes, reason)
@@ -114,17 +114,17 @@ pub(super) async fn write(transaction: &mut PgConnection, entry: Entry<'_>) -> R
 }
 
 impl Ledger {
-    /// A company's audits, the newest first.
-    pub async fn audits(&self, company: CompanyId, wish: &AuditFilter) -> Result<Vec<Audit>, LedgerError> {
+    /// A company's audit entries, newest first.
+    pub async fn audits(&self, company: CompanyId, filter: &AuditFilter) -> Result<Vec<Audit>, LedgerError> {
         let rows = sqlx::query_file_as!(
             Audit,
             "src/sql/audit_list.sql",
             company.0,
-            wish.action.as_deref() as Option<&str>,
-            wish.object.as_deref() as Option<&str>,
-            wish.since as Option<DateTime<Utc>>,
-            wish.before as Option<Uuid>,
-            wish.max
+            filter.action.as_deref() as Option<&str>,
+            filter.object.as_deref() as Option<&str>,
+            filter.since as Option<DateTime<Utc>>,
+            filter.before as Option<Uuid>,
+            filter.max
         )
         .fetch_all(&self.pool)
         .await?;

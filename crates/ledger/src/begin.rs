@@ -1,15 +1,15 @@
-//! Begin: an attempt is written down just before its call, through the last-moment fence.
+//! Begin: writes an attempt just before its call, unless the fence refuses it.
 //!
-//! Who does not come back was refused by the fence; `standings` tells what stood in the way.
+//! The fence is the WHERE clause of `sql/begin.sql`. `fence_facts` reads the same facts for refused claims.
 
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, gather::stored_state, retrying};
+use super::{Ledger, LedgerError, retrying, stored_state};
 use postrider_domain::{ids::MessageId, lifecycle::fence::FenceFacts};
 
 impl Ledger {
-    /// Begins attempts; gives each begun claim with its attempt number. The leases named are renewed
-    /// to `lease_secs` from now.
+    /// Begins attempts. Returns the attempt number of each claim that passed the fence. Renews `leases` to
+    /// `lease_secs` seconds from now.
     pub async fn begin(
         &self,
         claims: &[(MessageId, i32)],
@@ -26,16 +26,16 @@ impl Ledger {
         .await
     }
 
-    /// What stood in the way of claims that were not begun.
-    pub async fn standings(
+    /// The facts that the fence compares, for claims that `begin` did not return.
+    pub async fn fence_facts(
         &self,
         claims: &[(MessageId, i32)],
     ) -> Result<Vec<((MessageId, i32), FenceFacts)>, LedgerError> {
         let (ids, epochs) = sorted(claims);
-        let rows = sqlx::query_file!("src/sql/standing.sql", &ids, &epochs).fetch_all(&self.pool).await?;
+        let rows = sqlx::query_file!("src/sql/fence_facts.sql", &ids, &epochs).fetch_all(&self.pool).await?;
         rows.into_iter()
             .map(|row| {
-                let standing = FenceFacts {
+                let facts = FenceFacts {
                     state: stored_state(row.state)?,
                     epoch_is_ours: row.epoch_is_ours,
                     paused: row.paused,
@@ -48,7 +48,7 @@ impl Ledger {
                     may_have_been_sent: row.may_have_been_sent,
                     now: row.now,
                 };
-                Ok(((MessageId(row.id), row.asked_epoch), standing))
+                Ok(((MessageId(row.id), row.asked_epoch), facts))
             })
             .collect()
     }

@@ -1,6 +1,8 @@
-//! Blocks: addresses that may not be written to, per company and medium.
+//! Blocks by customers' actions and providers: addresses that must not receive messages, per company and
+//! medium.
 //!
-//! Kinds add up; START lifts only what STOP made. The address itself is not stored, only its keyed hash.
+//! Kinds add up; START lifts only STOP. A block has the keyed hash of the address, not the address itself.
+//! Blocks by a person of the company are in `manual_blocks`.
 
 use uuid::Uuid;
 
@@ -8,10 +10,10 @@ use super::{Ledger, LedgerError};
 use postrider_domain::ids::{AccountId, BlockKind, CompanyId, Medium, MessageId};
 
 impl Ledger {
-    /// Blocks an address. `source` says who asked: `inbound`, `unsubscribe_link`, `cli`.
+    /// Blocks an address. `source` is a word: `inbound`, `unsubscribe_link`, `cli`.
     pub async fn block_address(
         &self,
-        addr: Uuid,
+        address_hash: Uuid,
         company: CompanyId,
         medium: Medium,
         kind: BlockKind,
@@ -20,7 +22,7 @@ impl Ledger {
         let note: Option<String> = None;
         sqlx::query_file!(
             "src/sql/block_address.sql",
-            addr,
+            address_hash,
             company.0,
             medium.code(),
             kind.bit(),
@@ -32,38 +34,44 @@ impl Ledger {
         Ok(())
     }
 
-    /// Lifts one kind; gives whether it was there.
-    pub async fn lift_block(&self, addr: Uuid, kind: BlockKind, source: &str) -> Result<bool, LedgerError> {
-        let done =
-            sqlx::query_file!("src/sql/lift_block.sql", addr, kind.bit(), source).execute(&self.pool).await?;
+    /// Lifts one kind; `false`: it was not in force.
+    pub async fn lift_block(
+        &self,
+        address_hash: Uuid,
+        kind: BlockKind,
+        source: &str,
+    ) -> Result<bool, LedgerError> {
+        let done = sqlx::query_file!("src/sql/lift_block.sql", address_hash, kind.bit(), source)
+            .execute(&self.pool)
+            .await?;
         Ok(done.rows_affected() > 0)
     }
 }
 
-/// A text that asks to stop or to start again.
+/// A customer's text that asks to stop or to start again.
 #[derive(Debug, Clone)]
 pub struct OptOutChange {
-    /// hash(account, the text's id)
+    /// Keyed hash of (account, the text's id at the provider).
     pub key: Uuid,
     pub content: [u8; 32],
     pub account: AccountId,
     pub company: CompanyId,
-    /// Hash of who wrote.
-    pub addr: Uuid,
+    /// Keyed hash of the sender's address.
+    pub address_hash: Uuid,
     pub stop: bool,
 }
 
 impl Ledger {
-    /// Takes such a text once; gives whether it was new.
-    pub async fn inbound(&self, wish: &OptOutChange) -> Result<bool, LedgerError> {
+    /// Applies such a text once; `false`: it is a repeat.
+    pub async fn apply_opt_out(&self, change: &OptOutChange) -> Result<bool, LedgerError> {
         let fresh = sqlx::query_file_scalar!(
-            "src/sql/inbound.sql",
-            wish.key,
-            &wish.content,
-            wish.account.0,
-            if wish.stop { "stop" } else { "start" },
-            wish.addr,
-            wish.company.0,
+            "src/sql/opt_out.sql",
+            change.key,
+            &change.content,
+            change.account.0,
+            if change.stop { "stop" } else { "start" },
+            change.address_hash,
+            change.company.0,
             BlockKind::Stop.bit()
         )
         .fetch_one(&self.pool)
@@ -71,7 +79,7 @@ impl Ledger {
         Ok(fresh > 0)
     }
 
-    /// Blocks the address that a message went to (its unsubscribe link was used).
+    /// Blocks the address that a message was sent to (its unsubscribe link was used).
     pub async fn block_message(
         &self,
         message: MessageId,

@@ -1,29 +1,29 @@
-//! Claim: what is due, delayed, retried or orphaned, from all open lanes at once; and giving back.
+//! Claim: takes due messages of all open lanes under a lease, and returns unused claims.
 //!
-//! A claim is a lease with an epoch. Only `claim`, `claim_suspect` and `accept` make one; only `begin` uses
-//! it.
+//! A claim is a message at an epoch, under a lease. Only `claim`, `claim_suspect` and `accept` create one;
+//! only `begin` uses it.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, accept::LeaseTerms, quarantine::LAPSES_SUSPECT, retrying};
+use super::{Ledger, LedgerError, accept::LeaseTerms, quarantine::EXPIRIES_SUSPECT, retrying};
 use postrider_domain::{
     content::PlainEmail,
     ids::{AccountId, CompanyId, Medium, MessageId},
 };
 
-/// How much to claim from one lane, and from which due time on.
+/// Number of messages to claim from one lane.
 #[derive(Debug, Clone, Copy)]
 pub struct LaneDemand {
     pub lane: AccountId,
     pub count: i32,
-    /// No due row before it is looked at; the dawn of time for a full look.
-    pub floor: DateTime<Utc>,
+    /// No due row before this time is read; the minimum time for a full scan.
+    pub earliest_due: DateTime<Utc>,
 }
 
-/// A claimed message with what its text is made of.
+/// A claimed message with the data of its text.
 #[derive(Debug, Clone)]
-pub struct Due {
+pub struct ClaimedMessage {
     pub message: MessageId,
     pub request: Uuid,
     pub company: CompanyId,
@@ -42,11 +42,11 @@ pub struct Due {
     pub brand: String,
     pub language: Option<String>,
     pub test: bool,
-    /// An alert's text; customers' are made of the above.
-    pub letter: Option<PlainEmail>,
+    /// Text of an alert; a customer's text is composed from the fields above.
+    pub letter: Option<Letter>,
 }
 
-/// As selected, field for column.
+/// A row of claim.sql and claim_suspect.sql.
 struct Row {
     id: Uuid,
     request: Uuid,
@@ -69,8 +69,8 @@ struct Row {
 }
 
 impl Row {
-    /// `None` for a damaged row: it must not take the others of its claim with it, its own lease will lapse.
-    fn due(self) -> Option<Due> {
+    /// `None` for a damaged row: the other claims proceed, and the lease of this one expires.
+    fn into_claimed(self) -> Option<ClaimedMessage> {
         let Some(medium) = Medium::from_code(self.medium) else {
             tracing::error!(message = %self.id, medium = self.medium, "a claimed message has no known medium");
             return None;
@@ -83,7 +83,7 @@ impl Row {
             Some(Ok(letter)) => Some(letter),
             None => None,
         };
-        Some(Due {
+        Some(ClaimedMessage {
             message: MessageId(self.id),
             request: self.request,
             company: CompanyId(self.company),
@@ -107,17 +107,21 @@ impl Row {
 }
 
 impl Ledger {
-    pub async fn claim(&self, wishes: &[LaneDemand], lease: LeaseTerms) -> Result<Vec<Due>, LedgerError> {
-        let lanes: Vec<i32> = wishes.iter().map(|wish| wish.lane.0).collect();
-        let counts: Vec<i32> = wishes.iter().map(|wish| wish.count).collect();
-        let floors: Vec<DateTime<Utc>> = wishes.iter().map(|wish| wish.floor).collect();
+    pub async fn claim(
+        &self,
+        demands: &[LaneDemand],
+        lease: LeaseTerms,
+    ) -> Result<Vec<ClaimedMessage>, LedgerError> {
+        let lanes: Vec<i32> = demands.iter().map(|demand| demand.lane.0).collect();
+        let counts: Vec<i32> = demands.iter().map(|demand| demand.count).collect();
+        let earliest: Vec<DateTime<Utc>> = demands.iter().map(|demand| demand.earliest_due).collect();
         let rows = retrying(|| async {
             sqlx::query_file_as!(
                 Row,
                 "src/sql/claim.sql",
                 &lanes,
                 &counts,
-                &floors,
+                &earliest,
                 lease.id,
                 lease.worker,
                 lease.secs
@@ -126,15 +130,15 @@ impl Ledger {
             .await
         })
         .await?;
-        Ok(rows.into_iter().filter_map(Row::due).collect())
+        Ok(rows.into_iter().filter_map(Row::into_claimed).collect())
     }
 
-    /// Claims the oldest suspect of these lanes, to be tried alone.
+    /// Claims the oldest poison suspect of these lanes for an exclusive trial.
     pub async fn claim_suspect(
         &self,
         lanes: &[AccountId],
         lease: LeaseTerms,
-    ) -> Result<Option<Due>, LedgerError> {
+    ) -> Result<Option<ClaimedMessage>, LedgerError> {
         let lanes: Vec<i32> = lanes.iter().map(|lane| lane.0).collect();
         let row = retrying(|| async {
             sqlx::query_file_as!(Row, "src/sql/claim_suspect.sql", &lanes, lease.id, lease.worker, lease.secs)
@@ -142,10 +146,11 @@ impl Ledger {
                 .await
         })
         .await?;
-        Ok(row.and_then(Row::due))
+        Ok(row.and_then(Row::into_claimed))
     }
 
-    /// How long the oldest due message of each lane has waited, in seconds; claimed ones not counted.
+    /// Age in seconds of the oldest due message of each lane; a lane without one is missing. Claimed messages
+    /// do not count.
     pub async fn oldest_due(&self, lanes: &[AccountId]) -> Result<Vec<(AccountId, f64)>, LedgerError> {
         let lanes: Vec<i32> = lanes.iter().map(|lane| lane.0).collect();
         let rows = sqlx::query_file!("src/sql/oldest_due.sql", &lanes)
@@ -155,7 +160,7 @@ impl Ledger {
         Ok(rows)
     }
 
-    /// Gives claims back that were not begun; each is due again at the time that comes with it.
+    /// Returns claims that were not begun; each is due again at its time.
     pub async fn release(&self, claims: &[(MessageId, i32, DateTime<Utc>)]) -> Result<(), LedgerError> {
         let mut claims = claims.to_vec();
         claims.sort_unstable();
@@ -163,7 +168,7 @@ impl Ledger {
         let epochs: Vec<i32> = claims.iter().map(|claim| claim.1).collect();
         let times: Vec<DateTime<Utc>> = claims.iter().map(|claim| claim.2).collect();
         retrying(|| async {
-            sqlx::query_file!("src/sql/release.sql", &ids, &epochs, &times, LAPSES_SUSPECT)
+            sqlx::query_file!("src/sql/release.sql", &ids, &epochs, &times, EXPIRIES_SUSPECT)
                 .execute(&self.pool)
                 .await
         })

@@ -1,9 +1,8 @@
-//! Companies: policies are append-only versioned documents, members and accounts are rows.
+//! Companies: policies are append-only versioned documents; members and accounts are rows.
 //!
-//! `change_company` is the one writer, and one of the few places with a transaction of several statements:
-//! an editor waits for it, no customer does. Whoever changes anything of a company holds its row, so that
-//! two editors come one after the other, and the later hears that the earlier was there. Team members one
-//! by one are in `members`.
+//! `change_company` is the only writer of policies. It runs several statements in one transaction on a
+//! detached connection and locks the company's row, so that a concurrent editor is told that it was
+//! overtaken. Changes of single team members are in `members`.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -26,7 +25,7 @@ use postrider_domain::{
     ids::{AccountId, CompanyId},
 };
 
-/// How many queued messages still need an account or a brand.
+/// Number of queued messages that need each account and each brand.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueuedUse {
     pub by_account: BTreeMap<String, i64>,
@@ -34,7 +33,7 @@ pub struct QueuedUse {
 }
 
 impl QueuedUse {
-    /// What of the things that are taken away is needed, a line for each.
+    /// One line for each removed account or brand that queued messages need.
     #[must_use]
     pub fn needs(&self, lost: &Removals) -> Vec<String> {
         let accounts =
@@ -47,19 +46,19 @@ impl QueuedUse {
     }
 }
 
-/// What is in force of a company: its policy's version, and how often its team members changed.
+/// Versions in force: of the policy, and the count of changes of team members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Version {
     pub policy: i32,
     pub members: i32,
 }
 
-/// What an editor started from.
+/// The version that an editor started from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
-    /// Whatever is in force.
+    /// Any version.
     Any,
-    /// This policy; team members may have changed.
+    /// This policy version; team members may have changed.
     Policy(i32),
     Both(Version),
 }
@@ -74,26 +73,26 @@ impl Expected {
     }
 }
 
-/// A change of a company, checked and ready to be written.
+/// A checked change of a company.
 #[derive(Debug, Clone, Copy)]
 pub struct Change<'a> {
     pub policy: &'a Policy,
-    /// `None`: they stay as they are.
+    /// `None`: members stay.
     pub members: Option<&'a [Member]>,
     pub expected: Expected,
     pub actor: &'a Actor,
 }
 
-/// What became of a change.
+/// Result of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Changed {
     InForce(Version),
-    /// Somebody else was there first; nothing was written.
+    /// Another editor committed first; nothing was written.
     Overtaken(Version),
 }
 
 impl Ledger {
-    /// Every company at its current version.
+    /// Every company with its policy in force.
     pub async fn companies(&self) -> Result<Vec<Company>, LedgerError> {
         let rows = sqlx::query_file!("src/sql/companies.sql").fetch_all(&self.pool).await?;
         rows.into_iter()
@@ -107,7 +106,7 @@ impl Ledger {
             .collect()
     }
 
-    /// A number that changes whenever any company's policy does; cheap to ask every few seconds.
+    /// Sum of all policy versions: changes whenever any policy does, and is cheap to poll.
     pub async fn companies_version(&self) -> Result<i64, LedgerError> {
         let sum = sqlx::query_scalar!(r#"select coalesce(sum(version), 0) as "sum!" from company"#)
             .fetch_one(&self.pool)
@@ -122,7 +121,7 @@ impl Ledger {
         Ok(id.map(CompanyId))
     }
 
-    /// The policy in force, with the version of everything.
+    /// The policy in force, and both versions.
     pub async fn settings(&self, company: CompanyId) -> Result<Option<(Version, Policy)>, LedgerError> {
         let row = sqlx::query!(
             "select c.version, c.members_version, p.document
@@ -136,7 +135,7 @@ impl Ledger {
         row.map(|row| settings(row.version, row.members_version, row.document)).transpose()
     }
 
-    /// What queued messages of a company still need.
+    /// Accounts and brands that queued messages of a company need.
     pub async fn queued_use(&self, company: CompanyId) -> Result<QueuedUse, LedgerError> {
         let rows = sqlx::query_file!("src/sql/queued_use.sql", company.0).fetch_all(&self.pool).await?;
         let mut queued = QueuedUse::default();
@@ -149,7 +148,7 @@ impl Ledger {
         Ok(queued)
     }
 
-    /// Puts a company in force as a program of ours sets it up; gives the policy's version.
+    /// Applies a company for a program of the project; returns the policy's version.
     pub async fn apply_company(
         &self,
         policy: &Policy,
@@ -163,16 +162,16 @@ impl Ledger {
         }
     }
 
-    /// Writes what a change changes: a version of the policy with its accounts, members, and the audit.
+    /// Writes the differences: a policy version with its accounts, members, and the audit.
     pub async fn change_company(
         &self,
         change: &Change<'_>,
         keys: &IdentityKey,
     ) -> Result<Changed, LedgerError> {
-        let mut connection = self.pool.alone().await?;
+        let mut connection = self.pool.detached().await?;
         let mut transaction = connection.begin().await?;
         let slug = &change.policy.slug;
-        // Asked first: every insert that finds its company there would use up one of their numbers.
+        // A conditional insert: ON CONFLICT alone would use up an id of the identity column for every change.
         sqlx::query!(
             "insert into company (slug, version)
              select $1::text, 1 where not exists (select 1 from company where slug = $1::text)
@@ -181,7 +180,7 @@ impl Ledger {
         )
         .execute(&mut *transaction)
         .await?;
-        // Other editors wait; who writes down a customer of the company does not.
+        // Other editors wait for this lock; inserts that refer to the company do not.
         let row = sqlx::query!(
             "select id, version, members_version from company where slug = $1 for no key update",
             slug
@@ -223,7 +222,7 @@ impl Ledger {
     }
 }
 
-/// Writes the policy as the next version where it differs; gives what does.
+/// Writes the policy as the next version if it differs; returns the difference.
 async fn write_policy(
     transaction: &mut PgConnection,
     company: CompanyId,
@@ -256,7 +255,7 @@ async fn write_policy(
     .execute(&mut *transaction)
     .await?;
     write_accounts(transaction, company, policy).await?;
-    super::recipes::claim(transaction, company, policy).await?;
+    super::connectors::claim(transaction, company, policy).await?;
     Ok(changes)
 }
 

@@ -1,18 +1,18 @@
-//! Counts: how everything in a ledger stands, for who does the sums over all of it.
+//! Counts over whole tables, for the demo's live table and checks.
 //!
-//! The demo watches and checks itself by these. They read whole tables: nothing on the hot path may ask
-//! them, and a fleet's dashboard asks the metrics instead. Read `requests` for one request at a time.
+//! Nothing on the hot path may call these; a fleet's dashboard reads the metrics. `requests` reads one
+//! request.
 
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, gather::stored_state};
-use postrider_domain::{document::Problem, ids::Medium, lifecycle::State};
+use super::{Ledger, LedgerError, stored_state};
+use postrider_domain::{ids::Medium, job::Problem, lifecycle::State};
 
-/// How many requests stand alike.
+/// Number of requests that agree in company, account, medium, state and reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestCount {
     pub company: String,
-    /// Absent where the rules found no medium.
+    /// `None` where the rules found no candidate.
     pub account: Option<String>,
     pub medium: Option<Medium>,
     pub state: State,
@@ -20,12 +20,12 @@ pub struct RequestCount {
     pub count: i64,
 }
 
-/// Where one request stands.
+/// State of one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestEnd {
     pub id: Uuid,
     /// `IdentityKey::idempotency` of its key.
-    pub idem: Uuid,
+    pub idempotency_hash: Uuid,
     pub company: String,
     pub account: Option<String>,
     pub state: State,
@@ -33,17 +33,17 @@ pub struct RequestEnd {
     pub attempts: i16,
 }
 
-/// One refused job, without its bytes.
+/// One rejected job, without its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RejectedEnd {
     pub company: Option<String>,
     pub key: Option<String>,
-    /// How often the same job was refused.
+    /// How often the job came.
     pub times: i32,
     pub problems: Vec<Problem>,
 }
 
-/// What must be gone when all has ended.
+/// Rows that must be gone when all requests have ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Leftovers {
     pub leases: i64,
@@ -52,7 +52,7 @@ pub struct Leftovers {
 }
 
 impl Ledger {
-    /// All requests, counted by how they stand.
+    /// All requests, counted.
     pub async fn request_counts(&self) -> Result<Vec<RequestCount>, LedgerError> {
         let rows = sqlx::query_file!("src/sql/counts_requests.sql").fetch_all(&self.pool).await?;
         rows.into_iter()
@@ -69,14 +69,14 @@ impl Ledger {
             .collect()
     }
 
-    /// Where each request stands, oldest first.
+    /// State of each request, oldest first.
     pub async fn request_ends(&self, max: i64) -> Result<Vec<RequestEnd>, LedgerError> {
         let rows = sqlx::query_file!("src/sql/counts_ends.sql", max).fetch_all(&self.pool).await?;
         rows.into_iter()
             .map(|row| {
                 Ok(RequestEnd {
                     id: row.id,
-                    idem: row.idempotency_hash,
+                    idempotency_hash: row.idempotency_hash,
                     company: row.slug,
                     account: row.account,
                     state: stored_state(row.state)?,
@@ -87,7 +87,7 @@ impl Ledger {
             .collect()
     }
 
-    /// Every refused job, oldest first.
+    /// Every rejected job, oldest first.
     pub async fn rejected_ends(&self, max: i64) -> Result<Vec<RejectedEnd>, LedgerError> {
         let rows = sqlx::query_file!("src/sql/counts_rejected.sql", max)
             .map(|row| RejectedEnd {

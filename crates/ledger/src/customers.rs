@@ -1,8 +1,8 @@
-//! Customers whom a company knows by more than an address: written by recipes, people and imports.
+//! Customers that a company knows by more than an address: named by connectors, people and imports.
 //!
-//! A system's jobs that bring an address neither read nor write any of this. Identities are keyed hashes; a
-//! customer's addresses are personal data. Two identities that turn out to belong to two known customers stay
-//! two: the stronger one decides, and nobody is merged.
+//! A job that brings an address neither reads nor writes these tables. Identities are keyed hashes; names and
+//! addresses are personal data. Two identities of two known customers stay two: the stronger identity
+//! decides, and nothing is merged.
 
 use serde_json::{Map, json};
 use sqlx::{Connection, Executor, Postgres};
@@ -14,10 +14,10 @@ use super::{
 };
 use postrider_domain::{hash_keys::IdentityKey, ids::CompanyId};
 
-/// Somebody took the same identity at the same time; more often than any two people can.
+/// Repeats after a lost race for an identity; more than concurrent writers of one customer can cause.
 const TRIES_MAX: usize = 5;
 
-/// By what a customer is recognised; the order is how much it tells.
+/// Kind of an identity, strongest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdentityKind {
     CustomId,
@@ -47,9 +47,9 @@ impl IdentityKind {
     }
 }
 
-/// A customer as somebody names them; addresses are in their normal form.
+/// A customer as a caller names them; addresses are in normal form.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Named {
+pub struct NamedCustomer {
     pub custom_id: Option<String>,
     /// With its channel, as in `facebook:4711`.
     pub social_id: Option<String>,
@@ -58,16 +58,16 @@ pub struct Named {
     pub phone: Option<String>,
 }
 
-/// A customer as they are known.
+/// A stored customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownCustomer {
     pub id: Uuid,
     pub name: Option<String>,
     pub email: Option<String>,
     pub phone: Option<String>,
 }
 
-impl Named {
+impl NamedCustomer {
     fn identities(&self, company: CompanyId, keys: &IdentityKey) -> Vec<(Uuid, i16)> {
         let identities = [
             (IdentityKind::CustomId, &self.custom_id),
@@ -85,14 +85,14 @@ impl Named {
 }
 
 impl Ledger {
-    /// The customer whom these names belong to, made if there is none; what is told now is kept. `None`
-    /// where nothing is told that anybody could be recognised by.
+    /// The customer with these identities, created if there is none; new facts are stored. `None`: no
+    /// identity is given.
     pub async fn recognise(
         &self,
         company: CompanyId,
-        named: &Named,
+        named: &NamedCustomer,
         keys: &IdentityKey,
-    ) -> Result<Option<Known>, LedgerError> {
+    ) -> Result<Option<KnownCustomer>, LedgerError> {
         let identities = named.identities(company, keys);
         if identities.is_empty() {
             return Ok(None);
@@ -107,12 +107,12 @@ impl Ledger {
         Err(LedgerError::Contended("a customer was taken up by others each time".to_owned()))
     }
 
-    /// Customers of a file in its order, all or none, with the audit; gives how many were not known before.
-    /// Each must have an identity.
+    /// Imports customers in order, all or none, with the audit; returns the number of new ones. Each must
+    /// have an identity.
     pub async fn import_customers(
         &self,
         company: CompanyId,
-        named: &[Named],
+        named: &[NamedCustomer],
         keys: &IdentityKey,
         actor: &Actor,
     ) -> Result<usize, LedgerError> {
@@ -128,11 +128,11 @@ impl Ledger {
     async fn import_once(
         &self,
         company: CompanyId,
-        named: &[Named],
+        named: &[NamedCustomer],
         keys: &IdentityKey,
         actor: &Actor,
     ) -> Result<usize, sqlx::Error> {
-        let mut connection = self.pool.alone().await?;
+        let mut connection = self.pool.detached().await?;
         let mut transaction = connection.begin().await?;
         let mut added = 0;
         for named in named {
@@ -149,27 +149,32 @@ impl Ledger {
         Ok(added)
     }
 
-    /// The known customers who have these identities, each with the key asked for.
-    pub async fn customers_known(&self, identities: &[Uuid]) -> Result<Vec<(Uuid, Known)>, LedgerError> {
-        let known = sqlx::query_file!("src/sql/customers_known.sql", identities)
-            .map(|row| (row.key, Known { id: row.id, name: row.name, email: row.email, phone: row.phone }))
+    /// The customers with these identities, each with the key that found it.
+    pub async fn known_customers(
+        &self,
+        identities: &[Uuid],
+    ) -> Result<Vec<(Uuid, KnownCustomer)>, LedgerError> {
+        let known = sqlx::query_file!("src/sql/known_customers.sql", identities)
+            .map(|row| {
+                (row.key, KnownCustomer { id: row.id, name: row.name, email: row.email, phone: row.phone })
+            })
             .fetch_all(&self.pool)
             .await?;
         Ok(known)
     }
 }
 
-/// The customer with one of these identities, made under this id if there is none.
+/// The customer with one of these identities, created under this id if there is none.
 async fn recognised<'c>(
     executor: impl Executor<'c, Database = Postgres>,
     id: Uuid,
     company: CompanyId,
-    named: &Named,
+    named: &NamedCustomer,
     identities: &[(Uuid, i16)],
-) -> Result<Known, sqlx::Error> {
+) -> Result<KnownCustomer, sqlx::Error> {
     let (keys, kinds): (Vec<Uuid>, Vec<i16>) = identities.iter().copied().unzip();
     sqlx::query_file_as!(
-        Known,
+        KnownCustomer,
         "src/sql/recognise.sql",
         id,
         company.0,

@@ -1,31 +1,32 @@
-//! What can go wrong in the ledger, by what the caller does about it.
+//! Errors of the ledger, by the caller's reaction.
 //!
-//! SQLSTATE classes are sorted here and nowhere else. A data error names no values: they are personal.
+//! SQLSTATE codes are classified here and nowhere else. A data error names no values, because they are personal.
 
 use thiserror::Error;
 
+/// A statement failed.
 #[derive(Debug, Error)]
 pub enum LedgerError {
-    /// The database is away, full, starting or read-only: wait and try again.
+    /// The database is unreachable, full, starting or read-only: wait and try again.
     #[error("database is unavailable: {0}")]
     Unavailable(String),
-    /// Lost a race that is decided by trying again.
+    /// The statement lost a race several times: try again.
     #[error("statement lost a race: {0}")]
     Contended(String),
-    /// Somebody else took a unique value meanwhile: gather again.
+    /// Another transaction took a unique value: read again, then decide again. Contains the constraint's name.
     #[error("unique constraint {0} was taken meanwhile")]
     Taken(String),
-    /// This content can never be stored.
+    /// The database can never store this content.
     #[error("data was refused with sqlstate {0}")]
     Data(String),
-    /// A bug or a schema of another version.
+    /// A defect of the program, or a schema of another version.
     #[error("statement failed: {0}")]
     Broken(String),
 }
 
 impl LedgerError {
-    /// Nothing was done, and the same statement will see what it met.
-    pub(super) fn is_a_lost_race(&self) -> bool {
+    /// The statement changed nothing, and a repeat reads the other transaction's rows.
+    pub(crate) fn is_a_lost_race(&self) -> bool {
         match self {
             LedgerError::Contended(_) => true,
             LedgerError::Taken(constraint) => constraint == "receipt_pkey",
@@ -49,10 +50,12 @@ impl From<sqlx::Error> for LedgerError {
         };
         let code = database.code().unwrap_or_default().into_owned();
         match code.as_str() {
+            // Serialization failure, deadlock, lock timeout.
             "40001" | "40P01" | "55P03" => LedgerError::Contended(code),
             "23505" => LedgerError::Taken(database.constraint().unwrap_or_default().to_owned()),
-            // 25006 read-only primary, 57014 timeout, 0A000 cached plan after a migration
+            // Read-only primary, statement timeout, cached plan after a migration.
             "25006" | "57014" | "0A000" => LedgerError::Unavailable(code),
+            // Classes: connection, resources, operator intervention, system; then data exception.
             _ => match &code[..code.len().min(2)] {
                 "08" | "53" | "57" | "58" => LedgerError::Unavailable(code),
                 "22" => LedgerError::Data(code),

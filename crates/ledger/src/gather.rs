@@ -1,32 +1,32 @@
-//! Gather: everything that the rules must know about a batch of jobs, in one query.
+//! Gather: reads all facts that the rules need about a batch of jobs, in one query.
 //!
-//! Returns only what stands out. Twins (same idempotency key) and the roots of service recoveries are
-//! rare and asked for in statements of their own.
+//! Only jobs with a finding are returned. Duplicates (same idempotency hash) and original requests of service
+//! recoveries are rare, and have queries of their own.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError};
-use postrider_domain::{ids::Medium, job::Customer, lifecycle::State, rules::OriginalRequest};
+use super::{Ledger, LedgerError, stored_state};
+use postrider_domain::{ids::Medium, job::Customer, lifecycle::State, rules::Root};
 
-/// What to look up for one job.
+/// Keys to look up for one job; `None`: the job does not have it.
 #[derive(Debug, Clone, Default)]
 pub struct Lookup {
-    pub idem: Uuid,
-    pub former: Option<Uuid>,
-    pub email_addr: Option<Uuid>,
-    pub phone_addr: Option<Uuid>,
-    /// Reservations of the person, three at most.
-    pub slots: Vec<Uuid>,
+    pub idempotency_hash: Uuid,
+    pub former_id_hash: Option<Uuid>,
+    pub email_hash: Option<Uuid>,
+    pub phone_hash: Option<Uuid>,
+    /// Reservation keys of the person, three at most.
+    pub reservation_keys: Vec<Uuid>,
     pub member_email: Option<Uuid>,
     pub member_custom_id: Option<Uuid>,
 }
 
-/// What stands out about one job.
+/// Findings about one job.
 #[derive(Debug, Clone, Default)]
 pub struct LookupHits {
     pub ordinal: usize,
-    /// The request that already has the job's idempotency key.
+    /// The request that already has the idempotency hash.
     pub seen: Option<Uuid>,
     pub former_taken: bool,
     pub block_bits: [i32; 2],
@@ -36,53 +36,53 @@ pub struct LookupHits {
     pub approved: bool,
 }
 
-/// The batch's facts: the database's time and what stands out.
+/// The database's time and the findings of a batch.
 #[derive(Debug)]
 pub struct Gathered {
     pub now: DateTime<Utc>,
-    /// Some response waits for a request to come: `awaited` tells whether for one of these.
-    pub awaits: bool,
-    pub standing_out: Vec<LookupHits>,
+    /// Some response awaits its request; `awaited` tells whether one of these.
+    pub has_awaited: bool,
+    pub hits: Vec<LookupHits>,
 }
 
-/// An earlier request with the same idempotency key.
+/// An earlier request with the same idempotency hash.
 #[derive(Debug, Clone)]
-pub struct Twin {
+pub struct Duplicate {
     pub id: Uuid,
-    pub idem: Uuid,
+    pub idempotency_hash: Uuid,
     pub content_hash: Uuid,
-    pub idem_made: bool,
-    /// Its hash-made key has had its 24 h.
-    pub lapsed: bool,
+    pub key_is_derived: bool,
+    /// Its derived key is older than 24 h.
+    pub key_expired: bool,
     pub state: State,
     pub reason: Option<String>,
-    /// As stored.
+    /// As stored (JSON).
     pub decision: String,
 }
 
 impl Ledger {
     pub async fn gather(&self, lookups: &[Lookup]) -> Result<Gathered, LedgerError> {
         let column = |pick: fn(&Lookup) -> Option<Uuid>| lookups.iter().map(pick).collect::<Vec<_>>();
-        let idem: Vec<Uuid> = lookups.iter().map(|lookup| lookup.idem).collect();
+        let idempotency_hash: Vec<Uuid> = lookups.iter().map(|lookup| lookup.idempotency_hash).collect();
         let rows = sqlx::query_file!(
             "src/sql/gather.sql",
-            &idem,
-            &column(|lookup| lookup.former) as &[Option<Uuid>],
-            &column(|lookup| lookup.email_addr) as &[Option<Uuid>],
-            &column(|lookup| lookup.phone_addr) as &[Option<Uuid>],
-            &column(|lookup| lookup.slots.first().copied()) as &[Option<Uuid>],
-            &column(|lookup| lookup.slots.get(1).copied()) as &[Option<Uuid>],
-            &column(|lookup| lookup.slots.get(2).copied()) as &[Option<Uuid>],
+            &idempotency_hash,
+            &column(|lookup| lookup.former_id_hash) as &[Option<Uuid>],
+            &column(|lookup| lookup.email_hash) as &[Option<Uuid>],
+            &column(|lookup| lookup.phone_hash) as &[Option<Uuid>],
+            &column(|lookup| lookup.reservation_keys.first().copied()) as &[Option<Uuid>],
+            &column(|lookup| lookup.reservation_keys.get(1).copied()) as &[Option<Uuid>],
+            &column(|lookup| lookup.reservation_keys.get(2).copied()) as &[Option<Uuid>],
             &column(|lookup| lookup.member_email) as &[Option<Uuid>],
             &column(|lookup| lookup.member_custom_id) as &[Option<Uuid>],
         )
         .fetch_all(&self.pool)
         .await?;
-        let (now, awaits) = rows
+        let (now, has_awaited) = rows
             .first()
             .map(|row| (row.now, row.has_awaited))
             .ok_or_else(|| LedgerError::Broken("gather gave no time".into()))?;
-        let standing_out = rows
+        let hits = rows
             .into_iter()
             .filter_map(|row| {
                 let holders =
@@ -103,20 +103,20 @@ impl Ledger {
                 })
             })
             .collect();
-        Ok(Gathered { now, awaits, standing_out })
+        Ok(Gathered { now, has_awaited, hits })
     }
 
-    /// The earlier requests of jobs whose key was seen.
-    pub async fn twins(&self, ids: &[Uuid]) -> Result<Vec<Twin>, LedgerError> {
-        let rows = sqlx::query_file!("src/sql/seen.sql", ids).fetch_all(&self.pool).await?;
+    /// The earlier requests by their ids.
+    pub async fn duplicates(&self, ids: &[Uuid]) -> Result<Vec<Duplicate>, LedgerError> {
+        let rows = sqlx::query_file!("src/sql/duplicates.sql", ids).fetch_all(&self.pool).await?;
         rows.into_iter()
             .map(|row| {
-                Ok(Twin {
+                Ok(Duplicate {
                     id: row.id,
-                    idem: row.idempotency_hash,
+                    idempotency_hash: row.idempotency_hash,
                     content_hash: row.content_hash,
-                    idem_made: row.key_is_derived,
-                    lapsed: row.lapsed,
+                    key_is_derived: row.key_is_derived,
+                    key_expired: row.key_expired,
                     state: stored_state(row.state)?,
                     reason: row.reason,
                     decision: row.decision,
@@ -125,26 +125,29 @@ impl Ledger {
             .collect()
     }
 
-    /// Frees hash-made keys that have had their 24 h.
-    pub async fn retire_keys(&self, ids: &[Uuid]) -> Result<(), LedgerError> {
+    /// Frees derived keys that are older than 24 h.
+    pub async fn retire_derived_keys(&self, ids: &[Uuid]) -> Result<(), LedgerError> {
         let fresh: Vec<Uuid> = ids.iter().map(|_| postrider_clock::random_id()).collect();
         sqlx::query_file!("src/sql/retire_keys.sql", ids, &fresh).execute(&self.pool).await?;
         Ok(())
     }
 
-    /// The roots of the requests that service recoveries name, by our id or the key of a former id, in
-    /// the order asked; `None` where there is no such request in that company.
-    pub async fn roots(
+    /// The original requests of the requests that service recoveries name, by our id or the hash of a former
+    /// id, in the given order; `None`: the company has no such request.
+    pub async fn original_requests(
         &self,
         company: i32,
         named: &[(Uuid, Uuid)],
     ) -> Result<Vec<Option<OriginalRequest>>, LedgerError> {
         let ids: Vec<Uuid> = named.iter().map(|pair| pair.0).collect();
-        let formers: Vec<Uuid> = named.iter().map(|pair| pair.1).collect();
-        let rows = sqlx::query_file!("src/sql/roots.sql", &ids, &formers).fetch_all(&self.pool).await?;
-        let mut roots: Vec<Option<OriginalRequest>> = vec![None; named.len()];
+        let former_id_hashes: Vec<Uuid> = named.iter().map(|pair| pair.1).collect();
+        let rows = sqlx::query_file!("src/sql/original_requests.sql", &ids, &former_id_hashes)
+            .fetch_all(&self.pool)
+            .await?;
+        let mut original_requests: Vec<Option<Root>> = vec![None; named.len()];
         for row in rows.into_iter().filter(|row| row.company == company) {
-            let place = usize::try_from(row.ordinal - 1).ok().and_then(|ordinal| roots.get_mut(ordinal));
+            let place =
+                usize::try_from(row.ordinal - 1).ok().and_then(|ordinal| original_requests.get_mut(ordinal));
             let Some(place) = place else { continue };
             *place = Some(OriginalRequest {
                 id: row.original_request,
@@ -164,12 +167,6 @@ impl Ledger {
                 open_recoveries: row.open_recoveries,
             });
         }
-        Ok(roots)
+        Ok(original_requests)
     }
-}
-
-/// Reads a stored state; another number is a schema newer than this binary.
-pub(super) fn stored_state(code: i16) -> Result<State, LedgerError> {
-    State::from_code(code)
-        .ok_or_else(|| LedgerError::Broken(format!("state {code} is not known to this version")))
 }

@@ -1,36 +1,36 @@
-//! The list of requests, a bounded step at a time.
+//! The list of requests, in bounded steps.
 //!
-//! A step looks at so many requests of a company, newest first, and gives those that fit. Who wants a page
-//! takes steps until it is full or its patience ends (`requests::find`). There is no other way to ask: an
-//! index by status, name or address would cost every accept and every settle.
+//! A step reads so many requests along (company, id), newest first, and returns those that pass the filter;
+//! `requests::views::page` takes steps until a page is full or its time is over. There is no other way to
+//! search: an index by status, name or address would cost every accept and every settle.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, gather::stored_state};
+use super::{Ledger, LedgerError, stored_state};
 use postrider_domain::{
     ids::{CompanyId, Medium, MessageId},
     job::{Customer, Employee},
     lifecycle::State,
 };
 
-/// Which requests fit; empty and absent mean all.
+/// Which requests to return; empty and `None`: all.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Filter {
+pub struct ListFilter {
     pub company: Option<CompanyId>,
     pub states: Vec<State>,
-    /// Words of reasons.
+    /// Words of `lifecycle::Reason`.
     pub reasons: Vec<String>,
     pub mediums: Vec<Medium>,
     pub channels: Vec<String>,
     pub brands: Vec<String>,
-    /// Email, without case, or custom id.
+    /// Email address (without case) or custom id.
     pub employee: Option<String>,
     pub tag: Option<String>,
-    /// Stored numbers of sources.
+    /// Stored numbers of `request.source`.
     pub sources: Vec<i16>,
     pub from: Option<DateTime<Utc>>,
-    /// Not itself.
+    /// Exclusive.
     pub to: Option<DateTime<Utc>>,
     pub test: Option<bool>,
     pub paused: Option<bool>,
@@ -38,45 +38,45 @@ pub struct Filter {
     pub search: Option<Search>,
 }
 
-/// What one text in the search box may mean; each alone is enough.
+/// Readings of one search text; a request passes if one of them fits.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Search {
-    /// Without case.
+    /// Compared without case.
     pub email: String,
     pub phone: Option<String>,
-    /// Custom id of the customer, or of the interaction.
+    /// Custom id of the customer, or id of the interaction.
     pub id: String,
-    /// The beginning of the customer's name in the spellings that it may have; none: names are not sought.
+    /// Beginnings of the customer's name, in its possible spellings; empty: names are not searched.
     pub names: Vec<String>,
 }
 
-/// One step: where it begins, where the list ends, how many are looked at and given at most.
+/// Bounds of one step.
 #[derive(Debug, Clone, Copy)]
 pub struct Step {
     /// Only ids below.
     pub before: Uuid,
     /// No id below.
     pub down_to: Uuid,
-    pub looks_max: i64,
+    pub scan_max: i64,
     pub rows_max: i64,
 }
 
-/// What a step found.
+/// Result of a step.
 #[derive(Debug, Clone, Default)]
-pub struct Stepped {
+pub struct StepResult {
     pub rows: Vec<ListRow>,
-    pub looked: i64,
-    /// The oldest that was looked at.
+    pub scanned: i64,
+    /// The oldest request read.
     pub last: Option<Uuid>,
     /// The database's time.
     pub now: Option<DateTime<Utc>>,
 }
 
-/// One line of the list.
+/// One row of the list.
 #[derive(Debug, Clone)]
 pub struct ListRow {
     pub id: Uuid,
-    /// The message by which it stands.
+    /// The decisive message.
     pub message: MessageId,
     pub company: String,
     pub customer: Customer,
@@ -84,37 +84,37 @@ pub struct ListRow {
     pub medium: Option<Medium>,
     pub state: State,
     pub reason: Option<String>,
-    /// Of all its messages.
+    /// Over all messages.
     pub attempts: i64,
     pub follow_ups: i64,
     pub paused: bool,
-    /// Of the attempt that reached the provider.
+    /// Begin of the attempt that reached the provider.
     pub sent_at: Option<DateTime<Utc>>,
     pub delivered_at: Option<DateTime<Utc>>,
-    /// When the customer answered: the request is completed.
+    /// Time of the customer's answer; the request is completed.
     pub answered_at: Option<DateTime<Utc>>,
     pub due_at: DateTime<Utc>,
     pub brand: String,
     pub channel: String,
     pub ext_interaction_id: Option<String>,
-    /// As stored: see `requests::line`.
+    /// Stored number; `requests::views::summary` has the words.
     pub source: i16,
     pub test: bool,
     pub created_at: DateTime<Utc>,
 }
 
 impl Ledger {
-    /// Looks at the next requests of the list.
-    pub async fn list_step(&self, filter: &Filter, step: Step) -> Result<Stepped, LedgerError> {
+    /// Reads the next requests of the list.
+    pub async fn list_step(&self, filter: &ListFilter, step: Step) -> Result<StepResult, LedgerError> {
         let search = filter.search.as_ref();
         let states: Vec<i16> = filter.states.iter().map(|state| state.code()).collect();
         let mediums: Vec<i16> = filter.mediums.iter().map(|medium| medium.code()).collect();
         let rows = sqlx::query_file!(
-            "src/sql/requests_step.sql",
+            "src/sql/request_list.sql",
             filter.company.map(|company| company.0) as Option<i32>,
             step.before,
             step.down_to,
-            step.looks_max,
+            step.scan_max,
             &filter.channels,
             &filter.brands,
             filter.employee.as_deref() as Option<&str>,
@@ -137,14 +137,14 @@ impl Ledger {
         )
         .fetch_all(&self.pool)
         .await?;
-        let mut stepped = Stepped::default();
+        let mut result = StepResult::default();
         for row in rows {
-            (stepped.looked, stepped.last, stepped.now) = (row.scanned, row.last, Some(row.now));
+            (result.scanned, result.last, result.now) = (row.scanned, row.last, Some(row.now));
             let Some(id) = row.id else { continue };
             let missing = || LedgerError::Broken("a row of the list lacks a column".into());
             let state = stored_state(row.state.ok_or_else(missing)?)?;
-            let reached = row.may_have_been_sent.unwrap_or_default() && state != State::Unknown;
-            stepped.rows.push(ListRow {
+            let may_have_been_sent = row.may_have_been_sent.unwrap_or_default() && state != State::Unknown;
+            result.rows.push(ListRow {
                 id,
                 message: MessageId(row.message.ok_or_else(missing)?),
                 company: row.slug.ok_or_else(missing)?,
@@ -161,7 +161,7 @@ impl Ledger {
                 attempts: row.attempts.unwrap_or_default(),
                 follow_ups: row.follow_ups.unwrap_or_default(),
                 paused: row.paused_at.is_some(),
-                sent_at: row.begun_at.filter(|_| reached),
+                sent_at: row.begun_at.filter(|_| may_have_been_sent),
                 delivered_at: row.delivered_at,
                 answered_at: row.answered_at,
                 due_at: row.first_due_at.ok_or_else(missing)?,
@@ -173,6 +173,6 @@ impl Ledger {
                 created_at: row.created_at.ok_or_else(missing)?,
             });
         }
-        Ok(stepped)
+        Ok(result)
     }
 }

@@ -1,7 +1,7 @@
 //! Team members: rows of a company, changed one by one or replaced with its file.
 //!
-//! A member keeps its id over replacements (known by the email address, else by the custom id). The rules
-//! look members up by keyed hashes; changes are seen by the next batch, without a version of the policy.
+//! A replaced member keeps its id (matched by email address, else by custom id). The rules look members up by
+//! keyed hashes; the next batch sees a change without a new policy version.
 
 use std::collections::BTreeMap;
 
@@ -32,9 +32,9 @@ pub struct MemberRow {
     pub member: Member,
 }
 
-/// A team member as a job names them.
+/// A team member as found by the email address that a job names.
 #[derive(Debug, Clone)]
-pub struct ListedMember {
+pub struct MemberByEmail {
     pub email_key: Uuid,
     pub custom_key: Option<Uuid>,
     pub role: Role,
@@ -43,37 +43,37 @@ pub struct ListedMember {
 /// Which members to list.
 #[derive(Debug, Clone, Default)]
 pub struct MemberFilter {
-    /// Without case.
+    /// Compared without case.
     pub email: Option<String>,
     pub custom_id: Option<String>,
     pub approved: Option<bool>,
-    /// Go on before this id.
+    /// Cursor: only ids below it.
     pub before: Option<Uuid>,
     pub max: i64,
 }
 
-/// What to make of one member.
+/// A change of one member.
 #[derive(Debug, Clone, Copy)]
 pub enum MemberChange<'a> {
     Add(&'a Member),
-    /// From what its editor saw to what it becomes.
+    /// From the member that the editor read to the new one.
     Replace(&'a Member, &'a Member),
     Remove,
 }
 
-/// What became of it.
+/// Result of a change.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MemberChanged {
     Done(MemberRow),
     /// There is no such member.
     Unknown,
-    /// Somebody changed it meanwhile; nothing was written.
+    /// The member changed meanwhile; nothing was written.
     Overtaken,
-    /// The company has as many as it may have.
+    /// The company has the maximum of members.
     TooMany,
 }
 
-/// A row as every statement here reads it.
+/// A row of every SELECT in this file.
 struct Stored {
     id: Uuid,
     email: Option<String>,
@@ -105,21 +105,21 @@ impl Ledger {
         Ok(rows.into_iter().map(|row| MemberRow::from(row).member).collect())
     }
 
-    /// A page of team members, the latest first.
+    /// A page of team members, newest first.
     pub async fn members_page(
         &self,
         company: CompanyId,
-        wish: &MemberFilter,
+        filter: &MemberFilter,
     ) -> Result<Vec<MemberRow>, LedgerError> {
         let rows = sqlx::query_file_as!(
             Stored,
             "src/sql/member_list.sql",
             company.0,
-            wish.email.as_deref() as Option<&str>,
-            wish.custom_id.as_deref() as Option<&str>,
-            wish.approved as Option<bool>,
-            wish.before as Option<Uuid>,
-            wish.max
+            filter.email.as_deref() as Option<&str>,
+            filter.custom_id.as_deref() as Option<&str>,
+            filter.approved as Option<bool>,
+            filter.before as Option<Uuid>,
+            filter.max
         )
         .fetch_all(&self.pool)
         .await?;
@@ -139,9 +139,9 @@ impl Ledger {
     }
 
     /// Team members by the keys of their email addresses.
-    pub async fn listed_members(&self, email_keys: &[Uuid]) -> Result<Vec<ListedMember>, LedgerError> {
-        let rows = sqlx::query_file!("src/sql/listed_members.sql", email_keys)
-            .map(|row| ListedMember {
+    pub async fn members_by_email(&self, email_keys: &[Uuid]) -> Result<Vec<MemberByEmail>, LedgerError> {
+        let rows = sqlx::query_file!("src/sql/members_by_email.sql", email_keys)
+            .map(|row| MemberByEmail {
                 email_key: row.email_key,
                 custom_key: row.custom_key,
                 role: row.role.as_deref().and_then(Role::parse).unwrap_or(Role::Member),
@@ -151,8 +151,10 @@ impl Ledger {
         Ok(rows)
     }
 
-    /// Adds, replaces or removes one member, with its audit. `Taken`: another member has the email address
-    /// or the custom id.
+    /// Adds, replaces or removes one member, with its audit.
+    ///
+    /// # Errors
+    /// `Taken`: another member has the email address or the custom id.
     pub async fn change_member(
         &self,
         company: CompanyId,
@@ -161,7 +163,7 @@ impl Ledger {
         actor: &Actor,
         keys: &IdentityKey,
     ) -> Result<MemberChanged, LedgerError> {
-        let mut connection = self.pool.alone().await?;
+        let mut connection = self.pool.detached().await?;
         let mut transaction = connection.begin().await?;
         let count = sqlx::query_scalar!(
             r#"with held as (update company set members_version = members_version + 1 where id = $1 returning id)
@@ -215,7 +217,7 @@ impl Ledger {
     }
 }
 
-/// All members, read by whoever holds the company's row.
+/// All members; the caller holds the lock of the company's row.
 pub(super) async fn locked(
     transaction: &mut PgConnection,
     company: CompanyId,
@@ -230,7 +232,7 @@ pub(super) async fn locked(
     Ok(rows.into_iter().map(MemberRow::from).collect())
 }
 
-/// Replaces all members; who was there before keeps the id.
+/// Replaces all members; a member that existed keeps its id.
 pub(super) async fn replace(
     transaction: &mut PgConnection,
     company: CompanyId,
@@ -247,7 +249,7 @@ pub(super) async fn replace(
     insert(transaction, company, &rows, keys).await
 }
 
-/// What differs, by what each member is called.
+/// The difference, by each member's display key.
 pub(super) fn members_difference(old: &[MemberRow], new: &[Member]) -> Map<String, Value> {
     let before: Vec<Member> = old.iter().map(|row| row.member.clone()).collect();
     let mut pairs: BTreeMap<String, (Option<Value>, Option<Value>)> = BTreeMap::new();
@@ -260,7 +262,7 @@ pub(super) fn members_difference(old: &[MemberRow], new: &[Member]) -> Map<Strin
         }
     }
     for gone in left.into_iter().flatten() {
-        // Whoever has the same name now was told above; that one took it over.
+        // An entry of the same name above already covers a member that took this name over.
         pairs.entry(named(gone)).or_insert_with(|| (Some(member_document(gone)), None));
     }
     named_difference(pairs.iter().map(|(name, (old, new))| (name.clone(), old.as_ref(), new.as_ref())))

@@ -1,22 +1,22 @@
-//! Quarantine: messages whose claims lapse unsent again and again, and those that are held for it.
+//! Quarantine: messages whose leases expire before the attempt begins, again and again, and messages held for
+//! it.
 //!
-//! `sweep` counts lapses and quarantines, `begin` forgets them, `requests::resume` lets a held message go
-//! back as a suspect. Here is what a worker writes before it tries one alone, and what people look at. Of
-//! jobs, which are accused before they are requests, read `suspects`.
+//! `sweep` counts expiries and quarantines, `begin` resets the count, `resume` returns a held message as a
+//! poison suspect. `trials` does the same for jobs, which are suspected before they are requests.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, gather::stored_state, retrying};
+use super::{Ledger, LedgerError, retrying, stored_state};
 use postrider_domain::{
     ids::{CompanyId, Medium, MessageId},
     lifecycle::State,
 };
 
-/// Lapses in a row after which a message is tried alone.
-pub const LAPSES_SUSPECT: i16 = 2;
-/// It is being tried alone: a lapse now accuses just this message.
-pub const LAPSES_MAX: i16 = 3;
+/// Lease expiries in a row from which a message is a poison suspect.
+pub const EXPIRIES_SUSPECT: i16 = 2;
+/// Value of `message.lease_expiries` during an exclusive trial; an expiry then quarantines the message.
+pub const EXPIRIES_TRIAL: i16 = 3;
 
 /// A message that is or was quarantined.
 #[derive(Debug, Clone)]
@@ -27,11 +27,11 @@ pub struct Quarantined {
     pub account: Option<String>,
     pub medium: Option<Medium>,
     pub at: DateTime<Utc>,
-    /// How often its worker died over it.
-    pub lapses: i32,
+    /// Crashes of its workers.
+    pub crashes: i32,
     /// Attempts made before.
     pub attempts: i16,
-    /// Workers whose leases ran out, as far as is known, the latest first.
+    /// Workers of the expired leases, latest first, ten at most.
     pub workers: Vec<Uuid>,
     pub released_at: Option<DateTime<Utc>>,
     pub state: State,
@@ -39,7 +39,7 @@ pub struct Quarantined {
     pub now: DateTime<Utc>,
 }
 
-/// As selected, field for column.
+/// A row of quarantine_list.sql and quarantine_detail.sql.
 struct Row {
     message: Uuid,
     request: Uuid,
@@ -67,7 +67,7 @@ impl TryFrom<Row> for Quarantined {
             account: row.account,
             medium: row.medium.and_then(Medium::from_code),
             at: row.at,
-            lapses: row.crashes,
+            crashes: row.crashes,
             attempts: row.attempt,
             workers: row.workers,
             released_at: row.released_at,
@@ -79,11 +79,10 @@ impl TryFrom<Row> for Quarantined {
 }
 
 impl Ledger {
-    /// Writes down that a claimed suspect is tried alone from now on; gives false where the claim is
-    /// nobody's any more.
-    pub async fn try_message(&self, message: MessageId, epoch: i32) -> Result<bool, LedgerError> {
+    /// Marks the start of an exclusive trial; `false`: the claim is not valid any more.
+    pub async fn start_message_trial(&self, message: MessageId, epoch: i32) -> Result<bool, LedgerError> {
         let done = retrying(|| async {
-            sqlx::query_file!("src/sql/try_message.sql", message.0, epoch, LAPSES_MAX)
+            sqlx::query_file!("src/sql/start_message_trial.sql", message.0, epoch, EXPIRIES_TRIAL)
                 .execute(&self.pool)
                 .await
         })
@@ -91,8 +90,8 @@ impl Ledger {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Messages that are held, the latest first.
-    pub async fn quarantine_list(
+    /// Quarantined messages, latest first.
+    pub async fn quarantined_messages(
         &self,
         company: Option<CompanyId>,
         max: i64,
@@ -104,18 +103,18 @@ impl Ledger {
         rows.into_iter().map(Quarantined::try_from).collect()
     }
 
-    /// One message that is or was held.
-    pub async fn quarantine_show(&self, message: MessageId) -> Result<Option<Quarantined>, LedgerError> {
-        let row = sqlx::query_file_as!(Row, "src/sql/quarantine_show.sql", message.0)
+    /// One message that is or was quarantined.
+    pub async fn quarantined_message(&self, message: MessageId) -> Result<Option<Quarantined>, LedgerError> {
+        let row = sqlx::query_file_as!(Row, "src/sql/quarantine_detail.sql", message.0)
             .fetch_optional(&self.pool)
             .await?;
         row.map(Quarantined::try_from).transpose()
     }
 
-    /// How many quarantined jobs there are among those that were refused.
-    pub async fn quarantined_jobs(&self, company: Option<CompanyId>) -> Result<i64, LedgerError> {
+    /// Number of rejected jobs that were quarantined and not replayed.
+    pub async fn quarantined_job_count(&self, company: Option<CompanyId>) -> Result<i64, LedgerError> {
         let company = company.map(|company| company.0);
-        let count = sqlx::query_file_scalar!("src/sql/quarantined_jobs.sql", company as Option<i32>)
+        let count = sqlx::query_file_scalar!("src/sql/quarantined_job_count.sql", company as Option<i32>)
             .fetch_one(&self.pool)
             .await?;
         Ok(count)

@@ -1,19 +1,19 @@
-//! Receive: verified receipts, in batches; each counts once.
+//! Receive: stores verified receipts in batches, each once.
 //!
-//! A receipt of any attempt moves its message; late, doubled and disordered ones are normal results.
+//! A receipt of any attempt moves its message; late, repeated and reordered receipts are normal.
 
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, column, gather::stored_state, retrying};
+use super::{Ledger, LedgerError, column, retrying, stored_state};
 use postrider_domain::{
     ids::{AccountId, BlockKind, MessageId},
     lifecycle::{State, TransitionMap},
 };
 
-/// A verified receipt as stored.
+/// A verified receipt to store.
 #[derive(Debug, Clone)]
 pub struct NewReceipt {
-    /// hash(account, what makes it unique)
+    /// Keyed hash of (account, the unique part of the receipt).
     pub key: Uuid,
     pub content: [u8; 32],
     pub account: AccountId,
@@ -22,23 +22,23 @@ pub struct NewReceipt {
     pub kind: &'static str,
     pub code: Option<String>,
     pub provider_id: Option<String>,
-    /// Absent where it moves nothing.
+    /// Transition for each stored state; `None`: the receipt moves no message.
     pub map: Option<TransitionMap>,
     pub block: Option<BlockKind>,
-    /// Nobody told us: it was found by looking.
+    /// Found by a status poll, not sent by a webhook.
     pub looked_up: bool,
-    /// Until the receipt after this one is missed; absent where none will come.
-    pub watch_secs: Option<f64>,
+    /// Seconds until the next receipt is overdue; `None` if none will come.
+    pub receipt_wait_secs: Option<f64>,
 }
 
-/// What a receipt did.
+/// Effect of a receipt.
 #[derive(Debug, Clone, Copy)]
 pub struct Received {
     pub key: Uuid,
     pub fresh: bool,
-    /// The same notice came before with other content: a forgery by replay.
+    /// A receipt with this key but other content came before: a replay attack.
     pub other_content: bool,
-    /// The change that it made, if any.
+    /// The change of the message's state, if any.
     pub moved: Option<(State, State)>,
 }
 
@@ -49,9 +49,11 @@ impl Ledger {
         batch.sort_by_key(|receipt| receipt.key);
         let rows = retrying(|| self.receive_once(&batch)).await?;
         rows.into_iter()
-            .map(|(key, fresh, other_content, was, state)| {
-                let moved = match (was, state) {
-                    (Some(was), Some(state)) => Some((stored_state(was)?, stored_state(state)?)),
+            .map(|(key, fresh, other_content, previous_state, state)| {
+                let moved = match (previous_state, state) {
+                    (Some(previous_state), Some(state)) => {
+                        Some((stored_state(previous_state)?, stored_state(state)?))
+                    }
                     _ => None,
                 };
                 Ok(Received { key, fresh, other_content, moved })
@@ -76,7 +78,7 @@ impl Ledger {
             &column(batch, |row| row.map.as_ref().map(|map| &map.0[..])) as &[Option<&[u8]>],
             &column(batch, |row| row.block.map_or(0, BlockKind::bit)),
             &column(batch, |row| row.looked_up),
-            &column(batch, |row| row.watch_secs) as &[Option<f64>],
+            &column(batch, |row| row.receipt_wait_secs) as &[Option<f64>],
         )
         .map(|row| (row.key, row.fresh, row.other_content, row.previous_state, row.state))
         .fetch_all(&self.pool)

@@ -1,6 +1,6 @@
-//! Rejected jobs: kept with their bytes and every problem, so that a producer can mend and replay.
+//! Rejected jobs: stored with their bytes and every problem, so that a producer can correct and replay them.
 //!
-//! The same mistake again only counts. Bodies are personal data: only `show` gives them out.
+//! A repeat only counts. Bodies are personal data: only `rejected_job` returns them.
 
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
@@ -14,40 +14,40 @@ use super::{
 };
 use postrider_domain::{document::Problem, ids::CompanyId, job::parse::BODY_BYTES_MAX};
 
-/// A job that was refused.
+/// A rejected job to store.
 #[derive(Debug, Clone)]
 pub struct Rejection {
     pub id: Uuid,
-    /// hash(company, key, content)
-    pub same: Uuid,
+    /// Keyed hash of (company, key, body).
+    pub fingerprint: Uuid,
     pub company: Option<CompanyId>,
-    /// Routing key, or the HTTP path.
+    /// AMQP routing key, or HTTP path.
     pub routing: String,
     pub source: &'static str,
     pub message_key: Option<String>,
     pub body: Vec<u8>,
     pub problems: Vec<Problem>,
-    /// Its door was a test one: so is its replay.
+    /// Came by a test binding or test key; its replay is a test too.
     pub test: bool,
 }
 
 /// Which of a company's rejected jobs to list.
 #[derive(Debug, Clone, Default)]
 pub struct RejectedFilter {
-    /// A problem with this code, at this field path: the same problem where both are given.
+    /// Some problem has this code and this field path; if both are given, the same problem has both.
     pub code: Option<String>,
     pub field: Option<String>,
-    /// Seen since then.
+    /// Last seen at or after this time.
     pub since: Option<DateTime<Utc>>,
-    /// Also those that were replayed.
+    /// Include replayed ones.
     pub replayed: bool,
-    /// Go on before this id.
+    /// Cursor: only ids below it.
     pub before: Option<Uuid>,
     pub max: i64,
 }
 
 impl RejectedFilter {
-    /// What a job's problems must contain.
+    /// The JSON that a job's problems must contain.
     fn problem(&self) -> Option<serde_json::Value> {
         let mut problem = serde_json::Map::new();
         for (name, wanted) in [("code", &self.code), ("path", &self.field)] {
@@ -79,13 +79,13 @@ pub struct RejectedRow {
 pub struct RejectedJob {
     pub row: RejectedRow,
     pub message_key: Option<String>,
-    /// Absent above 64 KiB.
+    /// `None` above 64 KiB.
     pub body: Option<Vec<u8>>,
     pub body_sha256: Vec<u8>,
 }
 
 impl Ledger {
-    /// Keeps refused jobs; `same` must be distinct within the batch.
+    /// Stores rejected jobs; fingerprints must be distinct within the batch.
     pub async fn reject(&self, batch: &[Rejection]) -> Result<(), LedgerError> {
         let problems: Vec<serde_json::Value> = column(batch, |row| serde_json::json!(row.problems));
         let bodies = column(batch, |row| (row.body.len() <= BODY_BYTES_MAX).then(|| row.body.clone()));
@@ -93,7 +93,7 @@ impl Ledger {
             sqlx::query_file!(
                 "src/sql/reject.sql",
                 &column(batch, |row| row.id),
-                &column(batch, |row| row.same),
+                &column(batch, |row| row.fingerprint),
                 &column(batch, |row| row.company.map(|company| company.0)) as &[Option<i32>],
                 &column(batch, |row| row.routing.clone()),
                 &column(batch, |row| row.source.to_owned()),
@@ -111,8 +111,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Rejected jobs, the latest first; `replayed` includes those already replayed.
-    pub async fn rejected_list(
+    /// Rejected jobs, last seen first; `replayed` includes replayed ones.
+    pub async fn rejected_jobs(
         &self,
         company: Option<CompanyId>,
         replayed: bool,
@@ -139,20 +139,20 @@ impl Ledger {
         Ok(rows)
     }
 
-    /// A page of a company's rejected jobs, by when each was first seen, the latest first.
-    pub async fn rejected_page(
+    /// A page of a company's rejected jobs, by first arrival, newest first.
+    pub async fn rejected_jobs_page(
         &self,
         company: CompanyId,
-        wish: &RejectedFilter,
+        filter: &RejectedFilter,
     ) -> Result<Vec<RejectedRow>, LedgerError> {
         let rows = sqlx::query_file!(
             "src/sql/rejected_page.sql",
             company.0,
-            wish.problem() as Option<serde_json::Value>,
-            wish.since as Option<DateTime<Utc>>,
-            wish.replayed,
-            wish.before as Option<Uuid>,
-            wish.max
+            filter.problem() as Option<serde_json::Value>,
+            filter.since as Option<DateTime<Utc>>,
+            filter.replayed,
+            filter.before as Option<Uuid>,
+            filter.max
         )
         .map(|row| RejectedRow {
             id: row.id,
@@ -173,14 +173,14 @@ impl Ledger {
         Ok(rows)
     }
 
-    /// One rejected job with its bytes; of any company, or of that one.
-    pub async fn rejected_show(
+    /// One rejected job with its bytes; of any company, or of the given one.
+    pub async fn rejected_job(
         &self,
         id: Uuid,
         company: Option<CompanyId>,
     ) -> Result<Option<RejectedJob>, LedgerError> {
         let company = company.map(|company| company.0);
-        let row = sqlx::query_file!("src/sql/rejected_show.sql", id, company as Option<i32>)
+        let row = sqlx::query_file!("src/sql/rejected_detail.sql", id, company as Option<i32>)
             .fetch_optional(&self.pool)
             .await?;
         Ok(row.map(|row| RejectedJob {
@@ -204,10 +204,10 @@ impl Ledger {
         }))
     }
 
-    /// Takes the turn to replay a job that was not taken yet; `None`: it was, or somebody else is at it. The
-    /// turn ends with its connection, so that nobody waits for a replay that died.
+    /// Takes the turn to replay a job; `None`: it was replayed, or another process has the turn. The turn
+    /// ends with its connection, so that a crashed replay blocks no later one.
     pub async fn replay_turn(&self, id: Uuid) -> Result<Option<ReplayTurn>, LedgerError> {
-        let mut connection = self.pool.alone().await?;
+        let mut connection = self.pool.detached().await?;
         let taken = sqlx::query_scalar!(
             r#"select pg_try_advisory_lock(hashtextextended($1::text, 0)) as "taken!""#,
             format!("replay {id}")
@@ -227,14 +227,14 @@ impl Ledger {
     }
 }
 
-/// The right to replay one job.
+/// The right to replay one job: an advisory lock on a detached connection.
 pub struct ReplayTurn {
     connection: PgConnection,
     id: Uuid,
 }
 
 impl ReplayTurn {
-    /// The job was taken, as this request where it is one: notes it, with its audit.
+    /// Records the replay, with the request that it became and its audit.
     pub async fn done(
         mut self,
         request: Option<Uuid>,

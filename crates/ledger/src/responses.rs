@@ -1,51 +1,51 @@
-//! Responses: what customers answered, which requests that completes, and what waits for requests to come.
+//! Responses of customers: which requests they complete, and responses that await their request.
 //!
-//! `respond` keeps, `complete` finds the requests, in two statements: the second sees what was accepted
-//! while the first was written. Who is missed by both, because its acceptance was under way, is found by
-//! `awaited_due`, again and again; a job that comes later asks `awaited` before it is decided.
+//! `respond` stores, `complete` finds the requests, in two statements: the second sees requests that were
+//! accepted during the first. A request missed by both, because its acceptance had not committed, is found by
+//! `awaited_due`; a job that comes later asks `awaited` before it is decided.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, column, retrying, sweep::Conclusion};
+use super::{Ledger, LedgerError, column, conclude::Conclusion, retrying};
 use postrider_domain::{
     ids::{CompanyId, MessageId},
     lifecycle::{Reason, State, fence::suppressed_end, transition},
 };
 
-/// How long a response waits for its request: 30 days.
+/// Time that a response awaits its request, in seconds: 30 days.
 pub const AWAITED_SECS: f64 = 2_592_000.0;
-/// Most requests that one interaction's response completes.
+/// Requests that the response to one interaction completes at most.
 const REQUESTS_MAX: i64 = 100;
-/// Somebody else moved the messages each time: whoever claims one meets the fence.
+/// Repeats while other workers move the messages; a claimed message meets the fence instead.
 const TRIES_MAX: usize = 5;
 
-/// A response, ready to be kept.
+/// A response to store.
 #[derive(Debug, Clone)]
 pub struct NewResponse {
     pub id: Uuid,
-    /// hash(company, response_id)
+    /// Keyed hash of (company, response_id).
     pub key: Uuid,
     pub content_hash: Uuid,
     pub company: CompanyId,
     pub test: bool,
-    /// The door's word.
+    /// Word of the entry point.
     pub source: &'static str,
     pub response_id: String,
     /// Our id or a former id.
     pub request: Option<Uuid>,
-    /// The key of the same as a former id.
-    pub former: Option<Uuid>,
+    /// Keyed hash of `request` as a former id.
+    pub former_id_hash: Option<Uuid>,
     pub ext_interaction_id: Option<String>,
-    /// `None`, and a time to come: now.
+    /// `None` and a future time are stored as now.
     pub answered_at: Option<DateTime<Utc>>,
     /// Score, comment and custom properties (JSON).
     pub details: Option<String>,
-    /// Under which key a job to come would find it.
-    pub awaits: Uuid,
+    /// The key by which a later job finds this response.
+    pub awaited_key: Uuid,
 }
 
-/// A response as it is kept.
+/// A stored response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptResponse {
     pub id: Uuid,
@@ -56,7 +56,7 @@ pub struct KeptResponse {
 }
 
 impl Ledger {
-    /// Keeps responses; one whose key is taken is left out.
+    /// Stores responses; one whose key exists is skipped.
     pub async fn respond(&self, batch: &[NewResponse]) -> Result<(), LedgerError> {
         retrying(|| async {
             sqlx::query_file!(
@@ -69,11 +69,11 @@ impl Ledger {
                 &column(batch, |row| row.source.to_owned()),
                 &column(batch, |row| row.response_id.clone()),
                 &column(batch, |row| row.request) as &[Option<Uuid>],
-                &column(batch, |row| row.former) as &[Option<Uuid>],
+                &column(batch, |row| row.former_id_hash) as &[Option<Uuid>],
                 &column(batch, |row| row.ext_interaction_id.clone()) as &[Option<String>],
                 &column(batch, |row| row.answered_at) as &[Option<DateTime<Utc>>],
                 &column(batch, |row| row.details.clone()) as &[Option<String>],
-                &column(batch, |row| row.awaits),
+                &column(batch, |row| row.awaited_key),
                 AWAITED_SECS,
             )
             .execute(&self.pool)
@@ -83,15 +83,15 @@ impl Ledger {
         Ok(())
     }
 
-    /// Responses by their keys.
+    /// Stored responses by their keys.
     pub async fn responses(&self, keys: &[Uuid]) -> Result<Vec<KeptResponse>, LedgerError> {
         let kept =
             sqlx::query_file_as!(KeptResponse, "src/sql/responses.sql", keys).fetch_all(&self.pool).await?;
         Ok(kept)
     }
 
-    /// Completes the requests that these responses name and that are known by now, and ends what waits to be
-    /// sent for them; gives each response's key with each of its requests. Doing it again is harmless.
+    /// Completes the known requests that these responses name, and ends their waiting messages. Returns the
+    /// key of each response with each of its requests. Idempotent.
     pub async fn complete(&self, keys: &[Uuid]) -> Result<Vec<(Uuid, Uuid)>, LedgerError> {
         let completed = retrying(|| async {
             sqlx::query_file!("src/sql/complete.sql", keys, REQUESTS_MAX)
@@ -107,21 +107,23 @@ impl Ledger {
         Ok(completed)
     }
 
-    /// Which of these keys some response waits for.
+    /// Which of these keys some response awaits.
     pub async fn awaited(&self, keys: &[Uuid]) -> Result<Vec<Uuid>, LedgerError> {
-        let awaited = sqlx::query_file_scalar!("src/sql/awaited.sql", keys).fetch_all(&self.pool).await?;
+        let awaited =
+            sqlx::query_file_scalar!("src/sql/awaited_keys.sql", keys).fetch_all(&self.pool).await?;
         Ok(awaited)
     }
 
-    /// Completes what was accepted under these keys, and was awaited.
+    /// Completes requests accepted under these keys.
     pub async fn complete_awaited(&self, keys: &[Uuid]) -> Result<(), LedgerError> {
-        let waiting = sqlx::query_file_scalar!("src/sql/awaiting.sql", keys).fetch_all(&self.pool).await?;
+        let waiting =
+            sqlx::query_file_scalar!("src/sql/awaiting_responses.sql", keys).fetch_all(&self.pool).await?;
         self.complete(&waiting).await?;
         Ok(())
     }
 
-    /// Looks again for the requests of responses whose time has come, `max` at most; gives how many there
-    /// were.
+    /// Searches the requests of awaiting responses that are due, `max` at most; returns the number of
+    /// responses.
     pub async fn awaited_due(&self, max: i64) -> Result<usize, LedgerError> {
         let due = retrying(|| async {
             sqlx::query_file_scalar!("src/sql/awaited_due.sql", max).fetch_all(&self.pool).await
@@ -133,8 +135,8 @@ impl Ledger {
         Ok(due.len())
     }
 
-    /// Ends what waits to be sent for requests that were answered. Who is claimed meanwhile is stopped by
-    /// the fence; who is being sent is not sent again.
+    /// Ends waiting messages of answered requests. The fence stops a message claimed meanwhile; one that is
+    /// being sent is not tried again.
     pub(super) async fn end_answered(&self, requests: &[Uuid]) -> Result<(), LedgerError> {
         for _ in 0..TRIES_MAX {
             if requests.is_empty() {
@@ -146,7 +148,7 @@ impl Ledger {
                     Conclusion {
                         message: MessageId(row.id),
                         epoch: row.epoch,
-                        was: State::Waiting,
+                        expected: State::Waiting,
                         next: transition(State::Waiting, signal),
                         reason,
                     }

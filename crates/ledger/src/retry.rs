@@ -1,6 +1,6 @@
-//! A person's retry of a failed request, written down: a new message, and who asked for it.
+//! A person's retry of a failed request: a new message, and the record of the person.
 //!
-//! Compare-and-set on every message of the request. The old ones never change.
+//! Compare-and-set on every message of the request; earlier messages never change.
 
 use uuid::Uuid;
 
@@ -10,45 +10,45 @@ use postrider_domain::{
     lifecycle::State,
 };
 
-/// The retry to write, as it was decided.
+/// The retry to write.
 #[derive(Debug, Clone)]
 pub struct NewRetry<'a> {
     pub message: MessageId,
     pub request: Uuid,
-    /// The failed message by which the request stands.
-    pub of: MessageId,
+    /// The failed message that decides the request's status.
+    pub previous_message: MessageId,
     /// The request's messages as they were read.
     pub known: Vec<(MessageId, State)>,
     pub seq: i16,
     pub company: CompanyId,
     pub account: AccountId,
     pub medium: Medium,
-    pub addr: Uuid,
-    /// In key order: what to reserve, where the request does not hold it still.
-    pub slots: Vec<Uuid>,
+    pub address_hash: Uuid,
+    /// Keys to reserve, in order; the request may still hold some.
+    pub reservation_keys: Vec<Uuid>,
     /// Suppression period in seconds; `None`: takes over from any holder.
     pub window_secs: Option<i32>,
     pub expires_after_secs: f64,
-    pub door: &'a str,
-    /// The API key.
+    pub entry_point: &'a str,
+    /// `api_key.id`
     pub key: Option<Uuid>,
     pub requested_by: &'a str,
     pub note: Option<&'a str>,
     pub acknowledged: bool,
 }
 
-/// What became of it.
+/// Result of a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Written {
+pub enum RetryResult {
     Done,
-    /// The request moved on meanwhile: look again.
+    /// The request moved on: read it again.
     Moved,
-    /// This other request asks or asked the person within the period.
+    /// This other request asks or asked the person within the suppression period.
     Held(Uuid),
 }
 
 impl Ledger {
-    pub async fn retry(&self, retry: &NewRetry<'_>) -> Result<Written, LedgerError> {
+    pub async fn retry(&self, retry: &NewRetry<'_>) -> Result<RetryResult, LedgerError> {
         let ids: Vec<Uuid> = retry.known.iter().map(|(message, _)| message.0).collect();
         let states: Vec<i16> = retry.known.iter().map(|(_, state)| state.code()).collect();
         let written = retrying(|| async {
@@ -56,18 +56,18 @@ impl Ledger {
                 "src/sql/retry.sql",
                 retry.message.0,
                 retry.request,
-                retry.of.0,
+                retry.previous_message.0,
                 &ids,
                 &states,
-                &retry.slots,
+                &retry.reservation_keys,
                 retry.window_secs as Option<i32>,
                 retry.seq,
                 retry.company.0,
                 retry.account.0,
                 retry.medium.code(),
-                retry.addr,
+                retry.address_hash,
                 retry.expires_after_secs,
-                retry.door,
+                retry.entry_point,
                 retry.requested_by,
                 retry.note as Option<&str>,
                 retry.acknowledged,
@@ -79,12 +79,12 @@ impl Ledger {
         .await;
         match written {
             Ok(row) => Ok(match (row.written, row.holder) {
-                (Some(_), _) => Written::Done,
-                (None, Some(holder)) if row.fits => Written::Held(holder),
-                (None, _) => Written::Moved,
+                (Some(_), _) => RetryResult::Done,
+                (None, Some(holder)) if row.fits => RetryResult::Held(holder),
+                (None, _) => RetryResult::Moved,
             }),
-            // Somebody else's retry took the number.
-            Err(LedgerError::Taken(_)) => Ok(Written::Moved),
+            // A concurrent retry took the number.
+            Err(LedgerError::Taken(_)) => Ok(RetryResult::Moved),
             Err(error) => Err(error),
         }
     }

@@ -1,16 +1,16 @@
-//! Settle: outcomes of calls are written down, in batches.
+//! Settle: stores the outcomes of calls, in batches.
 //!
-//! What to do with each state comes along as a `TransitionMap`; the statement repeats no rule.
+//! A `TransitionMap` brings the new state for each stored state; the statement contains no rule.
 
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, column, gather::stored_state, retrying};
+use super::{Ledger, LedgerError, column, retrying, stored_state};
 use postrider_domain::{
     ids::{BlockKind, MessageId},
     lifecycle::{Reason, State, TransitionMap},
 };
 
-/// What the call told us, as stored.
+/// Stored number of a call's outcome (`message.outcome`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum OutcomeCode {
@@ -19,7 +19,7 @@ pub enum OutcomeCode {
     Unknown = 2,
 }
 
-/// One outcome to write down.
+/// One outcome to store.
 #[derive(Debug, Clone)]
 pub struct Settlement {
     pub message: MessageId,
@@ -30,35 +30,39 @@ pub struct Settlement {
     pub code: Option<String>,
     pub reason: Option<Reason>,
     pub provider_id: Option<String>,
-    /// Until the next try, or until an unknown is looked for.
+    /// Seconds until the next attempt, or until the first status poll of an unknown.
     pub wait_secs: Option<f64>,
     /// Counts against the retry schedule.
-    pub counts: bool,
-    /// Proof of acceptance, written whatever the epoch.
-    pub proof: bool,
-    /// Blocks the message's address.
+    pub counts_as_try: bool,
+    /// Proof of acceptance: stored under any epoch.
+    pub is_acceptance: bool,
+    /// Also blocks the message's address.
     pub block: Option<BlockKind>,
-    /// Of what was accepted: until its last receipt is missed; absent where none will come.
-    pub watch_secs: Option<f64>,
+    /// For an accepted message: seconds until its last receipt is overdue; `None` if none will come.
+    pub receipt_wait_secs: Option<f64>,
 }
 
-/// What became of a settled message.
+/// States of a settled message.
 #[derive(Debug, Clone, Copy)]
 pub struct Settled {
     pub message: MessageId,
-    pub was: State,
+    pub previous_state: State,
     pub state: State,
 }
 
 impl Ledger {
-    /// Writes outcomes down and drops the leases that are done.
+    /// Stores outcomes and deletes the leases `done`.
     pub async fn settle(&self, batch: &[Settlement], done: &[Uuid]) -> Result<Vec<Settled>, LedgerError> {
         let mut batch: Vec<&Settlement> = batch.iter().collect();
         batch.sort_by_key(|row| row.message);
         let rows = retrying(|| self.settle_once(&batch, done)).await?;
         rows.into_iter()
-            .map(|(id, was, state)| {
-                Ok(Settled { message: MessageId(id), was: stored_state(was)?, state: stored_state(state)? })
+            .map(|(id, previous_state, state)| {
+                Ok(Settled {
+                    message: MessageId(id),
+                    previous_state: stored_state(previous_state)?,
+                    state: stored_state(state)?,
+                })
             })
             .collect()
     }
@@ -82,19 +86,19 @@ impl Ledger {
             &column(batch, |row| row.reason.map(Reason::as_str)) as &[Option<&str>],
             &column(batch, |row| row.provider_id.as_deref()) as &[Option<&str>],
             &column(batch, |row| row.wait_secs) as &[Option<f64>],
-            &column(batch, |row| row.counts),
-            &column(batch, |row| row.proof),
+            &column(batch, |row| row.counts_as_try),
+            &column(batch, |row| row.is_acceptance),
             &blocked,
             &bits,
             done,
-            &column(batch, |row| row.watch_secs) as &[Option<f64>],
+            &column(batch, |row| row.receipt_wait_secs) as &[Option<f64>],
         )
         .map(|row| (row.id, row.previous_state, row.state))
         .fetch_all(&self.pool)
         .await
     }
 
-    /// Drops leases of which every member is settled.
+    /// Deletes leases whose messages are all settled.
     pub async fn drop_leases(&self, done: &[Uuid]) -> Result<(), LedgerError> {
         sqlx::query_file!("src/sql/drop_leases.sql", done).execute(&self.pool).await?;
         Ok(())

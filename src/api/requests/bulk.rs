@@ -23,7 +23,7 @@ use crate::{
         views::summary::RequestSummary,
     },
 };
-use postrider_ledger::list::Filter;
+use postrider_ledger::list::ListFilter;
 
 pub fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new().routes(routes!(many))
@@ -100,7 +100,7 @@ async fn many(
 ) -> Result<Json<BulkResult>, Problem> {
     caller.require(Scope::Manage)?;
     bulk.check()?;
-    let mut filter: Filter = bulk.filter.filter(caller.company)?;
+    let mut filter: ListFilter = bulk.filter.filter(caller.company)?;
     if !caller.live {
         // A test key reaches no customer: with live requests asked for, nothing fits.
         filter.test =

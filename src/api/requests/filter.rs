@@ -22,7 +22,7 @@ use postrider_domain::{
     ids::{CompanyId, Medium},
     lifecycle::{Reason, Status},
 };
-use postrider_ledger::list::Filter;
+use postrider_ledger::list::ListFilter;
 
 const WORDS_MAX: usize = 20;
 const TEXT_CHARS_MAX: usize = 255;
@@ -97,12 +97,12 @@ impl<'de> Deserialize<'de> for Flag {
 
 impl RequestFilter {
     /// The ledger's filter for one company.
-    pub fn filter(&self, company: CompanyId) -> Result<Filter, Problem> {
+    pub fn filter(&self, company: CompanyId) -> Result<ListFilter, Problem> {
         let mut problems = Vec::new();
         let mut reader = Reader { problems: &mut problems };
         let statuses = reader.words("status", &self.status, Status::parse);
         let from = reader.time("from", &self.from);
-        let filter = Filter {
+        let filter = ListFilter {
             company: Some(company),
             states: states_of(&statuses),
             reasons: reader.words("reason", &self.reason, |word| {
@@ -122,7 +122,7 @@ impl RequestFilter {
             to: reader.time("to", &self.to),
             test: self.test.map(|test| test == Flag::True),
             search: reader.text("q", &self.q).map(|text| page::search(&text, from.is_some())),
-            ..Filter::default()
+            ..ListFilter::default()
         };
         match problems.is_empty() {
             true => Ok(filter),

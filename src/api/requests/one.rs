@@ -56,6 +56,6 @@ async fn why(
 
 /// The caller's own request; anybody else's is not there.
 pub(super) async fn find(api: &Api, caller: &Caller, id: Uuid) -> Result<RequestDetail, Problem> {
-    let detail = api.ledger.show(id).await?.filter(|detail| detail.company == caller.company);
+    let detail = api.ledger.request(id).await?.filter(|detail| detail.company == caller.company);
     detail.ok_or_else(Problem::not_found)
 }

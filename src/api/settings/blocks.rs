@@ -34,7 +34,7 @@ use crate::{
     },
 };
 use postrider_domain::ids::Medium;
-use postrider_ledger::blocks_by_hand::{BlockFilter, BlockRow, Lift, Lifted, words};
+use postrider_ledger::manual_blocks::{BlockFilter, BlockRow, Lift, Lifted, kind_words};
 
 /// What the database can compare with.
 const YEAR_9999_MICROS: i64 = 253_402_300_799_999_999;
@@ -145,7 +145,7 @@ async fn add(
     let wanted = BlockInput { address: &body.address, medium: body.medium.as_deref(), reason: &body.reason };
     let block = wanted.read(&api.keys.identity, caller.company).map_err(Problem::unprocessable)?;
     let id = block.id;
-    let added = api.reads.block_by_hand(caller.company, &[block], "api", &actor).await?;
+    let added = api.reads.block_manually(caller.company, &[block], "api", &actor).await?;
     let status = if added > 0 { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(BlockView::from(found(&api, &caller, id).await?))).into_response())
 }
@@ -181,13 +181,15 @@ async fn lift(
     };
     let acknowledged = query.acknowledge_opt_out;
     let lift = Lift { id, kinds, reason: &query.reason.0, acknowledged };
-    match api.reads.lift_by_hand(caller.company, &lift, &actor).await? {
-        Lifted::Done { lifted, left } => Ok(Json(LiftedView { lifted: words(lifted), left: words(left) })),
+    match api.reads.lift_manually(caller.company, &lift, &actor).await? {
+        Lifted::Done { lifted, left } => {
+            Ok(Json(LiftedView { lifted: kind_words(lifted), left: kind_words(left) }))
+        }
         Lifted::Unknown => Err(Problem::not_found()),
         Lifted::Unacknowledged { opt_outs } => Err(Problem::conflict(format!(
             "the customer asked for it ({}); nothing was lifted; send acknowledge_opt_out=true if you know that \
              they want messages again, or name the other kinds",
-            words(opt_outs).join(", ")
+            kind_words(opt_outs).join(", ")
         ))),
     }
 }

@@ -78,7 +78,7 @@ async fn import(
     let rows = blocks.len();
     let added = match query.preview || blocks.is_empty() {
         true => None,
-        false => Some(api.reads.block_by_hand(caller.company, &blocks, "import", &actor).await?),
+        false => Some(api.reads.block_manually(caller.company, &blocks, "import", &actor).await?),
     };
     Ok(Json(ImportView { preview: query.preview, rows, added }))
 }

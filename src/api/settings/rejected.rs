@@ -188,7 +188,7 @@ async fn list(
         before: query.cursor,
         max: query.limit.fetch_limit(),
     };
-    let rows = api.reads.rejected_page(caller.company, &wish).await?;
+    let rows = api.reads.rejected_jobs_page(caller.company, &wish).await?;
     Ok(Json(Page::of(rows, query.limit, |row| row.id.to_string(), RejectedView::from)))
 }
 
@@ -255,7 +255,7 @@ async fn replay_job(
 }
 
 async fn found(api: &Api, caller: &Caller, id: Uuid) -> Result<RejectedJob, Problem> {
-    api.reads.rejected_show(id, Some(caller.company)).await?.ok_or_else(Problem::not_found)
+    api.reads.rejected_job(id, Some(caller.company)).await?.ok_or_else(Problem::not_found)
 }
 
 fn view(outcome: &'static str, preview: bool) -> ReplayView {

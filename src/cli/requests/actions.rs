@@ -66,7 +66,7 @@ pub(super) async fn cancel(ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
 
 /// Also the replay of a quarantined one.
 pub(in crate::cli) async fn resume(config: &Config, ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
-    let held = ledger.show_open(id).await?.is_some_and(|detail| StatusText::of(&detail).is_quarantined());
+    let held = ledger.open_request(id).await?.is_some_and(|detail| StatusText::of(&detail).is_quarantined());
     apply(Action::Resume, config, ledger, id, of_user(&user())).await?;
     if held {
         output::put("it is tried alone, and one more death of its worker quarantines it again\n")?;

@@ -19,7 +19,7 @@ use crate::{
 use postrider_domain::{ids::Medium, lifecycle::Status};
 use postrider_ledger::{
     Ledger,
-    list::{Filter, ListRow},
+    list::{ListFilter, ListRow},
 };
 
 /// List requests, newest first.
@@ -44,10 +44,10 @@ pub struct List {
 
 impl List {
     pub(super) async fn run(self, ledger: &Ledger) -> anyhow::Result<()> {
-        let filter = Filter {
+        let filter = ListFilter {
             company: super::company_named(ledger, self.company.as_deref()).await?,
             states: states_of(&self.status),
-            ..Filter::default()
+            ..ListFilter::default()
         };
         let (mut rows, mut next) = (Vec::new(), self.before);
         // A page may be short; whoever waits at a terminal wants it full.

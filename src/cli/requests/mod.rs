@@ -89,7 +89,7 @@ pub(super) async fn company_of(ledger: &Ledger, slug: &str) -> anyhow::Result<Co
 }
 
 async fn find(ledger: &Ledger, id: Uuid) -> anyhow::Result<RequestDetail> {
-    match ledger.show(id).await? {
+    match ledger.request(id).await? {
         Some(detail) => Ok(detail),
         None => Err(unknown(id)),
     }

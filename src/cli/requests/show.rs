@@ -57,7 +57,7 @@ fn facts(detail: &RequestDetail) -> String {
         ("Properties", pairs(&job.custom_properties)),
         ("Requested by", text(job.manual.as_ref().map(|manual| manual.requested_by.as_str()))),
         ("Override", text(job.override_reason())),
-        ("Recovery of", detail.root.map(|root| root.to_string()).unwrap_or_default()),
+        ("Recovery of", detail.original_request.map(|root| root.to_string()).unwrap_or_default()),
         ("Test", if detail.test { "yes".to_owned() } else { String::new() }),
         ("Attempts", detail.attempt.to_string()),
         ("Created", moment(detail.created_at, now)),
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
     use crate::requests::views::fixtures::{at, detail};
     use postrider_domain::lifecycle::State;
-    use postrider_ledger::requests::{AnswerNote, PastAttempt, ReceiptLine};
+    use postrider_ledger::requests::{AnswerRecord, PastAttempt, ReceiptLine};
 
     #[test]
     fn the_timeline_tells_every_attempt_receipt_and_end_in_order() {
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn what_the_customer_answered_is_shown_on_one_line_each() {
         let (score, comment) = (Some(4), Some("Good,\nthanks".to_owned()));
-        let answer = AnswerNote { score, comment, ..AnswerNote::default() };
+        let answer = AnswerRecord { score, comment, ..AnswerRecord::default() };
         let text = facts(&RequestDetail { answered_at: Some(at(20)), answer: Some(answer), ..detail() });
         let shown: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("Answered")).collect();
         assert_eq!(

@@ -76,7 +76,7 @@ mod tests {
         lifecycle::{Reason, State},
         rules::{Decision, Finding, Verdict},
     };
-    use postrider_ledger::requests::{AnswerNote, RequestDetail};
+    use postrider_ledger::requests::{AnswerRecord, RequestDetail};
 
     fn decision(trail: Vec<Finding>) -> Decision {
         Decision {
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn an_answer_is_told_with_its_score_and_without_its_words() {
         let (score, comment) = (Some(4), Some("Good, thanks".to_owned()));
-        let answer = AnswerNote { score, comment, ..AnswerNote::default() };
+        let answer = AnswerRecord { score, comment, ..AnswerRecord::default() };
         let (answered_at, answer) = (Some(at(9)), Some(answer));
         let answered = RequestDetail { state: State::Sent, attempt: 1, answered_at, answer, ..detail() };
         insta::assert_snapshot!(tail(&explanation(&answered, passed(), None)), @r#"

@@ -195,7 +195,7 @@ fn not_canceled(detail: &RequestDetail) -> Outcome {
             let text = format!("handed over{when}; it can no longer be canceled");
             Outcome::new(ActionStatus::Refused, "handed_over", text)
         }
-        State::Waiting if detail.reached => {
+        State::Waiting if detail.may_have_been_sent => {
             let text = "an attempt may have gone out already; it can no longer be canceled";
             Outcome::new(ActionStatus::Refused, "may_have_gone_out", text)
         }

@@ -17,7 +17,7 @@ use postrider_domain::{
 };
 use postrider_ledger::{
     Ledger, LedgerError,
-    list::{Filter, ListRow},
+    list::{ListFilter, ListRow},
 };
 
 use crate::requests::{
@@ -40,7 +40,7 @@ const CONCURRENCY: usize = 4;
 #[derive(Clone, Copy)]
 pub struct Plan<'a> {
     pub act: Action,
-    pub filter: &'a Filter,
+    pub filter: &'a ListFilter,
     pub wish: ActionRequest<'a>,
     /// All of it as the caller said it, for the confirmation.
     pub said: &'a [u8],
@@ -127,7 +127,7 @@ pub async fn confirmed(
     let filter = narrowed(plan.act, plan.filter).ok_or(BulkError::NotConfirmed)?;
     // What fails after the preview is no part of it; so a call that is repeated retries nothing twice.
     let ended_before = (plan.act == Action::Retry).then_some(confirmation.previewed);
-    let filter = Filter { ended_before, ..filter };
+    let filter = ListFilter { ended_before, ..filter };
     let most = (confirmation.left as usize).min(BATCH);
     let page = page::fetch_page(context.ledger, &filter, Some(confirmation.before), most as i64)
         .await
@@ -184,7 +184,7 @@ fn is_the_databases(error: &anyhow::Error) -> bool {
 }
 
 /// The filter with what the act can hit at all; `None`: nothing.
-fn narrowed(act: Action, filter: &Filter) -> Option<Filter> {
+fn narrowed(act: Action, filter: &ListFilter) -> Option<ListFilter> {
     let hit = |state: &State| match act {
         Action::Pause | Action::Resume => state.status() == Status::Queued,
         Action::Cancel => *state == State::Waiting,
@@ -199,7 +199,7 @@ fn narrowed(act: Action, filter: &Filter) -> Option<Filter> {
         Action::Resume => Some(true),
         Action::Cancel | Action::Retry => None,
     };
-    (!states.is_empty()).then(|| Filter { states, paused, ..filter.clone() })
+    (!states.is_empty()).then(|| ListFilter { states, paused, ..filter.clone() })
 }
 
 impl Confirmation {
@@ -260,9 +260,9 @@ mod tests {
 
     #[test]
     fn an_act_hits_only_what_it_can_change() {
-        let filter = Filter { states: vec![State::Sent, State::Failed], ..Filter::default() };
+        let filter = ListFilter { states: vec![State::Sent, State::Failed], ..ListFilter::default() };
         assert_eq!(narrowed(Action::Cancel, &filter), None);
         assert_eq!(narrowed(Action::Retry, &filter).expect("failed ones").states, [State::Failed]);
-        assert_eq!(narrowed(Action::Resume, &Filter::default()).expect("queued ones").paused, Some(true));
+        assert_eq!(narrowed(Action::Resume, &ListFilter::default()).expect("queued ones").paused, Some(true));
     }
 }

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use postrider_domain::lifecycle::{Reason, Signal, State, transition};
 use postrider_ledger::{
     Ledger,
+    conclude::Conclusion,
     requests::{ActionKind, By, RequestDetail},
-    sweep::Conclusion,
 };
 
 /// Somebody else moved the message each time: more often than any worker does.
@@ -31,18 +31,18 @@ pub enum Canceled {
 /// Cancels a request that was not begun.
 pub async fn cancel(ledger: &Ledger, id: Uuid, by: By<'_>) -> anyhow::Result<Canceled> {
     for _ in 0..TRIES_MAX {
-        let Some(detail) = ledger.show_open(id).await? else { return Ok(Canceled::Unknown) };
+        let Some(detail) = ledger.open_request(id).await? else { return Ok(Canceled::Unknown) };
         if detail.state == State::Canceled {
             return Ok(Canceled::Already);
         }
         let next = transition(detail.state, Signal::Cancel);
-        if next == detail.state || detail.reached {
+        if next == detail.state || detail.may_have_been_sent {
             return Ok(Canceled::TooLate(Box::new(detail)));
         }
         let end = Conclusion {
             message: detail.message,
             epoch: detail.epoch,
-            was: detail.state,
+            expected: detail.state,
             next,
             reason: Reason::CanceledByPerson,
         };

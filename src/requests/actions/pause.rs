@@ -29,7 +29,7 @@ pub enum Paused {
 /// Pauses a request.
 pub async fn pause(ledger: &Ledger, id: Uuid, by: By<'_>) -> anyhow::Result<Paused> {
     for _ in 0..TRIES_MAX {
-        let Some(detail) = ledger.show_open(id).await? else { return Ok(Paused::Unknown) };
+        let Some(detail) = ledger.open_request(id).await? else { return Ok(Paused::Unknown) };
         match (detail.state.status(), detail.paused_at) {
             (Status::Queued, Some(_)) => return Ok(Paused::Already(Box::new(detail))),
             (Status::Queued, None) => {}

@@ -26,9 +26,9 @@ use postrider_domain::{
 };
 use postrider_ledger::{
     Ledger,
+    conclude::Conclusion,
     gather::{Lookup, LookupHits},
     requests::{ActionKind, By, RequestDetail},
-    sweep::Conclusion,
 };
 
 use crate::intake::{decide, lookup_keys};
@@ -60,7 +60,7 @@ pub async fn resume(
     by: By<'_>,
 ) -> anyhow::Result<Resumed> {
     for _ in 0..TRIES_MAX {
-        let Some(detail) = ledger.show_open(id).await? else { return Ok(Resumed::Unknown) };
+        let Some(detail) = ledger.open_request(id).await? else { return Ok(Resumed::Unknown) };
         let message = detail.message;
         if detail.paused_at.is_none() || detail.state.status() != State::Waiting.status() {
             return Ok(Resumed::NotPaused(detail.state));
@@ -73,7 +73,7 @@ pub async fn resume(
             }
             Ok(Some((signal, reason))) => {
                 let next = transition(detail.state, signal);
-                let end = Conclusion { message, epoch: detail.epoch, was: detail.state, next, reason };
+                let end = Conclusion { message, epoch: detail.epoch, expected: detail.state, next, reason };
                 if ledger.conclude_by(end, ActionKind::Resumed, by).await? {
                     return Ok(Resumed::Ended(next, reason));
                 }
@@ -117,13 +117,13 @@ pub async fn ask_again(
     let lookup = lookup_keys::lookup(&keys.identity, company, &job, &placed, postrider_clock::random_id());
     let requester = requester(ledger, keys, &job, company, &lookup).await?;
     let gathered = ledger.gather(std::slice::from_ref(&lookup)).await?;
-    let stands_out = gathered.standing_out.first().cloned().map(|stands_out| LookupHits {
+    let stands_out = gathered.hits.first().cloned().map(|stands_out| LookupHits {
         // What it reserved itself does not stand in its way.
         holders: stands_out.holders.iter().copied().filter(|(holder, _)| *holder != detail.id).collect(),
         ..stands_out
     });
     let facts = Facts {
-        recovery: detail.root.is_some(),
+        recovery: detail.original_request.is_some(),
         test: detail.test,
         requester,
         ..decide::facts(&job.employee, stands_out.as_ref(), gathered.now)
@@ -132,7 +132,7 @@ pub async fn ask_again(
     let window_secs = decide::window_secs(&case);
     Ok(rules::decide(&case).map(|decision| Again {
         decision,
-        slots: if suppression::reserves(&case) { lookup.slots } else { Vec::new() },
+        slots: if suppression::reserves(&case) { lookup.reservation_keys } else { Vec::new() },
         window_secs,
     }))
 }

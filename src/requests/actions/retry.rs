@@ -19,7 +19,7 @@ use postrider_domain::{
 use postrider_ledger::{
     Ledger,
     requests::{By, MessageDetail, RequestDetail},
-    retry::{NewRetry, Written},
+    retry::{NewRetry, RetryResult},
 };
 
 use crate::requests::actions::resume::{self, Again};
@@ -53,7 +53,7 @@ impl<'a> ActionRequest<'a> {
     #[must_use]
     pub fn by(self) -> By<'a> {
         By {
-            door: self.door,
+            entry_point: self.door,
             key: self.key,
             person: Some(self.requested_by).filter(|person| !person.is_empty()),
             note: self.note,
@@ -90,7 +90,7 @@ pub async fn retry(
     wish: ActionRequest<'_>,
 ) -> anyhow::Result<Retried> {
     for _ in 0..TRIES_MAX {
-        let Some(detail) = ledger.show(id).await? else { return Ok(Retried::Unknown) };
+        let Some(detail) = ledger.request(id).await? else { return Ok(Retried::Unknown) };
         let messages = detail.messages();
         if let Some(refused) = refused(&detail, &messages, wish) {
             return Ok(refused);
@@ -104,9 +104,9 @@ pub async fn retry(
         }
         let new = planned(keys, &detail, &messages, again, wish)?;
         match ledger.retry(&new).await? {
-            Written::Done => return Ok(Retried::Going(new.message)),
-            Written::Held(_) => return Ok(Retried::Withheld(Reason::SuppressionPeriod, None)),
-            Written::Moved => {}
+            RetryResult::Done => return Ok(Retried::Going(new.message)),
+            RetryResult::Held(_) => return Ok(Retried::Withheld(Reason::SuppressionPeriod, None)),
+            RetryResult::Moved => {}
         }
     }
     anyhow::bail!("request {id} kept moving meanwhile; try again")
@@ -117,7 +117,7 @@ pub async fn retry(
 pub fn may_double(messages: &[MessageDetail]) -> bool {
     let unknown = |outcome: Option<i16>| outcome == Some(2);
     messages.iter().any(|message| {
-        (message.state == State::PresumedFailed && message.reached)
+        (message.state == State::PresumedFailed && message.may_have_been_sent)
             || unknown(message.outcome)
             || message.past.iter().any(|attempt| unknown(attempt.outcome))
     })
@@ -126,7 +126,7 @@ pub fn may_double(messages: &[MessageDetail]) -> bool {
 /// Why this wish cannot be followed, before the rules are asked.
 fn refused(detail: &RequestDetail, messages: &[MessageDetail], wish: ActionRequest<'_>) -> Option<Retried> {
     let before = messages.iter().find(|message| match (&message.retry, wish.of) {
-        (Some(retry), Some(of)) => retry.of == of,
+        (Some(retry), Some(of)) => retry.previous_message == of,
         (Some(_), None) => message.state.status() == Status::Queued,
         (None, _) => false,
     });
@@ -158,7 +158,7 @@ fn planned<'a>(
     Ok(NewRetry {
         message: MessageId(postrider_clock::new_id()),
         request: detail.id,
-        of: detail.message,
+        previous_message: detail.message,
         known: messages.iter().map(|message| (message.id, message.state)).collect(),
         seq: messages.iter().map(|message| message.seq).max().unwrap_or(0) + 1,
         company: detail.company,
@@ -168,7 +168,7 @@ fn planned<'a>(
         slots,
         window_secs,
         expires_after_secs: (decision.expires_at - decision.due_at).as_seconds_f64(),
-        door: wish.door,
+        entry_point: wish.door,
         key: wish.key,
         requested_by: wish.requested_by,
         note: wish.note,

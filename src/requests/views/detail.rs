@@ -14,7 +14,7 @@ use postrider_domain::{
     job::{Customer, Employee, RequesterRole},
     lifecycle::Status,
 };
-use postrider_ledger::requests::{AnswerNote, MessageDetail, RequestDetail};
+use postrider_ledger::requests::{AnswerRecord, MessageDetail, RequestDetail};
 
 use crate::requests::views::{
     status_text::{StatusText, address},
@@ -91,9 +91,9 @@ pub struct AnswerView {
     pub custom_properties: BTreeMap<String, String>,
 }
 
-impl From<AnswerNote> for AnswerView {
-    fn from(answer: AnswerNote) -> AnswerView {
-        let AnswerNote { source, response_id, received_at, score, comment, custom_properties } = answer;
+impl From<AnswerRecord> for AnswerView {
+    fn from(answer: AnswerRecord) -> AnswerView {
+        let AnswerRecord { source, response_id, received_at, score, comment, custom_properties } = answer;
         AnswerView { source, response_id, received_at, score, comment, custom_properties }
     }
 }
@@ -149,10 +149,10 @@ impl From<MessageDetail> for MessageView {
             delivered_at: message.delivered_at,
             ended_at: message.ended_at,
             retry: message.retry.map(|retry| RetryView {
-                of: retry.of.0,
+                of: retry.previous_message.0,
                 at: retry.at,
                 requested_by: retry.requested_by,
-                through: retry.door,
+                through: retry.entry_point,
                 note: retry.note,
                 acknowledged_possible_duplicate: retry.acknowledged,
             }),
@@ -193,7 +193,7 @@ impl From<RequestDetail> for RequestView {
             external_url: job.external_url,
             tags: job.tags,
             custom_properties: job.custom_properties,
-            initial_feedback_request_id: detail.root,
+            initial_feedback_request_id: detail.original_request,
             attempts: messages.iter().map(|message| i64::from(message.attempts)).sum(),
             messages,
             created_at: detail.created_at,

@@ -15,7 +15,7 @@ use postrider_domain::{
 };
 use postrider_ledger::{
     Ledger, LedgerError,
-    list::{Filter, ListRow, Search, Step},
+    list::{ListFilter, ListRow, Search, Step},
 };
 use uuid::Uuid;
 
@@ -39,7 +39,7 @@ pub struct Page {
 /// The next page of at most `rows_max` rows, of requests before `before`.
 pub async fn fetch_page(
     ledger: &Ledger,
-    filter: &Filter,
+    filter: &ListFilter,
     before: Option<Uuid>,
     rows_max: i64,
 ) -> Result<Page, LedgerError> {
@@ -53,12 +53,12 @@ pub async fn fetch_page(
         let (Some(before), left) = (page.next, rows_max - page.rows.len() as i64) else { break };
         // Where everything fits, no more is looked at than is shown.
         let looks_max = if plain { left } else { STEP };
-        let step = Step { before, down_to, looks_max, rows_max: left };
+        let step = Step { before, down_to, scan_max: looks_max, rows_max: left };
         let found = ledger.list_step(filter, step).await?;
         let full = found.rows.len() as i64 == left;
         page.next = match full {
             true => found.rows.last().map(|row| row.id),
-            false => found.last.filter(|_| found.looked == looks_max),
+            false => found.last.filter(|_| found.scanned == looks_max),
         };
         page.now = page.now.or(found.now);
         page.rows.extend(found.rows);

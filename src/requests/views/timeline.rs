@@ -9,7 +9,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use postrider_domain::lifecycle::State;
-use postrider_ledger::requests::{ActNote, ActionKind, MessageDetail, PastAttempt, RequestDetail, RetryNote};
+use postrider_ledger::requests::{
+    ActionKind, ActionRecord, MessageDetail, PastAttempt, RequestDetail, RetryRecord,
+};
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -33,14 +35,14 @@ pub struct TimelineEvent {
 pub fn timeline(detail: &RequestDetail) -> Vec<TimelineEvent> {
     let mut events = vec![event(detail.created_at, "accepted", 0)];
     let messages = detail.messages();
-    for act in &detail.acts {
+    for act in &detail.actions {
         let of = messages.iter().find(|message| message.id == act.message);
         events.push(action_event(act, of.map_or(0, |message| message.seq)));
     }
     for message in &messages {
-        events.extend(message_events(message, &detail.acts));
+        events.extend(message_events(message, &detail.actions));
     }
-    if !detail.acts.iter().any(|act| act.deed == ActionKind::Answered) {
+    if !detail.actions.iter().any(|act| act.action == ActionKind::Answered) {
         events.extend(detail.answered_at.map(|at| event(at, "answered", 0)));
     }
     // Stable: what happened at one instant stays in the order above.
@@ -52,7 +54,7 @@ fn event(at: DateTime<Utc>, word: &'static str, message: i16) -> TimelineEvent {
     TimelineEvent { at, event: word, message, attempt: None, what: None, why: None, key_id: None }
 }
 
-fn message_events(message: &MessageDetail, acts: &[ActNote]) -> Vec<TimelineEvent> {
+fn message_events(message: &MessageDetail, acts: &[ActionRecord]) -> Vec<TimelineEvent> {
     let event = |at, word| event(at, word, message.seq);
     let mut events: Vec<TimelineEvent> =
         message.retry.iter().map(|retry| retry_event(retry, message.seq)).collect();
@@ -82,7 +84,7 @@ fn message_events(message: &MessageDetail, acts: &[ActNote]) -> Vec<TimelineEven
     }));
     // By a person it is an act of theirs; else it was quarantined.
     let by_person = |at: &DateTime<Utc>| {
-        acts.iter().any(|act| act.deed == ActionKind::Paused && act.message == message.id && act.at == *at)
+        acts.iter().any(|act| act.action == ActionKind::Paused && act.message == message.id && act.at == *at)
     };
     events.extend(message.paused_at.filter(|at| !by_person(at)).map(|at| event(at, "paused")));
     let delivered_at = message.delivered_at.filter(|_| message.state == State::Delivered);
@@ -94,20 +96,20 @@ fn message_events(message: &MessageDetail, acts: &[ActNote]) -> Vec<TimelineEven
     events
 }
 
-fn retry_event(retry: &RetryNote, message: i16) -> TimelineEvent {
+fn retry_event(retry: &RetryRecord, message: i16) -> TimelineEvent {
     let knew = if retry.acknowledged { ", who knew that it may go out twice" } else { "" };
     TimelineEvent {
-        what: Some(format!("by {} through {}{knew}", retry.requested_by, retry.door)),
+        what: Some(format!("by {} through {}{knew}", retry.requested_by, retry.entry_point)),
         why: retry.note.clone(),
         key_id: retry.key,
         ..event(retry.at, "retried", message)
     }
 }
 
-fn action_event(act: &ActNote, message: i16) -> TimelineEvent {
+fn action_event(act: &ActionRecord, message: i16) -> TimelineEvent {
     let person = act.person.as_ref().map(|person| format!("by {person} ")).unwrap_or_default();
     TimelineEvent {
-        what: Some(format!("{person}through {}", act.door)),
+        what: Some(format!("{person}through {}", act.entry_point)),
         why: act.note.clone(),
         key_id: act.key,
         ..event(act.at, act.deed.as_str(), message)
@@ -130,13 +132,13 @@ mod tests {
     use crate::requests::views::fixtures::{at, detail};
     use postrider_domain::ids::MessageId;
 
-    fn act(deed: ActionKind, secs: i64, person: Option<&str>) -> ActNote {
+    fn act(deed: ActionKind, secs: i64, person: Option<&str>) -> ActionRecord {
         let (door, key, note) = ("crm".to_owned(), Some(Uuid::from_u128(9)), None);
-        ActNote {
+        ActionRecord {
             message: MessageId(detail().id),
-            deed,
+            action: deed,
             at: at(secs),
-            door,
+            entry_point: door,
             key,
             person: person.map(str::to_owned),
             note,
@@ -155,7 +157,7 @@ mod tests {
             act(ActionKind::Resumed, 6, Some("Ann")),
             act(ActionKind::Paused, 7, None),
         ];
-        let paused = RequestDetail { paused_at: Some(at(7)), acts, ..detail() };
+        let paused = RequestDetail { paused_at: Some(at(7)), actions: acts, ..detail() };
         let expected = [
             ("accepted", None),
             ("paused", by("through crm")),
@@ -173,7 +175,7 @@ mod tests {
         let canceled = RequestDetail {
             state: State::Canceled,
             ended_at: Some(at(8)),
-            acts: vec![act(ActionKind::Canceled, 8, Some("Ann"))],
+            actions: vec![act(ActionKind::Canceled, 8, Some("Ann"))],
             ..detail()
         };
         let words: Vec<&str> = timeline(&canceled).into_iter().map(|event| event.event).collect();
@@ -184,7 +186,7 @@ mod tests {
     fn an_answer_that_a_person_noted_is_told_with_the_person() {
         let answered = RequestDetail {
             answered_at: Some(at(8)),
-            acts: vec![act(ActionKind::Answered, 8, Some("Ann"))],
+            actions: vec![act(ActionKind::Answered, 8, Some("Ann"))],
             ..detail()
         };
         let expected = [("accepted", None), ("answered", Some("by Ann through crm".to_owned()))];

@@ -4,7 +4,7 @@
 
 use futures_util::future::join_all;
 use postrider_domain::{company::ConnectorSettings, ids::CompanyId};
-use postrider_ledger::{LedgerError, customers::Named};
+use postrider_ledger::{LedgerError, customers::NamedCustomer};
 use serde_json::json;
 
 use super::{KUSTOMER, jobs, recipe};

@@ -3,7 +3,7 @@
 //! Each step of the inbox is made by hand on the ledger, so that the order is certain.
 
 use postrider_domain::ids::CompanyId;
-use postrider_ledger::notices::{NewFacts, NewNotice};
+use postrider_ledger::notifications::{NewFacts, NewNotification};
 use serde_json::json;
 
 use super::{KUSTOMER, notices};
@@ -50,7 +50,7 @@ async fn a_notice_of_an_open_interaction_is_taken_back_unless_more_was_told_mean
         company,
         facts: json!({}),
         version,
-        recipe: KUSTOMER,
+        connector: KUSTOMER,
         name: "chat",
         due_in_secs: Some(0.0),
     };
@@ -86,7 +86,7 @@ async fn what_is_long_over_is_forgotten_and_what_waits_is_not() {
         company,
         facts: json!({}),
         version: 0,
-        recipe: KUSTOMER,
+        connector: KUSTOMER,
         name,
         due_in_secs,
     };

@@ -19,11 +19,7 @@ use postrider_domain::{
         transition,
     },
 };
-use postrider_ledger::{
-    blocks::OptOutChange,
-    requests::By,
-    sweep::{Conclusion, FirstLooks},
-};
+use postrider_ledger::{blocks::OptOutChange, conclude::Conclusion, requests::By, sweep::FirstPolls};
 use uuid::Uuid;
 
 use crate::support::{
@@ -133,7 +129,7 @@ async fn expire(claims: &Claims, batch: Vec<Claimed>) -> Vec<bool> {
             FenceVerdict::End(signal, reason) => Some(Conclusion {
                 message: *message,
                 epoch: batch[0].epoch,
-                was: State::Waiting,
+                expected: State::Waiting,
                 next: transition(State::Waiting, signal),
                 reason,
             }),
@@ -216,7 +212,7 @@ async fn what_a_sweeper_takes_over_is_not_begun_under_its_old_claim() {
     let sweep = |batch: Vec<Claimed>| {
         let ledger = &claims.env.ledger;
         async move {
-            let first = FirstLooks { email_secs: 60.0, sms_secs: 60.0 };
+            let first = FirstPolls { email_secs: 60.0, sms_secs: 60.0 };
             ledger.sweep(1, first).await.expect("swept");
             vec![(); batch.len()]
         }
@@ -290,7 +286,7 @@ fn text_stop(claims: &Claims, claim: &Claimed) -> OptOutChange {
         content: [0; 32],
         account: AccountId(1),
         company: claims.company,
-        addr: claims.addr(&claim.phone),
+        address_hash: claims.addr(&claim.phone),
         stop: true,
     }
 }

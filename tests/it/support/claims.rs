@@ -123,7 +123,7 @@ impl Claims {
 
     /// Claims a batch of what is due.
     pub async fn claim_batch(&self) -> Vec<Claimed> {
-        let wish = LaneDemand { lane: self.lane, count: BATCH as i32, floor: DateTime::UNIX_EPOCH };
+        let wish = LaneDemand { lane: self.lane, count: BATCH as i32, earliest_due: DateTime::UNIX_EPOCH };
         let terms = LeaseTerms { id: random_id(), worker: random_id(), secs: 600.0 };
         let due = self.env.ledger.claim(&[wish], terms).await.expect("claimed");
         due.into_iter()
@@ -239,9 +239,9 @@ fn not_called(claim: &Claimed) -> Settlement {
         reason: Some(Reason::NotCalled),
         provider_id: None,
         wait_secs: Some(3_600.0),
-        counts: false,
-        proof: false,
+        counts_as_try: false,
+        is_acceptance: false,
         block: None,
-        watch_secs: None,
+        receipt_wait_secs: None,
     }
 }

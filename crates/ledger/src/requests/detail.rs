@@ -1,34 +1,34 @@
-//! The shape of one request with all its messages, attempts, receipts and acts.
+//! The types of one request in full: its messages, attempts, receipts, answer and recorded actions.
 //!
-//! Only data: `show` selects it, `requests` chooses the message by which the request stands. Invariant: the
-//! shape does not restrict its reader; the API checks the company first.
+//! Only data; `row` fills it from the database, `requests` queries it.
 
 use std::{collections::BTreeMap, fmt};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::acts::ActNote;
+use super::actions::ActionRecord;
 use postrider_domain::{
     ids::{CompanyId, Medium, MessageId},
     job::Job,
     lifecycle::State,
 };
 
-/// Everything about one request. What is a message's is that of the message by which it stands.
+/// Everything about one request. Fields of a message are those of its decisive message.
 #[derive(Debug, Clone)]
 pub struct RequestDetail {
     pub id: Uuid,
     pub company: CompanyId,
     pub slug: String,
-    /// As accepted, with what it inherited.
+    /// As accepted, with everything that it inherited.
     pub job: Job,
     pub brand: String,
     pub channel: String,
-    /// As stored: see `requests::line`.
+    /// Stored number; `requests::views::summary` has the words.
     pub source: i16,
     pub test: bool,
-    pub root: Option<Uuid>,
+    /// For a service recovery: the first request of the chain.
+    pub original_request: Option<Uuid>,
     /// The stored decision (JSON).
     pub decision: String,
     pub created_at: DateTime<Utc>,
@@ -36,12 +36,12 @@ pub struct RequestDetail {
     pub seq: i16,
     pub medium: Option<Medium>,
     pub account: Option<String>,
-    pub slots: Vec<Uuid>,
+    pub reservation_keys: Vec<Uuid>,
     pub state: State,
     pub epoch: i32,
     pub attempt: i16,
-    /// Some attempt went out, or may have.
-    pub reached: bool,
+    /// Some attempt was accepted by the provider, or may have been.
+    pub may_have_been_sent: bool,
     pub first_due_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
     pub paused_at: Option<DateTime<Utc>>,
@@ -49,31 +49,31 @@ pub struct RequestDetail {
     pub settled_at: Option<DateTime<Utc>>,
     pub delivered_at: Option<DateTime<Utc>>,
     pub ended_at: Option<DateTime<Utc>>,
-    /// When the customer answered.
+    /// Time of the customer's answer.
     pub answered_at: Option<DateTime<Utc>>,
-    pub answer: Option<AnswerNote>,
+    pub answer: Option<AnswerRecord>,
     pub outcome: Option<i16>,
     pub code: Option<String>,
     pub reason: Option<String>,
     pub provider_id: Option<String>,
-    /// When it is next looked at, where it waits.
+    /// Time of its due row, while it waits.
     pub due_at: Option<DateTime<Utc>>,
     pub now: DateTime<Utc>,
-    pub retry: Option<RetryNote>,
+    pub retry: Option<RetryRecord>,
     pub past: Vec<PastAttempt>,
     pub receipts: Vec<ReceiptLine>,
     /// Its other messages, in their order.
     pub others: Vec<MessageDetail>,
-    /// What people did to it but for retries, oldest first.
-    pub acts: Vec<ActNote>,
+    /// Recorded actions of people except retries, oldest first.
+    pub actions: Vec<ActionRecord>,
 }
 
-/// What is known of a customer's answer: their own words, for nobody's log.
+/// A customer's answer. `Debug` omits the customer's words, which must not reach a log.
 #[derive(Clone, Default, PartialEq)]
-pub struct AnswerNote {
-    /// The door through which it came; `cli`: a person knew of it.
+pub struct AnswerRecord {
+    /// Word of the entry point; `cli` or an API key's name where a person recorded the answer.
     pub source: String,
-    /// Of the response that said so, where one did.
+    /// Id of the response, if the answer came by one.
     pub response_id: Option<String>,
     pub received_at: Option<DateTime<Utc>>,
     pub score: Option<u32>,
@@ -81,7 +81,7 @@ pub struct AnswerNote {
     pub custom_properties: BTreeMap<String, String>,
 }
 
-impl fmt::Debug for AnswerNote {
+impl fmt::Debug for AnswerRecord {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("AnswerNote").field("source", &self.source).finish_non_exhaustive()
     }
@@ -96,7 +96,7 @@ pub struct MessageDetail {
     pub account: Option<String>,
     pub state: State,
     pub attempt: i16,
-    pub reached: bool,
+    pub may_have_been_sent: bool,
     pub first_due_at: DateTime<Utc>,
     pub paused_at: Option<DateTime<Utc>>,
     pub begun_at: Option<DateTime<Utc>>,
@@ -107,25 +107,25 @@ pub struct MessageDetail {
     pub code: Option<String>,
     pub reason: Option<String>,
     pub provider_id: Option<String>,
-    /// Where a person asked for it.
-    pub retry: Option<RetryNote>,
+    /// Present if a person's retry created this message.
+    pub retry: Option<RetryRecord>,
     pub past: Vec<PastAttempt>,
     pub receipts: Vec<ReceiptLine>,
 }
 
-/// Who asked for a retry.
+/// The record of a retry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RetryNote {
+pub struct RetryRecord {
     /// The failed message before it.
-    pub of: MessageId,
+    pub previous_message: MessageId,
     pub at: DateTime<Utc>,
-    /// An API key's name, or `cli`.
-    pub door: String,
-    /// The API key.
+    /// Name of the API key, or `cli`.
+    pub entry_point: String,
+    /// `api_key.id`
     pub key: Option<Uuid>,
     pub requested_by: String,
     pub note: Option<String>,
-    /// They knew that the customer may get it twice.
+    /// The person accepted that the customer may receive the message twice.
     pub acknowledged: bool,
 }
 
@@ -148,7 +148,7 @@ pub struct ReceiptLine {
     pub kind: String,
     pub code: Option<String>,
     pub attempt: Option<i16>,
-    /// Found by asking the provider, who never told us.
+    /// Found by a status poll, not sent by a webhook.
     pub looked_up: bool,
 }
 
@@ -164,7 +164,7 @@ impl RequestDetail {
             account: self.account.clone(),
             state: self.state,
             attempt: self.attempt,
-            reached: self.reached,
+            may_have_been_sent: self.may_have_been_sent,
             first_due_at: self.first_due_at,
             paused_at: self.paused_at,
             begun_at: self.begun_at,

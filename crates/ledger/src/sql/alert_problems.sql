@@ -1,5 +1,4 @@
--- What was wrong with the refused jobs of the last hour, most frequent first, each with its latest example: of
--- the jobs that `alert_rejections` counts.
+-- Problems of the jobs that alert_rejections.sql counts, most frequent first, each with its latest example.
 select p.path as "path!", p.code as "code!", p.message as "message!", p.times as "times!", p.example as "example!"
 from (
     select x.path, x.code, (array_agg(x.message order by x.last_seen_at desc))[1] as message,

@@ -1,6 +1,6 @@
--- Refused jobs of the last hour by company, where no digest went out within it. A mistake that began to repeat
--- more than an hour ago counts once until its hour begins anew: never more than there were. Tests and
--- customers' responses (`topology::RESPONSES`), which are kept here too, are no jobs of its share.
+-- Rejected jobs of the last hour by company, for companies without an alert in that hour. A repeat whose first hour
+-- ended counts once until its next hour begins, so the sum is never too high. Tests and customers' responses
+-- (routing `responses.…`) do not count.
 select j.company as "company!", now() as "now!",
     sum(case when j.hour_at > now() - interval '1 hour' then j.hour_times else 1 end) as "rejected!"
 from rejected_job j

@@ -1,5 +1,6 @@
--- Decide and send in one: whoever wins the company's hour writes a request, a message and its due row for each
--- address. There is no moment in which a digest is decided and not on its way, and no second one an hour.
+-- Decides and sends in one statement: the transaction that wins the company's hour writes a request, a message and a
+-- due row for each address. So no alert is decided without being sent, and no second one follows within the hour.
+-- $1 company, $2 rejected, $3 accepted, $4..$7 arrays by address (id, idempotency hash, email, address hash).
 with won as (
     insert into alert as a (company, last_at, rejected, accepted) values ($1, now(), $2, $3)
     on conflict (company) do update set last_at = now(), rejected = excluded.rejected, accepted = excluded.accepted

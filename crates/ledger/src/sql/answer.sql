@@ -1,4 +1,4 @@
--- A person knows that the customer answered: noted once, and who says so is on record.
+-- Marks a request as answered, once, with a record of the person.
 with answered as (
     insert into answer (request, source) values ($1, $2::text) on conflict (request) do nothing
     returning request

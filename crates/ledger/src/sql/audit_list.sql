@@ -1,4 +1,4 @@
--- The audits of a company, newest first: a cursor is the id before which to go on.
+-- Audit entries of a company, newest first. $5 is the cursor: only ids below it.
 select id, at, actor, actor_id, actor_name, action, object, changes, reason
 from audit
 where company = $1 and ($2::text is null or action = $2) and ($3::text is null or object = $3)

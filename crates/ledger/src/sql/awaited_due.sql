@@ -1,5 +1,5 @@
--- Responses whose requests are to be looked for again: one that was accepted in the same instant may have
--- missed them. Later and later, for as long as they are kept.
+-- Responses whose request is searched again: a request accepted at the same instant can have missed them. The
+-- interval doubles (1 s to 1 day) until the row's end.
 with due as (
     select key, response from awaited where check_at <= now() order by check_at limit $1 for update skip locked
 ),

@@ -1,9 +1,8 @@
--- Write attempts down, just before their calls: the last-moment fence. A message that is canceled,
--- paused, blocked, answered, expired, claimed by somebody else or without its reservations does not come
--- back.
--- Locks in key order; the attempt before moves aside; the lease is renewed for the time of the call; a
--- reservation of a message begun later than planned counts from now. Only such a one can be overtaken by
--- then: it must win its own reservations' rows, or an overtaker that commits meanwhile asks as well.
+-- Writes attempts just before their calls. The WHERE clause of `mine` is the fence: a message that is canceled,
+-- paused, blocked, answered, expired, claimed again or without its reservations is not returned. Locks are taken in
+-- key order. The earlier attempt moves to attempt_past, and the lease is renewed for the call. A reservation that is
+-- older than a minute counts from now: only such a one can have been overtaken, so its row is won by
+-- compare-and-set, and a concurrent successor that commits first makes this message fail the fence.
 with mine as (
     select m.id, m.epoch, m.request, m.reservation_keys, m.attempt, m.begun_at, m.settled_at, m.outcome, m.code, m.provider_id
     from unnest($1::uuid[], $2::int[]) as u(id, epoch)
@@ -11,7 +10,7 @@ with mine as (
     where m.epoch = u.epoch and m.state = 0 and m.paused_at is null and m.expires_at > now()
         and coalesce((select b.kinds from block b where b.address_hash = m.address_hash), 0) = 0
         and (select a.request from answer a where a.request = m.request) is null
-        -- A person's retry, and no message before it turned out to have gone out. First messages never ask.
+        -- For a person's retry: no earlier message turned out to be sent. Skipped for first messages.
         and (m.id = m.request or coalesce(
             (select o.state from message o
                 where o.id = (select t.request from retry t where t.message = m.id) and o.state in (3, 4)),
@@ -50,5 +49,5 @@ begun as (
 renewed as (
     update lease set until = greatest(until, now() + make_interval(secs => $3)) where id = any($4::uuid[])
 )
--- With the epoch: a batch may hold an older claim of the same message, which has no part in this.
+-- With the epoch, because the batch may hold an older claim of the same message.
 select id, epoch, attempt from begun

@@ -1,4 +1,4 @@
--- What is blocked, the latest first: a cursor is the block before which to go on.
+-- Blocks of a company, newest first. ($5, $6) is the cursor: only blocks before it.
 select address_hash as id, medium, kinds, since, changed_at, source, note, address
 from block
 where company = $1 and ($2::uuid is null or address_hash = $2) and ($3::int2 is null or medium = $3)

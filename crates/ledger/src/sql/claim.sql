@@ -1,7 +1,7 @@
--- Claim what is due from all open lanes at once, at most so many of each, oldest first. The lower bound
--- keeps the index scan off the dead rows of earlier claims while an old snapshot is open. The claim
--- deletes its due rows, raises the epochs and writes one lease for all. `= any(array(...))` here and elsewhere:
--- a table that was empty when it was analysed would be read whole for a join.
+-- Claims due messages of all open lanes at once, at most $2 of each, oldest first. $3 is the earliest due time: it
+-- keeps the index scan off the dead rows of earlier claims while an old snapshot is open. Deletes the due rows,
+-- raises the epochs and writes one lease. `= any(array(...))`: a join would read a table whole that was empty when
+-- analysed.
 with candidate as (
     select d.message
     from unnest($1::int[], $2::int[], $3::timestamptz[]) as l(lane, n, floor)

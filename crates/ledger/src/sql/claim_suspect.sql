@@ -1,4 +1,4 @@
--- Claim one suspect, the oldest of all open lanes: as `claim`, for a message that is tried alone.
+-- Claims the oldest poison suspect of these lanes for an exclusive trial; otherwise as claim.sql.
 with candidate as (
     select due.message from due
     where due.kind = 2 and due.lane = any($1::int[]) and due.at <= now()

@@ -1,4 +1,4 @@
--- Every company at its current version.
+-- Every company with its policy in force and its accounts.
 select c.id, c.version, p.document,
     coalesce((select array_agg(a.id order by a.id) from account a where a.company = c.id and not a.retired), '{}') as "account_ids!",
     coalesce((select array_agg(a.name order by a.id) from account a where a.company = c.id and not a.retired), '{}') as "account_names!"

@@ -1,6 +1,6 @@
--- The requests that these responses complete, as far as they are known by now: the first response of a
--- request holds. A service recovery is answered by its own id only: its interaction is its root's, whose
--- answer came before it. An id that names more requests than $2 is no interaction's; the latest count.
+-- Marks the requests that these responses name as answered; the first response of a request counts. A service
+-- recovery is answered by its own id only, because the interaction is that of its original request. An interaction
+-- id that names more than $2 requests is not an interaction's; only the latest $2 count.
 with asked as (
     select s.id, s.key, s.company, s.test, s.source, s.request, s.former_id_hash, s.ext_interaction_id, s.awaited_key, s.answered_at
     from unnest($1::uuid[]) u(key) join response s on s.key = u.key
@@ -22,7 +22,7 @@ found as (
             select o.id from request o
             where o.ext_interaction_id = a.ext_interaction_id and o.company = a.company and o.test = a.test
                 and o.original_request is null
-            -- Else the latest are looked for among all requests there are.
+            -- Without `offset 0` the planner walks the primary key backwards over all requests.
             offset 0
         ) i
         order by i.id desc limit $2

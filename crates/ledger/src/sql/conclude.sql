@@ -1,5 +1,5 @@
--- End messages that nobody is sending: compare-and-set on state and epoch, then their due rows go. Where a person
--- did it ($6), that is on record.
+-- Ends messages that are not being sent: compare-and-set on state and epoch, then their due rows go. With $6, the
+-- record of a person's action is written too.
 with u as (
     select * from unnest($1::uuid[], $2::int[], $3::int2[], $4::int2[], $5::text[]) as t(id, epoch, expected_state, next, reason)
 ),
@@ -16,17 +16,17 @@ ended as (
 listed as (
     insert into ending (company, state, request) select company, state, request from ended
 ),
-given as (
+released as (
     select release_reservations(array_agg(distinct e.request), array_agg(key order by key)) as n
     from ended e cross join unnest(e.reservation_keys) key where not e.may_have_been_sent
     having count(*) > 0
 ),
-gone as (
+dropped as (
     delete from due where message = any(array(select id from ended))
 ),
-noted as (
+recorded as (
     insert into request_action (request, message, action, entry_point, api_key, requested_by, note)
     select request, id, $6::text, $7::text, $8::uuid, $9::text, $10::text from ended where $6 is not null
 )
--- `given` is read so that it runs: Postgres skips a SELECT that nobody asks.
-select id, (select n from given) as given_back from ended
+-- `released` is read so that it runs: Postgres skips a SELECT in WITH that is not referenced.
+select id, (select n from released) as released from ended

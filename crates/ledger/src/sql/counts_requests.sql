@@ -1,3 +1,4 @@
+-- Requests by company, account, medium, state and reason; alerts (source 4) excluded.
 select c.slug, a.name as "account?", m.medium, m.state, m.reason, count(*) as "count!"
 from request r join message m on m.id = r.id join company c on c.id = r.company
     left join account a on a.id = m.account

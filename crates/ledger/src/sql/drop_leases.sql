@@ -1,2 +1,2 @@
--- Leases of which every member is settled.
+-- Deletes leases whose messages are all settled.
 delete from lease where id = any($1::uuid[])

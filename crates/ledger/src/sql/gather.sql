@@ -1,7 +1,7 @@
--- One row of `now` and of what stands out: a job that appears in no row has no earlier twin, no block,
--- nobody who holds its reservations, and a known, approved team member. Scalar subqueries on one whole
--- unique key each: exists() would be hashed over the whole table on a young database. What a job does not
--- name is not looked up (case), and what only matters of those that stand out is looked up for them alone.
+-- The database's time, and one row for each job for which a look-up found something: a job without a row has no
+-- duplicate, no block, no holder of its reservations, and its team member is approved. Each scalar subquery reads
+-- one unique key: exists() would be hashed over the whole table in a young database. `case` skips keys that the job
+-- does not have, and the outer subqueries run only for rows that pass the filter.
 select clock.now as "now!", clock.has_awaited as "has_awaited!", x.ordinal as "ordinal?", x.seen as "seen?", x.former_taken as "former_taken?",
     x.email_block as "email_block?", x.phone_block as "phone_block?",
     x.holder_1 as "holder_1?", x.asked_1 as "asked_1?",
@@ -10,7 +10,7 @@ select clock.now as "now!", clock.has_awaited as "has_awaited!", x.ordinal as "o
     x.member_by_email as "member_by_email?", x.member_by_custom_id as "member_by_custom_id?",
     x.approved_by_email as "approved_by_email?", x.approved_by_custom_id as "approved_by_custom_id?"
 from (select now() as now,
-    -- Whether any response waits for its request: nearly always none does, and nothing more is asked.
+    -- Usually no response awaits a request, and the caller asks for no keys.
     (select w.key from awaited w where w.key >= '00000000-0000-0000-0000-000000000000' order by w.key limit 1)
         is not null as has_awaited) clock
 left join lateral (

@@ -1,4 +1,4 @@
--- The team members of a company, the latest first: a cursor is the id before which to go on.
+-- Team members of a company, newest first. $5 is the cursor: only ids below it.
 select id, email, custom_id, name, role, approved
 from member
 where company = $1 and ($2::text is null or lower(email) = lower($2)) and ($3::text is null or custom_id = $3)

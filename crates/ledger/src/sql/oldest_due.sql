@@ -1,4 +1,4 @@
--- How long the oldest due message of each lane has waited; lanes where nobody waits do not come back.
+-- Age of the oldest due message of each lane; a lane without one has no row.
 select l.lane as "lane!", extract(epoch from now() - d.at)::float8 as "age_secs!"
 from unnest($1::int[]) as l(lane)
 cross join lateral (

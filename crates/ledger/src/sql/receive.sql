@@ -1,14 +1,14 @@
--- Receipts, already verified: each counts once, and moves its message by the nine bytes it brings. A
--- receipt of any attempt of a message counts. The same notice with other content changes nothing. Keys come
--- sorted, messages are, and so are their locks; of two that write the same key at once the later starts over
--- and then knows it.
+-- Stores verified receipts, each once, and moves their messages. `map` is the transition table of the receipt's
+-- signal, a byte per stored state. A receipt of any attempt counts. A known key with other content changes nothing.
+-- Keys arrive sorted, so that locks are taken in one order; of two transactions that insert one key at once, the
+-- later fails with 23505, is repeated, and then finds the key.
 with u as (
-    -- What is known already; `offset 0` and the insert without `on conflict` as in accept.
+    -- `offset 0` and the plain insert below: as in accept.sql.
     select n.*, r.key is null as fresh, r.content as known from (
         select unnest($1::uuid[]) as key, unnest($2::bytea[]) as content, unnest($3::int[]) as account, unnest($4::uuid[]) as message,
             unnest($5::int2[]) as attempt, unnest($6::text[]) as kind, unnest($7::text[]) as code, unnest($8::text[]) as provider_id,
             unnest($9::bytea[]) as map, unnest($10::int[]) as block_bit, unnest($11::bool[]) as looked_up,
-            unnest($12::float8[]) as watch_secs) n
+            unnest($12::float8[]) as receipt_wait_secs) n
     left join lateral (select r.key, r.content from receipt r where r.key = n.key offset 0) r on true
 ),
 kept as (
@@ -16,7 +16,7 @@ kept as (
     select key, content, account, message, attempt, kind, code, looked_up from u where fresh
 ),
 best as (
-    select distinct on (u.message) u.message, u.attempt, u.map, u.kind, u.code, u.provider_id, u.watch_secs
+    select distinct on (u.message) u.message, u.attempt, u.map, u.kind, u.code, u.provider_id, u.receipt_wait_secs
     from u where u.fresh and u.map is not null
     order by u.message, u.kind = 'delivered' desc, u.kind = 'failed' desc
 ),
@@ -34,16 +34,16 @@ moved as (
     from best b
     where m.id = b.message and m.attempt >= b.attempt
         and (get_byte(b.map, m.state) <> m.state or m.outcome is distinct from 0)
-    returning m.id, m.request, m.company, m.account, m.state, m.previous_state, b.watch_secs
+    returning m.id, m.request, m.company, m.account, m.state, m.previous_state, b.receipt_wait_secs
 ),
-unwatched as (
+unpolled as (
     delete from due where message = any(array(select id from moved where previous_state in (0, 2) and state <> previous_state))
 ),
--- Proved to be at the provider; its last receipt is awaited.
-watched as (
+-- The provider has it; its last receipt is awaited.
+polled as (
     insert into receipt_poll (id, account, at, messages)
-    select gen_random_uuid(), account, now() + make_interval(secs => min(watch_secs)), array_agg(id order by id)
-    from moved where state = 3 and previous_state <> 3 and watch_secs is not null
+    select gen_random_uuid(), account, now() + make_interval(secs => min(receipt_wait_secs)), array_agg(id order by id)
+    from moved where state = 3 and previous_state <> 3 and receipt_wait_secs is not null
     group by account
 ),
 listed as (

@@ -1,6 +1,5 @@
--- The customer with one of these identities, the strongest first; one that nobody has makes a new customer.
--- What is told now completes and corrects what is known. An identity that somebody took meanwhile breaks
--- the unique key, and the caller looks again.
+-- Finds the customer by these identities, strongest first, or creates one. New facts complete and correct the stored
+-- ones. An identity that a concurrent transaction took violates the unique key, and the caller repeats.
 with given as (
     select t.key, t.kind, t.place from unnest($3::uuid[], $4::int2[]) with ordinality as t(key, kind, place)
 ),

@@ -1,5 +1,5 @@
--- Keep refused jobs: the same mistake again only counts, in all and since the start of its hour. Once a test,
--- always a test: no replay of it may reach a customer.
+-- Stores rejected jobs; a repeat only counts, in all and within its hour. A job that came as a test once stays a
+-- test: its replay must not reach a customer.
 insert into rejected_job as j (id, fingerprint, company, routing, source, message_key, body, body_bytes, body_sha256, problems, test)
 select * from unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::int8[],
     $9::bytea[], $10::jsonb[], $11::bool[])

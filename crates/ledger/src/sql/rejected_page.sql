@@ -1,5 +1,5 @@
--- The rejected jobs of a company, the first seen last: a cursor is the id before which to go on. What is
--- asked of problems is asked of one of them.
+-- Rejected jobs of a company, newest first. $2 is a problem that the job must have; $5 is the cursor: only ids below
+-- it.
 select j.id, c.slug as "company?", j.routing, j.source, j.received_at, j.last_seen_at, j.times, j.body_bytes,
     j.problems, j.replayed_at, j.replayed_as, j.test
 from rejected_job j left join company c on c.id = j.company

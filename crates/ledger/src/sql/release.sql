@@ -1,5 +1,5 @@
--- Give claims back that were not begun: nobody's, and due again at their places in the line. A suspect goes
--- back as one: that its worker lives says nothing about it yet.
+-- Returns claims that were not begun: due again at $3. A poison suspect stays one, because a living worker proves
+-- nothing about it.
 with u as (select * from unnest($1::uuid[], $2::int[], $3::timestamptz[]) as t(id, epoch, at)),
 freed as (
     update message m set epoch = m.epoch + 1, lease_expiries = least(m.lease_expiries, $4::int2)

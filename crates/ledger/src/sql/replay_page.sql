@@ -1,5 +1,4 @@
--- A page of a company's requests in the order of their ids, with what became of each. Alerts (source 4) are
--- no requests.
+-- A page of a company's requests by id, each with its outcome, for a backtest. Alerts (source 4) are excluded.
 select r.id, r.created_at, r.test, r.original_request, r.policy_version, r.customer_custom_id, r.customer_email,
     r.customer_phone, r.brand, r.channel, r.country, r.medium as asked_medium, r.decision,
     r.details -> 'manual' as "manual?",

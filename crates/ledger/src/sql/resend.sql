@@ -1,4 +1,5 @@
--- Send once more what the provider has no trace of: compare-and-set on state and epoch, and only once.
+-- Frees an unknown message whose provider has no trace of it to be sent again, once: compare-and-set on state and
+-- epoch.
 with u as (select * from unnest($1::uuid[], $2::int[]) as t(id, epoch)),
 old as (
     select m.id from u join message m on m.id = u.id

@@ -1,5 +1,5 @@
--- Keep responses, each once; and await the requests that they name and nobody knows yet. An interaction's
--- is awaited in any case: more requests about it may follow.
+-- Stores responses, each once. A response awaits its request if the request is not known yet; one that names an
+-- interaction awaits in any case, because more requests about the interaction may follow.
 with named as (
     select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::bool[], $6::text[], $7::text[], $8::uuid[],
         $9::uuid[], $10::text[], $11::timestamptz[], $12::text[], $13::uuid[])

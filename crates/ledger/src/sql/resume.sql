@@ -1,5 +1,5 @@
--- Resume: the retry and give-up clocks stood still meanwhile; due now, or when it was first planned. What
--- was quarantined goes back as a suspect, to be tried alone. Who resumed it is on record.
+-- Resumes a paused message: the retry and give-up clocks stood still meanwhile. Due now, or at its first planned
+-- time. A quarantined message returns as a poison suspect, to be tried exclusively.
 with resumed as (
     update message set paused_at = null, epoch = epoch + (state = 0)::int,
         lease_expiries = least(lease_expiries, $2::int2),
@@ -19,7 +19,7 @@ waiting as (
     from resumed where state = 0
     on conflict (message) do update set kind = excluded.kind, at = excluded.at
 ),
-noted as (
+recorded as (
     insert into request_action (request, message, action, entry_point, api_key, requested_by, note)
     select request, id, 'resumed', $3::text, $4::uuid, $5::text, $6::text from resumed
 )

@@ -1,6 +1,6 @@
--- A person's retry: a new message of the request, due now, if every message of it still stands as it was
--- read ($4, $5) and nobody else asked the person within the period. Two at once meet at the unique number.
--- Locks as accept does: messages, then reservations in slot order, then due.
+-- A person's retry: a new message of the request, due now, if every message still is in the state that was read ($4,
+-- $5) and no other request asked the person within the suppression period. Two concurrent retries meet at the unique
+-- number. Locks are taken as in accept.sql: messages, then reservations in key order, then due.
 with known as (
     select m.id, m.state
     from (select $2::uuid as id union all select f.id from message f where f.request = $2 and f.seq > 0) u
@@ -39,7 +39,7 @@ written as (
     from fit where not exists (select 1 from wanted where lost)
     returning id, request, account, first_due_at, expires_at
 ),
-noted as (
+recorded as (
     insert into retry (message, request, previous_message, entry_point, api_key, requested_by, note, acknowledged)
     select id, request, $3, $14::text, $18::uuid, $15::text, $16::text, $17::bool from written
 ),
@@ -47,7 +47,7 @@ waiting as (
     insert into due (message, kind, lane, at, expires_at)
     select id, 0, account, first_due_at, expires_at from written
 )
--- As in accept: who won only some of the person's identities starts over, and then sees the other's rows.
+-- A transaction that won only some of the person's keys fails, is repeated, and then reads the other's rows.
 select (select id from written) as "written?", (select one from fit) is not null as "fits!",
     (select holder from wanted where lost limit 1) as "holder?",
     fail_if_partial((select count(*) from reserved) < (select count(*) from won)) as "whole!"

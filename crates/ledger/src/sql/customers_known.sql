@@ -1,5 +1,0 @@
--- The customers who have these identities, each with the key by which it was found.
-select i.key, c.id, c.name, c.email, c.phone
-from unnest($1::uuid[]) as wanted(key),
-    lateral (select i.key, i.customer from identities i where i.key = wanted.key offset 0) i,
-    lateral (select c.id, c.name, c.email, c.phone from customers c where c.id = i.customer offset 0) c

@@ -1,5 +1,0 @@
--- The key with this prefix; whether its last use was noted within the last minute.
-select k.id, k.company, c.slug, k.name, k.hash, k.live, k.scopes, k.revoked_at is not null as "revoked!",
-    coalesce(k.last_used_at > now() - interval '1 minute', false) as "noted!"
-from api_key k join company c on c.id = k.company
-where k.prefix = $1
