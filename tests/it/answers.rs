@@ -116,9 +116,9 @@ async fn a_response_over_amqp_completes_its_request_and_nothing_more_is_sent() {
     env.publish_to("responses.blanca", None, body.to_string().as_bytes()).await;
     let standing = &env.all_are(1, "suppressed").await[0];
     assert_eq!(standing.reason.as_deref(), Some("answered"));
-    let shown = env.ledger.show(id).await.expect("asked").expect("it is there");
+    let shown = env.ledger.request(id).await.expect("asked").expect("it is there");
     assert_eq!(shown.answered_at.map(|at| at.to_rfc3339()), Some("2026-03-01T09:00:00+00:00".to_owned()));
-    let listed = page::fetch_page(&env.ledger, &Filter::default(), None, 9).await.expect("asked").rows;
+    let listed = page::fetch_page(&env.ledger, &ListFilter::default(), None, 9).await.expect("asked").rows;
     assert_eq!(listed[0].answered_at, shown.answered_at, "the list shows it as well");
     assert!(env.simulator.accepted().is_empty());
     env.nothing_left(worker).await;
@@ -150,7 +150,7 @@ async fn either_order_of_a_request_and_its_response_ends_the_same() {
                     id
                 }
             };
-            let shown = world.env.ledger.show(id).await.expect("asked").expect("it is there");
+            let shown = world.env.ledger.request(id).await.expect("asked").expect("it is there");
             assert!(shown.answered_at.is_some());
             ends.push(world.outcome().await);
             world.end().await;
@@ -315,7 +315,7 @@ async fn a_paused_request_that_is_answered_ends_and_a_delivered_one_keeps_its_st
     assert_eq!((standings[0].status, standings[0].reason.as_deref()), ("delivered", None));
     assert_eq!((standings[1].status, standings[1].reason.as_deref()), ("suppressed", Some("answered")));
     for one in standings {
-        let shown = env.ledger.show(one.id).await.expect("asked").expect("it is there");
+        let shown = env.ledger.request(one.id).await.expect("asked").expect("it is there");
         assert!(shown.answered_at.is_some(), "both are completed");
     }
     env.nothing_left(worker).await;
@@ -333,7 +333,7 @@ async fn an_interactions_response_completes_every_request_about_it_also_one_to_c
     let third = world.accept(&job("+14155550012", interaction)).await;
     assert_eq!(world.completes(&said).await, [first, second, third]);
     for (id, answered) in [(first, true), (second, true), (third, true), (other, false)] {
-        let shown = world.env.ledger.show(id).await.expect("asked").expect("it is there");
+        let shown = world.env.ledger.request(id).await.expect("asked").expect("it is there");
         assert_eq!(shown.answered_at.is_some(), answered);
     }
     world.end().await;

@@ -99,7 +99,7 @@ async fn a_stop_while_a_begin_waits_for_its_row_leads_to_no_call() {
             addr: env.keys.identity.address_hash(company, Medium::Sms, PHONE),
             stop: true,
         };
-        assert!(env.ledger.inbound(&wish).await.expect("taken"));
+        assert!(env.ledger.apply_opt_out(&wish).await.expect("taken"));
     })
     .await;
 }

@@ -51,12 +51,12 @@ impl One {
         LeaseTerms { id: random_id(), worker: self.worker, secs: 0.0 }
     }
 
-    async fn claim(&self) -> Option<Due> {
-        let wish = LaneDemand { lane: self.lane, count: 10, floor: chrono::DateTime::UNIX_EPOCH };
+    async fn claim(&self) -> Option<ClaimedMessage> {
+        let wish = LaneDemand { lane: self.lane, count: 10, earliest_due: chrono::DateTime::UNIX_EPOCH };
         self.env.ledger.claim(&[wish], self.terms()).await.expect("asked").pop()
     }
 
-    async fn claim_suspect(&self) -> Due {
+    async fn claim_suspect(&self) -> ClaimedMessage {
         assert!(self.claim().await.is_none(), "the ordinary claim never sees a suspect");
         let due = self.env.ledger.claim_suspect(&[self.lane], self.terms()).await.expect("asked");
         due.expect("it is due in the suspects' line")
@@ -68,7 +68,7 @@ impl One {
         swept
     }
 
-    async fn release(&self, due: &Due) {
+    async fn release(&self, due: &ClaimedMessage) {
         let place = (due.message, due.epoch, due.due_at);
         self.env.ledger.release(&[place]).await.expect("given back");
         self.env.nothing_stuck().await;
@@ -102,20 +102,23 @@ async fn only_a_lapse_while_it_is_tried_alone_quarantines_a_suspect() {
     assert_eq!(one.stands().await, (2, Some(2)));
     // Tried alone, and given back by a worker that lives.
     let due = one.claim_suspect().await;
-    assert!(one.env.ledger.try_message(due.message, due.epoch).await.expect("noted"));
+    assert!(one.env.ledger.start_message_trial(due.message, due.epoch).await.expect("noted"));
     one.release(&due).await;
     assert_eq!(one.stands().await, (2, Some(2)));
-    assert!(!one.env.ledger.try_message(due.message, due.epoch).await.expect("asked"), "no longer its claim");
+    assert!(
+        !one.env.ledger.start_message_trial(due.message, due.epoch).await.expect("asked"),
+        "no longer its claim"
+    );
     // Tried alone, and the worker never came back.
     let due = one.claim_suspect().await;
-    assert!(one.env.ledger.try_message(due.message, due.epoch).await.expect("noted"));
+    assert!(one.env.ledger.start_message_trial(due.message, due.epoch).await.expect("noted"));
     assert_eq!(one.sweep().await.quarantined, [one.id]);
     assert_eq!(one.stands().await, (3, Some(1)), "its expiry is watched");
-    let detail = one.env.ledger.show(one.id).await.expect("asked").expect("there");
+    let detail = one.env.ledger.request(one.id).await.expect("asked").expect("there");
     assert_eq!(detail.reason.as_deref(), Some("quarantined"));
     assert!(detail.paused_at.is_some() && detail.state == State::Waiting);
-    let held = one.env.ledger.quarantine_list(None, 10).await.expect("asked");
-    assert_eq!((held.len(), held[0].lapses, &held[0].workers), (1, 3, &vec![one.worker]));
+    let held = one.env.ledger.quarantined_messages(None, 10).await.expect("asked");
+    assert_eq!((held.len(), held[0].crashes, &held[0].workers), (1, 3, &vec![one.worker]));
     assert_eq!(
         one.env.ledger.pause(MessageId(one.id), By::PROGRAM).await.expect("asked"),
         None,
@@ -155,7 +158,7 @@ async fn a_suspect_or_a_held_message_expires_like_any_other() {
         let one = One::suspect().await;
         if held {
             let due = one.claim_suspect().await;
-            assert!(one.env.ledger.try_message(due.message, due.epoch).await.expect("noted"));
+            assert!(one.env.ledger.start_message_trial(due.message, due.epoch).await.expect("noted"));
             assert_eq!(one.sweep().await.quarantined, [one.id]);
         }
         for expire in [
@@ -167,17 +170,17 @@ async fn a_suspect_or_a_held_message_expires_like_any_other() {
         let worker = one.env.worker_with("roles.intake = false").await;
         let ended = one.env.all_are(1, "suppressed").await;
         assert_eq!(ended[0].reason.as_deref(), Some("expired"));
-        assert_eq!(one.env.ledger.quarantine_list(None, 10).await.expect("asked").len(), 0);
+        assert_eq!(one.env.ledger.quarantined_messages(None, 10).await.expect("asked").len(), 0);
         assert!(one.env.simulator.calls().is_empty(), "held: {held}");
         one.env.nothing_left(worker).await;
     }
 }
 
-fn due_key(due: &Due) -> (MessageId, i32) {
+fn due_key(due: &ClaimedMessage) -> (MessageId, i32) {
     (due.message, due.epoch)
 }
 
-fn refused(due: &Due) -> Settlement {
+fn refused(due: &ClaimedMessage) -> Settlement {
     Settlement {
         message: due.message,
         epoch: due.epoch,

@@ -34,7 +34,7 @@ async fn cancel(env: &TestEnv, id: uuid::Uuid) -> bool {
 
 /// The words of the timeline, with who did what people do.
 async fn told(env: &TestEnv, id: uuid::Uuid) -> Vec<String> {
-    let detail = env.ledger.show(id).await.expect("asked").expect("there");
+    let detail = env.ledger.request(id).await.expect("asked").expect("there");
     let told = timeline(&detail).into_iter().map(|event| match (event.event, event.what) {
         ("paused" | "resumed" | "canceled" | "answered", Some(who)) => format!("{} {who}", event.event),
         (word, _) => word.to_owned(),
@@ -119,7 +119,7 @@ async fn pausing_an_attempt_under_way_stops_the_next_one() {
     let id = env.standings().await[0].id;
     assert!(env.ledger.pause(MessageId(id), By::PROGRAM).await.expect("asked").is_some());
     wait::until("no call is under way", || async {
-        env.ledger.show(id).await.expect("asked").expect("there").state == State::Waiting
+        env.ledger.request(id).await.expect("asked").expect("there").state == State::Waiting
     })
     .await;
     let calls = env.simulator.calls().len();
@@ -135,7 +135,7 @@ async fn an_answer_that_a_person_notes_is_on_record_once() {
     let worker = env.worker_with("roles.dispatch = false").await;
     env.publish(&job()).await;
     let id = env.all_are(1, "queued").await[0].id;
-    let by = |person| By { door: "cli", key: None, person: Some(person), note: None };
+    let by = |person| By { entry_point: "cli", key: None, person: Some(person), note: None };
     assert!(env.ledger.answer(id, by("ann")).await.expect("noted"));
     assert!(!env.ledger.answer(id, by("eve")).await.expect("asked"), "it was news once");
     let standings = env.all_are(1, "suppressed").await;

@@ -96,8 +96,8 @@ async fn rejected(env: &TestEnv) -> Vec<(uuid::Uuid, String)> {
 async fn quarantined(env: &TestEnv, worker: &Kept<'_>, jobs: usize, messages: usize) {
     wait::until_some_within(PATIENCE, &format!("{jobs} jobs, {messages} messages are held"), || async {
         worker.deaths();
-        let held = env.ledger.quarantine_list(None, 100).await.expect("asked").len();
-        let kept = env.ledger.quarantined_jobs(None).await.expect("asked");
+        let held = env.ledger.quarantined_messages(None, 100).await.expect("asked").len();
+        let kept = env.ledger.quarantined_job_count(None).await.expect("asked");
         (kept == jobs as i64 && held == messages).then_some(())
     })
     .await;

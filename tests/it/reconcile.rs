@@ -123,7 +123,7 @@ async fn a_lost_receipt_is_asked_for_and_the_timeline_says_so() {
         env.simulator.set_magic(recipient, magic);
         env.publish(&job).await;
         let standings = env.all_are(1, status).await;
-        let detail = env.ledger.show(standings[0].id).await.expect("asked").expect("there");
+        let detail = env.ledger.request(standings[0].id).await.expect("asked").expect("there");
         assert!(detail.receipts.iter().any(|receipt| receipt.looked_up), "{:?}", detail.receipts);
         assert!(metric(&worker, "postrider_receipts_missed_total").await >= 1.0);
         wait::until("nothing is watched any more", || async { count(&env, "receipt_poll").await == 0 }).await;

@@ -171,7 +171,7 @@ async fn a_note_of_a_worker_that_takes_it_back_is_not_believed_and_holds_nobody_
     let (id, body) = job(0);
     let key = env.keys.identity.suspect_job_hash("requests.blanca", Some(&id), body.as_bytes());
     let another = postrider_clock::random_id();
-    env.ledger.try_job(key, another, 2).await.expect("noted");
+    env.ledger.start_job_trial(key, another, 2).await.expect("noted");
     let worker = env.worker().await;
     wait::until("the suspect is taken", || async { env.ready("requests").await == 0 }).await;
     publish(&env, 1, 51).await;
@@ -186,7 +186,7 @@ async fn a_note_of_a_worker_that_takes_it_back_is_not_believed_and_holds_nobody_
         env.standings().await.len() == 50
     })
     .await;
-    env.ledger.clear_jobs_of(another).await.expect("taken back");
+    env.ledger.clear_trials_of(another).await.expect("taken back");
     env.all_are(51, "delivered").await;
     nobody_accused(&env).await;
     each_once(&env, 51);

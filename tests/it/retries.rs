@@ -119,7 +119,7 @@ impl Ended {
     async fn begin(&self) -> Result<(), Option<(State, Reason)>> {
         let (lane,): (i32,) =
             sqlx::query_as("select lane from due").fetch_one(&self.env.pool).await.expect("it is due");
-        let wish = LaneDemand { lane: AccountId(lane), count: 9, floor: chrono::DateTime::UNIX_EPOCH };
+        let wish = LaneDemand { lane: AccountId(lane), count: 9, earliest_due: chrono::DateTime::UNIX_EPOCH };
         let terms = LeaseTerms { id: random_id(), worker: random_id(), secs: 60.0 };
         let due = self.env.ledger.claim(&[wish], terms).await.expect("claimed").pop().expect("it is due");
         let claim = (due.message, due.epoch);
@@ -151,7 +151,7 @@ async fn a_failed_request_is_sent_by_a_new_message_and_the_old_one_stays_as_it_i
     env.simulator.set_magic(PHONE, "ok");
     let Retried::Going(message) = ask(&env, id, wish()).await else { panic!("it is retried") };
     let detail = wait::until_some("the retry is delivered", || async {
-        let detail = env.ledger.show(id).await.expect("asked").expect("there");
+        let detail = env.ledger.request(id).await.expect("asked").expect("there");
         (detail.state == State::Delivered).then_some(detail)
     })
     .await;
@@ -195,7 +195,7 @@ async fn what_may_have_gone_out_is_retried_only_by_who_says_that_it_may_double()
     assert!(matches!(ask(&ended.env, ended.id, wish()).await, Retried::MayDouble));
     assert_eq!(ended.messages().await, 1);
     assert!(matches!(ask(&ended.env, ended.id, knowing()).await, Retried::Going(_)));
-    let detail = ended.env.ledger.show(ended.id).await.expect("asked").expect("there");
+    let detail = ended.env.ledger.request(ended.id).await.expect("asked").expect("there");
     assert!(detail.retry.expect("on record").acknowledged);
     ended.end().await;
 }
@@ -206,7 +206,7 @@ async fn a_retry_that_waits_is_not_sent_when_the_first_message_is_proved_after_a
     assert!(matches!(ask(&ended.env, ended.id, knowing()).await, Retried::Going(_)));
     ended.change("update message set state = 3 where seq = 0").await;
     assert_eq!(ended.begin().await, Err(Some((State::Suppressed, Reason::AlreadySent))));
-    let detail = ended.env.ledger.show(ended.id).await.expect("asked").expect("there");
+    let detail = ended.env.ledger.request(ended.id).await.expect("asked").expect("there");
     assert_eq!(detail.state, State::Sent, "the request stands by the message that went out");
     ended.end().await;
 }
@@ -257,7 +257,7 @@ async fn who_was_asked_counts_as_asked_even_if_the_retry_is_taken_back() {
         .await
         .expect("asked");
     assert!(matches!(canceled, postrider::requests::actions::cancel::Canceled::Done), "{canceled:?}");
-    let detail = ended.env.ledger.show(ended.id).await.expect("asked").expect("there");
+    let detail = ended.env.ledger.request(ended.id).await.expect("asked").expect("there");
     assert_eq!(detail.state.status(), Status::Failed, "canceled is less than failed");
     assert_eq!(ended.accept("second").await, "suppressed", "the first message may have gone out");
     ended.end().await;

@@ -113,7 +113,7 @@ async fn cancel(world: &World, waiting: &Waiting) -> Option<Act> {
     let next = transition(State::Waiting, Signal::Cancel);
     let reason = Reason::CanceledByPerson;
     let end =
-        Conclusion { message: waiting.message, epoch: waiting.epoch, was: State::Waiting, next, reason };
+        Conclusion { message: waiting.message, epoch: waiting.epoch, expected: State::Waiting, next, reason };
     let ended = world.env.ledger.conclude(&[end]).await;
     if ended.as_ref().is_ok_and(Vec::is_empty) {
         return None;

@@ -63,7 +63,7 @@ async fn a_person_asks_only_through_a_channel_that_is_on_for_people() {
     by_hand["channel"] = json!("chat");
     assert_eq!(client.post(REQUESTS, &by_hand).await.status, 202);
     let standing = &env.all_are(1, "delivered").await[0];
-    let shown = env.ledger.show(standing.id).await.expect("asked").expect("it is there");
+    let shown = env.ledger.request(standing.id).await.expect("asked").expect("it is there");
     assert_eq!(shown.job.manual.expect("a person asked").requested_by, "Ann Smith");
     env.nothing_left(worker).await;
 }
@@ -122,7 +122,7 @@ async fn an_override_passes_the_period_on_record_and_needs_a_managers_key() {
         env.standings().await.iter().any(|one| one.id == id && one.status == "delivered")
     })
     .await;
-    let shown = env.ledger.show(id).await.expect("asked").expect("it is there");
+    let shown = env.ledger.request(id).await.expect("asked").expect("it is there");
     assert_eq!(shown.job.override_reason(), Some("she called and asked for it"));
     assert_eq!(env.simulator.accepted().len(), 2);
     env.nothing_left(worker).await;

@@ -10,14 +10,14 @@ use serde_json::json;
 use super::{KUSTOMER, jobs, recipe};
 use crate::support::{TestEnv, arrival, company};
 
-fn named(custom_id: &str, email: Option<&str>, phone: Option<&str>) -> Named {
+fn named(custom_id: &str, email: Option<&str>, phone: Option<&str>) -> NamedCustomer {
     let text = |text: &str| text.to_owned();
-    Named {
+    NamedCustomer {
         custom_id: Some(text(custom_id)),
         name: Some(text("Jane Customer")),
         email: email.map(text),
         phone: phone.map(text),
-        ..Named::default()
+        ..NamedCustomer::default()
     }
 }
 
@@ -25,7 +25,11 @@ fn job(custom_id: &str) -> serde_json::Value {
     json!({"customer": {"custom_id": custom_id}, "employee": {"custom_id": "ABC789"}, "channel": "phone"})
 }
 
-async fn recognise(env: &TestEnv, company: CompanyId, named: &Named) -> postrider_ledger::customers::Known {
+async fn recognise(
+    env: &TestEnv,
+    company: CompanyId,
+    named: &NamedCustomer,
+) -> postrider_ledger::customers::KnownCustomer {
     let known = env.ledger.recognise(company, named, &env.keys.identity).await.expect("recognised");
     known.expect("by something")
 }
@@ -105,7 +109,11 @@ async fn a_customer_is_one_however_many_name_them_at_once() {
     let whole = recognise(&env, company, &named("C-1", None, None)).await;
     assert_eq!(whole.phone.as_deref(), Some("+14155552671"), "what was told before is kept");
     assert!(
-        env.ledger.recognise(company, &Named::default(), &env.keys.identity).await.expect("asked").is_none()
+        env.ledger
+            .recognise(company, &NamedCustomer::default(), &env.keys.identity)
+            .await
+            .expect("asked")
+            .is_none()
     );
 }
 

@@ -258,7 +258,7 @@ async fn after_a_stop_is_committed_nothing_is_begun() {
         join_all(batch.into_iter().enumerate().map(async |(place, claim)| {
             // By text and by hand, in turn.
             match place % 2 {
-                0 => drop(claims.env.ledger.inbound(&text_stop(claims, &claim)).await.expect("taken")),
+                0 => drop(claims.env.ledger.apply_opt_out(&text_stop(claims, &claim)).await.expect("taken")),
                 _ => claims
                     .env
                     .ledger
