@@ -133,7 +133,7 @@ impl KeyCache {
 }
 
 impl ApiKey {
-    fn of(found: FoundKey, bucket: Arc<Bucket>) -> ApiKey {
+    fn of(found: StoredApiKey, bucket: Arc<Bucket>) -> ApiKey {
         let listed = |scope: &Scope| found.scopes.iter().any(|word| word == scope.as_str());
         ApiKey {
             id: found.id,

@@ -40,7 +40,7 @@ impl BlockInput<'_> {
             (Err(problem), _) => problems.push(problem),
             (Ok((medium, address)), Some(reason)) if problems.is_empty() => {
                 let id = keys.address_hash(company, medium, &address);
-                return Ok(HandBlock { id, medium, address, reason });
+                return Ok(ManualBlock { id, medium, address, reason });
             }
             (Ok(_), _) => {}
         }

@@ -19,7 +19,7 @@ use crate::{
     worker::stages::stopped,
 };
 use postrider_domain::document::Problem;
-use postrider_ledger::{Ledger, LedgerError, notices::Notice};
+use postrider_ledger::{Ledger, LedgerError, notifications::Notification};
 
 use crate::connectors::{
     in_flight::{UnderWay, by_recipe},

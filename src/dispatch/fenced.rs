@@ -20,7 +20,7 @@ use postrider_domain::lifecycle::{
     fence::{FenceVerdict, fence_verdict},
     transition,
 };
-use postrider_ledger::{LedgerError, sweep::Conclusion};
+use postrider_ledger::{LedgerError, conclude::Conclusion};
 
 /// Resolves fenced claims in a task of its own. `finished` is held meanwhile: shutdown waits for its last holder.
 pub(super) fn resolve_in_background(

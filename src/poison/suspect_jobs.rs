@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::{failpoint, poison::crash_isolation::IsolationGate, telemetry::names};
 use postrider_domain::{document::Problem, hash_keys::IdentityKey};
-use postrider_ledger::{LedgerError, suspects::Note};
+use postrider_ledger::{LedgerError, trials::TrialRecord};
 
 use crate::{
     amqp::dead_letters::number,

@@ -43,7 +43,7 @@ pub struct ClaimedMessage {
     pub language: Option<String>,
     pub test: bool,
     /// Text of an alert; a customer's text is composed from the fields above.
-    pub letter: Option<Letter>,
+    pub letter: Option<PlainEmail>,
 }
 
 /// A row of claim.sql and claim_suspect.sql.

@@ -62,7 +62,7 @@ impl Ledger {
                 &expected,
                 &next,
                 &reasons,
-                action.map(ActionKind::word) as Option<&str>,
+                action.map(ActionKind::as_str) as Option<&str>,
                 by.map(|by| by.entry_point) as Option<&str>,
                 by.and_then(|by| by.key) as Option<Uuid>,
                 by.and_then(|by| by.person) as Option<&str>,

@@ -11,7 +11,7 @@ pub(super) async fn claim(
     company: CompanyId,
     policy: &Policy,
 ) -> Result<(), LedgerError> {
-    let names: Vec<String> = policy.recipes.iter().map(|connector| connector.id.clone()).collect();
+    let names: Vec<String> = policy.connectors.iter().map(|connector| connector.id.clone()).collect();
     sqlx::query!("delete from connector where company = $1 and not (name = any($2))", company.0, &names)
         .execute(&mut *transaction)
         .await?;

@@ -6,7 +6,7 @@
 use uuid::Uuid;
 
 use super::{Ledger, LedgerError, stored_state};
-use postrider_domain::{ids::Medium, job::Problem, lifecycle::State};
+use postrider_domain::{document::Problem, ids::Medium, lifecycle::State};
 
 /// Number of requests that agree in company, account, medium, state and reason.
 #[derive(Debug, Clone, PartialEq, Eq)]

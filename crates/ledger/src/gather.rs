@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{Ledger, LedgerError, stored_state};
-use postrider_domain::{ids::Medium, job::Customer, lifecycle::State, rules::Root};
+use postrider_domain::{ids::Medium, job::Customer, lifecycle::State, rules::OriginalRequest};
 
 /// Keys to look up for one job; `None`: the job does not have it.
 #[derive(Debug, Clone, Default)]
@@ -144,7 +144,7 @@ impl Ledger {
         let rows = sqlx::query_file!("src/sql/original_requests.sql", &ids, &former_id_hashes)
             .fetch_all(&self.pool)
             .await?;
-        let mut original_requests: Vec<Option<Root>> = vec![None; named.len()];
+        let mut original_requests: Vec<Option<OriginalRequest>> = vec![None; named.len()];
         for row in rows.into_iter().filter(|row| row.company == company) {
             let place =
                 usize::try_from(row.ordinal - 1).ok().and_then(|ordinal| original_requests.get_mut(ordinal));

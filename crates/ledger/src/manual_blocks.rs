@@ -90,7 +90,7 @@ pub fn opt_outs(kinds: i32) -> i32 {
 /// The words of a set of kinds.
 #[must_use]
 pub fn kind_words(kinds: i32) -> Vec<&'static str> {
-    BlockKind::ALL.iter().filter(|kind| kinds & kind.bit() != 0).map(|kind| kind.word()).collect()
+    BlockKind::ALL.iter().filter(|kind| kinds & kind.bit() != 0).map(|kind| kind.as_str()).collect()
 }
 
 impl Ledger {
@@ -222,7 +222,7 @@ impl Ledger {
             return Ok(Lifted::Unacknowledged { opt_outs: opt_outs(lifted) });
         }
         let manual = left & BlockKind::Manual.bit() != 0;
-        sqlx::query_file!("src/sql/lift_manually.sql", lift.id, left, manual, actor.word())
+        sqlx::query_file!("src/sql/lift_manually.sql", lift.id, left, manual, actor.as_str())
             .execute(&mut *transaction)
             .await?;
         let entry = audit::Entry {

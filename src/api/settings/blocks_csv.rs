@@ -27,7 +27,7 @@ use crate::{
     csv_rows::BYTES_MAX,
 };
 use postrider_domain::{document::fields::Problems, ids::CompanyId};
-use postrider_ledger::blocks_by_hand::{BlockFilter, BlockRow};
+use postrider_ledger::manual_blocks::{BlockFilter, BlockRow};
 
 pub fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new().routes(routes!(import)).routes(routes!(export))

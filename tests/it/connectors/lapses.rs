@@ -12,7 +12,7 @@ use crate::support::TestEnv;
 fn notice(env: &TestEnv, company: CompanyId) -> NewNotification {
     let name = "6717c2b1e5b1f00012ab3511".to_owned();
     let key = env.keys.identity.notification_hash(KUSTOMER, &name);
-    NewNotice { key, company, recipe: KUSTOMER.to_owned(), name, body: b"{}".to_vec() }
+    NewNotification { key, company, recipe: KUSTOMER.to_owned(), name, body: b"{}".to_vec() }
 }
 
 #[tokio::test(flavor = "multi_thread")]

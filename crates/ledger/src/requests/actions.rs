@@ -146,7 +146,7 @@ impl Ledger {
         rows.into_iter()
             .rev()
             .map(|row| {
-                let action = ActionKind::ALL.into_iter().find(|action| action.word() == row.action);
+                let action = ActionKind::ALL.into_iter().find(|action| action.as_str() == row.action);
                 Ok(ActionRecord {
                     message: MessageId(row.message),
                     action: action.ok_or_else(|| unknown(&row.action))?,
