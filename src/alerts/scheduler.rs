@@ -126,7 +126,7 @@ impl AlertScheduler {
         let mail = |email: &String| AlertMail {
             id: postrider_clock::new_id(),
             email: email.clone(),
-            addr: self.keys.identity.address_hash(company.id, Medium::Email, email),
+            address_hash: self.keys.identity.address_hash(company.id, Medium::Email, email),
         };
         let note = format!("{} rejected, {} accepted within an hour", counted.rejected, counted.accepted);
         Some(NewAlert {

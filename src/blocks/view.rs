@@ -36,7 +36,7 @@ impl From<BlockRow> for BlockView {
         BlockView {
             id: row.id,
             medium: Medium::from_code(row.medium).map_or("unknown", Medium::as_str),
-            kinds: words(row.kinds),
+            kinds: kind_words(row.kinds),
             opt_out: opt_outs(row.kinds) != 0,
             blocked_at: row.since,
             changed_at: row.changed_at,

@@ -58,7 +58,7 @@ impl Inbox {
         failpoint::on_word("notice", Some(&notice.name));
         let snapshot = self.acceptor.company_cache.snapshot();
         let company = snapshot.company_by_id(notice.company);
-        let found = company.and_then(|company| Some((company, company.policy.connector(&notice.recipe)?)));
+        let found = company.and_then(|company| Some((company, company.policy.connector(&notice.connector)?)));
         let Some((company, recipe)) = found else {
             return Ok(Prepared::Later("the company has no such recipe any more".to_owned()));
         };
@@ -77,7 +77,7 @@ impl Inbox {
     pub(super) fn is_test(&self, notice: &Notification) -> bool {
         let snapshot = self.acceptor.company_cache.snapshot();
         let company = snapshot.company_by_id(notice.company);
-        let recipe = company.and_then(|company| company.policy.connector(&notice.recipe));
+        let recipe = company.and_then(|company| company.policy.connector(&notice.connector));
         recipe.is_none_or(|recipe| recipe.test)
     }
 

@@ -98,8 +98,8 @@ async fn from_kustomer(
             Err(_) => hex::encode(Sha256::digest(&body)),
         };
         let key = door.keys.identity.notification_hash(&id, &name);
-        let notice = NewNotification { key, company: company.id, recipe: id.clone(), name, body };
-        door.ledger.note(&notice).await.map_err(unwritten)?;
+        let notice = NewNotification { key, company: company.id, connector: id.clone(), name, body };
+        door.ledger.store_notification(&notice).await.map_err(unwritten)?;
         door.bell.notify_one();
         Ok(())
     };

@@ -97,7 +97,7 @@ async fn stopped_meanwhile(
     begun: &[(ReadyCall, i16)],
 ) -> HashSet<(MessageId, i32)> {
     let keys: Vec<_> = begun.iter().map(|(ready, _)| ready.claim.key()).collect();
-    match context.ledger.standings(&keys).await {
+    match context.ledger.fence_facts(&keys).await {
         Ok(facts) => facts
             .into_iter()
             .filter(|(_, facts)| facts.block_bits != 0 || facts.answered)

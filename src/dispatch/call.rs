@@ -45,9 +45,9 @@ pub fn start(
         lane.call_ended();
         drop(slot);
         // Tests are no part of the statistics.
-        let timed = settlement.proof && !claim.test;
+        let timed = settlement.is_acceptance && !claim.test;
         let sent_after = timed.then(|| claim.database_now(postrider_clock::monotonic()) - claim.due_at);
-        let report = (settlement.proof && sandbox::takes(&lane, &claim))
+        let report = (settlement.is_acceptance && sandbox::takes(&lane, &claim))
             .then(|| sandbox::report(Arc::clone(&context), lane.account, claim.message, attempt));
         send(&finished, FinishedAttempt { sent_after, ..FinishedAttempt::new(claim, settlement) }).await;
         if let Some(report) = report {

@@ -62,7 +62,7 @@ impl LaneCapacity {
 
     pub fn step(&self, row: &NewRequest) -> Step {
         let has_slot = self.slots.as_ref().is_some_and(|slots| slots.num_permits() > 0);
-        step(row.suspect.is_some(), has_slot, self.more_slots_soon, || self.lane.slots.take_token())
+        step(row.trial_record.is_some(), has_slot, self.more_slots_soon, || self.lane.slots.take_token())
     }
 }
 

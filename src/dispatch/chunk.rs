@@ -129,7 +129,7 @@ impl Chunk {
         let (mut begun, mut fenced, mut queued) = (Vec::new(), Vec::new(), Vec::new());
         for row in &self.rows {
             let Some(placement) = self.placements.remove(&row.id) else { continue };
-            match (fate(row.hand, states.get(&row.id).copied()), placement) {
+            match (fate(row.initial_dispatch, states.get(&row.id).copied()), placement) {
                 (Fate::Call, Placement::Call(call)) => begun.push((*call, FIRST_ATTEMPT)),
                 (Fate::ResolveFence, Placement::Call(call)) => fenced.push(call.claim),
                 (Fate::Enqueue, Placement::Queue(permit, claim)) => queued.push((permit, *claim)),

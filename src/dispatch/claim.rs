@@ -22,7 +22,7 @@ use postrider_domain::{
     ids::{Medium, MessageId},
     rules::decision::Candidate,
 };
-use postrider_ledger::{Ledger, accept::NewRequest, claim::Due};
+use postrider_ledger::{Ledger, accept::NewRequest, claim::ClaimedMessage};
 
 /// Epoch of a message that the accept statement leases or begins.
 const FIRST_EPOCH: i32 = 1;
@@ -102,7 +102,7 @@ pub struct Claim {
 impl Claim {
     /// From a claimed row. `None`: the customer's address is missing, which only a damaged row can show.
     #[must_use]
-    pub fn from_due(due: Due, lease_start: Instant, lease: Arc<LeaseShare>) -> Option<Claim> {
+    pub fn from_due(due: ClaimedMessage, lease_start: Instant, lease: Arc<LeaseShare>) -> Option<Claim> {
         let address = match due.medium {
             Medium::Email => due.customer_email,
             Medium::Sms => due.customer_phone,

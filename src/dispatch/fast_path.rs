@@ -77,7 +77,7 @@ impl FastPathBatch<'_> {
             None => None,
         };
         for mut row in std::mem::take(&mut self.rows) {
-            row.hand = InitialDispatch::Deferred;
+            row.initial_dispatch = InitialDispatch::Deferred;
             let capacity =
                 lane_of(&row).filter(|_| self.is_due(&row)).and_then(|lane| capacities.get_mut(&lane));
             if let Some(capacity) = capacity {
@@ -87,7 +87,8 @@ impl FastPathBatch<'_> {
                         continue;
                     }
                     step => {
-                        row.hand = chunk.place(&row, step, capacity, self.database_time(chunk.lease_start))
+                        row.initial_dispatch =
+                            chunk.place(&row, step, capacity, self.database_time(chunk.lease_start))
                     }
                 }
             }

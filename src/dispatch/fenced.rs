@@ -47,14 +47,14 @@ pub(super) fn resolve_in_background(
 async fn resolve(context: &DispatchContext, claims: &[Claim]) -> Result<(), LedgerError> {
     let keys: Vec<_> = claims.iter().map(Claim::key).collect();
     let (mut ends, mut due) = (Vec::new(), Vec::new());
-    for ((message, epoch), facts) in context.ledger.standings(&keys).await? {
+    for ((message, epoch), facts) in context.ledger.fence_facts(&keys).await? {
         match fence_verdict(&facts) {
             FenceVerdict::NotOurs => {}
             FenceVerdict::Again => due.push((message, epoch, facts.now)),
             FenceVerdict::End(signal, reason) => {
                 let next = transition(State::Waiting, signal);
                 metrics::counter!(names::CONCLUDED, "reason" => reason.as_str()).increment(1);
-                ends.push(Conclusion { message, epoch, was: State::Waiting, next, reason });
+                ends.push(Conclusion { message, epoch, expected: State::Waiting, next, reason });
             }
         }
     }

@@ -35,7 +35,7 @@ pub fn not_called(claim: &Claim) -> Settlement {
         code: Some("not_called".to_owned()),
         reason: Some(Reason::NotCalled),
         wait_secs: Some(0.0),
-        counts: false,
+        counts_as_try: false,
         ..blank(claim, claim.attempt + 1)
     }
 }
@@ -66,7 +66,7 @@ fn blank(claim: &Claim, attempt: i16) -> Settlement {
         counts_as_try: true,
         is_acceptance: false,
         block: None,
-        watch_secs: None,
+        receipt_wait_secs: None,
     }
 }
 
@@ -79,8 +79,8 @@ pub fn settlement(claim: &Claim, attempt: i16, outcome: Outcome, terms: Settleme
             map: TransitionMap::new(Signal::Accepted),
             outcome: OutcomeCode::Accepted,
             provider_id,
-            proof: true,
-            watch_secs: match terms.status_source {
+            is_acceptance: true,
+            receipt_wait_secs: match terms.status_source {
                 StatusSource::Queryable => {
                     Some(terms.receipt_poll_plan.for_medium(claim.medium).first().as_secs_f64())
                 }

@@ -168,7 +168,9 @@ impl Reconciler {
             map: Some(map),
             block: stored.block,
             looked_up: true,
-            watch_secs: Some(self.shared.receipt_poll_plan.for_medium(missing.medium).first().as_secs_f64()),
+            receipt_wait_secs: Some(
+                self.shared.receipt_poll_plan.for_medium(missing.medium).first().as_secs_f64(),
+            ),
         })
     }
 
@@ -183,7 +185,7 @@ impl Reconciler {
                 Some(LookupResult::Unclear { .. } | LookupResult::Found(_)) => ProbeResult::Unclear,
             };
             let looks = self.shared.unknown_poll_plan.for_medium(missing.medium);
-            match looks.after(elapsed, missing.absent, sight, self.may_resend(&missing)) {
+            match looks.after(elapsed, missing.empty_polls, sight, self.may_resend(&missing)) {
                 NextPoll::Again { since_begin, absent } => {
                     let since_begin = chrono::Duration::from_std(since_begin).unwrap_or_default();
                     again.push((missing.message, missing.begun_at + since_begin, absent));
@@ -219,7 +221,7 @@ impl Reconciler {
     fn next_watch(&self, watch: &ReceiptPoll, left: &BTreeMap<MessageId, Medium>) -> NextReceiptPoll {
         let looks = watch.polls + 1;
         // A batch went through one account, and so by one medium.
-        let medium = watch.members.iter().find_map(|member| left.get(&MessageId(*member)));
+        let medium = watch.messages.iter().find_map(|member| left.get(&MessageId(*member)));
         let times = medium.map(|medium| &self.shared.receipt_poll_plan.for_medium(*medium).0);
         let at = |place: i16| times.and_then(|times| times.get(usize::try_from(place).unwrap_or_default()));
         let wait_secs = match (at(looks - 1), at(looks)) {

@@ -34,7 +34,11 @@ pub async fn look_up(lanes: &Lanes, missing: Vec<PollTarget>, timeout: Duration)
     join_all(asked).await.into_iter().flatten().collect()
 }
 
-async fn look_up_in_lane(lane: Option<Arc<Lane>>, missing: Vec<Missing>, timeout: Duration) -> Vec<Answered> {
+async fn look_up_in_lane(
+    lane: Option<Arc<Lane>>,
+    missing: Vec<PollTarget>,
+    timeout: Duration,
+) -> Vec<Answered> {
     let able = lane.as_ref().filter(|lane| lane.status_source() == StatusSource::Queryable);
     let Some((lane, provider)) = able.and_then(|lane| Some((lane, lane.provider.as_ref()?))) else {
         return missing.into_iter().map(|missing| (missing, None)).collect();

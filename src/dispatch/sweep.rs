@@ -75,7 +75,7 @@ fn conclusion(check: &ExpiredMessage) -> Option<Conclusion> {
     if check.state != State::Waiting || check.expires_at > check.now {
         return None;
     }
-    let (signal, reason) = expired_end(check.attempt, check.reached);
+    let (signal, reason) = expired_end(check.attempt, check.may_have_been_sent);
     let next = transition(check.state, signal);
     Some(Conclusion { message: check.message, epoch: check.epoch, expected: check.state, next, reason })
 }

@@ -12,7 +12,7 @@ use crate::{
 /// claim must be returned.
 pub(super) async fn begin_trial(shared: &DispatchContext, claim: &Claim) -> Option<ExclusiveGuard> {
     let guard = shared.isolation_gate.exclusive().await;
-    match shared.ledger.try_message(claim.message, claim.epoch).await {
+    match shared.ledger.start_message_trial(claim.message, claim.epoch).await {
         Ok(true) => Some(guard),
         Ok(false) => None,
         Err(error) => {

@@ -354,7 +354,7 @@ pub(crate) fn rejection(
     };
     Rejection {
         id: postrider_clock::new_id(),
-        same: keys
+        fingerprint: keys
             .identity
             .separate_test(test, keys.identity.rejected_job_hash(company, key.as_deref(), &arrival.body)),
         company,

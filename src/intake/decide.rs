@@ -82,7 +82,7 @@ pub fn prepare(
     };
     let placed = rules::place(&job, &pending.company.policy, pending.source)?;
     let mut lookup = lookup_keys::lookup(keys, &pending.company, &job, &placed, pending.idem);
-    lookup.former = lookup.former.map(|former| keys.separate_test(pending.test, former));
+    lookup.former_id_hash = lookup.former_id_hash.map(|former| keys.separate_test(pending.test, former));
     let pending = pending.clone();
     Ok(Prepared { pending, job, root, placed, lookup, awaited: Vec::new(), requester: None })
 }
@@ -159,8 +159,8 @@ fn address_key(keys: &IdentityKey, prepared: &Prepared, candidate: &Candidate) -
     let Prepared { pending, lookup, .. } = prepared;
     match candidate.medium {
         medium if pending.test => Some(keys.address_hash(pending.company.id, medium, &candidate.address)),
-        Medium::Email => lookup.email_addr,
-        Medium::Sms => lookup.phone_addr,
+        Medium::Email => lookup.email_hash,
+        Medium::Sms => lookup.phone_hash,
     }
 }
 

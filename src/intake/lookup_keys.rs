@@ -21,11 +21,11 @@ pub fn lookup(keys: &IdentityKey, company: &Company, job: &Job, placed: &Placed,
         Some(keys.address_hash(company.id, medium, address))
     };
     Lookup {
-        idem,
-        former: job.former_id.map(|former| keys.former_id_hash(company.id, former)),
-        email_addr: address(Medium::Email),
-        phone_addr: address(Medium::Sms),
-        slots: suppression::reservation_keys(keys, company, job.customer.as_ref(), placed),
+        idempotency_hash: idem,
+        former_id_hash: job.former_id.map(|former| keys.former_id_hash(company.id, former)),
+        email_hash: address(Medium::Email),
+        phone_hash: address(Medium::Sms),
+        reservation_keys: suppression::reservation_keys(keys, company, job.customer.as_ref(), placed),
         member_email: job.employee.email.as_ref().map(|email| keys.member_email_hash(company.id, email)),
         member_custom_id: job
             .employee

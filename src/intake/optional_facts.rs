@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use postrider_domain::job::ResponseSubject;
-use postrider_ledger::{LedgerError, gather::Gathered, members::ListedMember};
+use postrider_ledger::{LedgerError, gather::Gathered, members::MemberByEmail};
 
 use crate::intake::{Acceptor, decide::Prepared, lookup_keys};
 

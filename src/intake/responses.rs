@@ -143,11 +143,11 @@ impl Acceptor {
             test,
             source: arrival.entry_point.as_str(),
             request,
-            former: request.map(|id| keys.separate_test(test, keys.former_id_hash(company.id, id))),
+            former_id_hash: request.map(|id| keys.separate_test(test, keys.former_id_hash(company.id, id))),
             ext_interaction_id,
             answered_at: response.answered_at,
             details: said.as_object().filter(|said| !said.is_empty()).map(|_| said.to_string()),
-            awaits: keys.response_subject_hash(company.id, test, &response.subject),
+            awaited_key: keys.response_subject_hash(company.id, test, &response.subject),
             response_id: response.response_id,
         })
     }

@@ -96,7 +96,7 @@ async fn a_stop_while_a_begin_waits_for_its_row_leads_to_no_call() {
             content: [0; 32],
             account: AccountId(1),
             company,
-            addr: env.keys.identity.address_hash(company, Medium::Sms, PHONE),
+            address_hash: env.keys.identity.address_hash(company, Medium::Sms, PHONE),
             stop: true,
         };
         assert!(env.ledger.apply_opt_out(&wish).await.expect("taken"));

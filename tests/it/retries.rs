@@ -126,7 +126,7 @@ impl Ended {
         if !self.env.ledger.begin(&[claim], 60.0, &[terms.id]).await.expect("asked").is_empty() {
             return Ok(());
         }
-        let standings = self.env.ledger.standings(&[claim]).await.expect("asked");
+        let standings = self.env.ledger.fence_facts(&[claim]).await.expect("asked");
         match postrider_domain::lifecycle::fence::fence_verdict(&standings[0].1) {
             postrider_domain::lifecycle::fence::FenceVerdict::End(signal, reason) => {
                 Err(Some((postrider_domain::lifecycle::transition(State::Waiting, signal), reason)))

@@ -148,7 +148,7 @@ async fn requester(
 ) -> anyhow::Result<Option<Requester>> {
     let Some(manual) = &job.manual else { return Ok(None) };
     let key = keys.identity.member_email_hash(company.id, &manual.requested_by);
-    let listed = ledger.listed_members(&[key]).await?;
+    let listed = ledger.members_by_email(&[key]).await?;
     Ok(listed.first().map(|member| lookup_keys::requester(member, lookup)))
 }
 
@@ -174,16 +174,16 @@ async fn hindrance(
         return Ok(Ok(None));
     }
     if detail.expires_at <= detail.now {
-        return Ok(Ok(Some(expired_end(detail.attempt, detail.reached))));
+        return Ok(Ok(Some(expired_end(detail.attempt, detail.may_have_been_sent))));
     }
     let decision = decide_again(ledger, company_cache, keys, detail).await?;
     Ok(decision.map(|decision| match decision.verdict {
         Verdict::Send => None,
         // The word of the fence: it asked for the person first, waited, and lost it to another request.
-        Verdict::Suppress(Reason::SuppressionPeriod) if !detail.slots.is_empty() => {
-            Some(suppressed_end(detail.reached, Reason::Overtaken))
+        Verdict::Suppress(Reason::SuppressionPeriod) if !detail.reservation_keys.is_empty() => {
+            Some(suppressed_end(detail.may_have_been_sent, Reason::Overtaken))
         }
-        Verdict::Suppress(reason) => Some(suppressed_end(detail.reached, reason)),
+        Verdict::Suppress(reason) => Some(suppressed_end(detail.may_have_been_sent, reason)),
     }))
 }
 

@@ -46,7 +46,7 @@ pub async fn fetch_page(
     let began = postrider_clock::monotonic();
     let newest = filter.to.map_or(Uuid::max(), |to| lowest_id_at(to + CLOCKS_APART));
     let down_to = filter.from.map_or(Uuid::nil(), |from| lowest_id_at(from - CLOCKS_APART));
-    let plain = *filter == Filter { company: filter.company, ..Filter::default() };
+    let plain = *filter == ListFilter { company: filter.company, ..ListFilter::default() };
     let next = before.map_or(newest, |before| before.min(newest));
     let mut page = Page { next: Some(next), ..Page::default() };
     for _ in 0..STEPS_MAX {

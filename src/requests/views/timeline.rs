@@ -112,7 +112,7 @@ fn action_event(act: &ActionRecord, message: i16) -> TimelineEvent {
         what: Some(format!("{person}through {}", act.entry_point)),
         why: act.note.clone(),
         key_id: act.key,
-        ..event(act.at, act.deed.as_str(), message)
+        ..event(act.at, act.action.as_str(), message)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::support::TestEnv;
 fn notice(env: &TestEnv, company: CompanyId) -> NewNotification {
     let name = "6717c2b1e5b1f00012ab3511".to_owned();
     let key = env.keys.identity.notification_hash(KUSTOMER, &name);
-    NewNotification { key, company, recipe: KUSTOMER.to_owned(), name, body: b"{}".to_vec() }
+    NewNotification { key, company, connector: KUSTOMER.to_owned(), name, body: b"{}".to_vec() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,8 +94,8 @@ async fn what_is_long_over_is_forgotten_and_what_waits_is_not() {
         assert!(env.ledger.merge_interaction(&new).await.expect("learnt"), "{}", new.name);
     }
     let done = env.keys.identity.notification_hash(KUSTOMER, "done");
-    env.ledger.finish_notice(done, "accepted", None).await.expect("done");
-    assert_eq!(env.ledger.forget_notices(60.0, 10).await.expect("asked"), 0, "all of it is of today");
+    env.ledger.finish_notification(done, "accepted", None).await.expect("done");
+    assert_eq!(env.ledger.delete_notifications(60.0, 10).await.expect("asked"), 0, "all of it is of today");
     for statement in [
         "update interaction set changed_at = changed_at - interval '1 hour'",
         "update notification set done_at = done_at - interval '1 hour'",

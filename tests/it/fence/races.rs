@@ -124,7 +124,7 @@ async fn expire(claims: &Claims, batch: Vec<Claimed>) -> Vec<bool> {
     .expect("the ledger answers");
     let keys: Vec<_> = batch.iter().map(|claim| (claim.message, claim.epoch)).collect();
     let ended = wait::until_some("all are begun or expired", || async {
-        let standings = env.ledger.standings(&keys).await.expect("the ledger answers");
+        let standings = env.ledger.fence_facts(&keys).await.expect("the ledger answers");
         let ends = standings.iter().filter_map(|((message, _), standing)| match fence_verdict(standing) {
             FenceVerdict::End(signal, reason) => Some(Conclusion {
                 message: *message,
