@@ -21,7 +21,7 @@ use postrider_domain::{
     ids::{AccountId, CompanyId, Medium, MessageId},
     job::{Job, JobOrigin, parse::parse},
 };
-use postrider_providers::{Correlation, OutgoingSms, TokenKey, correlation};
+use postrider_providers::{Correlation, OutgoingSms, TokenKey};
 use uuid::Uuid;
 
 use crate::{
@@ -112,7 +112,7 @@ pub fn render_facts() -> RenderFacts<'static> {
 
 pub fn status_callback() -> String {
     let base = "https://ask.blancapeak.example/webhooks/twilio/blanca-twilio/status";
-    format!("{base}?{}", correlation::query(&correlation()))
+    format!("{base}?{}", correlation().to_query())
 }
 
 pub fn sms(text: String) -> OutgoingSms {

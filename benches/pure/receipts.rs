@@ -7,7 +7,7 @@ use std::hint::black_box;
 use criterion::Criterion;
 use postrider_domain::lifecycle::TransitionMap;
 use postrider_provider_simulator::sign;
-use postrider_providers::{correlation, mailgun, twilio};
+use postrider_providers::{mailgun, twilio};
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -66,7 +66,7 @@ fn from_mailgun(criterion: &mut Criterion) {
 
 fn event() -> Vec<u8> {
     let (timestamp, token) = (material::now().timestamp().to_string(), "0123456789abcdef0123456789abcdef01");
-    let [message, attempt, ours] = correlation::values(&material::correlation());
+    let [message, attempt, ours] = material::correlation().to_values();
     let event = json!({
         "signature": {
             "timestamp": timestamp, "token": token, "signature": sign::mailgun(KEY, &timestamp, token),

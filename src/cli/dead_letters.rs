@@ -149,7 +149,7 @@ mod tests {
     fn the_table_tells_what_died_of_what() {
         assert_eq!(
             table(&[letter(Some("m-1")), letter(None)]).render(false),
-            "Message id  Routing key    Bytes  Died of         Deaths  LookupResult at  Died at\n\
+            "Message id  Routing key    Bytes  Died of         Deaths  Looked at  Died at\n\
              m-1         requests.acme    512  delivery_limit       1          3  1970-01-01T00:00:00Z\n\
              -           requests.acme    512  delivery_limit       1          3  1970-01-01T00:00:00Z\n"
         );

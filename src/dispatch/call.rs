@@ -128,10 +128,10 @@ async fn call_provider(provider: &dyn Provider, outgoing: &Outgoing) -> Outcome 
     let limit = provider.call_timeout() + GRACE;
     match AssertUnwindSafe(tokio::time::timeout(limit, provider.send(outgoing))).catch_unwind().await {
         Ok(Ok(outcome)) => outcome,
-        Ok(Err(_)) => Outcome::Unknown { code: "timeout".to_owned() },
+        Ok(Err(_)) => Outcome::unknown("timeout"),
         Err(_) => {
             metrics::counter!(names::PANICS, "place" => "call").increment(1);
-            Outcome::Unknown { code: "panic".to_owned() }
+            Outcome::unknown("panic")
         }
     }
 }

@@ -17,7 +17,7 @@ use postrider_domain::{
     },
     ids::RequestId,
 };
-use postrider_providers::{Correlation, Outgoing, OutgoingEmail, OutgoingSms, correlation};
+use postrider_providers::{Correlation, Outgoing, OutgoingEmail, OutgoingSms};
 
 /// Composes the claim's next attempt. A caller holds the isolation gate. A panic over one customer's name fails that
 /// message only (docs/dependency-hazards.md#f8). `Err`: a code for the timeline, without personal data.
@@ -115,7 +115,7 @@ fn status_callback(context: &DispatchContext, lane: &Lane, correlation: Correlat
         context.public_base_url,
         lane.settings.provider(),
         lane.settings.id,
-        correlation::query(&correlation)
+        correlation.to_query()
     )
 }
 

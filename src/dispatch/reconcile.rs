@@ -29,7 +29,7 @@ use postrider_ledger::{
     receive::NewReceipt,
     status_polls::{NextReceiptPoll, PollTarget, ReceiptPoll},
 };
-use postrider_providers::{LookupResult, Proof, ReceiptKind, StatusSource, correlation::fingerprint};
+use postrider_providers::{LookupResult, Proof, ReceiptKind, StatusSource, content_hash};
 
 use crate::dispatch::{
     DispatchContext, Lanes,
@@ -158,7 +158,7 @@ impl Reconciler {
         let notice = format!("look-up:{}:{}:{kind}", missing.message.0, missing.attempt);
         Some(NewReceipt {
             key: self.shared.keys.identity.receipt_hash(missing.account, &notice),
-            content: fingerprint(&[&notice]),
+            content: content_hash(&[&notice]),
             account: missing.account,
             message: Some(missing.message),
             attempt: Some(missing.attempt),

@@ -10,7 +10,7 @@ use postrider_domain::{
     lifecycle::{Signal, TransitionMap},
 };
 use postrider_ledger::receive::NewReceipt;
-use postrider_providers::{Outcome, correlation::fingerprint};
+use postrider_providers::{Outcome, content_hash};
 
 use crate::dispatch::{Claim, DispatchContext, Lane};
 
@@ -33,7 +33,7 @@ pub async fn report(shared: Arc<DispatchContext>, account: AccountId, message: M
     let notice = format!("simulated:{}:{attempt}:delivered", message.0);
     let receipt = NewReceipt {
         key: shared.keys.identity.receipt_hash(account, &notice),
-        content: fingerprint(&[&notice]),
+        content: content_hash(&[&notice]),
         account,
         message: Some(message),
         attempt: Some(attempt),

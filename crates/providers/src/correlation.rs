@@ -1,15 +1,17 @@
-//! The correlation of a receipt with its attempt, its text form, and the fingerprint of a webhook.
+//! The correlation of a receipt with its attempt, and its text form.
 //!
-//! PURE. Twilio carries the correlation in the query of the status callback, Mailgun in `v:` variables, both
-//! under `NAMES`. Two spellings of one correlation parse to the same value. Parsing does not check the token:
-//! the worker's `webhooks::verify` does, by `TokenKey::verify`.
+//! PURE. Twilio carries it in the query of the status callback, Mailgun in `v:` variables, both under `NAMES`. Two
+//! spellings of one correlation parse to the same value. Parsing does not check the token: the worker's
+//! `webhooks::verify` does, by `TokenKey::verify`.
 
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use postrider_domain::ids::MessageId;
 
 use super::Token;
+
+/// Names of message, attempt and token, in queries and in variables.
+pub(crate) const NAMES: [&str; 3] = ["m", "a", "t"];
 
 /// The attempt that a call makes; it travels to the provider and comes back in the attempt's receipts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,53 +24,38 @@ pub struct Correlation {
     pub token: Token,
 }
 
-/// Names of message, attempt and token, in queries and in variables.
-pub(crate) const NAMES: [&str; 3] = ["m", "a", "t"];
+impl Correlation {
+    /// The three values in the order of `NAMES`.
+    #[must_use]
+    pub fn to_values(&self) -> [String; 3] {
+        [self.message.0.simple().to_string(), self.attempt.to_string(), self.token.to_hex()]
+    }
 
-/// The three values in the order of `NAMES`.
-#[must_use]
-pub fn values(correlation: &Correlation) -> [String; 3] {
-    [correlation.message.0.simple().to_string(), correlation.attempt.to_string(), correlation.token.to_hex()]
-}
+    /// `m=…&a=…&t=…` for a URL's query; no character of it needs escaping.
+    #[must_use]
+    pub fn to_query(&self) -> String {
+        let [message, attempt, token] = self.to_values();
+        format!("m={message}&a={attempt}&t={token}")
+    }
 
-/// `m=…&a=…&t=…` for a URL's query; no character of it needs escaping.
-#[must_use]
-pub fn query(correlation: &Correlation) -> String {
-    let [message, attempt, token] = values(correlation);
-    format!("m={message}&a={attempt}&t={token}")
-}
-
-/// Parses the query of a callback; the first value of each name counts.
-#[must_use]
-pub fn from_query(query: &str) -> Option<Correlation> {
-    let mut found = [const { None }; NAMES.len()];
-    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-        if let Some(index) = NAMES.iter().position(|name| *name == key) {
-            found[index].get_or_insert(value);
+    /// Parses the query of a callback; the first value of each name counts.
+    pub(crate) fn from_query(query: &str) -> Option<Correlation> {
+        let mut found = [const { None }; NAMES.len()];
+        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+            if let Some(index) = NAMES.iter().position(|name| *name == key) {
+                found[index].get_or_insert(value);
+            }
         }
+        Correlation::from_values(found.each_ref().map(Option::as_deref))
     }
-    let [message, attempt, token] = found;
-    from_values(message.as_deref(), attempt.as_deref(), token.as_deref())
-}
 
-/// Parses the three values; `None` if one is missing or malformed.
-#[must_use]
-pub fn from_values(message: Option<&str>, attempt: Option<&str>, token: Option<&str>) -> Option<Correlation> {
-    let message = MessageId(Uuid::try_parse(message?).ok()?);
-    let attempt: i16 = attempt?.parse().ok()?;
-    let token = Token::from_hex(token?)?;
-    (attempt > 0).then_some(Correlation { message, attempt, token })
-}
-
-/// SHA-256 over the parts, each preceded by its length, so that two different lists have different inputs.
-#[must_use]
-pub fn fingerprint(parts: &[&str]) -> [u8; 32] {
-    let mut digest = Sha256::new();
-    for part in parts {
-        digest.update((part.len() as u64).to_be_bytes());
-        digest.update(part.as_bytes());
+    /// Parses the three values in the order of `NAMES`; `None` if one is missing or malformed.
+    pub(crate) fn from_values([message, attempt, token]: [Option<&str>; 3]) -> Option<Correlation> {
+        let message = MessageId(Uuid::try_parse(message?).ok()?);
+        let attempt: i16 = attempt?.parse().ok()?;
+        let token = Token::from_hex(token?)?;
+        (attempt > 0).then_some(Correlation { message, attempt, token })
     }
-    digest.finalize().into()
 }
 
 #[cfg(test)]
@@ -80,38 +67,33 @@ mod tests {
     fn a_correlation_survives_its_way_through_a_query() {
         let sent =
             Correlation { message: MessageId(Uuid::from_u128(7)), attempt: 3, token: Token([0xab; 16]) };
-        assert_eq!(from_query(&query(&sent)), Some(sent));
-        assert_eq!(from_query(&format!("x=1&{}&m=other", query(&sent))), Some(sent), "the first counts");
+        assert_eq!(Correlation::from_query(&sent.to_query()), Some(sent));
+        let longer = format!("x=1&{}&m=other", sent.to_query());
+        assert_eq!(Correlation::from_query(&longer), Some(sent), "the first value counts");
     }
 
     #[test]
     fn a_correlation_with_a_missing_or_malformed_part_is_none() {
         let token = "ab".repeat(16);
         let id = Uuid::from_u128(7).to_string();
-        assert!(from_values(Some(&id), Some("1"), Some(&token)).is_some());
-        for (message, attempt, token) in [
-            (None, Some("1"), Some(token.as_str())),
-            (Some("no-uuid"), Some("1"), Some(&token)),
-            (Some(&id), Some("0"), Some(&token)),
-            (Some(&id), Some("-1"), Some(&token)),
-            (Some(&id), Some("40000"), Some(&token)),
-            (Some(&id), Some("1"), Some("abcd")),
-            (Some(&id), Some("1"), None),
+        assert!(Correlation::from_values([Some(&id), Some("1"), Some(&token)]).is_some());
+        for values in [
+            [None, Some("1"), Some(token.as_str())],
+            [Some("no-uuid"), Some("1"), Some(&token)],
+            [Some(&id), Some("0"), Some(&token)],
+            [Some(&id), Some("-1"), Some(&token)],
+            [Some(&id), Some("40000"), Some(&token)],
+            [Some(&id), Some("1"), Some("abcd")],
+            [Some(&id), Some("1"), None],
         ] {
-            assert_eq!(from_values(message, attempt, token), None, "{message:?} {attempt:?} {token:?}");
+            assert_eq!(Correlation::from_values(values), None, "{values:?}");
         }
-    }
-
-    #[test]
-    fn shifting_text_between_parts_changes_the_fingerprint() {
-        assert_ne!(fingerprint(&["ab", "c"]), fingerprint(&["a", "bc"]));
-        assert_ne!(fingerprint(&["ab"]), fingerprint(&["ab", ""]));
     }
 
     proptest! {
         #[test]
         fn any_query_is_read_without_a_panic(query in ".*") {
-            let _ = from_query(&query);
+            let _ = Correlation::from_query(&query);
         }
     }
 }

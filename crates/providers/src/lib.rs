@@ -9,7 +9,9 @@
 //! address, text or secret reaches a log. Whether a call may be made is decided by the worker's `dispatch`.
 //! Start with `provider`.
 
-pub mod correlation;
+#![warn(missing_docs)]
+
+mod correlation;
 pub mod email;
 mod from_account;
 mod http;
@@ -33,5 +35,5 @@ pub use lookup::{LookupQuery, LookupResult, Proof};
 pub use outcome::{Outcome, Refusal, RefusalKind};
 pub use outgoing::{Outgoing, OutgoingEmail, OutgoingSms};
 pub use provider::{CallFuture, LookupFuture, Provider, StatusSource, Timeouts};
-pub use receipt::{Receipt, ReceiptKind, StoredReceipt, WebhookRefusal};
+pub use receipt::{Receipt, ReceiptKind, StoredReceipt, WebhookRefusal, content_hash};
 pub use token::{Token, TokenKey};

@@ -25,6 +25,12 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// `Unknown` with this code.
+    #[must_use]
+    pub fn unknown(code: impl Into<String>) -> Outcome {
+        Outcome::Unknown { code: code.into() }
+    }
+
     /// A refusal without a `retry_after`.
     #[must_use]
     pub fn refused(kind: RefusalKind, code: impl Into<String>) -> Outcome {

@@ -4,6 +4,7 @@
 //! checks the token of the attempt and writes them in batches.
 
 use postrider_domain::{ids::BlockKind, lifecycle::Signal};
+use sha2::{Digest, Sha256};
 
 use super::Correlation;
 
@@ -12,7 +13,7 @@ use super::Correlation;
 pub struct Receipt {
     /// Unique per webhook at one account: Mailgun's signature token, or Twilio's message SID with the status.
     pub dedupe_key: String,
-    /// SHA-256 of the content. The same `dedupe_key` with another hash is a replayed signature on a forged event.
+    /// `content_hash` of every field that decides anything. The same `dedupe_key` with another hash is a replayed signature on a forged event.
     pub content_hash: [u8; 32],
     /// The attempt that the receipt is about; `None` for an inbound text, which names an address only.
     pub correlation: Option<Correlation>,
@@ -94,4 +95,26 @@ pub enum WebhookRefusal {
     OutOfTime,
     /// Authentic, but not of the shape of this provider's webhooks.
     Unreadable,
+}
+
+/// SHA-256 over the parts, each preceded by its length, so that two different lists have different inputs.
+#[must_use]
+pub fn content_hash(parts: &[&str]) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part.as_bytes());
+    }
+    digest.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_moves_between_parts_changes_the_hash() {
+        assert_ne!(content_hash(&["ab", "c"]), content_hash(&["a", "bc"]));
+        assert_ne!(content_hash(&["ab"]), content_hash(&["ab", ""]));
+    }
 }

@@ -56,10 +56,6 @@ async fn ok(client: &ProviderClient) {
     assert_eq!((answer.status, answer.body), (200, ResponseBody::Complete(b"ok".to_vec())));
 }
 
-fn unknown(code: &str) -> Outcome {
-    Outcome::Unknown { code: code.to_owned() }
-}
-
 /// Lets the runtime learn every socket event that the system has reported so far: a connection of its own goes
 /// through the same queue.
 async fn socket_events() {
@@ -126,7 +122,7 @@ async fn a_response_with_connection_close_is_the_last_on_its_connection() {
     let (address, mut received) = serve_each(scripts).await;
     let client = patient_client(address);
     ok(&client).await;
-    // The server hangs until the client has closed.
+    // `Step::Hang` ends when the client closes.
     assert_eq!(received.recv().await.expect("closed").matches("POST ").count(), 1);
     ok(&client).await;
 }
@@ -138,7 +134,7 @@ async fn a_call_that_times_out_closes_its_connection_and_is_not_made_again() {
     let (address, mut received) = serve_each(scripts).await;
     let client = client(format!("http://{address}"), Duration::from_secs(1));
     ok(&client).await;
-    assert_eq!(send(&client).await, Err(unknown("timeout")));
+    assert_eq!(send(&client).await, Err(Outcome::unknown("timeout")));
     assert_eq!(received.recv().await.expect("closed by the client").matches("POST ").count(), 2);
     ok(&client).await;
     assert_eq!(received.recv().await.expect("another connection").matches("POST ").count(), 1);
@@ -151,7 +147,7 @@ async fn a_call_on_a_reused_connection_that_breaks_is_not_made_again() {
     let (address, mut received) = serve_each(scripts).await;
     let client = patient_client(address);
     ok(&client).await;
-    assert_eq!(send(&client).await, Err(unknown("reset")));
+    assert_eq!(send(&client).await, Err(Outcome::unknown("reset")));
     assert_eq!(received.recv().await.expect("broken").matches("POST ").count(), 2);
     ok(&client).await;
     assert_eq!(received.recv().await.expect("another connection").matches("POST ").count(), 1);

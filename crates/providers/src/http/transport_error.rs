@@ -46,9 +46,7 @@ impl TransportError {
         match self {
             TransportError::InvalidSettings => Outcome::refused(RefusalKind::Account, self.code()),
             TransportError::NotConnected => Outcome::refused(RefusalKind::NotCalled, self.code()),
-            TransportError::Timeout | TransportError::Reset => {
-                Outcome::Unknown { code: self.code().to_owned() }
-            }
+            TransportError::Timeout | TransportError::Reset => Outcome::unknown(self.code()),
         }
     }
 }

@@ -1,7 +1,6 @@
-//! Mailgun's look-ups: the questions, single answers, and what all of them add up to.
+//! Mailgun's look-ups: the requests, single pages, and the sum of several searches.
 //!
-//! The events are cut down to what is read of them and a little more. The asking itself is tried in
-//! `tests/it/look_ups.rs`, over real HTTP.
+//! The events have the fields that are read and a few more. `tests/it/look_ups.rs` tests the calls over real HTTP.
 
 use super::*;
 use crate::{ReceiptKind, http_response::ResponseBody};
@@ -35,7 +34,7 @@ fn response(status: u16, body: &str) -> HttpResponse {
     HttpResponse { status, retry_after: None, rate_limit_reset: None, body }
 }
 
-/// As the Logs API shows an event; its variables are text, other than a webhook's.
+/// An event of the Logs API; other than in a webhook, its user variables are one text.
 fn event(message_id: &str, change: Value) -> Value {
     let mut event = json!({
         "id": "JDhSWf9mT5OFxCkZfpDU5d", "event": "delivered", "@timestamp": "2026-11-20T09:30:18.530Z",
@@ -62,7 +61,7 @@ fn proof(change: Value) -> Proof {
 }
 
 #[test]
-fn the_question_names_every_attempt_and_its_time() {
+fn the_request_names_every_attempt_and_its_time() {
     let asked = [query(1, None), LookupQuery { begun_at: at(1_795_000_100), ..query(2, None) }];
     let batch = BatchQuery::new(&asked, DOMAIN, at(1_795_000_200));
     let path = batch.events_path();
@@ -96,7 +95,7 @@ fn the_question_names_every_attempt_and_its_time() {
 }
 
 #[test]
-fn the_id_that_mailgun_told_is_asked_for_unless_it_would_change_the_question() {
+fn mailguns_own_id_is_searched_unless_it_would_change_the_filter() {
     let id = |told| BatchQuery::new(&[query(1, Some(told))], DOMAIN, at(0)).ids.remove(0);
     assert_eq!(id("20261120.1.abc@mail.example"), "20261120.1.abc@mail.example");
     for told in ["a@b OR c@d", "NOT x@y", "\"a@b\"", "no-id", "", "<a@b>"] {
@@ -105,7 +104,7 @@ fn the_id_that_mailgun_told_is_asked_for_unless_it_would_change_the_question() {
 }
 
 #[test]
-fn events_mean_what_they_mean_in_webhooks() {
+fn events_have_the_same_meaning_as_in_webhooks() {
     let failed = |block| ReceiptKind::Failed { block };
     let status = |code: Value| json!({"code": 550, "enhanced-code": code});
     for (change, expected) in [
@@ -167,7 +166,7 @@ fn the_last_page_is_the_empty_one_or_the_one_without_a_token() {
 }
 
 #[test]
-fn whatever_is_not_a_whole_page_is_unclear() {
+fn a_response_that_is_no_complete_page_is_unclear() {
     let unreadable = Err(LookupResult::unclear("http_200_unreadable"));
     for body in ["", "<html>", "{}", r#"{"items":[]}"#, r#"{"items":[{}],"paging":{},"pagination":{}}"#] {
         for api in [LookupApi::Logs, LookupApi::Events] {
@@ -206,7 +205,7 @@ fn results(ends: Vec<SearchEnd>, told: Vec<(String, Proof)>) -> Vec<LookupResult
 }
 
 #[test]
-fn absent_is_only_what_every_api_on_offer_answered_without() {
+fn absent_needs_a_complete_search_of_every_available_api() {
     let broken = || SearchEnd::Unclear(LookupResult::unclear("http_500"));
     let unclear = |code: &str| vec![LookupResult::unclear(code); 2];
     let absent = vec![LookupResult::Absent; 2];
@@ -224,7 +223,7 @@ fn absent_is_only_what_every_api_on_offer_answered_without() {
 }
 
 #[test]
-fn what_one_api_found_stands_whatever_became_of_the_other() {
+fn a_proof_of_one_api_stands_after_any_end_of_the_other() {
     let delivered = Proof::new(ReceiptKind::Delivered, None, None);
     let accepted = Proof::new(ReceiptKind::Accepted, None, None);
     let told = vec![(name(2), delivered.clone()), (name(2), accepted), (name(9), delivered.clone())];
@@ -235,7 +234,7 @@ fn what_one_api_found_stands_whatever_became_of_the_other() {
 }
 
 #[test]
-fn only_what_has_no_end_is_asked_for_again() {
+fn only_messages_without_a_final_state_are_searched_again() {
     let asked = [query(1, None), query(2, None), query(3, None)];
     let whole = BatchQuery::new(&asked, DOMAIN, at(0));
     let mut findings = Findings::default();
@@ -263,9 +262,9 @@ proptest! {
         }
     }
 
-    /// Whatever an answer told as an id, the filter asks for one id and nothing else.
+    /// With any provider id, the filter contains one id and no other condition.
     #[test]
-    fn no_id_changes_the_question(told in ".*") {
+    fn no_id_changes_the_filter(told in ".*") {
         let asked = query(1, Some(&told));
         let batch = BatchQuery::new(std::slice::from_ref(&asked), DOMAIN, at(0));
         prop_assert!(batch.ids[0].bytes().all(|byte| byte.is_ascii_graphic() && !b"\"()&=".contains(&byte)));

@@ -1,7 +1,6 @@
-//! Mailgun: answers, events, and the client against a scripted server.
+//! Mailgun: responses, events, and the client against the scripted server.
 //!
-//! The events are cut down to what is read of them; everything else in a real one is ignored. Every
-//! failure of a call that the wire can show is here, with the one outcome that it may have.
+//! The events have the fields that are read, and one more. Every failure of a call is here with its one outcome.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -71,7 +70,7 @@ fn another_key_token_time_or_length_is_refused() {
     assert_eq!(verified(&[KEY], [M1[0], M1[1], &M1[2][1..]], now), refused, "short");
     assert_eq!(verified(&[KEY], [M1[0], M1[1], ""], now), refused, "none");
     assert_eq!(verified(&[KEY], ["-534108637", M1[1], M1[2]], now), refused);
-    // The signature covers both as one string: a digit that moves leaves it valid.
+    // The signature covers both as one string, and stays valid if a digit moves from one to the other.
     let moved = ["15341086376", &M1[1][1..], M1[2]];
     assert_eq!(verified(&[KEY], moved, now), refused, "a digit moved to the time");
     let moved = ["153410863", &format!("7{}", M1[1]), M1[2]];
@@ -90,7 +89,7 @@ fn a_webhook_may_be_a_day_old_and_five_minutes_ahead() {
 
 fn event(change: Value) -> Value {
     let sent = email::tests::email().correlation;
-    let [message, attempt, token] = correlation::values(&sent);
+    let [message, attempt, token] = sent.to_values();
     let mut event = json!({
         "id": "e1", "timestamp": 1_534_108_637.123, "recipient": "zoe@customer.example",
         "message": {"headers": {"message-id": "190.2@mail.example"}},
@@ -178,7 +177,7 @@ fn an_event_of_other_mail_is_ignored() {
 }
 
 #[test]
-fn whatever_decides_is_in_the_fingerprint() {
+fn every_field_that_decides_is_in_the_content_hash() {
     let base = json!({"event": "failed", "severity": "permanent", "reason": "bounce",
         "delivery-status": {"code": 550, "enhanced-code": "5.7.1"}});
     let first = parsed(event(base.clone()));
@@ -227,10 +226,6 @@ fn read(text: &str) -> ResponseBody {
     ResponseBody::Complete(text.as_bytes().to_vec())
 }
 
-fn unknown(code: &str) -> Outcome {
-    Outcome::Unknown { code: code.to_owned() }
-}
-
 fn accepted(id: Option<&str>) -> Outcome {
     Outcome::Accepted { provider_id: id.map(str::to_owned) }
 }
@@ -245,9 +240,9 @@ fn only_queued_is_success() {
     for body in
         ["", "<html>", "{}", r#"{"id":"x","message":"Hello"}"#, r#"{"message":"Queued."}"#, "{\"id\":"]
     {
-        assert_eq!(meaning(200, read(body)), unknown("http_200_unreadable"), "{body}");
+        assert_eq!(meaning(200, read(body)), Outcome::unknown("http_200_unreadable"), "{body}");
     }
-    assert_eq!(meaning(202, ResponseBody::Incomplete), unknown("http_202_unreadable"));
+    assert_eq!(meaning(202, ResponseBody::Incomplete), Outcome::unknown("http_202_unreadable"));
 }
 
 #[test]
@@ -287,7 +282,7 @@ fn refusals_follow_the_status_and_the_words_of_a_400() {
     let Outcome::Refused(limited) = meaning(429, read("{}")) else { panic!("refused") };
     assert_eq!((limited.kind, limited.retry_after), (RefusalKind::ForNow, Some(Duration::from_secs(90))));
     for status in [303, 408, 500, 502, 503, 504] {
-        assert_eq!(meaning(status, read(QUEUED)), unknown(&format!("http_{status}")));
+        assert_eq!(meaning(status, read(QUEUED)), Outcome::unknown(&format!("http_{status}")));
     }
 }
 
@@ -322,7 +317,7 @@ async fn a_call_carries_the_message_as_a_file_and_its_correlation_as_variables()
     let received = server.await.expect("the script was followed");
     assert!(received.starts_with("POST /v3/mail.example/messages.mime HTTP/1.1\r\n"), "{received}");
     assert!(received.contains("authorization: Basic YXBpOmtleQ==\r\n"), "{received}");
-    let [message, attempt, token] = correlation::values(&email::tests::email().correlation);
+    let [message, attempt, token] = email::tests::email().correlation.to_values();
     for (name, value) in [
         ("to", "zoe@customer.example"),
         ("v:m", &message),
@@ -344,11 +339,11 @@ async fn a_call_carries_the_message_as_a_file_and_its_correlation_as_variables()
 }
 
 #[tokio::test]
-async fn a_call_is_judged_by_how_far_it_came() {
+async fn the_outcome_of_a_failed_call_depends_on_its_progress() {
     let outcome = mailgun(refusing_address().await, &[]).send(&Outgoing::Email(email::tests::email())).await;
     assert_eq!(outcome, Outcome::refused(RefusalKind::NotCalled, "connect"));
-    assert_eq!(after(vec![Step::ReadRequest, Step::Reset]).await, unknown("reset"));
-    assert_eq!(after(vec![Step::ReadRequest, Step::Hang]).await, unknown("timeout"));
+    assert_eq!(after(vec![Step::ReadRequest, Step::Reset]).await, Outcome::unknown("reset"));
+    assert_eq!(after(vec![Step::ReadRequest, Step::Hang]).await, Outcome::unknown("timeout"));
     let cut = "HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n{\"id\":";
     assert_eq!(after(vec![Step::ReadRequest, Step::Send(cut)]).await, accepted(None), "cut");
     assert_eq!(after(vec![Step::ReadRequest, Step::Send(cut), Step::Hang]).await, accepted(None), "stalled");
@@ -356,7 +351,7 @@ async fn a_call_is_judged_by_how_far_it_came() {
     let outcome = after(vec![Step::ReadRequest, Step::Send(wrong)]).await;
     assert_eq!(outcome, Outcome::refused(RefusalKind::Account, "wrong_path"));
     let broken = "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n";
-    assert_eq!(after(vec![Step::ReadRequest, Step::Send(broken)]).await, unknown("http_500"));
+    assert_eq!(after(vec![Step::ReadRequest, Step::Send(broken)]).await, Outcome::unknown("http_500"));
 }
 
 #[tokio::test]

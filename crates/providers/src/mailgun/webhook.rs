@@ -6,10 +6,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{
-    Receipt, ReceiptKind, WebhookRefusal,
-    correlation::{fingerprint, from_values},
-};
+use crate::{Correlation, Receipt, ReceiptKind, WebhookRefusal, receipt::content_hash};
 
 use super::{event::Event, signature::Signature};
 
@@ -33,8 +30,9 @@ struct WebhookBody {
 }
 
 fn receipt(event: &Event, signature_token: &str) -> Receipt {
-    let [message, attempt, token] = event.variables();
-    let correlation = from_values(message.as_deref(), attempt.as_deref(), token.as_deref());
+    let variables = event.variables();
+    let correlation = Correlation::from_values(variables.each_ref().map(Option::as_deref));
+    let [message, attempt, token] = &variables;
     let (kind, code) = event.news();
     // Without a correlation it is other mail of the same domain: authentic, and not about a message of ours.
     let kind = if correlation.is_some() { kind } else { ReceiptKind::Ignored };
@@ -42,15 +40,15 @@ fn receipt(event: &Event, signature_token: &str) -> Receipt {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     Receipt {
         dedupe_key: signature_token.to_owned(),
-        content_hash: fingerprint(&[
+        content_hash: content_hash(&[
             &text(&event.id),
             &event.event,
             &text(&event.severity),
             &text(&event.reason),
             &text(&event.recipient),
-            &text(&message),
-            &text(&attempt),
-            &text(&token),
+            &text(message),
+            &text(attempt),
+            &text(token),
             &event.timestamp.as_ref().map(Value::to_string).unwrap_or_default(),
             &text(&event.status_code()),
             &event.enhanced_status().map(|code| code.to_string()).unwrap_or_default(),

@@ -11,7 +11,6 @@ use serde::Deserialize;
 
 use crate::{
     Outcome, OutgoingEmail, RefusalKind,
-    correlation::values,
     http_response::{HttpResponse, ResponseBody},
 };
 
@@ -50,7 +49,7 @@ pub(super) fn path(domain: &str) -> String {
 /// The text fields beside the message itself. Tracking is off, because it rewrites the survey link and the
 /// unsubscribe link.
 pub(super) fn fields(email: &OutgoingEmail) -> [(&'static str, Cow<'_, str>); 7] {
-    let [message, attempt, token] = values(&email.correlation).map(Cow::Owned);
+    let [message, attempt, token] = email.correlation.to_values().map(Cow::Owned);
     let [message_name, attempt_name, token_name] = VARIABLES;
     let no = Cow::Borrowed("no");
     [
@@ -69,7 +68,7 @@ pub(super) fn classify(response: &HttpResponse, now: DateTime<Utc>) -> Outcome {
     match response.status {
         200..=299 => success(response, now),
         // 303: the result of a request that was processed is elsewhere. None of these proves anything.
-        303 | 408 | 500..=599 => Outcome::Unknown { code: code(response) },
+        303 | 408 | 500..=599 => Outcome::unknown(code(response)),
         status => response.refused(refusal_kind(status, response), code(response), now),
     }
 }
@@ -134,5 +133,5 @@ fn code(response: &HttpResponse) -> String {
 }
 
 fn unreadable(response: &HttpResponse) -> Outcome {
-    Outcome::Unknown { code: format!("http_{}_unreadable", response.status) }
+    Outcome::unknown(format!("http_{}_unreadable", response.status))
 }

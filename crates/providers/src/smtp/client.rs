@@ -114,7 +114,7 @@ impl PhaseCell {
             }
             Phase::Opening => Outcome::refused(RefusalKind::NotCalled, "connect"),
             Phase::BeforeFinalDot => Outcome::refused(RefusalKind::ForNow, format!("{word}_before_data")),
-            Phase::FinalDot => Outcome::Unknown { code: format!("{word}_after_data") },
+            Phase::FinalDot => Outcome::unknown(format!("{word}_after_data")),
         }
     }
 }

@@ -1,7 +1,6 @@
-//! SMTP: the client against a scripted relay, broken at every point of the conversation.
+//! SMTP: the client against a scripted relay that breaks the session at every point.
 //!
-//! The replies' tables are tested beside `wire`. Here each test says where the conversation ended,
-//! and what that proves: before the dot nothing was sent, after it only a reply tells.
+//! `wire` has the tests of the tables. Before the final dot nothing was sent; after it only a reply proves anything.
 
 use std::net::SocketAddr;
 
@@ -28,7 +27,7 @@ fn email() -> Outgoing {
     Outgoing::Email(email::tests::email())
 }
 
-/// Outcome and everything that the relay received.
+/// The outcome, and the text that the relay received.
 async fn played(steps: Vec<Step>, tls: SmtpTls, login: bool) -> (Outcome, String) {
     let (address, server) = serve(steps.clone()).await;
     let outcome = smtp(address, &steps, tls, login).send(&email()).await;
@@ -44,7 +43,7 @@ fn with(mut steps: Vec<Step>, more: impl IntoIterator<Item = Step>) -> Vec<Step>
     steps
 }
 
-/// The conversation up to and with the command, then other steps.
+/// A session up to and including the command, then the steps of `more`.
 fn until(command: &str, more: impl IntoIterator<Item = Step>) -> Vec<Step> {
     let mut steps = until_content();
     let here =
@@ -53,14 +52,10 @@ fn until(command: &str, more: impl IntoIterator<Item = Step>) -> Vec<Step> {
     with(steps, more)
 }
 
-fn unknown(code: &str) -> Outcome {
-    Outcome::Unknown { code: code.to_owned() }
-}
-
 const BYE: [Step; 2] = [Step::Expect("QUIT"), Step::Send("221 bye\r\n")];
 
 #[tokio::test]
-async fn an_email_is_handed_over_and_the_relay_thanked() {
+async fn an_email_is_delivered_and_the_session_ends_with_quit() {
     let said = [Step::ReadContent, Step::Send("250 2.0.0 Ok: queued as 4F2A\r\n")];
     let steps = with(with(until_content(), said), BYE);
     let (outcome, received) = played(steps, SmtpTls::None, false).await;
@@ -73,7 +68,7 @@ async fn an_email_is_handed_over_and_the_relay_thanked() {
 }
 
 #[tokio::test]
-async fn nothing_was_called_where_no_session_came_about() {
+async fn without_a_session_nothing_was_called() {
     let not_called = Outcome::refused(RefusalKind::NotCalled, "connect");
     let outcome = smtp(refusing_address().await, &[], SmtpTls::None, false).send(&email()).await;
     assert_eq!(outcome, not_called, "refused");
@@ -143,7 +138,7 @@ async fn a_refusal_before_the_content_is_by_the_table() {
 }
 
 #[tokio::test]
-async fn a_conversation_that_breaks_before_the_content_sent_nothing() {
+async fn a_session_that_breaks_before_the_content_sent_nothing() {
     for command in ["MAIL", "RCPT", "DATA"] {
         let reset = Outcome::refused(RefusalKind::ForNow, "reset_before_data");
         assert_eq!(after(until(command, [Step::Reset])).await, reset, "{command} reset");
@@ -155,14 +150,18 @@ async fn a_conversation_that_breaks_before_the_content_sent_nothing() {
 }
 
 #[tokio::test]
-async fn after_the_dot_only_a_reply_tells() {
+async fn after_the_final_dot_only_a_reply_proves_anything() {
     let then = |more: Vec<Step>| after(with(with(until_content(), [Step::ReadContent]), more));
-    assert_eq!(then(vec![Step::Hang]).await, unknown("timeout_after_data"), "silence");
-    assert_eq!(then(vec![Step::Reset]).await, unknown("reset_after_data"), "reset");
-    assert_eq!(then(vec![]).await, unknown("reset_after_data"), "closed");
-    assert_eq!(then(vec![Step::Send("250 half a li")]).await, unknown("reset_after_data"), "half a line");
-    assert_eq!(then(vec![Step::Send("garbage\r\n")]).await, unknown("reset_after_data"), "garbage");
-    assert_eq!(then(vec![Step::Send("354 again\r\n")]).await, unknown("smtp_354"), "out of step");
+    assert_eq!(then(vec![Step::Hang]).await, Outcome::unknown("timeout_after_data"), "silence");
+    assert_eq!(then(vec![Step::Reset]).await, Outcome::unknown("reset_after_data"), "reset");
+    assert_eq!(then(vec![]).await, Outcome::unknown("reset_after_data"), "closed");
+    assert_eq!(
+        then(vec![Step::Send("250 half a li")]).await,
+        Outcome::unknown("reset_after_data"),
+        "half a line"
+    );
+    assert_eq!(then(vec![Step::Send("garbage\r\n")]).await, Outcome::unknown("reset_after_data"), "garbage");
+    assert_eq!(then(vec![Step::Send("354 again\r\n")]).await, Outcome::unknown("smtp_354"), "out of step");
     let refused = |kind, code: &str| Outcome::refused(kind, code);
     let said = |text| [vec![Step::Send(text)], BYE.to_vec()].concat();
     assert_eq!(then(said("451 4.3.0 later\r\n")).await, refused(RefusalKind::ForNow, "4.3.0"));
@@ -170,15 +169,15 @@ async fn after_the_dot_only_a_reply_tells() {
 }
 
 #[tokio::test]
-async fn a_relay_that_does_not_say_goodbye_changes_nothing() {
+async fn a_relay_without_a_reply_to_quit_changes_nothing() {
     let said = [Step::ReadContent, Step::Send("250 Ok\r\n"), Step::Hang];
     let outcome = after(with(until_content(), said)).await;
     assert_eq!(outcome, Outcome::Accepted { provider_id: Some("Ok".to_owned()) });
 }
 
 #[tokio::test]
-async fn content_that_was_cut_before_its_end_was_not_sent() {
-    // More than both sides' buffers hold: the relay stops reading, so the dot cannot have left.
+async fn content_that_broke_off_was_not_sent() {
+    // More than the buffers of both sides hold: the relay stops reading, so the final dot was not written.
     let mut email = email::tests::email();
     email.text = "word ".repeat(3_200_000);
     let (address, server) = serve(with(until_content(), [Step::Reset])).await;

@@ -74,7 +74,7 @@ pub(super) fn after_content(code: u16, text: &str) -> Outcome {
         250 => Outcome::Accepted { provider_id: queue_id(text) },
         400..=599 => Outcome::Refused(refusal(SessionStep::Recipient, code, text)),
         // A reply to another command: it says nothing about the content.
-        _ => Outcome::Unknown { code: format!("smtp_{code}") },
+        _ => Outcome::unknown(format!("smtp_{code}")),
     }
 }
 
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(after_content(250, "Ok 1.2 queued"), accepted("Ok 1.2 queued"));
         assert_eq!(after_content(250, "2.0.0"), accepted("2.0.0"));
         assert_eq!(after_content(250, " "), Outcome::Accepted { provider_id: None });
-        assert_eq!(after_content(354, "go on"), Outcome::Unknown { code: "smtp_354".to_owned() });
+        assert_eq!(after_content(354, "go on"), Outcome::unknown("smtp_354"));
         let Outcome::Refused(refused) = after_content(451, "4.3.0 later") else { panic!("refused") };
         assert_eq!(refused.kind, RefusalKind::ForNow);
     }

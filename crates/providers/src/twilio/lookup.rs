@@ -160,7 +160,7 @@ mod tests {
         HttpResponse { status, retry_after: None, rate_limit_reset: None, body }
     }
 
-    /// As Twilio shows it, with what is changed.
+    /// A message resource, with the changes.
     fn message(change: Value) -> Value {
         let query = query();
         let mut message = json!({
@@ -193,14 +193,14 @@ mod tests {
     }
 
     #[test]
-    fn a_search_asks_for_the_number_and_never_by_a_date() {
+    fn a_search_filters_by_the_number_and_never_by_a_date() {
         let path = search_path("AC0", "+14155552671");
         assert_eq!(path, "/2010-04-01/Accounts/AC0/Messages.json?To=%2B14155552671&PageSize=200");
         assert_eq!(message_path("AC0", "SM1"), "/2010-04-01/Accounts/AC0/Messages/SM1.json");
     }
 
     #[test]
-    fn statuses_mean_what_they_mean_on_callbacks() {
+    fn statuses_have_the_same_meaning_as_on_callbacks() {
         let failed = |block| ReceiptKind::Failed { block };
         for (status, error, expected) in [
             ("queued", Value::Null, ReceiptKind::Accepted),
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_without_its_words_may_be_the_one() {
+    fn a_redacted_text_may_be_the_one() {
         for body in [Value::Null, json!("")] {
             let page = list(vec![message(json!({"body": body}))]).expect("a page");
             assert_eq!((page.found, page.has_redacted), (None, true), "{body}");
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_not_a_whole_list_is_unclear() {
+    fn a_response_that_is_no_complete_page_is_unclear() {
         let unreadable = Err(LookupResult::unclear("http_200_unreadable"));
         for body in
             ["", "<html>", "{}", r#"{"messages":[]}"#, r#"{"next_page_uri":null}"#, r#"{"messages":[{}]}"#]

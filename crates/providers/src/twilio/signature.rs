@@ -108,7 +108,7 @@ mod tests {
     const FORM: Option<&str> = Some("application/x-www-form-urlencoded; charset=UTF-8");
     const JSON: Option<&str> = Some("application/json");
     const URL: &str = "https://mycompany.com/myapp.php?foo=1&bar=2";
-    const T1: &str = "CallSid=CA1234567890ABCDE&ProviderClient=%2B14158675309&Digits=1234&From=%2B14158675309\
+    const T1: &str = "CallSid=CA1234567890ABCDE&Caller=%2B14158675309&Digits=1234&From=%2B14158675309\
                       &To=%2B18005551212";
     const TOKEN: &str = "postrider-test-auth-token-0000000000";
     const T4_URL: &str =
@@ -119,7 +119,7 @@ mod tests {
                       &SmsSid=SM11111111111111111111111111111111&SmsStatus=undelivered&To=%2B14155552671";
     const T5_URL: &str = "https://hooks.example.test/v1/webhooks/twilio/inbound";
     const T5: &str = "AccountSid=AC00000000000000000000000000000000&ApiVersion=2010-04-01\
-                      &ResponseBody=Stop%2C+%C3%A9+%E2%9C%93+%26+thanks&From=%2B14155552671&FromCity=\
+                      &Body=Stop%2C+%C3%A9+%E2%9C%93+%26+thanks&From=%2B14155552671&FromCity=\
                       &MessageSid=SM22222222222222222222222222222222&NumMedia=0&NumSegments=1\
                       &OptOutType=STOP&SmsMessageSid=SM22222222222222222222222222222222\
                       &SmsSid=SM22222222222222222222222222222222&SmsStatus=received&To=%2B15005550006";

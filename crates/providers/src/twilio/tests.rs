@@ -1,7 +1,7 @@
-//! Twilio: answers, webhooks, and the client against a scripted server.
+//! Twilio: responses, webhooks, and the client against the scripted server.
 //!
-//! The signature's vectors are beside `signature`, the table's rows beside `errors`. Every failure
-//! of a call that the wire can show is here, with the one outcome that it may have.
+//! `signature` has the tests of its vectors, `error_codes` those of the table. Every failure of a call is here with
+//! its one outcome.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{Twilio, TwilioSettings, parse_inbound, parse_status, wire::classify};
 use crate::{
     Correlation, HttpClient, Outcome, Outgoing, OutgoingSms, Provider, Receipt, ReceiptKind, RefusalKind,
-    Token, WebhookRefusal, correlation, email,
+    Token, WebhookRefusal, email,
     http_response::{HttpResponse, ResponseBody},
     test_server::{self, Step, refusing_address, serve},
 };
@@ -28,7 +28,7 @@ fn sms() -> Outgoing {
     Outgoing::Sms(OutgoingSms {
         to: "+14155552671".to_owned(),
         text: "How was it, Zoë? https://s.example/1 & thanks".to_owned(),
-        status_callback: format!("https://p.example/status?{}", correlation::query(&sent())),
+        status_callback: format!("https://p.example/status?{}", sent().to_query()),
         correlation: sent(),
     })
 }
@@ -46,22 +46,18 @@ fn meaning(status: u16, body: &str) -> Outcome {
     classify(&response(status, body), DateTime::UNIX_EPOCH)
 }
 
-fn unknown(code: &str) -> Outcome {
-    Outcome::Unknown { code: code.to_owned() }
-}
-
 fn accepted(id: Option<&str>) -> Outcome {
     Outcome::Accepted { provider_id: id.map(str::to_owned) }
 }
 
 #[test]
-fn an_answer_of_success_must_be_twilios() {
+fn a_response_of_success_must_be_twilios() {
     let sid = Some("SM11111111111111111111111111111111");
     assert_eq!(meaning(201, CREATED), accepted(sid));
     assert_eq!(meaning(200, CREATED), accepted(sid));
     for body in ["", "{\"sid\":", "<html>", "{}", "{\"sid\":7}", "{\"sid\":\"a b\"}"] {
         assert_eq!(meaning(201, body), accepted(None), "{body}");
-        assert_eq!(meaning(200, body), unknown("http_200_unreadable"), "{body}");
+        assert_eq!(meaning(200, body), Outcome::unknown("http_200_unreadable"), "{body}");
     }
     let cut = |status| {
         classify(
@@ -70,7 +66,7 @@ fn an_answer_of_success_must_be_twilios() {
         )
     };
     assert_eq!(cut(201), accepted(None));
-    assert_eq!(cut(200), unknown("http_200_unreadable"));
+    assert_eq!(cut(200), Outcome::unknown("http_200_unreadable"));
 }
 
 #[test]
@@ -111,19 +107,19 @@ fn a_refusal_is_read_by_its_code_first_and_by_its_status_second() {
 }
 
 #[test]
-fn what_may_have_gone_out_is_unknown() {
+fn a_message_that_may_have_been_sent_is_unknown() {
     for status in [303, 408, 500, 502, 503, 504, 599] {
-        assert_eq!(meaning(status, "oops"), unknown(&format!("http_{status}")));
+        assert_eq!(meaning(status, "oops"), Outcome::unknown(&format!("http_{status}")));
     }
-    assert_eq!(meaning(500, r#"{"code":20500}"#), unknown("20500"));
-    assert_eq!(meaning(503, r#"{"code":20503}"#), unknown("20503"));
-    assert_eq!(meaning(400, r#"{"code":30410}"#), unknown("30410"));
-    assert_eq!(meaning(500, r#"{"code":21211}"#), unknown("21211"), "a 500 proves nothing");
+    assert_eq!(meaning(500, r#"{"code":20500}"#), Outcome::unknown("20500"));
+    assert_eq!(meaning(503, r#"{"code":20503}"#), Outcome::unknown("20503"));
+    assert_eq!(meaning(400, r#"{"code":30410}"#), Outcome::unknown("30410"));
+    assert_eq!(meaning(500, r#"{"code":21211}"#), Outcome::unknown("21211"), "a 500 proves nothing");
 }
 
 fn status(status: &str, error: &str) -> Receipt {
     let form = format!("MessageSid=SM1&MessageStatus={status}&ErrorCode={error}&SmsSid=SM1&Newer=1");
-    parse_status(&format!("{}&x=1", correlation::query(&sent())), form.as_bytes()).expect("a receipt")
+    parse_status(&format!("{}&x=1", sent().to_query()), form.as_bytes()).expect("a receipt")
 }
 
 #[test]
@@ -162,7 +158,7 @@ fn a_status_becomes_a_receipt_of_its_attempt() {
 fn a_repeated_status_is_the_same_and_a_changed_one_is_not() {
     let first = status("failed", "30003");
     let again = parse_status(
-        &correlation::query(&sent()),
+        &sent().to_query(),
         b"MessageStatus=failed&MessageSid=SM1&ErrorCode=30003&RawDlrDoneDate=2611201200",
     );
     assert_eq!(again, Ok(first.clone()), "other fields may differ between repeats");
@@ -175,7 +171,7 @@ fn a_repeated_status_is_the_same_and_a_changed_one_is_not() {
 fn a_status_of_no_attempt_of_ours_is_ignored_and_one_of_no_message_unreadable() {
     let receipt = parse_status("", b"MessageSid=SM1&MessageStatus=delivered").expect("a receipt");
     assert_eq!((receipt.kind, receipt.correlation), (ReceiptKind::Ignored, None));
-    let query = correlation::query(&sent());
+    let query = sent().to_query();
     for body in ["", "MessageSid=SM1", "MessageStatus=sent", "MessageSid=&MessageStatus=sent", "{}"] {
         assert_eq!(parse_status(&query, body.as_bytes()), Err(WebhookRefusal::Unreadable), "{body}");
     }
@@ -216,7 +212,7 @@ async fn after(steps: Vec<Step>) -> Outcome {
 }
 
 #[tokio::test]
-async fn a_call_says_all_that_twilio_must_know() {
+async fn a_call_has_every_field_that_twilio_needs() {
     let reply = "HTTP/1.1 201 Created\r\nContent-Length: 80\r\n\r\n";
     let (address, server) = serve(vec![Step::ReadRequest, Step::Send(reply), Step::Send(CREATED)]).await;
     let outcome = twilio(address, &[]).send(&sms()).await;
@@ -227,7 +223,7 @@ async fn a_call_says_all_that_twilio_must_know() {
     assert!(received.contains(concat!("user-agent: postrider/", env!("CARGO_PKG_VERSION"), "\r\n")));
     let (_, form) = received.split_once("\r\n\r\n").expect("a body");
     let form: Vec<(String, String)> = form_urlencoded::parse(form.as_bytes()).into_owned().collect();
-    let callback = format!("https://p.example/status?{}#rc=3&rp=all", correlation::query(&sent()));
+    let callback = format!("https://p.example/status?{}#rc=3&rp=all", sent().to_query());
     let expected = [
         ("To", "+14155552671"),
         ("Body", "How was it, Zoë? https://s.example/1 & thanks"),
@@ -245,11 +241,14 @@ async fn a_refused_connection_is_not_called() {
 }
 
 #[tokio::test]
-async fn a_call_whose_answer_never_comes_is_unknown() {
-    assert_eq!(after(vec![Step::ReadRequest]).await, unknown("reset"), "closed");
-    assert_eq!(after(vec![Step::ReadRequest, Step::Reset]).await, unknown("reset"), "reset");
-    assert_eq!(after(vec![Step::ReadRequest, Step::Hang]).await, unknown("timeout"), "silence");
-    assert_eq!(after(vec![Step::ReadRequest, Step::Send("220 no http\r\n")]).await, unknown("reset"));
+async fn a_call_without_a_response_is_unknown() {
+    assert_eq!(after(vec![Step::ReadRequest]).await, Outcome::unknown("reset"), "closed");
+    assert_eq!(after(vec![Step::ReadRequest, Step::Reset]).await, Outcome::unknown("reset"), "reset");
+    assert_eq!(after(vec![Step::ReadRequest, Step::Hang]).await, Outcome::unknown("timeout"), "silence");
+    assert_eq!(
+        after(vec![Step::ReadRequest, Step::Send("220 no http\r\n")]).await,
+        Outcome::unknown("reset")
+    );
 }
 
 #[tokio::test]
@@ -258,7 +257,10 @@ async fn a_message_that_was_created_is_accepted_though_the_body_is_lost() {
     assert_eq!(after(vec![Step::ReadRequest, Step::Send(head)]).await, accepted(None), "cut");
     assert_eq!(after(vec![Step::ReadRequest, Step::Send(head), Step::Hang]).await, accepted(None), "stalled");
     let page = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>";
-    assert_eq!(after(vec![Step::ReadRequest, Step::Send(page)]).await, unknown("http_200_unreadable"));
+    assert_eq!(
+        after(vec![Step::ReadRequest, Step::Send(page)]).await,
+        Outcome::unknown("http_200_unreadable")
+    );
 }
 
 #[tokio::test]

@@ -3,10 +3,7 @@
 //! PURE. Parse a webhook only after `signature::verify`. `wire::status_kind` reads the status, `opt_out` the text of
 //! an inbound message.
 
-use crate::{
-    Receipt, ReceiptKind, WebhookRefusal,
-    correlation::{self, fingerprint, from_query},
-};
+use crate::{Correlation, Receipt, ReceiptKind, WebhookRefusal, receipt::content_hash};
 
 use super::{
     opt_out::{Intent, intent},
@@ -23,18 +20,18 @@ pub fn parse_status(query: &str, body: &[u8]) -> Result<Receipt, WebhookRefusal>
     let sid = required_sid(form.message_sid)?;
     let status = form.message_status.ok_or(WebhookRefusal::Unreadable)?;
     let error_code = form.error_code.filter(|code| !code.is_empty() && code != "0");
-    let correlation = from_query(query);
+    let correlation = Correlation::from_query(query);
     let kind = match correlation {
         Some(_) => status_kind(&status, error_code.as_deref()),
         // Another system sends through the same account: authentic, and not about a message of ours.
         None => ReceiptKind::Ignored,
     };
-    let attempt = correlation.map_or_else(String::new, |correlation| correlation::query(&correlation));
+    let attempt = correlation.map_or_else(String::new, |correlation| correlation.to_query());
     let error = error_code.as_deref().unwrap_or_default();
     let attempt_number = correlation.map_or(0, |correlation| correlation.attempt);
     Ok(Receipt {
         dedupe_key: format!("{sid}:{}:{attempt_number}", truncate_code(&status)),
-        content_hash: fingerprint(&[&sid, &status, error, &attempt]),
+        content_hash: content_hash(&[&sid, &status, error, &attempt]),
         correlation,
         kind,
         code: error_code.map(|code| truncate_code(&code).to_owned()),
@@ -60,7 +57,7 @@ pub fn parse_inbound(body: &[u8]) -> Result<Receipt, WebhookRefusal> {
     };
     Ok(Receipt {
         dedupe_key: format!("{sid}:inbound"),
-        content_hash: fingerprint(&[&sid, &from, &text, opt_out_type.as_deref().unwrap_or_default()]),
+        content_hash: content_hash(&[&sid, &from, &text, opt_out_type.as_deref().unwrap_or_default()]),
         correlation: None,
         kind,
         code: None,

@@ -62,7 +62,7 @@ pub fn classify(response: &HttpResponse, now: DateTime<Utc>) -> Outcome {
     match response.status {
         200..=299 => success(response),
         // 303: the result of a request that was processed is elsewhere. None of these proves anything.
-        303 | 408 | 500..=599 => Outcome::Unknown { code: shown_code(response) },
+        303 | 408 | 500..=599 => Outcome::unknown(shown_code(response)),
         _ => failure(response, now),
     }
 }
@@ -86,7 +86,7 @@ fn success(response: &HttpResponse) -> Outcome {
         (_, ResponseBody::Complete(_), Some(sid)) => Outcome::Accepted { provider_id: Some(sid) },
         // 201 proves the creation without a body; the status callback brings the SID.
         (201, _, _) => Outcome::Accepted { provider_id: None },
-        (status, _, _) => Outcome::Unknown { code: format!("http_{status}_unreadable") },
+        (status, _, _) => Outcome::unknown(format!("http_{status}_unreadable")),
     }
 }
 
@@ -99,7 +99,7 @@ fn failure(response: &HttpResponse, now: DateTime<Utc>) -> Outcome {
     };
     match kind {
         Some(kind) => response.refused(kind, code, now),
-        None => Outcome::Unknown { code },
+        None => Outcome::unknown(code),
     }
 }
 
