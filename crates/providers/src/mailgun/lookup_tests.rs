@@ -1,6 +1,6 @@
 //! Mailgun's look-ups: the requests, single pages, and the sum of several searches.
 //!
-//! The events have the fields that are read and a few more. `tests/it/look_ups.rs` tests the calls over real HTTP.
+//! The events have the fields that are read and a few more. `tests/it/lookups.rs` tests the calls over real HTTP.
 
 use super::*;
 use crate::{ReceiptKind, http_response::ResponseBody};
