@@ -3,7 +3,7 @@
 //! PURE. Email keeps its local part as written (some hosts tell case apart) and gets a lower-case
 //! domain; phones become E.164. Stricter than the standards on purpose: what passes goes into headers
 //! and provider calls unquoted. Whether a well-formed phone number exists is left to the provider,
-//! because numbering plans change faster than tables. `keys` folds case for comparing.
+//! because numbering plans change faster than tables. `hash_keys` folds case for comparing.
 
 use std::panic::catch_unwind;
 
@@ -11,25 +11,34 @@ use phonenumber::{Mode, metadata::DATABASE};
 
 use crate::country::normalise_country;
 
-/// Why a text is no address; the sentence names the remedy and never holds the text.
+/// The reason for which a text is no address; the message names the remedy and never holds the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AddressProblem {
+    /// Not of the form `local@domain`, or more than one address.
     #[error("the email address must be one address of the form name@example.com")]
     EmailForm,
+    /// Over the limits of RFC 5321.
     #[error("the email address is too long, at most 254 characters and 64 before the @ are allowed")]
     EmailTooLong,
+    /// A local part that would need quotes.
     #[error("the part before the @ must be plain ASCII letters, digits and signs without quotes")]
     EmailLocal,
+    /// No domain name of at least two labels.
     #[error("the part after the @ must be a domain name with a dot, as in example.com")]
     EmailDomain,
+    /// A domain that is not in its ASCII (punycode) form.
     #[error("the domain has letters beyond ASCII, write it in its xn-- form")]
     EmailDomainUnicode,
+    /// Characters beyond digits and separators, or an extension.
     #[error("the phone number may hold only digits, spaces and + - . / ( ), without an extension")]
     PhoneForm,
+    /// A national form without a country to read it by.
     #[error("a phone number without + needs the job's country, or write it as +<country code><number>")]
     PhoneCountryMissing,
+    /// A country or country code that the numbering plans do not have.
     #[error("the phone number's country is unknown, write it as +<country code><number>")]
     PhoneCountryUnknown,
+    /// A length that no numbering plan of the country has.
     #[error("the phone number has a length that no number of its country has")]
     PhoneLength,
 }

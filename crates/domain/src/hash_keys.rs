@@ -1,9 +1,9 @@
 //! The keyed hashes by which the ledger finds people and repeats without storing them twice.
 //!
-//! PURE. Every key is HMAC-SHA256 cut to 128 bits, so that each look-up is an equality on one column
-//! and a stolen table names nobody. Each purpose has a domain of its own and every part carries its
-//! length: no two purposes and no two splits of one text can meet. The words in `Domain` are part of
-//! the database's contents: never change them.
+//! PURE. Every hash is HMAC-SHA256 cut to 128 bits, so that each look-up is an equality on one column and a
+//! stolen table reveals no person. Each purpose has a domain word of its own and every part carries its length:
+//! no two purposes and no two splits of one text give the same hash. The domain words ("address", "slot", …) are
+//! part of the stored hashes: a change of one orphans every row that holds its hashes.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -15,17 +15,19 @@ use crate::{
     job::ResponseSubject,
 };
 
-/// What one installation's secret is used for, each derived on its own.
+/// The keys of one installation, each derived from its secret on its own.
 #[derive(Clone)]
 pub struct SecretKeys {
+    /// Key of the hashes that the ledger stores.
     pub identity: IdentityKey,
-    /// For `providers::TokenKey`.
+    /// Key of the tokens in provider callbacks (`TokenKey` of the providers' crate).
     pub token: [u8; 32],
     unsubscribe: HmacKey,
     confirmation: HmacKey,
 }
 
 impl SecretKeys {
+    /// Derives every key from the installation's secret.
     #[must_use]
     pub fn derive(secret: &[u8]) -> SecretKeys {
         let secret = hmac_key(secret);
@@ -44,21 +46,19 @@ impl SecretKeys {
         first_half(hash(&self.unsubscribe, "postrider/unsubscribe/v1", &[message.0.as_bytes()]))
     }
 
-    /// In constant time.
+    /// Whether `tag` is the unsubscribe tag of `message`; compared in constant time.
     #[must_use]
     pub fn verify_unsubscribe(&self, message: MessageId, tag: &[u8]) -> bool {
         self.unsubscribe_tag(message).ct_eq(tag).into()
     }
-}
 
-impl SecretKeys {
-    /// The tag of what a person is asked to confirm, part by part.
+    /// The tag of an action that a person is asked to confirm; `parts` describe the action.
     #[must_use]
     pub fn confirmation_tag(&self, parts: &[&[u8]]) -> [u8; 16] {
         first_half(hash(&self.confirmation, "postrider/confirmation/v1", parts))
     }
 
-    /// In constant time.
+    /// Whether `tag` is the confirmation tag of `parts`; compared in constant time.
     #[must_use]
     pub fn verify_confirmation(&self, parts: &[&[u8]], tag: &[u8]) -> bool {
         self.confirmation_tag(parts).ct_eq(tag).into()
@@ -69,24 +69,28 @@ impl SecretKeys {
 #[derive(Clone)]
 pub struct IdentityKey(HmacKey);
 
-/// A key that HMAC has taken in; each hash starts from a copy.
+/// An HMAC state with its key absorbed; each hash starts from a copy.
 type HmacKey = Hmac<Sha256>;
 
-/// Which identity of a person a contact slot stands for.
+/// The kind of identity that a reservation key stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum IdentityKind {
+    /// The producer's own id of the customer.
     CustomId,
+    /// The email address, compared without case.
     Email,
+    /// The phone number in E.164.
     Phone,
 }
 
 impl IdentityKey {
+    /// The key with these bytes; `SecretKeys::derive` makes them.
     #[must_use]
     pub fn new(key: [u8; 32]) -> IdentityKey {
         IdentityKey(hmac_key(&key))
     }
 
-    /// One address of one company, for blocks. Email is compared without case.
+    /// Hash of one address of one company: the key of its block. Email is compared without case.
     #[must_use]
     pub fn address_hash(&self, company: CompanyId, medium: Medium, address: &str) -> Uuid {
         let folded = match medium {
@@ -96,7 +100,7 @@ impl IdentityKey {
         self.key("address", &[&company_part(company), medium.as_str().as_bytes(), folded.as_bytes()])
     }
 
-    /// One identity of a person, for the suppression window; per brand where `brand` is given.
+    /// Key of one identity's reservation for the suppression period; per brand where `brand` is given.
     #[must_use]
     pub fn reservation_key(
         &self,
@@ -119,49 +123,51 @@ impl IdentityKey {
         }
     }
 
-    /// A team member by email, compared without case.
+    /// Hash of a team member's email address, compared without case.
     #[must_use]
     pub fn member_email_hash(&self, company: CompanyId, email: &str) -> Uuid {
         self.key("member_email", &[&company_part(company), email.to_lowercase().as_bytes()])
     }
 
+    /// Hash of a team member's custom id.
     #[must_use]
     pub fn member_custom_id_hash(&self, company: CompanyId, custom_id: &str) -> Uuid {
         self.key("member_custom_id", &[&company_part(company), custom_id.as_bytes()])
     }
 
-    /// The idempotency key that the producer gave.
+    /// Hash of the idempotency key that the producer gave.
     #[must_use]
     pub fn idempotency_hash(&self, company: CompanyId, given: &str) -> Uuid {
         self.key("idempotency", &[&company_part(company), given.as_bytes()])
     }
 
-    /// The content of a job, from `Job::content_bytes`: tells "same key, other content", and is the
+    /// Hash of a job's content (`Job::content_bytes`): detects "same key, other content", and is the
     /// idempotency key of a job that gives none.
     #[must_use]
     pub fn content_hash(&self, company: CompanyId, content_bytes: &[u8]) -> Uuid {
         self.key("content", &[&company_part(company), content_bytes])
     }
 
-    /// The id that another system gave a request.
+    /// Hash of the id that another system gave a request.
     #[must_use]
     pub fn former_id_hash(&self, company: CompanyId, former_id: Uuid) -> Uuid {
         self.key("former", &[&company_part(company), former_id.as_bytes()])
     }
 
-    /// What a customer answered, by its producer's id.
+    /// Hash of a response's id, as its producer gave it.
     #[must_use]
     pub fn response_hash(&self, company: CompanyId, response_id: &str) -> Uuid {
         self.key("response", &[&company_part(company), response_id.as_bytes()])
     }
 
-    /// The content of a response, from `Response::content_bytes`.
+    /// Hash of a response's content (`Response::content_bytes`).
     #[must_use]
     pub fn response_content_hash(&self, company: CompanyId, content_bytes: &[u8]) -> Uuid {
         self.key("response_content", &[&company_part(company), content_bytes])
     }
 
-    /// Under what a job to come finds the responses that wait for it; tests and others do not meet.
+    /// Key of the responses that arrived before their request. A later job looks them up by its former id or
+    /// interaction; test requests have keys of their own.
     #[must_use]
     pub fn response_subject_hash(&self, company: CompanyId, test: bool, about: &ResponseSubject) -> Uuid {
         let (word, named): (&str, &[u8]) = match about {
@@ -171,7 +177,7 @@ impl IdentityKey {
         self.key("awaited", &[&company_part(company), &[u8::from(test)], word.as_bytes(), named])
     }
 
-    /// A rejected job: the same mistake sent again is one row with a counter.
+    /// Hash of a rejected job: the same mistake sent again is one row with a counter.
     #[must_use]
     pub fn rejected_job_hash(&self, company: Option<CompanyId>, key: Option<&str>, body: &[u8]) -> Uuid {
         let company = company.map(company_part);
@@ -182,7 +188,7 @@ impl IdentityKey {
         }
     }
 
-    /// A job that is tried alone, as it was published.
+    /// Hash of a poison suspect as it was published: routing key, message key and body.
     #[must_use]
     pub fn suspect_job_hash(&self, routing: &str, key: Option<&str>, body: &[u8]) -> Uuid {
         match key {
@@ -191,27 +197,27 @@ impl IdentityKey {
         }
     }
 
-    /// A webhook of one account, by what makes it unique there.
+    /// Hash of a receipt of one account; `dedupe` is unique within the account.
     #[must_use]
     pub fn receipt_hash(&self, account: AccountId, dedupe: &str) -> Uuid {
         self.key("receipt", &[&account.0.to_be_bytes(), dedupe.as_bytes()])
     }
 
-    /// A notice of one recipe, by what makes it unique there.
+    /// Hash of a connector's notification; `name` is unique within the connector.
     #[must_use]
-    pub fn notification_hash(&self, recipe: &str, name: &str) -> Uuid {
-        self.key("notice", &[recipe.as_bytes(), name.as_bytes()])
+    pub fn notification_hash(&self, connector: &str, name: &str) -> Uuid {
+        self.key("notice", &[connector.as_bytes(), name.as_bytes()])
     }
 
-    /// By what a company knows a customer; `kind` is custom_id, email, phone or social.
+    /// Hash of an identity by which a company knows a customer; `kind` is custom_id, email, phone or social.
     #[must_use]
     pub fn customer_id_hash(&self, company: CompanyId, kind: &str, value: &str) -> Uuid {
         let folded = if kind == "email" { value.to_lowercase() } else { value.to_owned() };
         self.key("identity", &[&company_part(company), kind.as_bytes(), folded.as_bytes()])
     }
 
-    /// The key itself, or the one that stands for it among tests: a test must not look like the twin of
-    /// what is meant for a customer, whose request would then never be made.
+    /// `key` for a live request, a different key for a test request. Otherwise a test would count as the first
+    /// of two duplicates, and the live request would not be made.
     #[must_use]
     pub fn separate_test(&self, test: bool, key: Uuid) -> Uuid {
         if test { self.key("test", &[key.as_bytes()]) } else { key }

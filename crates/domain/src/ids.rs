@@ -1,4 +1,4 @@
-//! Newtypes for what the ledger numbers, and the small closed sets that every stage shares.
+//! Newtypes for the ledger's ids, and the small closed sets that every stage shares.
 //!
 //! The stored numbers (`Medium::code`, `BlockKind::bit`) are part of the database's contents: never
 //! renumber them.
@@ -35,15 +35,18 @@ pub struct RequestId(pub Uuid);
 #[serde(transparent)]
 pub struct MessageId(pub Uuid);
 
-/// How we deliver.
+/// The way a message is delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Medium {
+    /// By email.
     Email,
+    /// By text message.
     Sms,
 }
 
 impl Medium {
+    /// Every medium, in the order of the stored numbers.
     pub const ALL: [Medium; 2] = [Medium::Email, Medium::Sms];
 
     /// The stored number.
@@ -55,11 +58,13 @@ impl Medium {
         }
     }
 
+    /// The medium with this stored number.
     #[must_use]
     pub fn from_code(code: i16) -> Option<Medium> {
         Medium::ALL.into_iter().find(|medium| medium.code() == code)
     }
 
+    /// The stored and public word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -69,20 +74,24 @@ impl Medium {
     }
 }
 
-/// Why an address may not be written to; several may hold at once.
+/// The reason for which an address is blocked; several may hold at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BlockKind {
     /// The customer answered STOP; the only kind that START lifts.
     Stop,
+    /// The customer used the unsubscribe link.
     Unsubscribed,
+    /// The customer reported a message as spam.
     Complained,
+    /// The provider reported that the address does not exist.
     HardBounced,
     /// Blocked by a person of the company.
     Manual,
 }
 
 impl BlockKind {
+    /// Every kind, the strongest wish of the customer first.
     pub const ALL: [BlockKind; 5] = [
         BlockKind::Stop,
         BlockKind::Unsubscribed,
@@ -103,12 +112,13 @@ impl BlockKind {
         }
     }
 
-    /// The reason shown for a set of kinds: the strongest wish of the customer first.
+    /// The kind that is shown for a set of stored bits: the first one of `ALL`.
     #[must_use]
     pub fn strongest(bits: i32) -> Option<BlockKind> {
         BlockKind::ALL.into_iter().find(|kind| bits & kind.bit() != 0)
     }
 
+    /// The stored and public word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

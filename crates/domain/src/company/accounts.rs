@@ -46,7 +46,7 @@ const KINDS: &[(&str, Kind)] = &[("twilio", Kind::Twilio), ("mailgun", Kind::Mai
 
 /// Reads one item of `accounts`.
 pub(super) fn read_account(path: &str, item: &Node, problems: &mut Problems) -> Account {
-    // Which fields are known depends on the provider, so that one is read first, without complaint.
+    // The known fields depend on the provider, so it is read first, without adding problems.
     let written: &[(String, Node)] = if let Node::Object(written) = item { written } else { &[] };
     let provider = written.iter().find(|(name, _)| name == "provider").map(|(_, node)| node);
     let kind = KINDS.iter().find(|(word, _)| matches!(provider, Some(Node::Text(text)) if text == word));
@@ -75,7 +75,7 @@ pub(super) fn read_account(path: &str, item: &Node, problems: &mut Problems) -> 
     }
 }
 
-/// Stands in for settings whose provider is unknown; never leaves `file::parse`.
+/// A stand-in for the settings of an unknown provider; the problem keeps the file from being used.
 fn unreadable() -> ProviderSettings {
     ProviderSettings::Mailgun {
         base_url: String::new(),

@@ -1,6 +1,6 @@
-//! Error alerts: to whom, and from which share of refused jobs on.
+//! Error alerts: the recipients, and the share of refused jobs from which an alert is sent.
 //!
-//! PURE. The part of the company's file, and the one question that is asked of it.
+//! PURE. Reads the `alerts` table of the company's file and answers whether an alert is due.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,15 +14,15 @@ const EMAILS_MAX: usize = 20;
 const EMAIL_CHARS_MAX: usize = 320;
 const REJECTED_MAX: i64 = 1_000_000;
 
-/// Who hears when many jobs are refused.
+/// Settings of the alert about refused jobs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Alerts {
-    /// Nobody: there are no alerts.
+    /// Recipients; empty: no alerts.
     pub emails: Vec<String>,
-    /// More than this share of an hour's jobs.
+    /// An alert is sent above this share of an hour's jobs, in percent.
     pub rejected_share_percent: u32,
-    /// And at least so many: one where the company does not say.
+    /// Fewest refused jobs of an hour for an alert.
     pub rejected_min: u32,
 }
 
@@ -33,13 +33,13 @@ impl Default for Alerts {
 }
 
 impl Alerts {
-    /// Whether so many refused jobs of an hour are worth an alert.
+    /// Whether an hour with these counts is worth an alert.
     #[must_use]
     pub fn is_due(&self, rejected: u64, accepted: u64) -> bool {
         rejected >= u64::from(self.rejected_min) && accepted < self.accepted_enough(rejected)
     }
 
-    /// With so many accepted ones, or more, the refused ones are a small share.
+    /// The number of accepted jobs from which `rejected` jobs are a small share.
     #[must_use]
     pub fn accepted_enough(&self, rejected: u64) -> u64 {
         let share = u64::from(self.rejected_share_percent.clamp(1, 100));

@@ -1,8 +1,7 @@
-//! What differs between two versions of a company: for the operator who applies a file, and for the
-//! check that a change takes nothing away from requests that still wait.
+//! Differences between two versions of a company, in lines for an operator, and the removals of a change.
 //!
-//! PURE. The lines go to the operator's terminal only, never to logs: they name team members. Fields
-//! are compared by their serialised form, so that a new field is never forgotten here.
+//! PURE. The lines go to the operator's terminal only, never to logs: they name team members. Fields are compared
+//! in their serialised form, so that a new field is never forgotten here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,16 +10,19 @@ use serde_json::Value;
 
 use super::{Member, Policy};
 
-/// What the old version had and the new has not; messages on their way may still need it.
+/// Parts that the new version lacks; requests that wait may still need them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Removals {
+    /// Labels.
     pub brands: Vec<String>,
-    /// Gone, or now of another provider: what they began cannot be looked up any more.
+    /// Ids of accounts that are gone or moved to another provider: their attempts cannot be looked up any more.
     pub accounts: Vec<String>,
+    /// Names.
     pub channels: Vec<String>,
 }
 
 impl Removals {
+    /// Whether the change removes nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Removals::default()
@@ -32,7 +34,7 @@ impl Removals {
 pub fn changes(old: Option<&Policy>, new: &Policy) -> Vec<String> {
     let Some(old) = old else {
         let mut lines = vec![format!("company {} added", new.slug)];
-        lines.extend(list_changes(&Lists::default(), &Lists::of(new)));
+        lines.extend(list_changes(&Lists::default(), &Lists::new(new)));
         return lines;
     };
     let is_list =
@@ -43,11 +45,11 @@ pub fn changes(old: Option<&Policy>, new: &Policy) -> Vec<String> {
         fields
     };
     let mut lines = field_changes(&top(old), &top(new));
-    lines.extend(list_changes(&Lists::of(old), &Lists::of(new)));
+    lines.extend(list_changes(&Lists::new(old), &Lists::new(new)));
     lines
 }
 
-/// What a change of policy takes away.
+/// The removals of a change of policy.
 #[must_use]
 pub fn removals(old: Option<&Policy>, new: &Policy) -> Removals {
     let Some(old) = old else { return Removals::default() };
@@ -70,23 +72,25 @@ pub fn removals(old: Option<&Policy>, new: &Policy) -> Removals {
 pub fn member_changes(old: &[Member], new: &[Member]) -> Vec<String> {
     let mut unmatched: BTreeSet<usize> = (0..old.len()).collect();
     let mut lines = Vec::new();
-    for (member, known) in new.iter().zip(followed(old, new)) {
+    for (member, known) in new.iter().zip(matched_members(old, new)) {
         match known {
-            None => lines.push(format!("member {} added", called(member))),
+            None => lines.push(format!("member {} added", member_label(member))),
             Some(index) => {
                 unmatched.remove(&index);
                 let changed = field_changes(&flat(&old[index]), &flat(member));
-                lines.extend(changed.iter().map(|change| format!("member {}: {change}", called(member))));
+                lines.extend(
+                    changed.iter().map(|change| format!("member {}: {change}", member_label(member))),
+                );
             }
         }
     }
-    lines.extend(unmatched.iter().map(|index| format!("member {} removed", called(&old[*index]))));
+    lines.extend(unmatched.iter().map(|index| format!("member {} removed", member_label(&old[*index]))));
     lines
 }
 
-/// Who each new team member was before: the one with the email address, else with the custom id.
+/// The index in `old` of each new team member: by email address, else by custom id.
 #[must_use]
-pub fn followed(old: &[Member], new: &[Member]) -> Vec<Option<usize>> {
+pub fn matched_members(old: &[Member], new: &[Member]) -> Vec<Option<usize>> {
     let by_email = index_by(old, |member| member.email.as_ref().map(|email| email.to_lowercase()));
     let by_custom_id = index_by(old, |member| member.custom_id.clone());
     let mut taken = BTreeSet::new();
@@ -103,9 +107,9 @@ fn index_by(members: &[Member], key: impl Fn(&Member) -> Option<String>) -> BTre
     members.iter().enumerate().filter_map(|(index, member)| Some((key(member)?, index))).collect()
 }
 
-/// What people call a team member.
+/// The email address of a team member, else the custom id.
 #[must_use]
-pub fn called(member: &Member) -> &str {
+pub fn member_label(member: &Member) -> &str {
     member.email.as_deref().or(member.custom_id.as_deref()).unwrap_or_default()
 }
 
@@ -117,18 +121,18 @@ type Named = BTreeMap<String, FlatFields>;
 struct Lists(BTreeMap<&'static str, Named>);
 
 impl Lists {
-    fn of(policy: &Policy) -> Lists {
+    fn new(policy: &Policy) -> Lists {
         let brands = policy.brands.iter().map(|brand| (brand.label.clone(), flat(brand)));
         let channels = policy.channels.iter().map(|channel| (channel.name.clone(), flat(channel)));
         let accounts = policy.accounts.iter().map(|account| (account.id.clone(), flat(account)));
         let bindings = policy.bindings.iter().map(|binding| (binding.user.clone(), flat(binding)));
-        let recipes = policy.connectors.iter().map(|recipe| (recipe.id.clone(), flat(recipe)));
+        let connectors = policy.connectors.iter().map(|connector| (connector.id.clone(), flat(connector)));
         Lists(BTreeMap::from([
             ("brand", brands.collect()),
             ("channel", channels.collect()),
             ("account", accounts.collect()),
             ("binding", bindings.collect()),
-            ("recipe", recipes.collect()),
+            ("recipe", connectors.collect()),
         ]))
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn check(policy: &Policy, members: &[Member], problems: &mut Problems
     check_unique("channels", "name", names, problems);
     let ids = policy.accounts.iter().map(|account| Some(account.id.as_str()));
     check_unique("accounts", "id", ids, problems);
-    let ids = policy.connectors.iter().map(|recipe| Some(recipe.id.as_str()));
+    let ids = policy.connectors.iter().map(|connector| Some(connector.id.as_str()));
     check_unique("recipes", "id", ids, problems);
     let users = policy.bindings.iter().map(|binding| Some(binding.user.as_str()));
     check_unique("bindings", "user", users, problems);
@@ -84,16 +84,16 @@ fn check_brand(policy: &Policy, brand: &Brand, path: &str, problems: &mut Proble
 
 /// Adds the problems of connectors that name a brand or a channel of their company.
 fn check_connectors(policy: &Policy, problems: &mut Problems) {
-    for (index, recipe) in policy.connectors.iter().enumerate() {
+    for (index, connector) in policy.connectors.iter().enumerate() {
         let path = format!("recipes[{index}]");
-        if recipe.brand.as_deref().is_some_and(|label| policy.brand(label).is_none()) {
+        if connector.brand.as_deref().is_some_and(|label| policy.brand(label).is_none()) {
             problems.add(
                 format!("{path}.brand"),
                 "not_found",
                 "no brand has this label, give the label of one",
             );
         }
-        if let ConnectorSettings::EightByEight(settings) = &recipe.settings
+        if let ConnectorSettings::EightByEight(settings) = &connector.settings
             && policy.channel(&settings.channel).is_none()
         {
             let message = format!("the company has no channel {}; add it or name another", settings.channel);

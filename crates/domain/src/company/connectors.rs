@@ -1,9 +1,8 @@
-//! The recipes of a company's file: systems whose notices make requests by themselves.
+//! The connectors of a company's file (`[[recipes]]`): systems with notifications that make requests.
 //!
-//! PURE. A recipe's id is part of its webhook's path and selects the key to verify with. Secrets stay in
-//! the environment; the public keys that notices of 8x8 are signed with are no secrets and stand here, or
-//! where 8x8 publishes them. What a recipe does with a notice is `intake::recipes`; `docs/connectors.md` tells
-//! how one is added.
+//! PURE. A connector's id is part of its webhook's path and selects the key to verify with. Secrets stay in the
+//! environment; the public keys of 8x8's signatures are no secrets: they stand in the file, or 8x8 publishes them.
+//! `connectors` of the worker turns a notification into a job; `docs/connectors.md` tells how one is added.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +19,7 @@ use super::{
     syntax::base_url_problem,
 };
 
-/// A system whose notices make requests.
+/// One connected system of a company.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Connector {
@@ -31,14 +30,18 @@ pub struct Connector {
     /// Its requests take the real path but reserve nothing and reach no customer.
     #[serde(default)]
     pub test: bool,
+    /// The system's own settings.
     pub settings: ConnectorSettings,
 }
 
+/// The settings of each kind of system.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "recipe")]
 pub enum ConnectorSettings {
+    /// Kustomer.
     #[serde(rename = "kustomer")]
     Kustomer(KustomerSettings),
+    /// 8x8 Contact Center.
     #[serde(rename = "8x8")]
     EightByEight(EightByEightSettings),
 }
@@ -51,34 +54,34 @@ pub struct KustomerSettings {
     pub base_url: String,
     /// Reads customers, users and tags.
     pub api_key_env: String,
-    /// The token that the webhook's registration answered; it signs the notices.
+    /// The token from the webhook's registration; it signs the notifications.
     pub webhook_token_env: String,
     /// Page of a conversation; `{customer}` and `{conversation}` are replaced.
     pub conversation_url: Option<String>,
-    /// Custom attribute of a conversation that keeps it from being asked about.
+    /// Custom attribute of a conversation that sets `do_not_send`.
     pub do_not_send_attribute: String,
 }
 
-/// 8x8 Contact Center: notices of the Chat Gateway and of the event stream.
+/// 8x8 Contact Center: notifications of the Chat Gateway and of the event stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EightByEightSettings {
-    /// The only tenant whose notices count: 8x8 signs the notices of all its tenants alike.
+    /// The accepted tenant: 8x8 signs the notifications of all its tenants with the same keys.
     pub tenant_id: String,
-    /// Which of the company's channels its requests name.
+    /// Name of the company's channel for its requests.
     pub channel: String,
     /// The Chat Gateway's channels that count as social, compared without case.
     pub social_channels: Vec<String>,
     /// Page of a case; `{case}` is replaced.
     pub case_url: Option<String>,
-    /// How long after an interaction is complete its request is made: late notices about it still count.
+    /// Seconds from a complete interaction to its request; notifications within them still count.
     #[serde(rename = "settle_secs")]
     pub debounce_secs: u32,
     /// Tags by transaction code, written `list|item`; a code that is not here is a tag as it is.
     pub transaction_codes: BTreeMap<String, String>,
-    /// RSA keys that notices are signed with.
+    /// RSA keys of the signatures.
     pub keys: Vec<PublicKey>,
-    /// Where other keys are asked for; `{kid}` is replaced by the key's id.
+    /// URL of further keys; `{kid}` is replaced by the key's id.
     pub keys_url: Option<String>,
 }
 
@@ -86,14 +89,16 @@ pub struct EightByEightSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PublicKey {
+    /// Key id.
     pub kid: String,
-    /// Modulus and exponent, base64url without padding.
+    /// Modulus, base64url without padding.
     pub n: String,
+    /// Exponent, base64url without padding.
     pub e: String,
 }
 
 impl Connector {
-    /// The recipe's word in webhook paths, metrics and lists.
+    /// The kind's word in webhook paths, metrics and lists.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self.settings {
@@ -121,7 +126,7 @@ const KEY_FIELDS: &[&str] = &["kid", "n", "e"];
 #[cfg(test)]
 pub(super) const FIELDS: [&[&str]; 4] = [COMMON_FIELDS, KUSTOMER_FIELDS, EIGHT_BY_EIGHT_FIELDS, KEY_FIELDS];
 
-/// What the Chat Gateway calls its channels that are no telephone, mail or web page.
+/// The Chat Gateway's names of its social channels.
 const SOCIAL_CHANNELS: &[&str] =
     &["Facebook", "Instagram", "Twitter", "X", "WhatsApp", "Viber", "Telegram", "Line", "WeChat"];
 const SETTLE_SECS_DEFAULT: u32 = 30;
@@ -144,7 +149,7 @@ const KINDS: &[(&str, Kind)] = &[("kustomer", Kind::Kustomer), ("8x8", Kind::Eig
 
 /// Reads one item of `recipes`.
 pub(super) fn read_connector(path: &str, item: &Node, problems: &mut Problems) -> Connector {
-    // Which fields are known depends on the recipe, so that one is read first, without complaint.
+    // The known fields depend on the kind, so it is read first, without adding problems.
     let written: &[(String, Node)] = if let Node::Object(written) = item { written } else { &[] };
     let recipe = written.iter().find(|(name, _)| name == "recipe").map(|(_, node)| node);
     let kind = KINDS.iter().find(|(word, _)| matches!(recipe, Some(Node::Text(text)) if text == word));
@@ -157,7 +162,7 @@ pub(super) fn read_connector(path: &str, item: &Node, problems: &mut Problems) -
     if fields.get("recipe").is_none() {
         problems.add(fields.at("recipe"), "missing", "give one of kustomer, 8x8");
     }
-    // Without a known recipe the settings only stand in: the problem keeps the file from being used.
+    // The settings of an unknown kind are a stand-in: the problem keeps the file from being used.
     let settings = match read_choice(&fields, "recipe", KINDS, problems) {
         Some(Kind::EightByEight) => ConnectorSettings::EightByEight(read_eight_by_eight(&fields, problems)),
         Some(Kind::Kustomer) => ConnectorSettings::Kustomer(read_kustomer(&fields, problems)),
@@ -196,7 +201,7 @@ fn read_eight_by_eight(fields: &Fields, problems: &mut Problems) -> EightByEight
         .collect();
     let keys_url = read_keys_url(fields, problems);
     if keys.is_empty() && fields.get("keys_url").is_none() {
-        let message = "give keys_url or at least one [[recipes.keys]] to verify notices with";
+        let message = "give keys_url or at least one [[recipes.keys]] to verify notifications with";
         problems.add(fields.at("keys"), "missing", message);
     }
     let named = fields.list("social_channels", CHANNELS_MAX, problems);
@@ -220,7 +225,7 @@ fn read_eight_by_eight(fields: &Fields, problems: &mut Problems) -> EightByEight
     }
 }
 
-/// Where 8x8 publishes its keys; workers ask there, so it is as safe as a provider's address.
+/// The URL of 8x8's published keys; workers call it, so it is checked like a provider's URL.
 fn read_keys_url(fields: &Fields, problems: &mut Problems) -> Option<String> {
     let url = fields.text("keys_url", URL_CHARS_MAX, problems)?;
     let filled = url.replace("{kid}", "0");

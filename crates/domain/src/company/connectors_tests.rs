@@ -1,6 +1,6 @@
 //! Recipes as companies write them: the defaults of a small one, and every mistake at its place.
 //!
-//! What a recipe does with a notice is tested beside `intake::recipes`.
+//! The handling of a notification is tested in the worker, beside its connectors.
 
 use crate::company::{ConnectorSettings, file};
 

@@ -1,34 +1,34 @@
-//! What differs between two documents, by path: for audits, which people read and programs filter.
+//! Differences between two JSON documents, by path: for audits, which people read and programs filter.
 //!
-//! PURE. `{"brands[gold].delay_secs": {"before": 0, "after": 60}}`: objects are walked, the items of a list
-//! are known by their own name, everything else is compared whole. Bounded: past `ENTRIES_MAX` or
-//! `BYTES_MAX` the rest is only counted. Read `change` for the lines that an operator sees.
+//! PURE. `{"brands[gold].delay_secs": {"before": 0, "after": 60}}`: objects are walked, list items are matched by
+//! their own name, everything else is compared whole. Bounded: past `ENTRIES_MAX` or `BYTES_MAX` the rest is only
+//! counted. Read `change` for the lines that an operator sees.
 
 use serde_json::{Map, Value, json};
 
 /// Most entries of one audit.
 pub const ENTRIES_MAX: usize = 200;
-/// And most of what they say, in bytes: a page of audits is held in memory.
+/// Most bytes of one audit's entries: a page of audits is held in memory.
 const BYTES_MAX: usize = 64 * 1024;
-/// Under what the entries that are left out are counted.
+/// The key under which omitted entries are counted.
 pub const MORE: &str = "more";
-/// What an item of a list is known by, in this order: brands, accounts, bindings, channels.
+/// The fields that name an item of a list, in this order: brands, accounts, bindings, channels.
 const NAMES: [&str; 4] = ["label", "id", "user", "name"];
 
-/// Everything that differs; empty: nothing does. `Null` on one side: it was not there.
+/// Every difference; empty if there is none. A side is left out where the value was absent.
 #[must_use]
 pub fn difference(before: &Value, after: &Value) -> Map<String, Value> {
-    let mut found = Found::default();
+    let mut found = Differences::default();
     found.compare("", before, after);
     found.settle()
 }
 
-/// The same over things that have names of their own, such as team members.
+/// The differences of named pairs, such as team members.
 #[must_use]
 pub fn named_difference<'v>(
     pairs: impl Iterator<Item = (String, Option<&'v Value>, Option<&'v Value>)>,
 ) -> Map<String, Value> {
-    let mut found = Found::default();
+    let mut found = Differences::default();
     for (name, before, after) in pairs {
         found.compare(&name, before.unwrap_or(&Value::Null), after.unwrap_or(&Value::Null));
     }
@@ -38,7 +38,7 @@ pub fn named_difference<'v>(
 /// Two differences as one, within the same bounds.
 #[must_use]
 pub fn joined(first: Map<String, Value>, second: Map<String, Value>) -> Map<String, Value> {
-    let mut found = Found::default();
+    let mut found = Differences::default();
     for (path, entry) in first.into_iter().chain(second) {
         match entry.as_u64().filter(|_| path == MORE) {
             Some(more) => found.left_out = found.left_out.saturating_add(more),
@@ -49,13 +49,13 @@ pub fn joined(first: Map<String, Value>, second: Map<String, Value>) -> Map<Stri
 }
 
 #[derive(Default)]
-struct Found {
+struct Differences {
     entries: Map<String, Value>,
     bytes: usize,
     left_out: u64,
 }
 
-impl Found {
+impl Differences {
     fn compare(&mut self, path: &str, before: &Value, after: &Value) {
         match (before, after) {
             (Value::Object(old), Value::Object(new)) => {

@@ -37,10 +37,12 @@ const EXPIRES_AFTER_SECS_DEFAULT: u32 = 259_200;
 const POSTAL_ADDRESS_CHARS_MAX: usize = 500;
 const URL_CHARS_MAX: usize = 1_000;
 
-/// What the file says, with every default filled in.
+/// The content of the file, with every default filled in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CompanyFile {
+    /// Everything but the team members.
     pub policy: Policy,
+    /// The team members.
     pub members: Vec<Member>,
 }
 
@@ -92,7 +94,7 @@ pub fn parse(toml_text: &str) -> Result<CompanyFile, Vec<Problem>> {
     problems.settle(file)
 }
 
-/// Reads a company's document, whatever it was written in.
+/// Reads a company's document, parsed from TOML or JSON.
 ///
 /// # Errors
 /// Every problem of the document, by path.

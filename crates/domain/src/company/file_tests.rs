@@ -1,4 +1,4 @@
-//! What operators are promised about the company's file: the example in `deploy/` works, defaults are
+//! Promises to operators about the company's file: the example in `deploy/` works, defaults are
 //! as documented, and every mistake is named at its place.
 
 use super::*;

@@ -1,4 +1,4 @@
-//! A company as its file writes it, in JSON: what the API gives out and takes back.
+//! A company as its file writes it, in JSON: the API's representation.
 //!
 //! PURE. Reading what was written gives the same policy and members again (a property of this file's
 //! tests), so that "get, change, put back" changes what was changed and nothing else. There is no secret
@@ -10,13 +10,13 @@ use crate::document::{Problem, node::Node};
 
 use super::{CompanyFile, Member, Policy, file, member, merge::merge};
 
-/// The document; members only where they are given.
+/// The document of a policy; with members only where they are given.
 #[must_use]
 pub fn document(policy: &Policy, members: Option<&[Member]>) -> Value {
     let mut document = plain(serde_json::to_value(policy));
     for item in document.values_mut().filter_map(Value::as_array_mut).flatten() {
         let Some(item) = item.as_object_mut() else { continue };
-        // The file writes what only one provider has beside the rest.
+        // The file has the settings of a provider beside the common fields.
         if let Some(Value::Object(settings)) = item.remove("settings") {
             item.extend(settings);
         }
@@ -53,7 +53,7 @@ pub fn read_patched_member(member: &Member, patch: &Node) -> Result<Member, Vec<
     member::read_one_member(&patched(member_document(member), patch)?)
 }
 
-/// Whether a patch says anything about team members: `null` takes them away.
+/// Whether a patch sets team members; `null` removes them.
 #[must_use]
 pub fn patch_sets_members(patch: &Node) -> bool {
     matches!(patch, Node::Object(fields) if fields.iter().any(|(name, _)| name == "members"))
@@ -82,7 +82,7 @@ fn plain(value: serde_json::Result<Value>) -> Map<String, Value> {
     }
 }
 
-/// What is absent is left out.
+/// Leaves out absent fields.
 fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(fields) => {

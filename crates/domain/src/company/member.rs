@@ -21,25 +21,35 @@ pub(super) const FIELDS: &[&str] = &["email", "custom_id", "name", "role", "appr
 /// A team member, the subject of the question that a customer gets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
-    /// One of email and custom id is always there.
+    /// At least one of email and custom id is present.
     pub email: Option<String>,
+    /// The company's own id of the member.
     pub custom_id: Option<String>,
+    /// Shown to operators.
     pub name: Option<String>,
+    /// On the team's list.
     pub role: Role,
+    /// Customers may be asked about this member where the company requires approval.
     pub approved: bool,
 }
 
+/// The role of a team member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
+    /// Asks about own interactions only.
     Member,
+    /// Asks for the team.
     Leader,
+    /// Administrator of the company.
     Admin,
 }
 
 impl Role {
+    /// Every role.
     pub const ALL: [Role; 3] = [Role::Member, Role::Leader, Role::Admin];
 
+    /// The stored and public word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -49,6 +59,7 @@ impl Role {
         }
     }
 
+    /// The role with this stored word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Role> {
         Role::ALL.into_iter().find(|role| role.as_str() == word)

@@ -1,7 +1,7 @@
 //! JSON merge patch (RFC 7396): a change of parts, applied to a whole document.
 //!
-//! PURE. `null` takes a field away, objects are merged, everything else replaces, lists included. What
-//! comes out is checked as any other document is (`file`, `accounts`, `check`); nothing is checked here. A
+//! PURE. `null` removes a field, objects are merged, everything else replaces, lists included. The result is
+//! checked as any other document is (`file`, `accounts`, `check`); nothing is checked here. A
 //! field that a patch gives twice was refused by its reader (`document::strict`). Depth is bounded by the
 //! reader too (serde_json: 128).
 

@@ -1,10 +1,9 @@
-//! What a company configured: its file, the policy document made of it, and what a change takes away.
+//! The configuration of a company: its file, the policy document made of it, the differences between versions.
 //!
-//! PURE: no I/O. `file` parses and validates the TOML that people write (with `member`, `accounts`, `recipes`, and `check` last),
-//! `policy` is the document that the rules read and the ledger versions, `change` says what differs
-//! between two documents. `document` is the same in JSON, `merge` changes its parts, `operator` says what a
-//! key may not, `difference` what an audit keeps. The command that applies them is `cli::company`, the API
-//! `api::settings`; the ledger stores them append-only.
+//! PURE: no I/O. `file` parses the TOML that operators write (with `member`, `accounts`, `connectors` and `alerts`;
+//! `check` runs last), `policy` is the document that the rules read and the ledger stores append-only, `json` is the
+//! same document for the API, `merge` patches it. `change` lists differences for an operator, `difference` for an
+//! audit, `operator` finds changes that an API key may not make.
 
 mod accounts;
 pub mod alerts;
@@ -34,14 +33,18 @@ pub use policy::{Account, Binding, Brand, Channel, Policy, ProviderSettings, Sup
 /// A company as a worker knows it: one version of its policy with the numbers that the ledger gave.
 #[derive(Debug, Clone)]
 pub struct Company {
+    /// The ledger's number.
     pub id: CompanyId,
+    /// Version of the policy.
     pub version: i32,
+    /// The settings at this version.
     pub policy: Policy,
     /// The ledger's numbers by account id.
     pub account_ids: HashMap<String, AccountId>,
 }
 
 impl Company {
+    /// The ledger's number of the account with this id.
     #[must_use]
     pub fn account_id(&self, name: &str) -> Option<AccountId> {
         self.account_ids.get(name).copied()

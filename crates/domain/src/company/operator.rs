@@ -1,10 +1,9 @@
-//! What only an operator may change: everything that reaches beyond one company.
+//! Changes that only an operator may make: everything that reaches beyond one company.
 //!
-//! PURE. A company's file is the operator's; a key of the API is the company's. An account says from which
-//! environment variable of the workers a secret is read and to which host it goes, so whoever may write
-//! both may read every secret of the installation; a binding says which users of the broker may speak.
-//! Over the API accounts and recipes may be tuned or taken away, never made or pointed elsewhere, and
-//! bindings stay.
+//! PURE. A company's file is the operator's; a key of the API is the company's. An account names the environment
+//! variable of a secret and the host that gets it, so a writer of both could read every secret of the installation;
+//! a binding grants a broker user the right to publish. Over the API accounts and connectors may be tuned or
+//! removed, never added or redirected, and bindings stay.
 
 use serde_json::Value;
 
@@ -12,11 +11,11 @@ use crate::document::{Problem, fields::Problems};
 
 use super::{Policy, json::document};
 
-/// Lists whose items name secrets; each item is known by its `id`.
+/// Lists with items that name secrets; an item is identified by its `id`.
 const LISTS: [&str; 2] = ["accounts", "recipes"];
-/// What says, beside the variables' names, where a secret goes, whom the workers ask, and as whom: one secret
-/// often speaks for several domains or accounts of a provider.
-const PLACES: [&str; 12] = [
+/// Fields that decide, beside the variables' names, on the target of a secret and the identity it is used for:
+/// one secret often serves several domains or accounts of a provider.
+const TARGET_FIELDS: [&str; 12] = [
     "provider",
     "recipe",
     "base_url",
@@ -61,6 +60,7 @@ pub fn reserved(old: &Policy, new: &Policy) -> Vec<Problem> {
 pub struct Secret {
     /// As in `accounts[mail].api_key_env`.
     pub field: String,
+    /// Name of the environment variable.
     pub variable: String,
 }
 
@@ -89,7 +89,7 @@ fn compare(path: &str, old: &Value, new: &Value, problems: &mut Problems) {
     fields.extend(names(new));
     fields.sort();
     fields.dedup();
-    let reserved = |name: &String| name.ends_with("_env") || PLACES.contains(&name.as_str());
+    let reserved = |name: &String| name.ends_with("_env") || TARGET_FIELDS.contains(&name.as_str());
     for name in fields.iter().filter(|name| reserved(name) && old.get(*name) != new.get(*name)) {
         let message =
             format!("it says where a secret is, or where a worker's calls go and as whom: {REMEDY}");

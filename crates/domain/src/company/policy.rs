@@ -1,5 +1,5 @@
-//! The policy document: everything about a company that the rules and the senders read, but for its
-//! team members, which are rows.
+//! The policy document: every setting of a company that the rules and the senders read. Team members are rows
+//! of their own.
 //!
 //! Stored as JSON, append-only, one version per change. Secrets are never in it: accounts name the
 //! environment variables that hold them.
@@ -16,25 +16,30 @@ use super::{Alerts, Connector};
 pub struct Policy {
     /// `[a-z0-9-]{1,63}`; the last part of the routing key.
     pub slug: String,
+    /// Display name.
     pub name: String,
     /// Label of the brand of jobs that name none; `None` only where there are several brands and the
     /// company wants every job to name its own.
     pub default_brand: Option<String>,
+    /// At least one.
     pub brands: Vec<Brand>,
+    /// The integrated channels.
     pub channels: Vec<Channel>,
+    /// In order: the first account of a medium is its default.
     pub accounts: Vec<Account>,
-    /// Broker users that may speak for this company.
+    /// Broker users that may publish for this company.
     pub bindings: Vec<Binding>,
     /// Days between two asks of one person; 0 switches the rule off.
     pub suppression_days: u32,
+    /// The scope in which a person counts as asked.
     pub suppression_scope: SuppressionScope,
     /// Order in which media are tried when the job names none.
     pub medium_preference: Vec<Medium>,
-    /// Delay of requests whose job, channel and brand name none.
+    /// Seconds of delay where job, channel and brand give none.
     pub delay_secs: u32,
-    /// How long after its first due time a request may still go out.
+    /// Seconds after its first due time in which a request may still be sent.
     pub expires_after_secs: u32,
-    /// Refuse jobs whose team member is not approved.
+    /// Reject jobs about a team member that is not approved.
     pub require_approved: bool,
     /// Company administrators may ask by hand on behalf of team members.
     #[serde(default)]
@@ -43,39 +48,43 @@ pub struct Policy {
     /// the customer gets it twice.
     #[serde(default)]
     pub resend_if_absent: bool,
-    /// Where messages of test requests go, by medium; a test never reaches its customer.
+    /// Recipient of test requests by email; a test request never reaches its customer.
     #[serde(default)]
     pub test_email: Option<String>,
+    /// E.164.
     #[serde(default)]
     pub test_phone: Option<String>,
-    /// Systems whose notices make requests by themselves.
+    /// Connected systems with notifications that make requests.
     #[serde(default, rename = "recipes")]
     pub connectors: Vec<Connector>,
-    /// Who hears of refused jobs, and when.
+    /// Alerts about refused jobs.
     #[serde(default)]
     pub alerts: Alerts,
 }
 
-/// One brand: who asks, and where the survey is.
+/// One brand: the sender of requests, and the place of its survey.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Brand {
-    /// What jobs call it.
+    /// The name in jobs.
     pub label: String,
-    /// What customers read.
+    /// The name that customers read.
     pub name: String,
     /// http(s) URL; `{request}` in it is replaced by the request's id, else it is appended as `?r=`.
     pub survey_url: String,
     /// Sender of email, as `local@domain`.
     pub email_from: Option<String>,
+    /// Reply-To of email.
     pub reply_to: Option<String>,
     /// Shown at the foot of email, as many laws ask.
     pub postal_address: Option<String>,
-    /// Language of customers whose job names none or one that we have no text in.
+    /// Language where the job names none or one without texts (BCP 47).
     pub language: String,
+    /// Seconds of delay where job and channel give none.
     pub delay_secs: Option<u32>,
-    /// Account ids by medium; `None`: the company's first account of that medium.
+    /// Account id for email; `None`: the company's first email account.
     pub email_account: Option<String>,
+    /// As `email_account`, for text messages.
     pub sms_account: Option<String>,
 }
 
@@ -83,9 +92,13 @@ pub struct Brand {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Channel {
+    /// The name in jobs.
     pub name: String,
+    /// Open to jobs of systems.
     pub automatic: bool,
+    /// Open to requests by hand.
     pub manual: bool,
+    /// Seconds of delay where the job gives none.
     pub delay_secs: Option<u32>,
 }
 
@@ -93,6 +106,7 @@ pub struct Channel {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Binding {
+    /// Name of the broker user.
     pub user: String,
     /// Jobs of a test binding take the real path but reserve nothing and reach no customer.
     #[serde(default)]
@@ -105,10 +119,11 @@ pub struct Binding {
 pub struct Account {
     /// Opaque, unique over all companies; part of the webhook's path.
     pub id: String,
-    /// Calls per second over all workers' sum is the operator's business; this bounds one worker.
+    /// Calls per second of one worker; the operator divides the provider's limit by the number of workers.
     pub rate_per_sec: u32,
     /// Calls in flight per worker.
     pub concurrency: u32,
+    /// The provider's own settings.
     pub settings: ProviderSettings,
 }
 
@@ -116,9 +131,11 @@ pub struct Account {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "provider", rename_all = "lowercase", deny_unknown_fields)]
 pub enum ProviderSettings {
+    /// Text messages by Twilio.
     Twilio {
         /// e.g. `https://api.twilio.com`
         base_url: String,
+        /// Account SID.
         account_sid: String,
         /// API key SID for calls; `None`: the account SID itself.
         api_key_sid: Option<String>,
@@ -126,28 +143,40 @@ pub enum ProviderSettings {
         api_secret_env: String,
         /// The primary auth token, which signs webhooks.
         auth_token_env: String,
-        /// E.164 sender; one of the two.
+        /// E.164 sender, instead of `messaging_service_sid`.
         from: Option<String>,
+        /// Messaging service, instead of `from`.
         messaging_service_sid: Option<String>,
     },
+    /// Email by Mailgun's HTTP API.
     Mailgun {
         /// e.g. `https://api.mailgun.net` or the EU host
         base_url: String,
+        /// Sending domain.
         domain: String,
+        /// Variable of the API key.
         api_key_env: String,
+        /// Variable of the webhook signing key.
         signing_key_env: String,
     },
+    /// Email by SMTP.
     Smtp {
+        /// Host name or IP address.
         host: String,
+        /// TCP port.
         port: u16,
+        /// Encryption of the connection.
         tls: SmtpTls,
+        /// User name; `None`: no authentication.
         username: Option<String>,
+        /// Variable of the password.
         password_env: Option<String>,
         /// Domain of our Message-Ids.
         domain: String,
     },
 }
 
+/// Encryption of an SMTP connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SmtpTls {
@@ -159,14 +188,18 @@ pub enum SmtpTls {
     None,
 }
 
+/// The scope of the suppression period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SuppressionScope {
+    /// A person is asked once per company.
     Company,
+    /// A person is asked once per brand.
     Brand,
 }
 
 impl Account {
+    /// The medium that the provider delivers by.
     #[must_use]
     pub fn medium(&self) -> Medium {
         match self.settings {
@@ -186,8 +219,8 @@ impl Account {
     }
 }
 
-/// The recipient of a test's message where the company names none: it is nobody's, and the built-in
-/// simulator takes it.
+/// The recipient of a test request where the company names none: an address without an owner, handled by
+/// `dispatch::sandbox` without a call.
 #[must_use]
 pub fn sandbox_address(medium: Medium) -> &'static str {
     match medium {
@@ -197,27 +230,31 @@ pub fn sandbox_address(medium: Medium) -> &'static str {
 }
 
 impl Policy {
+    /// The brand with this label.
     #[must_use]
     pub fn brand(&self, label: &str) -> Option<&Brand> {
         self.brands.iter().find(|brand| brand.label == label)
     }
 
+    /// The channel with this name.
     #[must_use]
     pub fn channel(&self, name: &str) -> Option<&Channel> {
         self.channels.iter().find(|channel| channel.name == name)
     }
 
+    /// The account with this id.
     #[must_use]
     pub fn account(&self, id: &str) -> Option<&Account> {
         self.accounts.iter().find(|account| account.id == id)
     }
 
+    /// The connector with this id.
     #[must_use]
     pub fn connector(&self, id: &str) -> Option<&Connector> {
         self.connectors.iter().find(|connector| connector.id == id)
     }
 
-    /// Where a test request's message goes instead of to its customer.
+    /// The company's recipient of test requests for `medium`.
     #[must_use]
     pub fn test_address(&self, medium: Medium) -> Option<&str> {
         match medium {
@@ -226,7 +263,7 @@ impl Policy {
         }
     }
 
-    /// The brand in whose name alerts are sent: the default one, else the first that can send email.
+    /// The sending brand of alerts: the default one, else the first that can send email.
     #[must_use]
     pub fn alerting_brand(&self) -> Option<(&Brand, &Account)> {
         let default = self.default_brand.as_deref().and_then(|label| self.brand(label));

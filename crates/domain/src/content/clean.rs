@@ -1,7 +1,7 @@
 //! Names as messages may show them: one short line that no mail client turns into a link.
 //!
 //! PURE. A name is the one text in a message that a stranger can choose, so it could carry a link or a
-//! page of signs into mail that we vouch for. `message::text` already took out what breaks headers;
+//! page of signs into mail that we vouch for. `document::text` already removed what breaks headers;
 //! this is done again here because a name may also come from elsewhere than a job. Template syntax
 //! needs no cleaning: values are never templates.
 

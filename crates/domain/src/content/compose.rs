@@ -19,6 +19,7 @@ use crate::{
 pub struct MessageFacts<'a> {
     /// Named by the survey link.
     pub request: RequestId,
+    /// The medium of delivery.
     pub medium: Medium,
     /// A test goes to the company's test address, or to the sandbox's.
     pub test: bool,
@@ -28,6 +29,7 @@ pub struct MessageFacts<'a> {
     pub brand: &'a str,
     /// BCP 47, where the job named one.
     pub language: Option<&'a str>,
+    /// Cleaned before rendering.
     pub customer_name: Option<&'a str>,
     /// http or https.
     pub unsubscribe_url: &'a str,
@@ -36,24 +38,38 @@ pub struct MessageFacts<'a> {
 /// A message as its recipient reads it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ComposedMessage<'a> {
+    /// The recipient: the customer, a test address or the sandbox.
     pub to_address: String,
+    /// The sending brand, of the policy.
     pub brand: &'a Brand,
+    /// The rendered text with its sender.
     pub text: ComposedText,
 }
 
+/// The text of a message, by medium.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ComposedText {
-    Email { from_address: String, email: RenderedEmail },
+    /// An email.
+    Email {
+        /// Sender, as `local@domain`.
+        from_address: String,
+        /// Subject, text and HTML.
+        email: RenderedEmail,
+    },
+    /// A text message; the account has the sender.
     Sms(RenderedSms),
 }
 
 /// The reason for which a message cannot be composed; another try does not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ComposeError {
+    /// The policy has no brand with this label any more.
     #[error("the brand is gone")]
     BrandRemoved,
+    /// The brand has no sender address for email.
     #[error("the brand has no email_from; set it in the company's file")]
     NoEmailFrom,
+    /// The text could not be rendered.
     #[error(transparent)]
     Render(#[from] RenderError),
 }

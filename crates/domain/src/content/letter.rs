@@ -1,6 +1,6 @@
-//! A letter: an email to a company's own people whose text was made when it was decided.
+//! A plain email to a company's own people, with a text that is fixed when the email is decided.
 //!
-//! PURE. Stored with its request and sent as it is; its HTML is the same text, escaped.
+//! PURE. Stored with its request and sent unchanged; its HTML is the same text, escaped.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,20 +9,24 @@ use crate::document::text::{one_line, several_lines};
 /// Longest text, in characters.
 const TEXT_CHARS_MAX: usize = 20_000;
 
+/// A stored email without a template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlainEmail {
     /// One line.
     pub subject: String,
+    /// At most 20,000 characters.
     pub text: String,
 }
 
 impl PlainEmail {
+    /// An email with a subject on one line and a cleaned, bounded text.
     #[must_use]
     pub fn new(subject: &str, text: &str) -> PlainEmail {
         let text = several_lines(text);
         PlainEmail { subject: one_line(subject), text: text.chars().take(TEXT_CHARS_MAX).collect() }
     }
 
+    /// The text as an HTML document.
     #[must_use]
     pub fn html(&self) -> String {
         let escaped = self.text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");

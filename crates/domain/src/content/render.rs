@@ -41,40 +41,64 @@ pub struct RenderFacts<'f> {
     pub language: Option<&'f str>,
     /// The brand's language.
     pub fallback_language: &'f str,
+    /// The name that customers read.
     pub brand_name: &'f str,
+    /// Cleaned again before rendering.
     pub customer_name: Option<&'f str>,
     /// http or https.
     pub survey_url: &'f str,
     /// http or https; not used in text messages, which are stopped by answering STOP.
     pub unsubscribe_url: &'f str,
+    /// Shown at the foot of email.
     pub postal_address: Option<&'f str>,
+    /// Values for templates, by name.
     pub custom_properties: &'f BTreeMap<String, String>,
 }
 
+/// The parts of a rendered email.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenderedEmail {
     /// One line.
     pub subject: String,
+    /// Text part.
     pub text: String,
+    /// HTML part.
     pub html: String,
 }
 
+/// A rendered text message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenderedSms {
+    /// The whole text.
     pub text: String,
+    /// Billed segments, at most `SEGMENTS_MAX`.
     pub segments: usize,
+    /// The encoding that the text needs.
     pub encoding: Encoding,
 }
 
-/// Why a message could not be rendered; trying again does not help.
+/// The reason for which a message could not be rendered; permanent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RenderError {
+    /// A template broke its bounds or used an undefined value.
     #[error("template {template} failed in line {line}: {kind}")]
-    Template { template: String, line: usize, kind: String },
+    Template {
+        /// File name of the template.
+        template: String,
+        /// Line of the error, 0 if unknown.
+        line: usize,
+        /// Kind of the error; never a value.
+        kind: String,
+    },
+    /// A link that is not http or https.
     #[error("a link must be http or https, mend the brand's survey_url or the public URL")]
     BadLink,
+    /// More than `SEGMENTS_MAX` segments, even without the name.
     #[error("the text message takes {segments} segments, shorten the brand's name or survey_url")]
-    TooLong { segments: usize },
+    TooLong {
+        /// Segments without the name.
+        segments: usize,
+    },
 }
 
 /// The compiled templates.
@@ -90,6 +114,7 @@ impl Default for Renderer {
 }
 
 impl Renderer {
+    /// Compiles the built-in templates.
     #[must_use]
     pub fn new() -> Renderer {
         let mut environment = Environment::new();

@@ -1,4 +1,4 @@
-//! What customers and mail clients are promised about rendered messages: the texts themselves (as
+//! Promises to customers and mail clients about rendered messages: the texts themselves (as
 //! snapshots), and that no name can break them.
 
 use super::*;

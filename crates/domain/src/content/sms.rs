@@ -1,20 +1,23 @@
 //! How many segments a text message takes (3GPP TS 23.038).
 //!
 //! PURE. Segments are what providers bill: one letter outside the GSM alphabet turns 160 per message
-//! into 70. What a provider reports later is only compared with this count, never fed back. The
+//! into 70. A provider's later report is only compared with this count, never fed back. The
 //! vectors of the test were computed apart from this code.
 
 /// The letters that take one septet, but for the escape.
 const GSM_BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡\
     ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
-/// Those that take an escape and a septet.
+/// The letters that take an escape and a septet.
 const GSM_EXTENDED: &str = "\u{c}^{}\\[~]|€";
 /// Both for ASCII, which nearly all letters are: septets by character, 0 where it is in neither.
 const ASCII_SEPTETS: [u8; 128] = ascii_septets();
 
+/// The encoding of a text message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
+    /// GSM 7-bit default alphabet.
     Gsm7,
+    /// UTF-16.
     Ucs2,
 }
 
@@ -36,10 +39,12 @@ impl Encoding {
     }
 }
 
-/// What a text takes.
+/// The size of a text message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SmsSize {
+    /// The encoding that the text needs.
     pub encoding: Encoding,
+    /// Billed segments.
     pub segments: usize,
 }
 

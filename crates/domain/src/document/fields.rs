@@ -2,7 +2,7 @@
 //!
 //! PURE. Jobs and company files are read by the same rules: `null` means absent, unknown and duplicate
 //! fields are refused with the nearest known name, types are strict, lengths are counted in characters,
-//! nothing is cut silently. Messages tell lengths, types and field names, never values. Read `parse`
+//! nothing is cut silently. Messages hold lengths, types and field names, never values. Read `job::parse`
 //! for the fields of a job.
 
 use std::{borrow::Cow, collections::BTreeSet, ops::RangeInclusive};
@@ -22,7 +22,7 @@ pub const LABEL_CHARS_MAX: usize = 255;
 /// Most problems that one document may earn: 64 KiB of nonsense must not become a megabyte of answer.
 pub const PROBLEMS_MAX: usize = 100;
 
-/// So few names are compared with one another faster than they are sorted.
+/// Up to this number of names, comparing each with each is faster than a set.
 const FEW: usize = 24;
 
 /// The problems found so far.
@@ -33,6 +33,7 @@ pub struct Problems {
 }
 
 impl Problems {
+    /// Adds a problem; past `PROBLEMS_MAX` problems are only counted.
     pub fn add(&mut self, path: impl Into<String>, code: &str, message: impl Into<String>) {
         if self.found.len() < PROBLEMS_MAX {
             self.found.push(Problem::new(path, code, message));
@@ -41,18 +42,21 @@ impl Problems {
         }
     }
 
-    /// Whether something is wrong with just this field.
+    /// Whether a problem with exactly this path was added.
     #[must_use]
     pub fn names(&self, path: &str) -> bool {
         self.found.iter().any(|problem| problem.path == path)
     }
 
-    /// Whether more are only counted.
+    /// Whether further problems are only counted.
     fn is_full(&self) -> bool {
         self.found.len() >= PROBLEMS_MAX
     }
 
-    /// `value` if nothing was wrong, else the list.
+    /// `value` if there is one and no problem was added.
+    ///
+    /// # Errors
+    /// Every problem, in the order in which they were added.
     pub fn settle<T>(mut self, value: Option<T>) -> Result<T, Vec<Problem>> {
         if self.left_out > 0 {
             let message = format!("{} more problems are not listed; mend these first", self.left_out);
@@ -65,7 +69,7 @@ impl Problems {
     }
 }
 
-/// How a text may be written.
+/// The lines that a text may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lines {
     /// Control characters are refused.
@@ -76,6 +80,7 @@ pub enum Lines {
 
 /// An object of the document with its place in it.
 pub struct Fields<'n> {
+    /// Path of the object; empty for the document itself.
     pub path: String,
     entries: Vec<(&'n str, &'n Node)>,
 }
@@ -86,7 +91,7 @@ impl<'n> Fields<'n> {
         let fields = Fields::open_any(path, node, problems)?;
         for (name, _) in &fields.entries {
             if !known.contains(name) {
-                // Finding the name that was meant is the dearest part, and a flood of them is only counted.
+                // The search for the nearest name is expensive; past the limit problems are only counted.
                 let full = problems.is_full();
                 let remedy = if full { String::new() } else { unknown_field_remedy(name, known) };
                 problems.add(fields.at(name), "unknown_field", remedy);
@@ -155,6 +160,7 @@ impl<'n> Fields<'n> {
         self.text(name, chars_max, problems)
     }
 
+    /// A boolean; anything else is a problem.
     pub fn flag(&self, name: &str, problems: &mut Problems) -> Option<bool> {
         match self.get(name)? {
             Node::Flag(flag) => Some(*flag),
@@ -223,7 +229,7 @@ pub fn read_any_text(
     any_text_of(node, chars_max, lines).map_err(|flaw| problems.add(path, flaw.code, flaw.message)).ok()
 }
 
-/// What is wrong with a value, wherever it stands: nearly all have no flaw, and need no path.
+/// A problem without its path, which is formatted only when there is a problem.
 struct Flaw {
     code: &'static str,
     message: Cow<'static, str>,

@@ -8,29 +8,32 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// Whole numbers below are read right from a decimal with a fraction of zero, also by a reader that may be off by
-/// the last bit of a float: 2^32.
+/// 2^32: below it a float with a fraction of zero is exact even where a parser is off by the last bit.
 const EXACT_BELOW: f64 = 4_294_967_296.0;
 
 /// One value of a document.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Node {
+    /// `null`; `Fields` treats it as absent.
     Null,
+    /// A boolean.
     Flag(bool),
-    /// However it is written: 3600, 3600.0 and 3.6e3 are one number, in JSON Schema too.
+    /// A whole number: 3600, 3600.0 and 3.6e3 are the same number, as in JSON Schema.
     Integer(i64),
-    /// With a fraction, or too large to be held exactly.
+    /// A number with a fraction, or one too large to be held exactly.
     Number,
+    /// A string.
     Text(String),
+    /// An array.
     List(Vec<Node>),
-    /// In the document's order, duplicates included.
+    /// An object's entries in the document's order, duplicates included.
     Object(Vec<(String, Node)>),
     /// A TOML date or time.
     Date,
 }
 
 impl Node {
-    /// What messages call this kind of value.
+    /// The name of this kind of value in problem messages.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -45,7 +48,7 @@ impl Node {
         }
     }
 
-    fn of_float(number: f64) -> Node {
+    fn from_float(number: f64) -> Node {
         match number.fract() == 0.0 && number.abs() < EXACT_BELOW {
             true => Node::Integer(number as i64),
             false => Node::Number,
@@ -58,7 +61,7 @@ impl From<toml::Value> for Node {
         match value {
             toml::Value::String(text) => Node::Text(text),
             toml::Value::Integer(number) => Node::Integer(number),
-            toml::Value::Float(number) => Node::of_float(number),
+            toml::Value::Float(number) => Node::from_float(number),
             toml::Value::Boolean(flag) => Node::Flag(flag),
             toml::Value::Datetime(_) => Node::Date,
             toml::Value::Array(items) => Node::List(items.into_iter().map(Node::from).collect()),
@@ -101,7 +104,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Node, E> {
-        Ok(Node::of_float(number))
+        Ok(Node::from_float(number))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Node, E> {

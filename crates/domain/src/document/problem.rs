@@ -1,10 +1,10 @@
-//! One mistake in a job, named so that its producer can mend it.
+//! One mistake in a document, named so that its author can fix it.
 //!
-//! A refused job carries all of its problems, never only the first.
+//! A refused document carries all of its problems, never only the first.
 
 use serde::{Deserialize, Serialize};
 
-/// A mistake in a job: where, what kind, and what to do about it.
+/// A mistake in a document: its place, its kind and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// Field path as in `customer.email` or `tags[3]`; empty for the body as a whole.
@@ -16,6 +16,7 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// A problem at `path`; `code` is a stable word, `message` names the remedy.
     pub fn new(path: impl Into<String>, code: &str, message: impl Into<String>) -> Problem {
         Problem { path: path.into(), code: code.to_owned(), message: message.into() }
     }

@@ -1,27 +1,28 @@
-//! What no document may hold, whatever it is about: a key twice, a NUL, a carriage return.
+//! Checks that every document must pass: no key twice, no NUL, no carriage return.
 //!
-//! PURE. Two readers of one document must see the same; Postgres keeps no NUL; a line break is one character,
-//! or it ends up in a header. For whoever waits for the answer and can mend it: what comes over the broker is
-//! cleaned instead where that loses nothing (`text`). `fields` checks more, for jobs and companies' files.
+//! PURE. Two readers of one document must see the same values; Postgres stores no NUL; a line break is one
+//! character, or it ends up in a header. Used for HTTP callers, which can fix the document at once. Jobs over the
+//! broker are cleaned instead where that loses nothing (`text`).
 
 use std::collections::HashSet;
 
 use crate::document::{Problem, fields::Problems, node::Node, text::shown_name};
 
-/// Every such problem, by path.
+/// Every key that stands twice and every forbidden character, by path.
 #[must_use]
 pub fn check(node: &Node) -> Vec<Problem> {
     let mut problems = Problems::default();
-    look("", node, true, &mut problems);
+    check_node("", node, true, &mut problems);
     problems.settle(Some(())).err().unwrap_or_default()
 }
 
-/// The characters alone, of a document whose fields were read before; a field is not named twice.
+/// Adds only the forbidden characters, for a document that `fields` has read already; a path that has a problem
+/// gets no second one.
 pub fn check_characters(node: &Node, problems: &mut Problems) {
-    look("", node, false, problems);
+    check_node("", node, false, problems);
 }
 
-fn look(path: &str, node: &Node, keys_once: bool, problems: &mut Problems) {
+fn check_node(path: &str, node: &Node, keys_once: bool, problems: &mut Problems) {
     match node {
         Node::Text(text) => {
             if let Some(flaw) = flaw(text)
@@ -32,7 +33,7 @@ fn look(path: &str, node: &Node, keys_once: bool, problems: &mut Problems) {
         }
         Node::List(items) => {
             for (place, item) in items.iter().enumerate() {
-                look(&format!("{path}[{place}]"), item, keys_once, problems);
+                check_node(&format!("{path}[{place}]"), item, keys_once, problems);
             }
         }
         Node::Object(entries) => {
@@ -45,7 +46,7 @@ fn look(path: &str, node: &Node, keys_once: bool, problems: &mut Problems) {
                 } else if keys_once && !seen.insert(key) {
                     problems.add(at, "duplicate_field", "the field is given twice, keep one");
                 } else {
-                    look(&at, value, keys_once, problems);
+                    check_node(&at, value, keys_once, problems);
                 }
             }
         }
@@ -53,7 +54,7 @@ fn look(path: &str, node: &Node, keys_once: bool, problems: &mut Problems) {
     }
 }
 
-/// What a text must not hold, and the remedy.
+/// The forbidden character that `text` holds, with the remedy.
 fn flaw(text: &str) -> Option<&'static str> {
     if text.contains('\0') {
         return Some("a NUL, take it out");

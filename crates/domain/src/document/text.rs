@@ -1,9 +1,9 @@
-//! Which characters are harmless, and how names become so.
+//! Harmless characters, and the cleaning of names.
 //!
 //! PURE. Names come from CRMs and from strangers, and end in mail headers, text messages, Postgres
 //! `text` and terminals; what breaks any of those (control characters, NUL, bidi and zero-width marks)
-//! is taken out once, at the door. `parse` and `company::file` use it for what they accept,
-//! `content::clean` again for what it renders.
+//! is removed once, at input. `job::parse` and `company::file` clean with it,
+//! `content::clean` cleans again before rendering.
 
 /// C0, DEL and C1: never part of an id, a URL or a label.
 #[must_use]
@@ -47,7 +47,7 @@ pub fn several_lines(text: &str) -> String {
     text.chars().filter(|&character| matches!(character, '\n' | '\t') || !is_control(character)).collect()
 }
 
-/// A field name as messages may show it: at most 64 characters, nothing that could forge a line.
+/// A field name for messages: at most 64 characters, control and invisible characters replaced by `?`.
 #[must_use]
 pub fn shown_name(name: &str) -> String {
     let harmless = |character| if is_control(character) || is_invisible(character) { '?' } else { character };

@@ -1,9 +1,9 @@
-//! The bytes that stand for a job's content: what idempotency compares.
+//! The canonical bytes of a job's content, which idempotency compares.
 //!
 //! PURE. Made from the parsed, normalised job, so that white space, key order and spelling do not
 //! matter. Absent and default values are left out: a field that a later release adds does not change
-//! the content of the jobs that do not use it. `keys::content` hashes these bytes: they are part of the
-//! database's contents, and a test holds them to their definition.
+//! the content of the jobs that do not use it. `IdentityKey::content_hash` hashes these bytes and the hash is
+//! stored, so their form never changes; a test holds them to their definition.
 
 use std::{collections::BTreeMap, ops::Not};
 
@@ -21,7 +21,7 @@ impl Job {
     #[must_use]
     pub fn content_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(512);
-        serde_json::to_writer(&mut bytes, &Content::of(self)).expect("a job is plain data");
+        serde_json::to_writer(&mut bytes, &Content::new(self)).expect("a job is plain data");
         bytes
     }
 }
@@ -81,7 +81,7 @@ struct Person<'j> {
 
 impl<'j> Content<'j> {
     /// Names every field, so that none that is added later can be forgotten.
-    fn of(job: &'j Job) -> Content<'j> {
+    fn new(job: &'j Job) -> Content<'j> {
         let Job {
             customer,
             employee: Employee { email, custom_id },
@@ -108,7 +108,7 @@ impl<'j> Content<'j> {
             channel: channel.as_deref(),
             country: country.as_deref(),
             custom_properties,
-            customer: customer.as_ref().map(Person::of),
+            customer: customer.as_ref().map(Person::new),
             delay_secs: *delay_secs,
             do_not_send: *do_not_send,
             employee: Person {
@@ -132,7 +132,7 @@ impl<'j> Content<'j> {
 }
 
 impl<'j> Person<'j> {
-    fn of(Customer { custom_id, name, email, phone }: &'j Customer) -> Person<'j> {
+    fn new(Customer { custom_id, name, email, phone }: &'j Customer) -> Person<'j> {
         Person {
             custom_id: custom_id.as_deref(),
             email: email.as_deref(),

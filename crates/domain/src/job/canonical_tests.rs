@@ -1,4 +1,4 @@
-//! What the ledger is promised of a job's bytes: they are what their definition says, whatever the fields.
+//! Promises about a job's canonical bytes: they are what their definition says, whatever the fields.
 //!
 //! The definition is the long way: JSON of the whole job, sorted, defaults left out.
 
@@ -30,7 +30,7 @@ fn zero_seconds_given_is_not_the_same_as_nothing_given() {
     assert_ne!(now.content_bytes(), Job::default().content_bytes());
 }
 
-/// What the bytes are by definition, whatever the fields are.
+/// The bytes by definition, for any fields.
 fn defined(job: &Job) -> Vec<u8> {
     let job = Job { idempotency_key: None, ..job.clone() };
     let mut bytes = Vec::new();

@@ -1,7 +1,7 @@
-//! Who asks by hand: the fields of a job behind which a named person stands.
+//! The fields of a request by hand: the person, the role and the override of the suppression period.
 //!
-//! PURE. A person's job comes over HTTP or from the command line, where somebody can answer for the name;
-//! over AMQP these fields are refused by name, never ignored. What a person may do is for `rules`.
+//! PURE. Such a job comes over HTTP or from the command line, where the caller vouches for the name; over AMQP
+//! these fields are refused by name, never ignored. `rules::requester` decides whether the person may ask.
 
 use crate::{
     document::{
@@ -17,22 +17,24 @@ const MANUAL_FIELDS: [&str; 3] = ["requested_by", "requested_by_role", "override
 /// Every field of an override.
 pub const OVERRIDE_FIELDS: &[&str] = &["reason"];
 
-/// The sender of a job.
+/// The source of a body; it decides on manual fields and on strictness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hands {
-    /// A system's: no person stands behind it.
-    Automatic,
-    Anyone,
-    /// Anyone's, who hears at once what is wrong with it.
-    Caller,
+pub(super) enum BodySource {
+    /// A broker or a connector: the manual fields are refused.
+    System,
+    /// The command line: the manual fields are allowed.
+    Operator,
+    /// HTTP: the manual fields are allowed, NUL and carriage return are refused, because the caller gets the
+    /// problems at once.
+    HttpCall,
 }
 
-pub(super) fn read_manual(fields: &Fields, hands: Hands, problems: &mut Problems) -> Option<Manual> {
+pub(super) fn read_manual(fields: &Fields, source: BodySource, problems: &mut Problems) -> Option<Manual> {
     let given: Vec<&str> = MANUAL_FIELDS.into_iter().filter(|name| fields.get(name).is_some()).collect();
     if given.is_empty() {
         return None;
     }
-    if hands == Hands::Automatic {
+    if source == BodySource::System {
         for name in given {
             let remedy = "a person's request comes over HTTP (POST /v1/requests), not over AMQP";
             problems.add(name, "manual_only", remedy);

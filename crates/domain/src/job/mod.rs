@@ -1,7 +1,8 @@
-//! What a producer hands in: the shape of a job, how it is read, and the problems that it can have.
+//! A producer's input: jobs and responses, parsed and normalised.
 //!
 //! PURE: no I/O, no clock, no logs. `shape` is a job after parsing, `parse` turns bytes into it and names every
-//! problem, `canonical` is the form that is compared and hashed, `response` a customer's answer. Read `rules` next.
+//! problem, `manual` reads the fields of a person's request, `canonical` is the form that is compared and hashed,
+//! `response` is a customer's answer. Read `rules` next.
 
 pub mod canonical;
 pub mod manual;

@@ -1,9 +1,9 @@
-//! Bytes into a job: every rule of the job's shape that needs no look-up.
+//! Parsing of a job: every rule of its shape that needs no look-up.
 //!
-//! PURE and total: no input panics, and a refused body is answered with all of its problems by field
-//! path, never with its values. Addresses, language, country, ids and times leave in their one normal
-//! form; names leave harmless. Whether brand, channel and team member exist is for `rules`. Read
-//! `fields` for how fields are read, `job` for what comes out.
+//! PURE and total: no input panics, and a refused body is answered with all of its problems by field path, never
+//! with its values. Addresses, language, country, ids and times leave in their one normal form, names without
+//! harmful characters. `rules::place` and intake check that brand, channel and team member exist. Read
+//! `document::fields` for how fields are read, `shape` for the result.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ use crate::{
     ids::Medium,
     job::{
         Customer, Employee, Job,
-        manual::{Hands, read_manual},
+        manual::{BodySource, read_manual},
     },
 };
 
@@ -35,12 +35,15 @@ use crate::{
 pub const BODY_BYTES_MAX: usize = 65_536;
 
 const URL_CHARS_MAX: usize = 2_000;
-/// Most tags, and the longest of them in characters.
+/// Most tags of a job.
 pub const TAGS_MAX: usize = 50;
+/// Longest tag, in characters.
 pub const TAG_CHARS_MAX: usize = 200;
-/// Most custom properties, and their longest names and values in characters.
+/// Most custom properties of a job.
 pub const PROPERTIES_MAX: usize = 50;
+/// Longest name of a custom property, in characters.
 pub const PROPERTY_KEY_CHARS_MAX: usize = 64;
+/// Longest value of a custom property, in characters.
 pub const PROPERTY_VALUE_CHARS_MAX: usize = 2_000;
 /// RFC 5646 section 4.4.1: no registered tag needs more.
 const LANGUAGE_CHARS_MAX: usize = 35;
@@ -74,35 +77,35 @@ pub const CUSTOMER_FIELDS: &[&str] = &["custom_id", "name", "email", "phone"];
 /// Every field of its team member.
 pub const EMPLOYEE_FIELDS: &[&str] = &["email", "custom_id"];
 
-/// Reads a job from the JSON that producers send.
+/// Reads a job from the broker or a connector; manual fields are refused.
 ///
 /// # Errors
 /// Every problem of the body, by field path, in the order of the fields.
 pub fn parse(body: &[u8]) -> Result<Job, Vec<Problem>> {
-    parse_of(body, Hands::Automatic)
+    parse_from(body, BodySource::System)
 }
 
-/// Reads a job that may be a person's.
+/// Reads a job from the command line; manual fields are allowed.
 ///
 /// # Errors
 /// As `parse`.
 pub fn parse_manual(body: &[u8]) -> Result<Job, Vec<Problem>> {
-    parse_of(body, Hands::Anyone)
+    parse_from(body, BodySource::Operator)
 }
 
-/// Reads a job from whoever waits for the answer: nothing is mended silently that they can mend.
+/// Reads a job from an HTTP call; manual fields are allowed, and no character is cleaned silently.
 ///
 /// # Errors
 /// As `parse`, and for every NUL and carriage return.
 pub fn parse_call(body: &[u8]) -> Result<Job, Vec<Problem>> {
-    parse_of(body, Hands::Caller)
+    parse_from(body, BodySource::HttpCall)
 }
 
-fn parse_of(body: &[u8], hands: Hands) -> Result<Job, Vec<Problem>> {
+fn parse_from(body: &[u8], source: BodySource) -> Result<Job, Vec<Problem>> {
     let mut problems = Problems::default();
     let document = read_json(body, &mut problems);
-    let job = document.as_ref().and_then(|document| read_job(document, hands, &mut problems));
-    if let (Some(document), Hands::Caller) = (&document, hands) {
+    let job = document.as_ref().and_then(|document| read_job(document, source, &mut problems));
+    if let (Some(document), BodySource::HttpCall) = (&document, source) {
         strict::check_characters(document, &mut problems);
     }
     problems.settle(job)
@@ -120,7 +123,7 @@ pub(super) fn read_json(body: &[u8], problems: &mut Problems) -> Option<Node> {
     }
     match serde_json::from_slice(body) {
         Ok(document) => Some(document),
-        // serde_json tells kind and position ("line 11 column 50"), never the text around it.
+        // The error holds kind and position ("line 11 column 50"), never the text around it.
         Err(error) => {
             problems.add("", "not_json", format!("the body is not JSON: {error}"));
             None
@@ -128,7 +131,7 @@ pub(super) fn read_json(body: &[u8], problems: &mut Problems) -> Option<Node> {
     }
 }
 
-fn read_job(document: &Node, hands: Hands, problems: &mut Problems) -> Option<Job> {
+fn read_job(document: &Node, source: BodySource, problems: &mut Problems) -> Option<Job> {
     let fields = Fields::open("", document, JOB_FIELDS, problems)?;
     let country = read_with(&fields, "country", 2, problems, |text| {
         normalise_country(text).ok_or(("bad_country", "give the ISO 3166-1 alpha-2 code, as in CA or GB"))
@@ -143,7 +146,7 @@ fn read_job(document: &Node, hands: Hands, problems: &mut Problems) -> Option<Jo
         .get("customer")
         .and_then(|node| read_customer(node, country.as_deref(), problems))
         .filter(|customer| *customer != Customer::default());
-    check_who_and_where(&fields, medium, do_not_send, problems);
+    check_required(&fields, medium, do_not_send, problems);
     Some(Job {
         customer,
         employee: read_employee(&fields, problems),
@@ -163,7 +166,7 @@ fn read_job(document: &Node, hands: Hands, problems: &mut Problems) -> Option<Jo
         expires_after_secs: fields.secs("expires_after_secs", problems),
         idempotency_key: fields.text("idempotency_key", LABEL_CHARS_MAX, problems),
         former_id: read_id(&fields, "former_id", problems),
-        manual: read_manual(&fields, hands, problems).map(Box::new),
+        manual: read_manual(&fields, source, problems).map(Box::new),
     })
 }
 
@@ -200,10 +203,9 @@ fn read_employee(fields: &Fields, problems: &mut Problems) -> Employee {
     }
 }
 
-/// A service recovery inherits what it leaves out; every other job says who was served through which
-/// channel, and by which address they can be asked. Looks at what was written, so that a malformed
-/// field is not called missing as well.
-fn check_who_and_where(fields: &Fields, medium: Option<Medium>, do_not_send: bool, problems: &mut Problems) {
+/// Requires channel, customer and an address, but for a service recovery, which inherits them. Reads the fields
+/// as written, so that a malformed field is not called missing as well.
+fn check_required(fields: &Fields, medium: Option<Medium>, do_not_send: bool, problems: &mut Problems) {
     if fields.get("initial_feedback_request_id").is_some() {
         return;
     }
@@ -227,7 +229,7 @@ fn check_who_and_where(fields: &Fields, medium: Option<Medium>, do_not_send: boo
 
 fn check_address(written: &[&str], medium: Option<Medium>, problems: &mut Problems) {
     let (has_email, has_phone) = (written.contains(&"email"), written.contains(&"phone"));
-    // A customer whom the company knows has addresses; if not, the rules refuse the job.
+    // The addresses of a known custom_id are looked up later; without any, the rules refuse the job.
     if !has_email && !has_phone && written.contains(&"custom_id") {
         return;
     }
@@ -249,7 +251,7 @@ fn check_address(written: &[&str], medium: Option<Medium>, problems: &mut Proble
     }
 }
 
-/// A person's name, made harmless; one that is empty then is absent.
+/// A person's name, cleaned; a name that is empty then is absent.
 pub fn read_name(fields: &Fields, name: &str, problems: &mut Problems) -> Option<String> {
     let node = fields.get(name)?;
     let path = fields.at(name);

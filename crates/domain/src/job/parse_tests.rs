@@ -1,4 +1,4 @@
-//! What producers are promised about their jobs: the seeds' bodies, every kind of problem, and the
+//! Promises to producers about their jobs: the seeds' bodies, every kind of problem, and the
 //! properties of parsing. The corpus follows rows 65 to 70 of the fault catalogue.
 
 use super::*;

@@ -1,8 +1,8 @@
-//! What a customer answered, as the system that has the survey tells us: bytes into a `Response`.
+//! A customer's response, as the survey system reports it: bytes into a `Response`.
 //!
-//! PURE, by the rules of `fields` and `parse`: every problem by field path, nothing cut silently. A
-//! response names the request (our id or a `former_id`) or the interaction that it is about; which
-//! requests those are is for the ledger. It counts once, by its own `response_id`.
+//! PURE, by the rules of `document::fields` and `parse`: every problem by field path, nothing cut silently. A
+//! response names the request (our id or a `former_id`) or the interaction that it is about; the ledger resolves
+//! them. It counts once, by its own `response_id`.
 
 use std::collections::BTreeMap;
 
@@ -35,33 +35,40 @@ const COMMENT_CHARS_MAX: usize = 2_000;
 /// A parsed response.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Response {
-    /// Whoever sends it made it; unique in the company.
+    /// Made by the sender; unique in the company.
     pub response_id: String,
+    /// The request or the interaction that was answered.
     pub subject: ResponseSubject,
+    /// Absent: the time of arrival counts.
     pub answered_at: Option<DateTime<Utc>>,
+    /// The content of the answer.
     pub answer: SurveyAnswer,
 }
 
-/// What a response is about.
+/// The request or the interaction that a response is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ResponseSubject {
     /// Our id or a `former_id`.
     Request(Uuid),
+    /// The producer's id of the interaction (`ext_interaction_id`).
     Interaction(String),
 }
 
-/// What the customer said, as far as we are told. Kept and shown, never judged.
+/// The content of a response. Kept and shown, never evaluated.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct SurveyAnswer {
+    /// At most 2,000 characters, on several lines.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
+    /// Further values, by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub custom_properties: BTreeMap<String, String>,
+    /// 0 to 1,000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub score: Option<u32>,
 }
 
-/// Reads a response from the JSON that producers send.
+/// Reads a response from the broker.
 ///
 /// # Errors
 /// Every problem of the body, by field path.
@@ -72,7 +79,7 @@ pub fn parse_response(body: &[u8]) -> Result<Response, Vec<Problem>> {
     problems.settle(response)
 }
 
-/// Reads a response from whoever waits for the answer: nothing is mended silently that they can mend.
+/// Reads a response from an HTTP call; no character is cleaned silently.
 ///
 /// # Errors
 /// As `parse_response`, and for every NUL and carriage return.
@@ -125,8 +132,8 @@ fn read_subject(fields: &Fields, problems: &mut Problems) -> Option<ResponseSubj
 }
 
 impl Response {
-    /// The bytes that stand for its content: what "the same response again" compares. Part of the database's
-    /// contents, as `canonical` is for jobs.
+    /// The canonical bytes of the content, compared to detect a repeated response. Their hash is stored, so their
+    /// form never changes, as in `canonical` for jobs.
     #[must_use]
     pub fn content_bytes(&self) -> Vec<u8> {
         #[derive(Serialize)]

@@ -40,21 +40,21 @@ fn line(text: &mut String, line: &str) {
 
 /// A box of the diagram: a status, or a detail within *queued*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Node {
+struct DiagramBox {
     word: &'static str,
     is_detail: bool,
 }
 
-impl Node {
-    fn of(state: State) -> Node {
+impl DiagramBox {
+    fn new(state: State) -> DiagramBox {
         let detail = state.detail();
-        Node { word: detail.unwrap_or_else(|| state.status().as_str()), is_detail: detail.is_some() }
+        DiagramBox { word: detail.unwrap_or_else(|| state.status().as_str()), is_detail: detail.is_some() }
     }
 }
 
 struct Edge {
-    from: Node,
-    to: Node,
+    from: DiagramBox,
+    to: DiagramBox,
     signals: Vec<Signal>,
 }
 
@@ -69,7 +69,7 @@ impl Edge {
 fn edges() -> Vec<Edge> {
     let mut edges: Vec<Edge> = Vec::new();
     for (old, new) in state_changes() {
-        let (from, to) = (Node::of(old), Node::of(new));
+        let (from, to) = (DiagramBox::new(old), DiagramBox::new(new));
         if from == to {
             continue;
         }
@@ -87,7 +87,7 @@ fn edges() -> Vec<Edge> {
     edges
 }
 
-/// Nothing moves a message from this status to another.
+/// Whether no signal moves a message from this status to another.
 fn is_final(status: Status) -> bool {
     state_changes().into_iter().all(|(old, new)| old.status() != status || new.status() == status)
 }
@@ -103,7 +103,7 @@ mod tests {
             assert!(diagram.contains(status.as_str()), "{} is missing", status.as_str());
         }
         for (old, new) in state_changes() {
-            let (from, to) = (Node::of(old), Node::of(new));
+            let (from, to) = (DiagramBox::new(old), DiagramBox::new(new));
             let arrow = format!("{} --> {}: ", from.word, to.word);
             assert!(from == to || diagram.contains(&arrow), "{arrow}is missing");
         }

@@ -1,8 +1,9 @@
-//! The life of a message: its states, what moves it, when it is tried again.
+//! The life of a message: its states, the signals that move it, the retry times.
 //!
-//! PURE: `now` and jitter are arguments. `state` is the one enum that is stored, `transition` the one
-//! function that moves it, `schedule` the retry times, `looks` the times at which a provider is asked,
-//! `reason` the words that every hold and every end carries. The database repeats the transition table in a trigger; `tests` compare the two.
+//! PURE: `now` and jitter are arguments. `state` is the one stored enum, `transition` the one function that moves
+//! it, `schedule` the retry times, `status_poll` the times at which a provider is asked, `fence` the reason for
+//! which a message was not begun, `reason` the words of every hold and every end. The database repeats the
+//! transition table in a trigger; `tests/it/states.rs` compares the two.
 
 pub mod diagram;
 pub mod fence;

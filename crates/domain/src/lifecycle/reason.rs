@@ -15,13 +15,16 @@ macro_rules! reasons {
         pub enum Reason { $($(#[$doc])* #[serde(rename = $word)] $variant,)+ }
 
         impl Reason {
+            /// Every reason.
             pub const ALL: &'static [Reason] = &[$(Reason::$variant,)+];
 
+            /// The stored and public word.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Reason::$variant => $word,)+ }
             }
 
+            /// The reason with this stored word.
             #[must_use]
             pub fn parse(word: &str) -> Option<Reason> {
                 match word { $($word => Some(Reason::$variant),)+ _ => None }
@@ -35,26 +38,31 @@ reasons! {
     DoNotSend = "do_not_send",
     /// No address that an allowed medium can use.
     NoMedium = "no_medium",
+    /// The customer answered STOP.
     Stop = "stop",
+    /// The customer used the unsubscribe link.
     Unsubscribed = "unsubscribed",
+    /// The customer reported a message as spam.
     Complained = "complained",
+    /// The address does not exist.
     HardBounced = "hard_bounced",
+    /// Blocked by a person of the company.
     BlockedByHand = "blocked_by_hand",
     /// The person was asked less than the suppression period ago.
     SuppressionPeriod = "suppression_period",
-    /// Waited past its own window, and a later request asked the person instead.
+    /// Waited past its own suppression period, and a later request reserved the person.
     Overtaken = "overtaken",
     /// The customer answered before it was sent.
     Answered = "answered",
-    /// A person's retry, and the message before it turned out to have gone out.
+    /// A retry by hand, and the message before it was proved to have gone out.
     AlreadySent = "already_sent",
     /// Not sent within its time.
     Expired = "expired",
-    /// A person took it back.
+    /// Canceled by a person.
     CanceledByPerson = "canceled_by_person",
     /// Every attempt allowed was refused for now.
     RetriesExhausted = "retries_exhausted",
-    /// The provider's answer was lost and nothing told the truth in time.
+    /// The provider's answer was lost and no proof came in time.
     OutcomeUnknown = "outcome_unknown",
     /// The provider refused the message for good.
     RefusedByProvider = "refused_by_provider",
@@ -62,7 +70,7 @@ reasons! {
     RecipientRefused = "recipient_refused",
     /// The provider took it and reported its failure later.
     FailedAtProvider = "failed_at_provider",
-    /// The text could not be made.
+    /// The text could not be rendered.
     RenderFailed = "render_failed",
     /// Holds: the provider asked to wait.
     RefusedForNow = "refused_for_now",
@@ -70,9 +78,9 @@ reasons! {
     AccountMisconfigured = "account_misconfigured",
     /// Holds: no connection could be made.
     NotCalled = "not_called",
-    /// Holds: nobody knows yet whether it went out.
+    /// Holds: no proof yet whether it went out.
     AwaitingProof = "awaiting_proof",
-    /// Holds: its workers died over it, the last one while it tried nothing else.
+    /// Holds: workers crashed while they had it, the last one while it ran exclusively.
     Quarantined = "quarantined",
 }
 

@@ -1,8 +1,8 @@
-//! When a refused message is tried again, and when it is given up.
+//! The retry schedule: when a refused message is tried again, and when it is given up.
 //!
-//! Default: 30 s, 2 m, 10 m, 30 m, 1 h, 3 h, 6 h, each ±20 %, at most 8 counted tries or 24 h after the
-//! first due time. A provider's hint only ever lengthens the wait, by 6 h at most. What was not the
-//! message's fault does not count; it waits a flat while for its lane.
+//! Default: 30 s, 2 m, 10 m, 30 m, 1 h, 3 h, 6 h, each ±20 %, at most 8 counted tries or 24 h after the first due
+//! time. A provider's hint only ever lengthens the wait, by 6 h at most. A refusal that is the lane's fault is not
+//! counted; the message waits `lane_delay`.
 
 use std::time::Duration;
 
@@ -11,12 +11,15 @@ use chrono::{DateTime, Utc};
 /// The retry schedule; compressed in demo and tests.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RetrySchedule {
+    /// Wait after the first, second, … counted try; the last one repeats.
     pub delays: Vec<Duration>,
     /// Share by which a delay may fall or rise, 0 to 1.
     pub jitter: f64,
     /// Counted tries, the first included.
     pub tries_max: u16,
+    /// Longest time from the first due time to the last try.
     pub give_up_after: Duration,
+    /// Longest wait that a provider's hint may ask for.
     pub hint_max: Duration,
     /// Wait after a refusal that was the lane's fault.
     pub lane_delay: Duration,
@@ -35,11 +38,12 @@ impl Default for RetrySchedule {
     }
 }
 
-/// What follows a refusal.
+/// The consequence of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum NextTry {
     /// Try again this long after the refusal is written down.
     After(Duration),
+    /// No further try.
     GiveUp,
 }
 
@@ -48,7 +52,9 @@ pub enum NextTry {
 pub struct Progress {
     /// Counted tries so far, the one just refused included.
     pub tries: u16,
+    /// The message's first due time.
     pub first_due_at: DateTime<Utc>,
+    /// The database's time.
     pub now: DateTime<Utc>,
 }
 

@@ -1,4 +1,4 @@
-//! The stored state of a message, and the six words that users see.
+//! The stored state of a message, and the six status words that users see.
 //!
 //! The stored number is `State as i16`; never renumber. The words are a promise to users.
 
@@ -9,9 +9,9 @@ use serde::Serialize;
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum State {
-    /// Due now or later; moved on by begin, by its fence, by pause's and cancel's callers, by expiry.
+    /// Due now or later; moved on by begin, its fence, a cancel, or expiry.
     Waiting = 0,
-    /// An attempt is written down and its call may be under way; moved on by settle or the sweeper.
+    /// An attempt is written down and its call may be in flight; moved on by settle or the sweeper.
     Sending = 1,
     /// A call was made and its answer never came; moved on by a receipt or the end of its window.
     Unknown = 2,
@@ -23,9 +23,9 @@ pub enum State {
     PresumedFailed = 5,
     /// An end: a provider refused it or reported its failure.
     Failed = 6,
-    /// An end: the rules or the fence kept it back.
+    /// An end: the rules or the fence suppressed it.
     Suppressed = 7,
-    /// An end: a person took it back before it was begun.
+    /// An end: a person canceled it before it was begun.
     Canceled = 8,
 }
 
@@ -33,15 +33,22 @@ pub enum State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
+    /// Waiting, sending, or sent with an unknown outcome.
     Queued,
+    /// The provider has it.
     Sent,
+    /// The provider reports the delivery.
     Delivered,
+    /// Refused for good, or presumed failed.
     Failed,
+    /// Ended by a rule or the fence, never sent.
     Suppressed,
+    /// Ended by a person, never sent.
     Canceled,
 }
 
 impl State {
+    /// Every state, by its stored number.
     pub const ALL: [State; 9] = [
         State::Waiting,
         State::Sending,
@@ -66,11 +73,13 @@ impl State {
         i16::from(self as u8)
     }
 
+    /// The state with this stored number.
     #[must_use]
     pub fn from_code(code: i16) -> Option<State> {
         State::ALL.into_iter().find(|state| state.code() == code)
     }
 
+    /// The word that users see.
     #[must_use]
     pub fn status(self) -> Status {
         match self {
@@ -99,7 +108,7 @@ impl State {
         }
     }
 
-    /// Nothing but a provider's proof moves it any more.
+    /// Whether only a provider's proof can still move it.
     #[must_use]
     pub fn is_terminal(self) -> bool {
         match self {
@@ -114,6 +123,7 @@ impl State {
 }
 
 impl Status {
+    /// Every status.
     pub const ALL: [Status; 6] = [
         Status::Queued,
         Status::Sent,
@@ -123,7 +133,7 @@ impl Status {
         Status::Canceled,
     ];
 
-    /// How far it is: a request stands as its furthest message does.
+    /// Progress of a message: a request has the status of its message with the highest rank.
     #[must_use]
     pub fn rank(self) -> u8 {
         match self {
@@ -136,6 +146,7 @@ impl Status {
         }
     }
 
+    /// The public word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -148,6 +159,7 @@ impl Status {
         }
     }
 
+    /// The status with this public word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Status> {
         Status::ALL.into_iter().find(|status| status.as_str() == word)

@@ -1,25 +1,28 @@
-//! When an unknown attempt, or a message without its receipt, is looked for at its provider.
+//! The times at which a provider is asked about an unknown attempt, or about a message without its receipt.
 //!
-//! Times count from the attempt's begin; the last of an unknown's looks ends its window. What is absent
-//! at the last two looks, both complete, may be sent once more where the company wants it: by then a
-//! provider's index has caught up, as far as anybody can know.
+//! Times count from the attempt's begin; the last poll of an unknown attempt ends its window. A message that is
+//! absent at the last two complete polls may be sent once more where the company allows it: by then a provider's
+//! index has caught up, as far as can be known.
 
 use std::time::Duration;
 
 use crate::ids::Medium;
 
-/// The times of looks since the attempt was begun, ascending, at least one.
+/// The times of polls since the attempt was begun, ascending, at least one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PollTimes(pub Vec<Duration>);
 
-/// The looks of each medium.
+/// The poll times of each medium.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StatusPollPlan {
+    /// Polls about emails.
     pub email: PollTimes,
+    /// Polls about text messages.
     pub sms: PollTimes,
 }
 
 impl StatusPollPlan {
+    /// The poll times of `medium`.
     #[must_use]
     pub fn for_medium(&self, medium: Medium) -> &PollTimes {
         match medium {
@@ -29,39 +32,44 @@ impl StatusPollPlan {
     }
 }
 
-/// What a look said, as far as the plan is concerned.
+/// The result of a poll, as far as the plan needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProbeResult {
-    /// Asked completely, and the provider has no such message.
+    /// The look-up was complete, and the provider has no such message.
     Absent,
-    /// Nobody could say.
+    /// The look-up failed or was incomplete.
     Unclear,
-    /// This provider cannot be asked.
+    /// The provider has no look-up.
     Unsupported,
 }
 
-/// What follows a look that found nothing.
+/// The consequence of a poll that found nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum NextPoll {
-    /// Look again so long after the attempt's begin. `absent`: complete and empty looks among the last two.
-    Again { since_begin: Duration, absent: i16 },
-    /// Nobody will know any more.
+    /// Poll again.
+    Again {
+        /// Time of the next poll since the attempt's begin.
+        since_begin: Duration,
+        /// Complete and empty polls among the last two.
+        absent: i16,
+    },
+    /// The window is over and the outcome stays unknown.
     End,
     /// Send it once more.
     Resend,
 }
 
-/// How many of the last looks must have been complete and empty before anything is sent once more.
+/// Number of last polls that must be complete and empty before a message is sent once more.
 const ABSENCES: i16 = 2;
 
 impl PollTimes {
-    /// The first look that is due after `elapsed`.
+    /// The first poll that is due after `elapsed`.
     #[must_use]
     pub fn next(&self, elapsed: Duration) -> Option<Duration> {
         self.0.iter().copied().find(|at| *at > elapsed)
     }
 
-    /// The first look.
+    /// The first poll.
     #[must_use]
     pub fn first(&self) -> Duration {
         self.0.first().copied().unwrap_or_default()
@@ -73,17 +81,17 @@ impl PollTimes {
         self.0.last().copied().unwrap_or_default()
     }
 
-    /// After a look at `elapsed` since the begin. `absent`: as the look before left it.
+    /// The consequence of a poll at `elapsed` since the begin. `absent`: as the previous poll returned it.
     #[must_use]
-    pub fn after(&self, elapsed: Duration, absent: i16, sight: ProbeResult, may_resend: bool) -> NextPoll {
+    pub fn after(&self, elapsed: Duration, absent: i16, result: ProbeResult, may_resend: bool) -> NextPoll {
         let over = self.0.iter().filter(|at| **at <= elapsed).count();
         let left = self.0.len().saturating_sub(over);
-        let absent = match sight {
+        let absent = match result {
             ProbeResult::Absent if left == 0 => absent + 1,
             ProbeResult::Absent if left == 1 => 1,
             ProbeResult::Absent | ProbeResult::Unclear | ProbeResult::Unsupported => 0,
         };
-        match (self.next(elapsed), sight) {
+        match (self.next(elapsed), result) {
             (None, _) if may_resend && absent >= ABSENCES => NextPoll::Resend,
             (None, _) => NextPoll::End,
             (Some(_), ProbeResult::Unsupported) => NextPoll::Again { since_begin: self.last(), absent: 0 },
@@ -101,7 +109,7 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn mail() -> PollTimes {
+    fn email_times() -> PollTimes {
         PollTimes([1, 5, 15, 30, 45, 60].map(|minutes| minutes * MINUTE).to_vec())
     }
 
@@ -111,21 +119,21 @@ mod tests {
 
     #[test]
     fn looks_follow_the_plan_and_then_it_ends() {
-        let (mut absent, mut at) = (0, mail().next(Duration::ZERO).expect("a first look"));
+        let (mut absent, mut at) = (0, email_times().next(Duration::ZERO).expect("a first poll"));
         let mut made = vec![at];
         while let NextPoll::Again { since_begin, absent: now } =
-            mail().after(at, absent, ProbeResult::Absent, false)
+            email_times().after(at, absent, ProbeResult::Absent, false)
         {
             (at, absent) = (since_begin, now);
             made.push(at);
         }
-        assert_eq!(made, mail().0);
+        assert_eq!(made, email_times().0);
     }
 
     #[test]
     fn only_two_complete_and_empty_last_looks_let_it_be_sent_once_more() {
         use ProbeResult::{Absent, Unclear};
-        let at_45 = |sight| match mail().after(45 * MINUTE, 0, sight, true) {
+        let at_45 = |result| match email_times().after(45 * MINUTE, 0, result, true) {
             NextPoll::Again { absent, .. } => absent,
             NextPoll::End | NextPoll::Resend => panic!("the last look is still to come"),
         };
@@ -135,36 +143,44 @@ mod tests {
             (Absent, Unclear, NextPoll::End),
             (Unclear, Unclear, NextPoll::End),
         ] {
-            assert_eq!(mail().after(60 * MINUTE, at_45(before), last, true), expected, "{before:?} {last:?}");
+            assert_eq!(
+                email_times().after(60 * MINUTE, at_45(before), last, true),
+                expected,
+                "{before:?} {last:?}"
+            );
         }
-        assert_eq!(mail().after(60 * MINUTE, at_45(Absent), Absent, false), NextPoll::End, "not allowed");
+        assert_eq!(
+            email_times().after(60 * MINUTE, at_45(Absent), Absent, false),
+            NextPoll::End,
+            "not allowed"
+        );
     }
 
     #[test]
     fn a_look_that_came_after_both_of_the_last_ones_counts_as_one() {
-        assert_eq!(mail().after(90 * MINUTE, 0, ProbeResult::Absent, true), NextPoll::End);
-        assert_eq!(mail().after(31 * MINUTE, 0, ProbeResult::Absent, true), again(45, 0));
+        assert_eq!(email_times().after(90 * MINUTE, 0, ProbeResult::Absent, true), NextPoll::End);
+        assert_eq!(email_times().after(31 * MINUTE, 0, ProbeResult::Absent, true), again(45, 0));
     }
 
     #[test]
     fn a_provider_that_cannot_be_asked_is_waited_for_until_the_end() {
-        assert_eq!(mail().after(MINUTE, 0, ProbeResult::Unsupported, true), again(60, 0));
-        assert_eq!(mail().after(60 * MINUTE, 0, ProbeResult::Unsupported, true), NextPoll::End);
+        assert_eq!(email_times().after(MINUTE, 0, ProbeResult::Unsupported, true), again(60, 0));
+        assert_eq!(email_times().after(60 * MINUTE, 0, ProbeResult::Unsupported, true), NextPoll::End);
     }
 
     proptest! {
         #[test]
         fn every_plan_ends_and_never_sends_again_unasked(
             steps in proptest::collection::vec(1u64..100, 1..8),
-            sights in proptest::collection::vec(0usize..3, 10),
+            results in proptest::collection::vec(0usize..3, 10),
             late in 0u64..150
         ) {
             let mut at = 0;
-            let looks = PollTimes(steps.iter().map(|step| { at += step; Duration::from_secs(at) }).collect());
-            let (mut absent, mut elapsed) = (0, looks.0[0]);
-            for sight in sights {
-                let sight = [ProbeResult::Absent, ProbeResult::Unclear, ProbeResult::Unsupported][sight];
-                match looks.after(elapsed + Duration::from_secs(late), absent, sight, false) {
+            let times = PollTimes(steps.iter().map(|step| { at += step; Duration::from_secs(at) }).collect());
+            let (mut absent, mut elapsed) = (0, times.0[0]);
+            for result in results {
+                let result = [ProbeResult::Absent, ProbeResult::Unclear, ProbeResult::Unsupported][result];
+                match times.after(elapsed + Duration::from_secs(late), absent, result, false) {
                     NextPoll::Again { since_begin, absent: now } => {
                         prop_assert!(since_begin > elapsed);
                         (elapsed, absent) = (since_begin, now);
@@ -173,7 +189,7 @@ mod tests {
                     NextPoll::End => return Ok(()),
                 }
             }
-            prop_assert!(false, "no end after ten looks of eight");
+            prop_assert!(false, "no end after ten times of eight");
         }
     }
 }

@@ -1,14 +1,14 @@
 //! The one function that moves a message.
 //!
 //! Exhaustive, no wildcard arm. A signal that comes late, twice or out of order keeps the state: that
-//! is a normal result, not an error. Settle and receipts send the answer for every stored state along
-//! with the signal (`TransitionMap`), so that the database applies this table and repeats none of it.
+//! is a normal result, not an error. Settle and receipts send the next state of every stored state
+//! (`TransitionMap`), so that the database applies this table and repeats none of it.
 
 use super::State::{
     self, Canceled, Delivered, Failed, PresumedFailed, Sending, Sent, Suppressed, Unknown, Waiting,
 };
 
-/// What happened to a message.
+/// An event of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Signal {
     /// An attempt is written down; its call follows.
@@ -21,11 +21,11 @@ pub enum Signal {
     GaveUp,
     /// Refused for good by the call's answer.
     RefusedForGood,
-    /// The call was made and its answer never came, or its worker died.
+    /// The call was made and its answer never came, or its worker crashed.
     Unanswered,
     /// The last look-ups were complete and found nothing, and the company lets it be sent once more.
     Resend,
-    /// Nobody knows after the whole window, or what was to be sent once more may no longer be.
+    /// No proof came within the window, or a message that was to be sent once more may no longer be.
     WindowEnded,
     /// Expired before any attempt.
     ExpiredUntried,
@@ -33,7 +33,7 @@ pub enum Signal {
     ExpiredTried,
     /// Blocked, overtaken or answered meanwhile.
     Suppress,
-    /// A person takes it back.
+    /// A person cancels it.
     Cancel,
     /// Receipt: delivered.
     DeliveredReceipt,
@@ -42,6 +42,7 @@ pub enum Signal {
 }
 
 impl Signal {
+    /// Every signal.
     pub const ALL: [Signal; 14] = [
         Signal::Begin,
         Signal::Accepted,
@@ -59,7 +60,7 @@ impl Signal {
         Signal::FailedReceipt,
     ];
 
-    /// What happened, in the words of diagrams.
+    /// The label in diagrams.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -114,19 +115,20 @@ fn from(state: State, sources: &[State], target: State) -> State {
 pub struct TransitionMap(pub [u8; State::ALL.len()]);
 
 impl TransitionMap {
+    /// The next state of every state on `signal`.
     #[must_use]
     pub fn new(signal: Signal) -> TransitionMap {
         TransitionMap(State::ALL.map(|state| transition(state, signal) as u8))
     }
 
-    /// Changes nothing, whatever the state.
+    /// The map that keeps every state.
     #[must_use]
     pub fn unchanged() -> TransitionMap {
         TransitionMap(State::ALL.map(|state| state as u8))
     }
 }
 
-/// Every change that some signal makes; the trigger in the database refuses all others.
+/// Every change of state that some signal makes; the trigger in the database refuses all others.
 #[must_use]
 pub fn state_changes() -> Vec<(State, State)> {
     let mut pairs: Vec<(State, State)> = State::ALL

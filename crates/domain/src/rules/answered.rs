@@ -1,8 +1,8 @@
-//! Rule 9, answered: who answered already is not asked.
+//! Rule 9, answered: a customer with a response to the interaction is not asked.
 //!
-//! A response may come before its request. Comes last, so that a request ends the same whichever of the two
-//! was first: what another rule keeps back would have been kept back before any answer. Gives a finding only
-//! where it stops: hardly any request is ever one of these, and findings are stored with every request.
+//! A response may come before its request. The rule comes last, so that a request ends the same whichever of the
+//! two was first: a request that another rule stops would have been stopped before any response. It gives a finding
+//! only where it stops, because few requests are affected and findings are stored with every request.
 
 use crate::lifecycle::Reason;
 

@@ -1,11 +1,12 @@
-//! Rule 4: candidates whose address is blocked fall out; none left, and the first one's block is the
-//! reason.
+//! Rule 4: blocked candidates are dropped.
+//!
+//! If no candidate is left, the block of the first one is the reason.
 
 use crate::{ids::BlockKind, lifecycle::Reason};
 
 use super::{Case, Finding, decision::Candidate};
 
-/// The first candidate that is not blocked, and the rule's finding.
+/// The first candidate that is not blocked, and the finding.
 pub(super) fn choose(case: &Case, candidates: &[Candidate]) -> (Option<Candidate>, Finding) {
     let block = |candidate: &Candidate| BlockKind::strongest(case.facts.blocks(candidate.medium));
     let noted: Vec<String> = candidates

@@ -1,7 +1,7 @@
 //! Rule 6, the delay: the job's, else the channel's, the brand's, the company's.
 //!
-//! `send_after` and `delay_secs` both given: the later. In the past: now. Due times live in the ledger,
-//! so a delayed request costs nothing while it waits.
+//! If `send_after` and `delay_secs` are both given, the later one counts; a time in the past means now. Due
+//! times are in the ledger, so a delayed request costs nothing while it waits.
 
 use chrono::{DateTime, Duration, Utc};
 
@@ -12,14 +12,14 @@ const RULE: &str = "delay";
 /// The first due time, and the rule's finding.
 pub(super) fn due(case: &Case) -> (DateTime<Utc>, Finding) {
     let now = case.facts.now;
-    let (secs, whose) = match (case.job.delay_secs, case.job.send_after) {
+    let (secs, source) = match (case.job.delay_secs, case.job.send_after) {
         (Some(secs), _) => (secs, "the job's"),
         (None, Some(_)) => (0, "the job's send_after"),
         (None, None) => configured(case),
     };
     let delayed = now + Duration::seconds(i64::from(secs));
     let due_at = case.job.send_after.map_or(delayed, |at| at.max(delayed));
-    let note = if due_at > now { format!("{whose}: due at {due_at}") } else { "due at once".to_owned() };
+    let note = if due_at > now { format!("{source}: due at {due_at}") } else { "due at once".to_owned() };
     (due_at, Finding::pass(RULE, note))
 }
 

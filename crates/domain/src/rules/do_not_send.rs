@@ -1,6 +1,6 @@
-//! Rule 2: the producer's own wish. Recorded, never sent, whatever the address.
+//! Rule 2: the producer's `do_not_send`. The request is recorded, never sent.
 //!
-//! Comes before the addresses are looked at: such a job may have none.
+//! Comes before the media, because such a job may have no address.
 
 use crate::lifecycle::Reason;
 

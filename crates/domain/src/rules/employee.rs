@@ -1,4 +1,4 @@
-//! Rule 1, the team member: known, one and the same by both names, approved where the company says so.
+//! Rule 1, the team member: known, the same by email and custom id, approved where the company requires it.
 //!
 //! Failing it is the producer's mistake and ends as a rejection, never as a suppression.
 

@@ -8,10 +8,10 @@ use super::{Case, Finding};
 
 /// The end of the request's time, and the rule's finding.
 pub(super) fn expires(case: &Case, due_at: DateTime<Utc>) -> (DateTime<Utc>, Finding) {
-    let (secs, whose) = match case.job.expires_after_secs {
+    let (secs, source) = match case.job.expires_after_secs {
         Some(secs) => (secs, "the job's"),
         None => (case.company.policy.expires_after_secs, "the company's"),
     };
     let expires_at = due_at + Duration::seconds(i64::from(secs));
-    (expires_at, Finding::pass("expiry", format!("{whose} {secs} s: until {expires_at}")))
+    (expires_at, Finding::pass("expiry", format!("{source} {secs} s: until {expires_at}")))
 }

@@ -1,15 +1,14 @@
-//! Rule 3: which media could reach the customer, in the order in which they are tried.
+//! Rule 3: the media that can reach the customer, in the order in which they are tried.
 //!
-//! The job's own medium, else the company's order of preference, among the addresses given and the
-//! media that the brand has an account for. None at all is the producer's mistake, unless the job is
-//! never to be sent anyway.
+//! The job's own medium, else the company's order of preference, among the given addresses and the media that the
+//! brand has an account for. If there is none, the job is rejected, unless it is never to be sent anyway.
 
 use crate::{company::policy::sandbox_address, document::Problem, ids::Medium, lifecycle::Reason};
 
 use super::{Case, Finding, decision::Candidate};
 
 pub(super) fn problems(case: &Case) -> Vec<Problem> {
-    // A test goes to the company's own address: lacking that is not the producer's mistake.
+    // A test request goes to the company's test address; the producer cannot fix a missing one.
     if case.job.do_not_send || case.facts.test || !usable(case).is_empty() {
         return Vec::new();
     }
@@ -32,7 +31,7 @@ pub(super) fn problems(case: &Case) -> Vec<Problem> {
 pub(super) fn candidates(case: &Case) -> (Vec<Candidate>, Finding) {
     let candidates = usable(case);
     let words: Vec<&str> = candidates.iter().map(|candidate| candidate.medium.as_str()).collect();
-    let finding = if simulated(case) && !candidates.is_empty() {
+    let finding = if uses_sandbox(case) && !candidates.is_empty() {
         let note = "a test request, and no test_email or test_phone takes it: the built-in simulator does";
         Finding::pass("medium", format!("{}, {note}", words.join(", ")))
     } else if candidates.is_empty() {
@@ -61,14 +60,14 @@ fn allowed(case: &Case) -> Vec<Medium> {
     }
 }
 
-/// A test that no address of the company's takes.
-fn simulated(case: &Case) -> bool {
+/// Whether this is a test request of a company without test addresses.
+fn uses_sandbox(case: &Case) -> bool {
     case.facts.test
         && allowed(case).into_iter().all(|medium| case.company.policy.test_address(medium).is_none())
 }
 
 fn address<'a>(case: &'a Case, medium: Medium) -> Option<&'a str> {
-    if simulated(case) {
+    if uses_sandbox(case) {
         return Some(sandbox_address(medium));
     }
     if case.facts.test {

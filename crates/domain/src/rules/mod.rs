@@ -62,6 +62,6 @@ pub fn decide(case: &Case) -> Result<Decision, Vec<Problem>> {
         policy_version: case.company.version,
         decided_at: case.facts.now,
         trail,
-        inputs: Inputs::of(case),
+        inputs: Inputs::new(case),
     })
 }

@@ -1,7 +1,7 @@
-//! Where a job belongs in its company: brand and channel, from the policy alone.
+//! A job's place in its company: brand and channel, from the policy alone.
 //!
-//! Comes before the facts, because the facts to gather depend on it (a reservation may be per brand).
-//! What cannot be placed is the producer's mistake and ends as a rejection.
+//! Comes before the facts, because the facts to gather depend on it (a reservation may be per brand). A job that
+//! cannot be placed is rejected.
 
 use crate::{
     company::{Brand, Channel, Policy},
@@ -12,13 +12,18 @@ use crate::{
 /// A job's place: both name entries of the policy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Placed {
+    /// The named brand, else the default one.
     pub brand: Brand,
+    /// The named channel.
     pub channel: Channel,
 }
 
-/// Places a job, or names every problem with its brand and channel.
-pub fn place(job: &Job, policy: &Policy, source: JobOrigin) -> Result<Placed, Vec<Problem>> {
-    match (brand(job, policy), channel(job, policy, source)) {
+/// Places a job of `origin` by its brand and channel.
+///
+/// # Errors
+/// The problem with the brand, with the channel, or both.
+pub fn place(job: &Job, policy: &Policy, origin: JobOrigin) -> Result<Placed, Vec<Problem>> {
+    match (brand(job, policy), channel(job, policy, origin)) {
         (Ok(brand), Ok(channel)) => Ok(Placed { brand: brand.clone(), channel: channel.clone() }),
         (brand, channel) => Err([brand.err(), channel.err()].into_iter().flatten().collect()),
     }
@@ -41,7 +46,7 @@ fn brand<'a>(job: &Job, policy: &'a Policy) -> Result<&'a Brand, Problem> {
     }
 }
 
-fn channel<'a>(job: &Job, policy: &'a Policy, source: JobOrigin) -> Result<&'a Channel, Problem> {
+fn channel<'a>(job: &Job, policy: &'a Policy, origin: JobOrigin) -> Result<&'a Channel, Problem> {
     let known = || policy.channels.iter().map(|channel| channel.name.as_str()).collect::<Vec<_>>().join(", ");
     let Some(name) = &job.channel else {
         return Err(Problem::new("channel", "missing", format!("name a channel, one of: {}", known())));
@@ -50,7 +55,7 @@ fn channel<'a>(job: &Job, policy: &'a Policy, source: JobOrigin) -> Result<&'a C
         let message = format!("no such channel; this company has integrated: {}", known());
         return Err(Problem::new("channel", "unknown_channel", message));
     };
-    let (on, kind) = match source {
+    let (on, kind) = match origin {
         JobOrigin::Automatic => (channel.automatic, "automatic"),
         JobOrigin::Manual => (channel.manual, "manual"),
     };

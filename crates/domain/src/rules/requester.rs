@@ -1,16 +1,15 @@
-//! Rule 1, who asks by hand: for themselves, or for a team member where that is theirs to do.
+//! Rule 1 for requests by hand: the requesting person asks for themselves, or may ask for others.
 //!
-//! A team leader asks for the team. A company administrator asks on behalf of a team member only where the
-//! company allows it; one counts as such by the team's list or by the word of whoever hands the job in. A
-//! team member asks for nobody else. Of a person who is on no list, the word of the key's holder is taken.
-//! Failing it ends as a rejection.
+//! A team leader asks for the team. A company administrator asks on behalf of a team member only where the company
+//! allows it; the role counts from the team's list or as stated by the caller. A team member asks about own
+//! interactions only. For a person that is on no list, the caller's statement counts. A violation rejects the job.
 
 use crate::{company::Role, document::Problem, job::RequesterRole};
 
 use super::{Case, Finding};
 
 const RULE: &str = "requester";
-const OF_OWN: &str = ", about their own interaction";
+const OWN_INTERACTION: &str = ", about their own interaction";
 
 pub(super) fn problems(case: &Case) -> Vec<Problem> {
     let Some(manual) = &case.job.manual else { return Vec::new() };
@@ -39,15 +38,15 @@ pub(super) fn problems(case: &Case) -> Vec<Problem> {
 pub(super) fn finding(case: &Case) -> Option<Finding> {
     let manual = case.job.manual.as_ref()?;
     let role = manual.role.map_or_else(String::new, |role| format!(" as {}", role.as_str()));
-    let whose = match case.facts.requester {
-        Some(requester) if requester.is_employee => OF_OWN,
+    let subject = match case.facts.requester {
+        Some(requester) if requester.is_employee => OWN_INTERACTION,
         Some(_) | None => "",
     };
-    Some(Finding::pass(RULE, format!("asked for by a person{role}{whose}")))
+    Some(Finding::pass(RULE, format!("asked for by a person{role}{subject}")))
 }
 
 /// Whether a stored finding says that a person asked about their own interaction.
 #[must_use]
 pub fn is_about_own_interaction(finding: &Finding) -> bool {
-    finding.rule == RULE && finding.note.ends_with(OF_OWN)
+    finding.rule == RULE && finding.note.ends_with(OWN_INTERACTION)
 }

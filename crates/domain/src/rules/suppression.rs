@@ -1,7 +1,7 @@
-//! Rule 5, the suppression period: nobody is asked twice within N days.
+//! Rule 5, the suppression period: a person is not asked twice within N days.
 //!
-//! Counted from the planned or actual ask of whoever holds one of the person's reservations. This is
-//! the early word; the accepting statement proves it again on the reservations' own rows.
+//! Counted from the planned or actual ask of the request that holds one of the person's reservations. This is the
+//! early check; the accepting statement checks again on the reservation rows.
 
 use chrono::Duration;
 
@@ -44,19 +44,20 @@ pub(super) fn finding(case: &Case) -> Finding {
     }
 }
 
-/// Whether an accepted request of this case takes the person over from whoever asked before.
+/// Whether an accepted request of this case takes over the reservations of an earlier one.
 #[must_use]
 pub fn takes_over(case: &Case) -> bool {
     case.facts.recovery || case.job.override_reason().is_some()
 }
 
-/// Whether an accepted request of this case reserves its person.
+/// Whether an accepted request of this case reserves its customer.
 #[must_use]
 pub fn reserves(case: &Case) -> bool {
     case.company.policy.suppression_days > 0 && !case.facts.test
 }
 
-/// Every identity of the person: custom id, email, phone; per brand where the company says so.
+/// The reservation keys of the customer's identities (custom id, email, phone), sorted; per brand where the
+/// company says so, none where it has no suppression period.
 #[must_use]
 pub fn reservation_keys(
     keys: &IdentityKey,

@@ -1,4 +1,4 @@
-//! What a person may ask for by hand, what an override passes, and what an answer that came before does.
+//! Requests by hand, overrides of the suppression period, and responses that came first.
 //!
 //! Roles and reasons only: how a person is found among the team's members is `intake::asides`' work, and the
 //! calls themselves are tested with the API.
