@@ -16,7 +16,7 @@ use super::{
 use postrider_domain::{
     company::{
         Member, Role,
-        change::{called, followed},
+        change::{matched_members, member_label},
         difference::named_difference,
         file::MEMBERS_MAX,
         json::member_document,
@@ -242,7 +242,7 @@ pub(super) async fn replace(
 ) -> Result<(), sqlx::Error> {
     sqlx::query!("delete from member where company = $1", company.0).execute(&mut *transaction).await?;
     let before: Vec<Member> = old.iter().map(|row| row.member.clone()).collect();
-    let known = followed(&before, new);
+    let known = matched_members(&before, new);
     let ids =
         known.into_iter().map(|known| known.map_or_else(postrider_clock::new_id, |index| old[index].id));
     let rows: Vec<(Uuid, &Member)> = ids.zip(new).collect();
@@ -253,9 +253,9 @@ pub(super) async fn replace(
 pub(super) fn members_difference(old: &[MemberRow], new: &[Member]) -> Map<String, Value> {
     let before: Vec<Member> = old.iter().map(|row| row.member.clone()).collect();
     let mut pairs: BTreeMap<String, (Option<Value>, Option<Value>)> = BTreeMap::new();
-    let named = |member: &Member| format!("members[{}]", called(member));
+    let named = |member: &Member| format!("members[{}]", member_label(member));
     let mut left: Vec<Option<&Member>> = before.iter().map(Some).collect();
-    for (member, known) in new.iter().zip(followed(&before, new)) {
+    for (member, known) in new.iter().zip(matched_members(&before, new)) {
         let old = known.and_then(|index| left[index].take());
         if old != Some(member) {
             pairs.insert(named(member), (old.map(member_document), Some(member_document(member))));

@@ -63,31 +63,33 @@ mod tests {
         parse::{parse, parse_manual},
     };
 
-    fn job(more: &str) -> Vec<u8> {
+    fn body_with(more: &str) -> Vec<u8> {
         let job =
             r#"{"customer": {"email": "a@example.com"}, "employee": {"custom_id": "7"}, "channel": "chat""#;
         format!("{job}, {more}}}").into_bytes()
     }
 
     fn problems(more: &str) -> Vec<(String, String)> {
-        let problems = parse_manual(&job(more)).expect_err("it is refused");
+        let problems = parse_manual(&body_with(more)).expect_err("it is refused");
         problems.into_iter().map(|problem| (problem.path, problem.code)).collect()
     }
 
     #[test]
     fn a_persons_job_names_the_person_the_role_and_the_reason() {
-        let body = job(r#""requested_by": "ann@example.com", "requested_by_role": "company_admin",
-            "override": {"reason": "she called again and asked for the survey"}"#);
+        let body = body_with(
+            r#""requested_by": "ann@example.com", "requested_by_role": "company_admin",
+            "override": {"reason": "she called again and asked for the survey"}"#,
+        );
         let manual = parse_manual(&body).expect("it is fine").manual.expect("a person asks");
         assert_eq!(manual.requested_by, "ann@example.com");
         assert_eq!(manual.role, Some(RequesterRole::CompanyAdmin));
         assert_eq!(manual.override_reason.as_deref(), Some("she called again and asked for the survey"));
-        assert_eq!(parse_manual(&job(r#""requested_by": null"#)).expect("it is fine").manual, None);
+        assert_eq!(parse_manual(&body_with(r#""requested_by": null"#)).expect("it is fine").manual, None);
     }
 
     #[test]
     fn over_amqp_a_persons_fields_are_refused_by_name_and_never_ignored() {
-        let body = job(r#""requested_by": "Ann", "override": {"reason": "x"}"#);
+        let body = body_with(r#""requested_by": "Ann", "override": {"reason": "x"}"#);
         let codes: Vec<_> =
             parse(&body).expect_err("it is refused").into_iter().map(|p| (p.path, p.code)).collect();
         let wanted = ["requested_by", "override"].map(|path| (path.to_owned(), "manual_only".to_owned()));
@@ -120,7 +122,7 @@ mod tests {
 
     #[test]
     fn who_asks_and_why_is_part_of_the_content() {
-        let content = |more: &str| parse_manual(&job(more)).expect("it is fine").content_bytes();
+        let content = |more: &str| parse_manual(&body_with(more)).expect("it is fine").content_bytes();
         let ann = content(r#""requested_by": "Ann""#);
         assert_ne!(ann, content(r#""requested_by": "Bob""#));
         assert_ne!(ann, content(r#""requested_by": "Ann", "override": {"reason": "x"}"#));
