@@ -1,7 +1,7 @@
-//! Configuration: default → file → environment, unknown keys refused.
+//! The configuration: defaults, then the file of `--config`, then the environment; an unknown key is an error.
 //!
-//! `default.toml` is embedded and documents every key; this file gives it types and checks what types
-//! cannot say. Secrets live in `SecretString` and never print.
+//! The embedded `default.toml` documents every key; this file declares their types and checks their bounds. Secrets are
+//! `SecretString`s, which no log or error prints. Imports no room: each room takes plain values or types of its own.
 
 use std::{net::SocketAddr, num::NonZeroU32, path::Path, time::Duration};
 
@@ -10,15 +10,16 @@ use config::{Environment, File, FileFormat};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::connectors::Patience;
 use postrider_domain::lifecycle::{PollTimes, RetrySchedule, StatusPollPlan};
 use postrider_providers::Timeouts;
 
-/// The embedded, commented default layer.
+/// The defaults, with a comment for each key, as `postrider config` prints them.
 pub const DEFAULT: &str = include_str!("default.toml");
 
+/// Bound of `secret`, below which a worker does not start.
 const SECRET_CHARS_MIN: usize = 32;
 
+/// The whole configuration: one field for each section of `default.toml`, which says units and meanings.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -167,7 +168,10 @@ pub enum LogFormat {
 }
 
 impl Config {
-    /// Reads all layers; the environment is the process's own.
+    /// Reads all layers, with the environment of this process.
+    ///
+    /// # Errors
+    /// The file cannot be read, a key is unknown or missing, or a value is out of bounds; the error names the key.
     pub fn load(file: Option<&Path>) -> anyhow::Result<Config> {
         let mut layers = config::Config::builder().add_source(File::from_str(DEFAULT, FileFormat::Toml));
         if let Some(file) = file {
@@ -183,12 +187,12 @@ impl Config {
             .with_list_parse_key("unknown.sms_looks_secs")
             .with_list_parse_key("receipts.email_looks_secs")
             .with_list_parse_key("receipts.sms_looks_secs");
-        let short = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let merged = layers
             .add_source(environment)
-            .set_override_option("database.url", short("DATABASE_URL"))?
-            .set_override_option("amqp.url", short("AMQP_URL"))?
-            .set_override_option("secret", short("POSTRIDER_SECRET"))?
+            .set_override_option("database.url", variable("DATABASE_URL"))?
+            .set_override_option("amqp.url", variable("AMQP_URL"))?
+            .set_override_option("secret", variable("POSTRIDER_SECRET"))?
             .build()
             .context("read configuration")?;
         let config: Config = merged.try_deserialize().context("configuration is not valid")?;
@@ -196,7 +200,10 @@ impl Config {
         Ok(config)
     }
 
-    /// The default with layers of TOML on top and no environment: for tests and the demo.
+    /// The defaults with further layers of TOML and without the environment, for tests and the demo.
+    ///
+    /// # Errors
+    /// As `load`.
     pub fn from_layers(overrides: &[&str]) -> anyhow::Result<Config> {
         let mut layers = config::Config::builder().add_source(File::from_str(DEFAULT, FileFormat::Toml));
         for layer in overrides {
@@ -207,7 +214,8 @@ impl Config {
         Ok(config)
     }
 
-    /// What types cannot say. URLs are checked where they are used: not every command needs both.
+    /// Checks bounds and dependencies between keys. URLs are checked by the rooms that use them, because not every
+    /// command needs all of them.
     fn check(&self) -> anyhow::Result<()> {
         let bounds = [
             ("amqp.batch_max", self.amqp.batch_max as f64, 1.0, 10_000.0),
@@ -227,7 +235,7 @@ impl Config {
         ];
         for (key, value, least, most) in bounds {
             if !(least..=most).contains(&value) {
-                bail!("{key} is {value}; it must be between {least} and {most}");
+                bail!("{key} is {value}; set it to a value between {least} and {most}");
             }
         }
         if self.dispatch.call_margin_secs >= self.dispatch.lease_margin_secs {
@@ -249,7 +257,10 @@ impl Config {
         Ok(())
     }
 
-    /// The secret, which sending and receiving need.
+    /// The installation's secret.
+    ///
+    /// # Errors
+    /// It is missing or shorter than 32 characters.
     pub fn checked_secret(&self) -> anyhow::Result<&SecretString> {
         if self.secret.expose_secret().chars().count() < SECRET_CHARS_MIN {
             bail!("secret needs at least {SECRET_CHARS_MIN} characters; set POSTRIDER_SECRET");
@@ -257,6 +268,7 @@ impl Config {
         Ok(&self.secret)
     }
 
+    /// The waits between attempts, from section `[retry]`.
     #[must_use]
     pub fn schedule(&self) -> RetrySchedule {
         let secs = Duration::from_secs_f64;
@@ -270,15 +282,7 @@ impl Config {
         }
     }
 
-    #[must_use]
-    pub fn recipes_patience(&self) -> Patience {
-        Patience {
-            poll: Duration::from_millis(self.recipes.poll_interval_ms),
-            delays_secs: self.recipes.delays_secs.clone(),
-            give_up_secs: self.recipes.give_up_secs,
-        }
-    }
-
+    /// The timeouts of calls to providers, from section `[dispatch]`.
     #[must_use]
     pub fn timeouts(&self) -> Timeouts {
         Timeouts {
@@ -288,7 +292,7 @@ impl Config {
         }
     }
 
-    /// The longest call and its margin: what every lease lasts.
+    /// The duration of a lease: the longest call and `dispatch.lease_margin_secs`.
     #[must_use]
     pub fn lease(&self) -> Duration {
         let longest = self.dispatch.http_timeout_secs.max(self.dispatch.smtp_timeout_secs);
@@ -329,11 +333,15 @@ mod tests {
         let layers = config::Config::builder().add_source(File::from_str(DEFAULT, FileFormat::Toml));
         let config: Config = layers.build().expect("builds").try_deserialize().expect("is complete");
         config.check().expect("is within its own bounds");
-        assert_eq!(config.schedule(), RetrySchedule::default(), "two places that say the schedule agree");
+        assert_eq!(
+            config.schedule(),
+            RetrySchedule::default(),
+            "default.toml and `RetrySchedule::default` agree"
+        );
     }
 
     #[test]
-    fn times_of_looks_must_ascend() {
+    fn look_up_times_must_ascend() {
         for wrong in ["[]", "[60.0, 5.0]", "[1.0, 1.0]", "[-1.0]", "[1e9]"] {
             let layer = format!("unknown.sms_looks_secs = {wrong}");
             let error = Config::from_layers(&[&layer]).expect_err("is refused").to_string();

@@ -1,51 +1,51 @@
-//! CSV as people bring it and take it away: rows by their heading, every problem by its line.
+//! CSV files of people: rows by their heading, problems by their line.
 //!
-//! No I/O. What a row means is its reader's (`blocks::bulk`, `cli::customers`). A cell that a spreadsheet would
-//! take for a formula goes out quoted and comes in unquoted, so that what goes out can come in again. No
-//! problem repeats what stands in the file.
+//! No I/O; `blocks::bulk` and `cli::customers` interpret the rows. A cell that a spreadsheet would evaluate as a formula
+//! is escaped in exports and unescaped in imports, so that an export can be imported. No problem quotes the file.
 
 use postrider_domain::document::fields::Problems;
 
-/// Most rows of one file.
+/// Bound of the rows of one file.
 pub const ROWS_MAX: usize = 10_000;
-/// Longest file, in bytes.
+/// Bound of a file, in bytes.
 pub const BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// With what a spreadsheet's formula begins.
+/// First characters of a spreadsheet's formula.
 const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+/// Bound of an unknown heading in its problem.
 const SHOWN_CHARS_MAX: usize = 40;
 
-/// The columns of a kind of file.
+/// The columns of one kind of file.
 #[derive(Debug, Clone, Copy)]
 pub struct Columns {
-    /// Those that are read.
+    /// Columns that are read, by `Row::cell`.
     pub read: &'static [&'static str],
-    /// Of which the heading must name one.
-    pub needed: &'static [&'static str],
-    /// Those that we write beside them and pass over.
-    pub passed_over: &'static [&'static str],
+    /// At least one of these columns is required.
+    pub required: &'static [&'static str],
+    /// Export-only columns, ignored on import.
+    pub ignored: &'static [&'static str],
 }
 
 /// One row of a file.
 #[derive(Debug)]
 pub struct Row<'r> {
-    /// As in `line 7`.
+    /// Place of the row in problems, such as `line 7`.
     pub place: String,
     cells: &'r csv::StringRecord,
-    /// Where each of `Columns::read` stands.
+    /// Index of the cell for each of `Columns::read`.
     at: &'r [Option<usize>],
 }
 
 impl Row<'_> {
-    /// The cell of a column, by its place in `Columns::read`; an empty one is absent.
+    /// The cell of a column, by its index in `Columns::read`; `None` if it is empty.
     #[must_use]
     pub fn cell(&self, column: usize) -> Option<&str> {
         let place = self.at.get(column).copied().flatten()?;
-        self.cells.get(place).map(plain).filter(|cell| !cell.is_empty())
+        self.cells.get(place).map(unescape_formula).filter(|cell| !cell.is_empty())
     }
 }
 
-/// Has every row read; problems by line. Without its heading nothing of a file is read.
+/// Calls `read` for each row and collects problems by line. A file without a valid heading has no rows.
 pub fn each_row(
     bytes: &[u8],
     columns: &Columns,
@@ -58,7 +58,7 @@ pub fn each_row(
     let at = match reader.headers() {
         Ok(headings) => places(headings, columns, problems),
         Err(error) => {
-            problems.add("line 1", "not_csv", told(&error));
+            problems.add("line 1", "not_csv", describe(&error));
             None
         }
     };
@@ -76,23 +76,23 @@ pub fn each_row(
             }
             Err(error) => {
                 let line = error.position().map_or(0, csv::Position::line);
-                problems.add(format!("line {line}"), "not_csv", told(&error));
+                problems.add(format!("line {line}"), "not_csv", describe(&error));
             }
         }
     }
 }
 
-/// A cell as it goes out: what a spreadsheet would take for a formula is quoted, and what stands quoted.
+/// A cell for an export: a formula, or a cell with a leading quote, is prefixed with a quote.
 #[must_use]
-pub fn harmless(text: &str) -> String {
+pub fn escape_formula(text: &str) -> String {
     match text.starts_with(FORMULA) || text.starts_with('\'') {
         true => format!("'{text}"),
         false => text.to_owned(),
     }
 }
 
-/// A cell as it was before `harmless`.
-fn plain(text: &str) -> &str {
+/// The cell before `escape_formula`.
+fn unescape_formula(text: &str) -> &str {
     match text.strip_prefix('\'') {
         Some(rest) if rest.starts_with(FORMULA) || rest.starts_with('\'') => rest,
         _ => text,
@@ -104,12 +104,12 @@ fn places(
     columns: &Columns,
     problems: &mut Problems,
 ) -> Option<Vec<Option<usize>>> {
-    let standing = |wanted: &str| {
+    let position = |wanted: &str| {
         let named = headings.iter().enumerate();
         let mut places = named.filter(|(_, heading)| heading.eq_ignore_ascii_case(wanted));
         (places.next().map(|(place, _)| place), places.next().is_some())
     };
-    let mut known = columns.read.iter().chain(columns.passed_over);
+    let mut known = columns.read.iter().chain(columns.ignored);
     for heading in headings.iter() {
         if !known.clone().any(|known| known.eq_ignore_ascii_case(heading)) {
             let letters = heading.chars().filter(|letter| letter.is_alphanumeric());
@@ -119,20 +119,20 @@ fn places(
             problems.add("line 1", "unknown_field", message);
         }
     }
-    if let Some(twice) = known.find(|known| standing(known).1) {
+    if let Some(twice) = known.find(|known| position(known).1) {
         let message = format!("the column {twice} is there twice, keep one");
         problems.add("line 1", "duplicate_field", message);
     }
-    if columns.needed.iter().all(|needed| standing(needed).0.is_none()) {
-        let message = format!("the heading must name the column {}", columns.needed.join(" or "));
+    if columns.required.iter().all(|required| position(required).0.is_none()) {
+        let message = format!("the heading must name the column {}", columns.required.join(" or "));
         problems.add("line 1", "missing", message);
         return None;
     }
-    Some(columns.read.iter().map(|wanted| standing(wanted).0).collect())
+    Some(columns.read.iter().map(|wanted| position(wanted).0).collect())
 }
 
-/// Kind and place, never the text.
-fn told(error: &csv::Error) -> String {
+/// The kind of an error, without the text of the file.
+fn describe(error: &csv::Error) -> String {
     match error.kind() {
         csv::ErrorKind::Utf8 { .. } => "the line is not UTF-8; save the file as UTF-8".to_owned(),
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const COLUMNS: Columns = Columns { read: &["a", "b"], needed: &["a"], passed_over: &["id"] };
+    const COLUMNS: Columns = Columns { read: &["a", "b"], required: &["a"], ignored: &["id"] };
 
     type Cells = (Option<String>, Option<String>);
 
@@ -190,16 +190,16 @@ mod tests {
     #[test]
     fn no_cell_goes_out_as_a_formula() {
         for text in ["=1+1", "+1", "-1", "@x", "\t=1"] {
-            assert_eq!(harmless(text), format!("'{text}"));
+            assert_eq!(escape_formula(text), format!("'{text}"));
         }
-        assert_eq!(harmless("plain = text"), "plain = text");
+        assert_eq!(escape_formula("plain = text"), "plain = text");
     }
 
     proptest! {
         #[test]
         fn what_goes_out_comes_in_as_it_was(text in "['=+@x-]{0,4}") {
-            let out = harmless(&text);
-            prop_assert_eq!(plain(&out), text);
+            let out = escape_formula(&text);
+            prop_assert_eq!(unescape_formula(&out), text);
             prop_assert!(!out.starts_with(FORMULA));
         }
     }

@@ -1,11 +1,11 @@
-//! Crash points: named places where a test lets its own worker die, to see what is left behind.
+//! Failpoints: named places where a test makes its worker abort, to check the state that it leaves.
 //!
-//! Only in builds with debug assertions; a release build has none of it. `POSTRIDER_CRASH=after_begin:37`
-//! dies at the 37th visit of that point; `POSTRIDER_CRASH_ON=compose:word` dies wherever that place meets
-//! a text with that word in it: a poison; several are set apart by commas. `POSTRIDER_PANIC_ON`, alike, is a
-//! mistake of ours that only panics. Dying is `abort`: as with SIGKILL, nothing is said good-bye to.
+//! Only in builds with debug assertions; a release build has none. `POSTRIDER_CRASH=after_begin:37` aborts at the 37th
+//! hit of that failpoint. `POSTRIDER_CRASH_ON=compose:word` aborts at a place that handles a text with that word, as a
+//! poison job does; commas separate several. `POSTRIDER_PANIC_ON` does the same with a panic. An abort, like SIGKILL,
+//! runs no destructor.
 
-/// Every point, in the order of a request's way; a test that names another fails.
+/// All failpoints, in the order of a request; tests select from this list.
 pub const POINTS: [&str; 10] = [
     "before_commit",
     "before_ack",
@@ -19,23 +19,23 @@ pub const POINTS: [&str; 10] = [
     "after_receipt",
 ];
 
-/// Dies here if this visit is the one that the test chose.
-pub fn point(name: &'static str) {
+/// Aborts if the test selected this hit of this failpoint.
+pub fn hit(name: &'static str) {
     debug_assert!(POINTS.contains(&name), "{name} is in the list");
     #[cfg(debug_assertions)]
-    chosen::visit(name);
+    selected::hit(name);
 }
 
-/// Dies here if the test chose this place and the text holds its word.
+/// Aborts or panics if the test selected this place and a word of this text.
 pub fn on_word(place: &'static str, text: Option<&str>) {
     #[cfg(debug_assertions)]
-    chosen::meet(place, text);
+    selected::check_text(place, text);
     #[cfg(not(debug_assertions))]
     let _ = (place, text);
 }
 
 #[cfg(debug_assertions)]
-mod chosen {
+mod selected {
     use std::{
         sync::{
             LazyLock,
@@ -44,15 +44,16 @@ mod chosen {
         time::Duration,
     };
 
-    const IN_THE_CALL: Duration = Duration::from_millis(10);
+    /// Delay of the abort at `during_call`, which is hit just before the call.
+    const INTO_THE_CALL: Duration = Duration::from_millis(10);
 
-    /// The point and how many visits are left.
+    /// The failpoint, and the hits until it aborts.
     static POINT: LazyLock<Option<(String, AtomicU64)>> = LazyLock::new(|| {
         let (name, visits) = split("POSTRIDER_CRASH")?;
         Some((name, AtomicU64::new(visits.parse().ok()?)))
     });
-    static KILLING: LazyLock<Vec<(String, String)>> = LazyLock::new(|| split_all("POSTRIDER_CRASH_ON"));
-    static PANICKING: LazyLock<Vec<(String, String)>> = LazyLock::new(|| split_all("POSTRIDER_PANIC_ON"));
+    static ABORT_WORDS: LazyLock<Vec<(String, String)>> = LazyLock::new(|| split_all("POSTRIDER_CRASH_ON"));
+    static PANIC_WORDS: LazyLock<Vec<(String, String)>> = LazyLock::new(|| split_all("POSTRIDER_PANIC_ON"));
 
     fn split(variable: &str) -> Option<(String, String)> {
         split_all(variable).into_iter().next()
@@ -64,35 +65,35 @@ mod chosen {
         pairs.map(|(name, rest)| (name.to_owned(), rest.to_owned())).collect()
     }
 
-    pub(super) fn visit(name: &str) {
+    pub(super) fn hit(name: &str) {
         let Some((wanted, left)) = &*POINT else { return };
         if wanted == name && left.fetch_sub(1, Ordering::Relaxed) == 1 {
             if name == "during_call" {
-                // Not before the call but in it: the provider has it by then, or not, or in part.
+                // The provider has the call by then, or not, or in part.
                 drop(std::thread::spawn(|| {
-                    std::thread::park_timeout(IN_THE_CALL);
-                    die("during_call")
+                    std::thread::park_timeout(INTO_THE_CALL);
+                    abort("during_call")
                 }));
             } else {
-                die(name);
+                abort(name);
             }
         }
     }
 
-    pub(super) fn meet(place: &str, text: Option<&str>) {
-        let met = |words: &[(String, String)]| {
-            let meets = |word: &str| text.is_some_and(|text| text.contains(word));
-            words.iter().any(|(wanted, word)| wanted == place && meets(word))
+    pub(super) fn check_text(place: &str, text: Option<&str>) {
+        let is_selected = |words: &[(String, String)]| {
+            let has = |word: &str| text.is_some_and(|text| text.contains(word));
+            words.iter().any(|(wanted, word)| wanted == place && has(word))
         };
-        if met(&KILLING) {
-            die(place);
+        if is_selected(&ABORT_WORDS) {
+            abort(place);
         }
-        if met(&PANICKING) {
+        if is_selected(&PANIC_WORDS) {
             std::panic::panic_any("crash point: as asked");
         }
     }
 
-    fn die(place: &str) -> ! {
+    fn abort(place: &str) -> ! {
         eprintln!("crash point {place}: as asked");
         std::process::abort()
     }

@@ -17,7 +17,9 @@
 //! * `dispatch`: lanes, claims, attempts, outcomes, look-ups; the crate `providers` makes the calls.
 //! * `webhooks`: signed receipts and unsubscribe links.
 //! * `requests`, `blocks`: views and actions of people. `alerts`: digests of rejected jobs.
-//! * Around them: `worker` (start, stages, stop), `company_cache`, `config`, `telemetry`, `poison`.
+//! * `poison`: trials of jobs and messages that may have crashed workers, isolated by `crash_isolation`.
+//! * Around them: `worker` (start, stages, stop), `company_cache`, `config`, `telemetry`, `http_server`.
+//! * Tools of several rooms: `batching`, `retry`, `ticker`, `csv_rows`, `failpoint`.
 //!
 //! # Pages
 //!
@@ -27,12 +29,17 @@
 //! * `docs/dependency-hazards.md`: faults of libraries, each with its guard and test.
 
 pub mod backtest;
+pub mod batching;
 pub mod company_cache;
 pub mod config;
+pub mod crash_isolation;
 pub mod csv_rows;
 pub mod failpoint;
+pub mod http_server;
 pub mod must_settle;
+pub mod retry;
 pub mod telemetry;
+pub mod ticker;
 pub mod worker;
 
 pub mod alerts;

@@ -1,7 +1,6 @@
 //! The `postrider` command.
 //!
-//! Parses the command line and hands over to `cli`; the exit status is 0 where the command did what it
-//! was asked, 1 where it could not, 2 where it was asked wrongly (clap).
+//! `cli` parses the arguments and runs the command. Exit status: 0 success, 1 failure, 2 wrong arguments (clap).
 
 use std::process::ExitCode;
 

@@ -5,9 +5,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
-use crate::{company_cache::CompanyCache, telemetry::names, worker::stages::stopped};
+use crate::{company_cache::CompanyCache, telemetry::names, ticker::Ticker};
 use postrider_domain::{
     company::Company,
     hash_keys::SecretKeys,
@@ -38,15 +38,13 @@ pub struct AlertScheduler {
 
 impl AlertScheduler {
     /// Watches until told to stop.
-    pub async fn run(self, mut stop: watch::Receiver<bool>) {
-        while !*stop.borrow() {
+    pub async fn run(self, stop: CancellationToken) {
+        let ticker = Ticker::new(ASK_EVERY, stop);
+        let mut first = true;
+        while ticker.tick(std::mem::take(&mut first)).await {
             match self.take_turn().await {
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "rejected jobs cannot be counted for alerts"),
-            }
-            tokio::select! {
-                () = stopped(&mut stop) => break,
-                () = tokio::time::sleep(ASK_EVERY.mul_f64(0.8 + 0.4 * postrider_clock::jitter())) => {}
             }
         }
     }

@@ -1,85 +1,95 @@
-//! The low-water mark: which deliveries may be acknowledged together.
+//! The low-water mark: the deliveries that may be acknowledged together.
 //!
-//! Tags of a channel count up by one. `multiple` up to a tag says that every delivery up to it is
-//! committed, so the mark moves only over an unbroken run of settled tags: lapin does not invalidate single
-//! acks below a `multiple`, and a second ack of one tag closes the channel (docs/dependency-hazards.md#f7).
-//! A suspect may wait long: deliveries beyond it are acknowledged one by one meanwhile.
+//! Tags of a channel count up by one. An ack with `multiple` covers every delivery up to its tag, so the mark moves over
+//! an unbroken run of committed tags only: lapin does not invalidate single acks below a `multiple`, and a second ack
+//! of one tag closes the channel (docs/dependency-hazards.md#f7). Deliveries beyond a waiting suspect are acknowledged
+//! singly. No I/O; `consumer` sends the acks.
 
 use std::collections::VecDeque;
 
+/// State of one delivery from the mark on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum DeliveryState {
+    /// Not committed.
     Taken,
-    /// Taken, and to be settled after all others.
+    /// Not committed, a poison suspect.
     Suspect,
     /// Committed, not acknowledged.
     Settled,
-    /// Acknowledged by itself, before the mark came here.
+    /// Acknowledged singly, beyond the mark.
     Acknowledged,
 }
 
-/// Unacknowledged tags of one channel, in order.
+/// The deliveries of one channel from the first unacknowledged one on. Each is settled once, or returned to the broker
+/// by `release`; debug builds log deliveries that were neither.
 #[derive(Debug, Default)]
+#[must_use = "deliveries must be settled or released"]
 pub struct LowWater {
-    /// Tag of the first entry, or of the next one; 0 before the channel's first.
+    /// Tag of the first entry, or of the next delivery; 0 before the channel's first.
     first: u64,
-    places: VecDeque<Place>,
+    deliveries: VecDeque<DeliveryState>,
     unacknowledged: usize,
 }
 
-/// What is to be acknowledged now; no tag is named twice.
+/// Acks to be sent, `singly` before `up_to`. No tag is acknowledged twice.
 #[derive(Debug, Default, PartialEq, Eq)]
+#[must_use = "a committed delivery without an ack is delivered again"]
 pub struct Acks {
-    /// Everything up to this tag, which is still outstanding itself: the broker refuses another.
+    /// Tag of an ack with `multiple`. Its own delivery is unacknowledged: the broker refuses any other tag.
     pub up_to: Option<u64>,
-    /// Each by itself.
+    /// Tags of single acks.
     pub singly: Vec<u64>,
 }
 
 impl LowWater {
-    /// Takes the next delivery's tag. Gives false where the tag does not follow the one before, which
-    /// only a broken channel can do.
+    /// Adds the next delivery; returns false if its tag does not follow the one before: the channel is broken.
     #[must_use]
     pub fn take(&mut self, tag: u64) -> bool {
+        self.push(tag, DeliveryState::Taken)
+    }
+
+    /// Adds the next delivery as a suspect; returns as `take`.
+    #[must_use]
+    pub fn take_suspect(&mut self, tag: u64) -> bool {
+        self.push(tag, DeliveryState::Suspect)
+    }
+
+    fn push(&mut self, tag: u64, state: DeliveryState) -> bool {
         if self.first == 0 {
             self.first = tag;
         }
-        if tag != self.first + self.places.len() as u64 {
+        if tag != self.first + self.deliveries.len() as u64 {
             return false;
         }
-        self.places.push_back(Place::Taken);
+        self.deliveries.push_back(state);
         self.unacknowledged += 1;
         true
     }
 
-    /// Takes the next delivery's tag as that of a suspect.
-    #[must_use]
-    pub fn take_suspect(&mut self, tag: u64) -> bool {
-        let contiguous = self.take(tag);
-        if let Some(last) = self.places.back_mut().filter(|_| contiguous) {
-            *last = Place::Suspect;
-        }
-        contiguous
-    }
-
-    /// Marks deliveries as committed; gives what may be acknowledged by that.
+    /// Marks deliveries as committed; returns the acks that this allows.
     pub fn settle(&mut self, tags: &[u64]) -> Acks {
         for tag in tags {
-            let place = tag.checked_sub(self.first).and_then(|place| self.places.get_mut(place as usize));
-            if let Some(place) = place.filter(|place| matches!(place, Place::Taken | Place::Suspect)) {
-                *place = Place::Settled;
+            let index = tag.checked_sub(self.first);
+            let state = index.and_then(|index| self.deliveries.get_mut(index as usize));
+            match state {
+                Some(state @ (DeliveryState::Taken | DeliveryState::Suspect)) => {
+                    *state = DeliveryState::Settled
+                }
+                _ => debug_assert!(false, "delivery {tag} is taken, and settled once"),
             }
         }
-        let done = |place: &&Place| matches!(place, Place::Settled | Place::Acknowledged);
-        let run = self.places.iter().take_while(done).count();
-        let last = self.places.iter().take(run).rposition(|place| *place == Place::Settled);
-        let mut acks = Acks { up_to: last.map(|place| self.first + place as u64), singly: Vec::new() };
-        let passed = self.places.drain(..run).filter(|place| *place == Place::Settled).count();
+        let is_committed =
+            |state: &&DeliveryState| matches!(state, DeliveryState::Settled | DeliveryState::Acknowledged);
+        let run = self.deliveries.iter().take_while(is_committed).count();
+        let last = self.deliveries.iter().take(run).rposition(|state| *state == DeliveryState::Settled);
+        let mut acks = Acks { up_to: last.map(|index| self.first + index as u64), singly: Vec::new() };
+        let passed = self.deliveries.drain(..run).filter(|state| *state == DeliveryState::Settled).count();
         self.first += run as u64;
-        let suspect = self.places.iter().position(|place| *place == Place::Suspect);
-        for (place, tag) in self.places.iter_mut().zip(self.first..).skip(suspect.unwrap_or(usize::MAX)) {
-            if *place == Place::Settled {
-                *place = Place::Acknowledged;
+        let suspect = self.deliveries.iter().position(|state| *state == DeliveryState::Suspect);
+        let beyond = suspect.unwrap_or(self.deliveries.len());
+        for (state, tag) in self.deliveries.iter_mut().zip(self.first..).skip(beyond) {
+            if *state == DeliveryState::Settled {
+                *state = DeliveryState::Acknowledged;
                 acks.singly.push(tag);
             }
         }
@@ -87,9 +97,26 @@ impl LowWater {
         acks
     }
 
+    /// Number of deliveries without an ack.
     #[must_use]
     pub fn unacknowledged(&self) -> usize {
         self.unacknowledged
+    }
+
+    /// Gives up the deliveries without an ack, at the end of the channel: the broker delivers them again.
+    pub fn release(mut self) {
+        self.unacknowledged = 0;
+    }
+}
+
+impl Drop for LowWater {
+    fn drop(&mut self) {
+        if cfg!(debug_assertions) && self.unacknowledged > 0 && !std::thread::panicking() {
+            tracing::error!(
+                deliveries = self.unacknowledged,
+                "an AMQP session was dropped with deliveries neither settled nor released; they come again"
+            );
+        }
     }
 }
 
@@ -118,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_suspect_holds_nobody_back_and_is_never_acknowledged_along_with_others() {
+    fn a_suspect_delays_no_ack_and_is_never_acknowledged_with_others() {
         let mut mark = LowWater::default();
         assert!(mark.take(1) && mark.take_suspect(2) && mark.take(3) && mark.take(4));
         assert_eq!(mark.settle(&[1, 4]), Acks { up_to: Some(1), singly: vec![4] });
@@ -131,7 +158,7 @@ mod tests {
         assert_eq!(mark.settle(&[5]), up_to(5));
     }
 
-    /// The broker's side: refuses what is not outstanding, and must never get what is not committed.
+    /// The broker: refuses acks of tags that are not outstanding. Only committed tags may be acknowledged.
     struct Broker {
         outstanding: BTreeSet<u64>,
     }
@@ -154,7 +181,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn only_what_is_committed_is_acknowledged_once_and_no_suspect_holds_anything_back(
+        fn committed_deliveries_are_acknowledged_once_and_no_suspect_delays_them(
             order in Just((1u64..=60).collect::<Vec<_>>()).prop_shuffle(),
             suspects in proptest::collection::btree_set(1u64..=60, 0..10),
             batch in 1usize..5,

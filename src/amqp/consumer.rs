@@ -1,14 +1,13 @@
-//! The consumer of one generation: deliveries into batches, batches into the ledger, then the ack.
+//! The consumer of requests in one AMQP session: deliveries into batches, batches into the ledger, then the ack.
 //!
-//! One task owns the channel, so that `multiple` acks are safe: it takes deliveries in tag order and
-//! acknowledges up to the low-water mark. A suspect waits until everything else is done and is tried alone.
-//! Anything odd ends the generation; whatever is unacknowledged comes again and its key says that it came
-//! before.
+//! One task owns the channel, so that `multiple` acks are safe: it takes deliveries in tag order and acknowledges up to
+//! the low-water mark (`acks`). A poison suspect waits until all other deliveries are committed and is tried alone
+//! (`poison::suspect_jobs`). Any failure of the broker ends the session; deliveries without an ack come again, and
+//! their idempotency keys make them duplicates.
 
 use std::{
     fmt,
     future::Future,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -17,40 +16,45 @@ use lapin::{
     Channel, Consumer,
     message::Delivery,
     options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions},
-    types::FieldTable,
+    types::{FieldTable, ShortString},
 };
-use tokio::{sync::watch, task::JoinSet};
-
-use crate::{config::Amqp, failpoint, telemetry::names, worker::stages::stopped};
-use postrider_domain::job::JobOrigin;
-use postrider_ledger::LedgerError;
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     amqp::{
         acks::{Acks, LowWater},
+        headers::delivery_count,
         topology::{REQUESTS, Topology},
     },
+    config::Amqp,
+    failpoint,
     intake::{Acceptor, InboundJob, inbound::EntryPoint},
-    poison::suspect_jobs::{self, Suspect, Suspects, Trial},
+    poison::suspect_jobs::{self, JobSuspect, SuspectQueue, TrialResult},
+    retry::{Backoff, retry_until},
+    telemetry::names,
 };
+use postrider_domain::job::JobOrigin;
+use postrider_ledger::LedgerError;
 
-/// Batches under way at once: one in the database while the next is collected and parsed.
+/// One batch in the database while the next one is collected and parsed.
 const BATCHES_IN_FLIGHT: usize = 2;
-pub(super) const BROKER_CALL_WITHIN: Duration = Duration::from_secs(10);
+/// Longest call of the broker on an open channel.
+pub(super) const BROKER_CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Why a generation ended.
+/// The reason why an AMQP session ended.
 #[derive(Debug)]
-pub enum End {
-    /// We were asked to stop, and everything taken is acknowledged or left to come again.
+pub(super) enum SessionEnd {
+    /// The worker stops; committed deliveries are acknowledged, the others come again.
     Stopped,
-    /// The database has been away for longer than our patience, or answers and takes nothing.
+    /// The database was unavailable for `amqp.database_patience_secs`.
     DatabaseAway(Unwritten),
-    /// The channel, the consumer or the queue is gone.
+    /// The channel, the consumer or the queue is gone; the cause.
     Broken(String),
 }
 
-/// A batch that could not be written; its deliveries go back to the broker.
-pub struct Unwritten(pub Vec<InboundJob>);
+/// Jobs that could not be written; their deliveries return to the broker.
+pub(super) struct Unwritten(pub(super) Vec<InboundJob>);
 
 impl fmt::Debug for Unwritten {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,35 +62,36 @@ impl fmt::Debug for Unwritten {
     }
 }
 
-/// Consumes until the generation ends.
-pub async fn consume(
+/// Consumes requests until the session ends.
+pub(super) async fn consume(
     acceptor: &Acceptor,
     config: &Amqp,
     channel: &Channel,
-    stop: watch::Receiver<bool>,
-) -> End {
+    stop: CancellationToken,
+) -> SessionEnd {
     let consumer = match subscribe(config, channel).await {
         Ok(consumer) => consumer,
-        Err(error) => return End::Broken(format!("subscribe: {error}")),
+        Err(error) => return SessionEnd::Broken(format!("subscribe: {error}")),
     };
     metrics::gauge!(names::BROKER).set(1.0);
-    let generation = Generation {
+    let mut requests = RequestConsumer {
         acceptor,
         config,
         channel,
-        mark: LowWater::default(),
-        batch: Vec::with_capacity(config.batch_max),
+        low_water: LowWater::default(),
+        batch: Batch { tags: Vec::new(), jobs: Vec::with_capacity(config.batch_max) },
         batch_since: None,
-        suspects: Suspects::default(),
+        suspects: SuspectQueue::default(),
         running: JoinSet::new(),
     };
-    let end = generation.run(consumer, stop).await;
+    let end = requests.run(consumer, stop).await;
+    requests.low_water.release();
     metrics::gauge!(names::BROKER).set(0.0);
     end
 }
 
 async fn subscribe(config: &Amqp, channel: &Channel) -> Result<Consumer, lapin::Error> {
-    // Before the consumer, for it alone: quorum queues refuse a global prefetch.
+    // Before the consumer, and not global: quorum queues refuse a global prefetch.
     channel.basic_qos(config.prefetch, BasicQosOptions { global: false }).await?;
     let tag = format!("postrider-{}", postrider_clock::random_id().simple());
     let queue = Topology::new(&config.name).requests();
@@ -95,240 +100,248 @@ async fn subscribe(config: &Amqp, channel: &Channel) -> Result<Consumer, lapin::
         .await
 }
 
-struct Generation<'a> {
+struct RequestConsumer<'a> {
     acceptor: &'a Acceptor,
     config: &'a Amqp,
     channel: &'a Channel,
-    mark: LowWater,
-    batch: Vec<(u64, InboundJob)>,
+    low_water: LowWater,
+    /// The batch that is collected now, and the time of its first delivery.
+    batch: Batch,
     batch_since: Option<Instant>,
-    suspects: Suspects,
-    /// An error: the patience with the database ended.
-    running: JoinSet<Result<Work, Unwritten>>,
+    suspects: SuspectQueue,
+    running: JoinSet<Result<Finished, Unwritten>>,
 }
 
-/// Deliveries that are written together, with their tags.
-type Batch = Arc<(Vec<u64>, Vec<InboundJob>)>;
+/// Deliveries that are written together.
+#[derive(Default)]
+struct Batch {
+    tags: Vec<u64>,
+    /// One for each tag.
+    jobs: Vec<InboundJob>,
+}
 
-/// What a task of a generation has done.
+/// Work of one task.
 enum Work {
-    /// These tags are committed.
-    Batch(Vec<u64>),
-    Suspect(Trial),
+    Batch(Batch),
+    Trial(JobSuspect),
+    Recheck(JobSuspect),
 }
 
-impl Generation<'_> {
-    async fn run(mut self, mut consumer: Consumer, mut stop: watch::Receiver<bool>) -> End {
-        let wait = Duration::from_millis(self.config.batch_wait_ms);
+/// Committed work.
+enum Finished {
+    /// The tags of a batch.
+    Batch(Vec<u64>),
+    Trial(TrialResult),
+}
+
+impl RequestConsumer<'_> {
+    async fn run(&mut self, mut consumer: Consumer, stop: CancellationToken) -> SessionEnd {
+        let linger = Duration::from_millis(self.config.batch_wait_ms);
         loop {
-            if self.start_work(wait) {
+            if self.start_due_work(linger) {
                 continue;
             }
-            let open = self.batch.len() < self.config.batch_max && !self.suspects.want_quiet();
-            let free = self.running.len() < BATCHES_IN_FLIGHT;
-            let flush_at = self.batch_since.filter(|_| free).map(|since| since + wait);
-            let look_at = self.suspects.look_again_at().filter(|_| free);
-            let wake_at = flush_at.into_iter().chain(look_at).min();
+            let takes_deliveries =
+                self.batch.jobs.len() < self.config.batch_max && !self.suspects.needs_isolation();
+            let has_free_task = self.running.len() < BATCHES_IN_FLIGHT;
+            let flush_at = self.batch_since.filter(|_| has_free_task).map(|since| since + linger);
+            let recheck_at = self.suspects.recheck_at().filter(|_| has_free_task);
+            let wake_at = flush_at.into_iter().chain(recheck_at).min();
             tokio::select! {
                 biased;
-                () = stopped(&mut stop) => return self.drain().await,
-                Some(done) = self.running.join_next() => {
-                    if let Err(end) = self.finished(done).await {
+                () = stop.cancelled() => return self.drain().await,
+                Some(finished) = self.running.join_next() => {
+                    if let Err(end) = self.settle(finished).await {
                         return end;
                     }
                 }
-                delivery = consumer.next(), if open => match delivery {
+                delivery = consumer.next(), if takes_deliveries => match delivery {
                     Some(Ok(delivery)) => {
                         if !self.take(delivery) {
-                            return End::Broken("delivery tags are not contiguous".to_owned());
+                            return SessionEnd::Broken("delivery tags are not contiguous".to_owned());
                         }
                     }
                     Some(Err(error)) => return self.broken(format!("consumer: {error}")).await,
                     None => return self.broken("the broker ended the subscription".to_owned()).await,
                 },
-                () = until(wake_at), if wake_at.is_some() => {}
+                () = sleep_until(wake_at), if wake_at.is_some() => {}
             }
         }
     }
 
-    /// Starts what is to be started now; gives whether there was something.
-    fn start_work(&mut self, wait: Duration) -> bool {
+    /// Starts one task if work is due; returns whether one was started.
+    fn start_due_work(&mut self, linger: Duration) -> bool {
         if self.running.len() >= BATCHES_IN_FLIGHT {
             return false;
         }
-        let hurry = self.batch.len() >= self.config.batch_max || self.suspects.want_quiet();
+        let is_urgent = self.batch.jobs.len() >= self.config.batch_max || self.suspects.needs_isolation();
         let now = postrider_clock::monotonic();
-        if self.batch_since.is_some_and(|since| hurry || now - since >= wait) {
+        if self.batch_since.is_some_and(|since| is_urgent || now - since >= linger) {
             self.start_batch();
             return true;
         }
-        if let Some(accused) = self.suspects.next_accused(now) {
-            let accused = Arc::new(accused);
-            self.start(None, move |acceptor| {
-                let accused = Arc::clone(&accused);
-                async move { suspect_jobs::look_again(&acceptor, &accused).await.map(Work::Suspect) }
-            });
+        if let Some(suspect) = self.suspects.next_recheck(now) {
+            self.start(Work::Recheck(suspect));
             return true;
         }
-        // Alone: everything else that was taken is committed and acknowledged.
-        if self.batch.is_empty()
+        // A trial runs alone: all other deliveries of this session are committed and acknowledged.
+        if self.batch.jobs.is_empty()
             && self.running.is_empty()
-            && let Some(suspect) = self.suspects.begin_next()
+            && let Some(suspect) = self.suspects.next_trial()
         {
-            let suspect = Arc::new(suspect);
-            self.start(None, move |acceptor| {
-                let suspect = Arc::clone(&suspect);
-                async move { suspect_jobs::try_alone(&acceptor, &suspect).await.map(Work::Suspect) }
-            });
+            self.start(Work::Trial(suspect));
             return true;
         }
         false
     }
 
+    /// Takes a delivery; returns false if its tag does not follow the one before.
     fn take(&mut self, delivery: Delivery) -> bool {
         let tag = delivery.delivery_tag;
-        let contiguous = match suspect_jobs::suspicion(&delivery) {
-            Some(deliveries) => {
-                let keys = &self.acceptor.keys.identity;
-                self.suspects.push(Suspect::new(tag, arrival(delivery, REQUESTS), deliveries, keys));
-                self.mark.take_suspect(tag)
-            }
-            None => {
-                self.batch_since.get_or_insert_with(postrider_clock::monotonic);
-                self.batch.push((tag, arrival(delivery, REQUESTS)));
-                self.mark.take(tag)
-            }
+        let earlier_deliveries = delivery_count(&delivery).filter(|_| delivery.redelivered).unwrap_or(0);
+        let job = inbound_job(delivery, REQUESTS);
+        let is_contiguous = if suspect_jobs::is_suspect(earlier_deliveries) {
+            let suspect = JobSuspect::new(tag, job, earlier_deliveries, &self.acceptor.keys.identity);
+            self.suspects.push(suspect);
+            self.low_water.take_suspect(tag)
+        } else {
+            self.batch_since.get_or_insert_with(postrider_clock::monotonic);
+            self.batch.tags.push(tag);
+            self.batch.jobs.push(job);
+            self.low_water.take(tag)
         };
-        metrics::gauge!(names::UNACKED).set(self.mark.unacknowledged() as f64);
-        contiguous
+        metrics::gauge!(names::UNACKED).set(self.low_water.unacknowledged() as f64);
+        is_contiguous
     }
 
     fn start_batch(&mut self) {
-        let (tags, arrivals): (Vec<u64>, Vec<InboundJob>) =
-            std::mem::take(&mut self.batch).into_iter().unzip();
-        let batch = Arc::new((tags, arrivals));
         self.batch_since = None;
-        self.start(Some(Arc::clone(&batch)), move |acceptor| {
-            let batch = Arc::clone(&batch);
-            async move {
-                let (tags, arrivals) = &*batch;
-                failpoint::point("before_commit");
-                acceptor.accept(arrivals).await.map(|_| Work::Batch(tags.clone()))
-            }
-        });
+        let batch = std::mem::take(&mut self.batch);
+        self.start(Work::Batch(batch));
     }
 
-    /// Starts a task that writes, however long the database takes within our patience. `batch`: what goes
-    /// back unwritten when that ends; a suspect does not, lest it be tried beside others.
-    fn start<F>(&mut self, batch: Option<Batch>, write: impl Fn(Acceptor) -> F + Send + 'static)
-    where
-        F: Future<Output = Result<Work, LedgerError>> + Send + 'static,
-    {
-        let patience = Duration::from_secs(self.config.database_patience_secs);
+    /// Spawns a task that repeats its work until it is committed or `amqp.database_patience_secs` have passed.
+    fn start(&mut self, work: Work) {
+        let timeout = Duration::from_secs(self.config.database_patience_secs);
         let acceptor = self.acceptor.clone();
         self.running.spawn(async move {
-            let written = patiently(acceptor, write, patience).await;
-            written.ok_or_else(|| Unwritten(batch.map_or_else(Vec::new, |batch| batch.1.clone())))
+            let result = write_until(timeout, || perform(&acceptor, &work)).await;
+            match (result, work) {
+                (Ok(Some(trial)), _) => Ok(Finished::Trial(trial)),
+                (Ok(None), Work::Batch(batch)) => Ok(Finished::Batch(batch.tags)),
+                (Err(_), Work::Batch(batch)) => Err(Unwritten(batch.jobs)),
+                // Never retried as a job of `Unwritten`, because those are written beside others.
+                (Ok(None) | Err(_), Work::Trial(_) | Work::Recheck(_)) => Err(Unwritten(Vec::new())),
+            }
         });
     }
 
-    /// Takes finished work, and acknowledges what may be.
-    async fn finished(
+    /// Takes the result of a task, and acknowledges every delivery that may be acknowledged now.
+    async fn settle(
         &mut self,
-        done: Result<Result<Work, Unwritten>, tokio::task::JoinError>,
-    ) -> Result<(), End> {
-        let tags = match done {
-            Ok(Ok(Work::Batch(tags))) => tags,
-            Ok(Ok(Work::Suspect(trial))) => {
-                self.suspects.tried(trial, postrider_clock::monotonic()).into_iter().collect()
+        finished: Result<Result<Finished, Unwritten>, JoinError>,
+    ) -> Result<(), SessionEnd> {
+        let tags = match finished {
+            Ok(Ok(Finished::Batch(tags))) => tags,
+            Ok(Ok(Finished::Trial(trial))) => {
+                self.suspects.record(trial, postrider_clock::monotonic()).into_iter().collect()
             }
-            Ok(Err(unwritten)) => return Err(End::DatabaseAway(unwritten)),
-            Err(error) => {
+            Ok(Err(unwritten)) => return Err(SessionEnd::DatabaseAway(unwritten)),
+            Err(_) => {
                 metrics::counter!(names::PANICS, "place" => "intake").increment(1);
-                return Err(End::Broken(format!("a batch panicked: {}", error.is_panic())));
+                return Err(SessionEnd::Broken("writing a batch panicked".to_owned()));
             }
         };
-        let acks = self.mark.settle(&tags);
-        metrics::gauge!(names::UNACKED).set(self.mark.unacknowledged() as f64);
+        let acks = self.low_water.settle(&tags);
+        metrics::gauge!(names::UNACKED).set(self.low_water.unacknowledged() as f64);
         if acks == Acks::default() {
             return Ok(());
         }
-        failpoint::point("before_ack");
-        match tokio::time::timeout(BROKER_CALL_WITHIN, acknowledge(self.channel, acks)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(End::Broken(format!("acknowledge: {error}"))),
-            Err(_) => Err(End::Broken("acknowledge: the broker does not take it".to_owned())),
-        }
+        failpoint::hit("before_ack");
+        acknowledge(self.channel, acks).await
     }
 
-    /// The channel is gone: what is under way still commits, so that it is known when it comes again.
-    async fn broken(mut self, why: String) -> End {
+    /// The channel is gone: running tasks still commit, so that their deliveries are duplicates when they come again.
+    async fn broken(&mut self, cause: String) -> SessionEnd {
         while self.running.join_next().await.is_some() {}
-        End::Broken(why)
+        SessionEnd::Broken(cause)
     }
 
-    /// Asked to stop: finishes the batches under way and what was collected, then leaves.
-    async fn drain(mut self) -> End {
-        if !self.batch.is_empty() {
+    /// The worker stops: commits and acknowledges what was collected.
+    async fn drain(&mut self) -> SessionEnd {
+        if !self.batch.jobs.is_empty() {
             self.start_batch();
         }
-        while let Some(done) = self.running.join_next().await {
-            if let Err(end) = self.finished(done).await {
-                tracing::warn!(?end, "stopped with deliveries unacknowledged; they come again");
+        while let Some(finished) = self.running.join_next().await {
+            if let Err(end) = self.settle(finished).await {
+                tracing::warn!(
+                    ?end,
+                    unacknowledged = self.low_water.unacknowledged(),
+                    "stopping left deliveries unacknowledged; the broker delivers them again"
+                );
                 break;
             }
         }
-        End::Stopped
+        SessionEnd::Stopped
     }
 }
 
-async fn acknowledge(channel: &Channel, acks: Acks) -> Result<(), lapin::Error> {
-    for tag in acks.singly {
-        channel.basic_ack(tag, BasicAckOptions { multiple: false }).await?;
-    }
-    match acks.up_to {
-        Some(up_to) => channel.basic_ack(up_to, BasicAckOptions { multiple: true }).await,
-        None => Ok(()),
+/// Performs work once; the result of a trial, or `None` for a batch.
+async fn perform(acceptor: &Acceptor, work: &Work) -> Result<Option<TrialResult>, LedgerError> {
+    match work {
+        Work::Batch(batch) => {
+            failpoint::hit("before_commit");
+            acceptor.accept(&batch.jobs).await.map(|_| None)
+        }
+        Work::Trial(suspect) => suspect_jobs::run_trial(acceptor, suspect).await.map(Some),
+        Work::Recheck(suspect) => suspect_jobs::recheck(acceptor, suspect).await.map(Some),
     }
 }
 
-/// Writes until it is written; `None` when the patience has ended.
-pub(super) async fn patiently<T, F>(
-    acceptor: Acceptor,
-    write: impl Fn(Acceptor) -> F,
-    patience: Duration,
-) -> Option<T>
+/// Repeats a write until it is committed; the last error once `timeout` has passed.
+pub(super) async fn write_until<T, F>(timeout: Duration, write: impl FnMut() -> F) -> Result<T, LedgerError>
 where
     F: Future<Output = Result<T, LedgerError>>,
 {
-    let since = postrider_clock::monotonic();
-    let mut wait = Duration::from_millis(50);
-    loop {
-        match write(acceptor.clone()).await {
-            Ok(written) => return Some(written),
-            Err(error) => tracing::warn!(%error, "jobs cannot be written yet"),
+    let backoff =
+        Backoff { first: Duration::from_millis(50), max: Duration::from_secs(1), timeout: Some(timeout) };
+    retry_until(backoff, write, |error| {
+        tracing::warn!(%error, "writing deliveries failed, retrying; check the database");
+        true
+    })
+    .await
+}
+
+/// Sends acks within `BROKER_CALL_TIMEOUT`.
+pub(super) async fn acknowledge(channel: &Channel, acks: Acks) -> Result<(), SessionEnd> {
+    let acknowledging = async {
+        for tag in acks.singly {
+            channel.basic_ack(tag, BasicAckOptions { multiple: false }).await?;
         }
-        if postrider_clock::monotonic() - since > patience {
-            return None;
+        match acks.up_to {
+            Some(up_to) => channel.basic_ack(up_to, BasicAckOptions { multiple: true }).await,
+            None => Ok(()),
         }
-        tokio::time::sleep(wait.mul_f64(0.5 + postrider_clock::jitter())).await;
-        wait = (wait * 2).min(Duration::from_secs(1));
+    };
+    match tokio::time::timeout(BROKER_CALL_TIMEOUT, acknowledging).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(SessionEnd::Broken(format!("acknowledge: {error}"))),
+        Err(_) => Err(SessionEnd::Broken("acknowledge: the broker does not answer".to_owned())),
     }
 }
 
-async fn until(at: Option<Instant>) {
+async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
     }
 }
 
-/// `keys`: with what the routing keys of this queue begin.
-pub(super) fn arrival(delivery: Delivery, keys: &str) -> InboundJob {
+/// The job of a delivery from a queue whose routing keys begin with `prefix`.
+pub(super) fn inbound_job(delivery: Delivery, prefix: &str) -> InboundJob {
     let routing = delivery.routing_key.as_str().to_owned();
-    let slug = routing.strip_prefix(keys).filter(|slug| !slug.contains('.'));
-    let text =
-        |value: &Option<lapin::types::ShortString>| value.as_ref().map(|value| value.as_str().to_owned());
+    let slug = routing.strip_prefix(prefix).filter(|slug| !slug.contains('.'));
+    let text = |value: &Option<ShortString>| value.as_ref().map(|value| value.as_str().to_owned());
     InboundJob {
         company: slug.map(str::to_owned),
         entry_point: EntryPoint::Amqp { user: text(delivery.properties.user_id()) },

@@ -1,9 +1,8 @@
-//! The parking lot: deliveries that killed their workers too often, to be looked at and replayed.
+//! Dead letters: messages over the broker's delivery limit, listed and replayed by `postrider parked`.
 //!
-//! Looking takes without acknowledging; closing the channel puts everything back in its place. Replaying
-//! publishes a copy under the key that it came with and acknowledges the parked one only after the
-//! broker's confirm: in between a death leaves both, and the message id, which is kept, makes them one
-//! request. Never consumes: nothing here runs by itself.
+//! A listing gets messages without an ack; closing the channel returns them to their places. A replay publishes a copy
+//! under the original routing key and acknowledges the dead letter after the confirm: a crash in between leaves both,
+//! and the message id, which the copy keeps, makes them one request. No task of the worker runs anything here.
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
@@ -18,143 +17,150 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use crate::amqp::{
-    publisher::{Fate, Producer},
+    headers::{number, text},
+    publisher::{PublishOutcome, Publisher},
     topology::Topology,
 };
 
 const REPLAY_OF: &str = "x-replay-of";
-/// The broker's own notes about deliveries and deaths: they are about the parked copy.
-const BROKERS_NOTES: [&str; 4] = ["x-death", "x-delivery-count", "x-acquired-count", "x-opt-delivery-count"];
-const BROKERS_NOTES_PREFIXES: [&str; 2] = ["x-first-death-", "x-last-death-"];
+/// Headers that the broker set on the dead letter; a copy goes without them.
+const BROKER_HEADERS: [&str; 4] = ["x-death", "x-delivery-count", "x-acquired-count", "x-opt-delivery-count"];
+const BROKER_HEADER_PREFIXES: [&str; 2] = ["x-first-death-", "x-last-death-"];
 
-/// A parked message as listed.
+/// A dead letter as listed; its fields are those of `postrider parked list --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Parked {
+pub struct DeadLetter {
     pub message_id: Option<String>,
-    /// The key that it was published with.
+    /// The routing key of its publisher.
     pub routing_key: String,
     pub body_bytes: usize,
-    /// Why it was dead-lettered, as the broker says it.
+    /// The broker's reason, such as `delivery_limit`.
     pub reason: Option<String>,
-    /// How often that happened.
+    /// Number of times it became a dead letter.
     pub deaths: Option<i64>,
     pub died_at: Option<DateTime<Utc>>,
-    /// How often it was taken from the parking lot before and put back.
+    /// Number of earlier deliveries from the queue of dead letters: one for each listing.
     pub deliveries: i64,
 }
 
-/// What to replay.
+/// Selection of dead letters to replay.
 #[derive(Debug, Clone, Default)]
-pub struct ReplayWish {
-    /// Messages taken at most.
+pub struct ReplayQuery {
+    /// Bound of replayed letters.
     pub max: usize,
-    /// Only the one with this message id.
-    pub only: Option<String>,
-    /// The broker user that we are; no other may be named as a message's user.
-    pub speaker: Option<String>,
+    /// Only the letter with this message id.
+    pub message_id: Option<String>,
+    /// The user of this connection: the broker refuses any other as the user id of a message.
+    pub broker_user: Option<String>,
 }
 
-/// One parked message and what became of its replay.
+/// One replayed dead letter.
 #[derive(Debug, Clone)]
 pub struct Replay {
-    pub parked: Parked,
-    pub fate: Fate,
-    /// Its publisher's user id could not be kept.
-    pub nameless: bool,
+    pub letter: DeadLetter,
+    pub outcome: PublishOutcome,
+    /// The copy goes without the user id of its publisher.
+    pub user_dropped: bool,
 }
 
-/// What became of a whole replay.
+/// Results of one `replay`.
 #[derive(Debug)]
-pub struct Replayed {
+pub struct ReplayReport {
     pub replays: Vec<Replay>,
-    /// Why the rest was not replayed.
+    /// The error that kept the other letters from being replayed.
     pub broken: Option<anyhow::Error>,
 }
 
-/// The broker user of a URL.
+/// The user in an AMQP URL; none if the URL cannot be parsed.
 #[must_use]
-pub fn speaker(url: &SecretString) -> Option<String> {
+pub fn broker_user(url: &SecretString) -> Option<String> {
     let uri: AMQPUri = url.expose_secret().parse().ok()?;
     Some(uri.authority.userinfo.username)
 }
 
-/// Looks at the first messages of the parking lot; gives how many more there are, too.
+/// The first `max` dead letters, and the number of further ones.
+///
+/// # Errors
+/// The queue does not exist, or the connection failed.
 pub async fn list(
     connection: &Connection,
     topology: &Topology,
     max: usize,
-) -> anyhow::Result<(Vec<Parked>, u32)> {
+) -> anyhow::Result<(Vec<DeadLetter>, u32)> {
     let channel = connection.create_channel().await.context("open a channel")?;
-    let (mut parked, mut more) = (Vec::new(), 0);
-    while parked.len() < max {
+    let (mut letters, mut more) = (Vec::new(), 0);
+    while letters.len() < max {
         let Some(got) = get(&channel, topology).await? else { break };
         more = got.message_count;
-        parked.push(describe(&got.delivery, topology));
+        letters.push(describe(&got.delivery, topology));
     }
     close(&channel).await?;
-    Ok((parked, more))
+    Ok((letters, more))
 }
 
-/// Replays messages, the oldest first, and stops at the first that the broker does not take.
+/// Replays dead letters, the oldest first, up to the first one that the broker does not confirm.
+///
+/// # Errors
+/// No channel could be opened. Later errors are in the report.
 pub async fn replay(
     connection: &Connection,
     topology: &Topology,
-    wish: &ReplayWish,
-) -> anyhow::Result<Replayed> {
+    query: &ReplayQuery,
+) -> anyhow::Result<ReplayReport> {
     let channel = connection.create_channel().await.context("open a channel")?;
-    let producer = Producer::open(connection, topology.exchange()).await?;
+    let publisher = Publisher::open(connection, topology.exchange()).await?;
     let mut replays = Vec::new();
     let moved = async {
         let mut left = None;
-        while replays.len() < wish.max && left != Some(0) {
+        while replays.len() < query.max && left != Some(0) {
             let Some(got) = get(&channel, topology).await? else { break };
-            // What is parked again meanwhile is not replayed again.
+            // Replays the letters that were there at the start: a copy may become a dead letter again meanwhile.
             left = Some(left.map_or(got.message_count, |left: u32| left - 1));
-            let parked = describe(&got.delivery, topology);
-            if wish.only.is_some() && wish.only != parked.message_id {
+            let letter = describe(&got.delivery, topology);
+            if query.message_id.is_some() && query.message_id != letter.message_id {
                 continue;
             }
-            let (properties, nameless) = copied(&got.properties, wish.speaker.as_deref());
-            let fate = producer.publish_one(&parked.routing_key, &got.data, properties).await?;
-            let taken = fate == Fate::Confirmed;
-            if taken {
+            let (properties, user_dropped) = copy_properties(&got.properties, query.broker_user.as_deref());
+            let outcome = publisher.publish_one(&letter.routing_key, &got.data, properties).await?;
+            let is_confirmed = outcome == PublishOutcome::Confirmed;
+            if is_confirmed {
                 let acknowledged = channel.basic_ack(got.delivery_tag, BasicAckOptions::default()).await;
                 acknowledged.context("acknowledge")?;
             }
-            replays.push(Replay { parked, fate, nameless });
-            if !taken || wish.only.is_some() {
+            replays.push(Replay { letter, outcome, user_dropped });
+            if !is_confirmed || query.message_id.is_some() {
                 break;
             }
         }
         close(&channel).await
     };
     let broken = moved.await.err();
-    Ok(Replayed { replays, broken })
+    Ok(ReplayReport { replays, broken })
 }
 
 async fn get(channel: &Channel, topology: &Topology) -> anyhow::Result<Option<BasicGetMessage>> {
-    let queue = topology.parked();
+    let queue = topology.dead_letters();
     let got = channel.basic_get(queue.as_str().into(), BasicGetOptions { no_ack: false }).await;
-    got.with_context(|| format!("read queue {queue} (a worker makes it when it starts)"))
+    got.with_context(|| format!("read queue {queue} (a worker declares it when it starts)"))
 }
 
-/// Only the broker's answer proves that acknowledgements came before and the rest is back.
+/// Closes the channel; the broker's answer proves that acks arrived and unacknowledged letters are back.
 async fn close(channel: &Channel) -> anyhow::Result<()> {
-    channel.close(200, "seen".into()).await.context("close the channel")
+    channel.close(200, "done".into()).await.context("close the channel")
 }
 
-fn describe(delivery: &Delivery, topology: &Topology) -> Parked {
+fn describe(delivery: &Delivery, topology: &Topology) -> DeadLetter {
     let headers = delivery.properties.headers().clone().unwrap_or_default();
     let death = death(&headers, &topology.requests());
-    let text = |name: &str| Some(text(death.as_ref()?.inner().get(name)?)?.to_owned());
-    Parked {
+    let death_text = |name: &str| Some(text(death.as_ref()?.inner().get(name)?)?.to_owned());
+    DeadLetter {
         message_id: delivery.properties.message_id().as_ref().map(|id| id.as_str().to_owned()),
         routing_key: death
             .as_ref()
             .and_then(first_key)
             .unwrap_or_else(|| delivery.routing_key.as_str().to_owned()),
         body_bytes: delivery.data.len(),
-        reason: text("reason"),
+        reason: death_text("reason"),
         deaths: death.as_ref().and_then(|death| number(death.inner().get("count")?)),
         died_at: death.as_ref().and_then(|death| match death.inner().get("time")? {
             AMQPValue::Timestamp(secs) => DateTime::from_timestamp(i64::try_from(*secs).ok()?, 0),
@@ -164,7 +170,7 @@ fn describe(delivery: &Delivery, topology: &Topology) -> Parked {
     }
 }
 
-/// The death in the requests' queue, else the latest.
+/// The entry of `x-death` about the queue of requests, otherwise the latest one.
 fn death(headers: &FieldTable, requests: &str) -> Option<FieldTable> {
     let AMQPValue::FieldArray(deaths) = headers.inner().get("x-death")? else { return None };
     let deaths: Vec<&FieldTable> = deaths
@@ -186,35 +192,15 @@ fn first_key(death: &FieldTable) -> Option<String> {
     }
 }
 
-fn text(value: &AMQPValue) -> Option<&str> {
-    match value {
-        AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok(),
-        AMQPValue::ShortString(text) => Some(text.as_str()),
-        _ => None,
-    }
-}
-
-pub(crate) fn number(value: &AMQPValue) -> Option<i64> {
-    match value {
-        AMQPValue::LongLongInt(number) => Some(*number),
-        AMQPValue::LongInt(number) => Some(i64::from(*number)),
-        AMQPValue::LongUInt(number) => Some(i64::from(*number)),
-        AMQPValue::ShortInt(number) => Some(i64::from(*number)),
-        AMQPValue::ShortShortInt(number) => Some(i64::from(*number)),
-        AMQPValue::ShortShortUInt(number) => Some(i64::from(*number)),
-        _ => None,
-    }
-}
-
-/// The copy's properties, and whether its publisher's name had to go: the broker closes the channel of
-/// whoever names another user than itself.
-fn copied(properties: &BasicProperties, speaker: Option<&str>) -> (BasicProperties, bool) {
+/// The copy's properties, and whether the user id was dropped: the broker closes a channel that publishes under the id
+/// of another user.
+fn copy_properties(properties: &BasicProperties, broker_user: Option<&str>) -> (BasicProperties, bool) {
     let mut headers = FieldTable::default();
     for (name, value) in properties.headers().iter().flat_map(|headers| headers.inner()) {
-        let word = name.as_str();
-        let brokers =
-            BROKERS_NOTES.contains(&word) || BROKERS_NOTES_PREFIXES.iter().any(|note| word.starts_with(note));
-        if !brokers {
+        let header = name.as_str();
+        let is_brokers = BROKER_HEADERS.contains(&header)
+            || BROKER_HEADER_PREFIXES.iter().any(|prefix| header.starts_with(prefix));
+        if !is_brokers {
             headers.insert(name.clone(), value.clone());
         }
     }
@@ -232,7 +218,7 @@ fn copied(properties: &BasicProperties, speaker: Option<&str>) -> (BasicProperti
         message_id => with_message_id, timestamp => with_timestamp, kind => with_type, app_id => with_app_id
     );
     match properties.user_id() {
-        Some(user) if Some(user.as_str()) == speaker => (copy.with_user_id(user.clone()), false),
+        Some(user) if Some(user.as_str()) == broker_user => (copy.with_user_id(user.clone()), false),
         Some(_) => (copy, true),
         None => (copy, false),
     }
@@ -278,22 +264,22 @@ mod tests {
     }
 
     #[test]
-    fn a_parked_message_tells_its_own_key_and_its_death_in_our_queue() {
-        let parked = describe(&delivery(headers()), &Topology::new("postrider"));
-        assert_eq!(parked.routing_key, "requests.acme");
-        assert_eq!((parked.reason.as_deref(), parked.deaths), (Some("delivery_limit"), Some(2)));
-        assert_eq!((parked.died_at, parked.deliveries), (DateTime::from_timestamp(60, 0), 4));
+    fn a_dead_letter_has_its_original_routing_key_and_its_death_in_our_queue() {
+        let letter = describe(&delivery(headers()), &Topology::new("postrider"));
+        assert_eq!(letter.routing_key, "requests.acme");
+        assert_eq!((letter.reason.as_deref(), letter.deaths), (Some("delivery_limit"), Some(2)));
+        assert_eq!((letter.died_at, letter.deliveries), (DateTime::from_timestamp(60, 0), 4));
     }
 
     #[test]
-    fn without_a_death_the_key_is_the_one_that_it_came_with() {
-        let parked = describe(&delivery(FieldTable::default()), &Topology::new("postrider"));
-        assert_eq!((parked.routing_key.as_str(), parked.deaths), ("now.here", None));
+    fn without_a_death_the_routing_key_is_that_of_the_delivery() {
+        let letter = describe(&delivery(FieldTable::default()), &Topology::new("postrider"));
+        assert_eq!((letter.routing_key.as_str(), letter.deaths), ("now.here", None));
     }
 
     #[test]
-    fn the_copy_keeps_the_message_id_and_drops_the_brokers_notes() {
-        let (copy, _) = copied(&delivery(headers()).properties, Some("crm"));
+    fn the_copy_keeps_the_message_id_and_drops_the_brokers_headers() {
+        let (copy, _) = copy_properties(&delivery(headers()).properties, Some("crm"));
         let names: Vec<String> =
             copy.headers().iter().flat_map(|table| table.inner()).map(|(name, _)| name.to_string()).collect();
         assert_eq!(names, ["traceparent", REPLAY_OF]);
@@ -302,11 +288,11 @@ mod tests {
     }
 
     #[test]
-    fn another_users_name_is_not_kept_because_the_broker_refuses_it() {
+    fn another_user_id_is_dropped_because_the_broker_refuses_it() {
         let properties = delivery(headers()).properties;
-        let (own, own_nameless) = copied(&properties, Some("crm"));
-        assert!(own.user_id().is_some() && !own_nameless);
-        let (other, nameless) = copied(&properties, Some("operator"));
-        assert!(other.user_id().is_none() && nameless);
+        let (own, own_dropped) = copy_properties(&properties, Some("crm"));
+        assert!(own.user_id().is_some() && !own_dropped);
+        let (other, other_dropped) = copy_properties(&properties, Some("operator"));
+        assert!(other.user_id().is_none() && other_dropped);
     }
 }

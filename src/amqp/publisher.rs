@@ -1,8 +1,8 @@
-//! A producer: publishes jobs as any upstream system should, and believes only the broker's word.
+//! The publisher: publishes jobs as a producer should; a job counts as published after the broker's confirm.
 //!
-//! Persistent, mandatory, confirmed. Every confirm is awaited on its own, a bounded number at a time, and
-//! returns are matched by message id, never by position (docs/dependency-hazards.md#f6). Read `parked` for the
-//! other user.
+//! Messages are persistent and mandatory. Each confirm is awaited on its own, at most `WINDOW` at a time, and returned
+//! messages are matched by message id, never by position (docs/dependency-hazards.md#f6). Used by the command line, by
+//! `dead_letters`, the demo and tests; the worker itself publishes nothing.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -16,80 +16,85 @@ use lapin::{
     types::{FieldTable, ShortString},
 };
 
-/// Confirms awaited at a time.
+/// Bound of messages without a confirm.
 const WINDOW: usize = 100;
-const CONFIRM_WITHIN: Duration = Duration::from_secs(30);
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
+/// Delivery mode of AMQP 0-9-1.
 const PERSISTENT: u8 = 2;
 
 /// A job to publish.
 #[derive(Debug, Clone)]
-pub struct Outgoing {
+pub struct OutgoingJob {
     pub message_id: String,
-    /// The broker lets only this user itself say so.
+    /// The broker accepts only the user of the connection.
     pub user_id: Option<String>,
     pub body: Vec<u8>,
 }
 
-/// What the broker said of one message.
+/// Result of publishing one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// The broker has it.
+pub enum PublishOutcome {
+    /// The broker has stored it.
     Confirmed,
     /// The broker refused it: the queue is full.
     Refused,
-    /// No queue wants its routing key.
+    /// No queue is bound to its routing key.
     Unroutable,
-    /// Nobody knows: the broker's word never came.
+    /// No confirm arrived; the broker may have stored it.
     Unconfirmed,
 }
 
-impl Fate {
+impl PublishOutcome {
+    /// The words of the command line.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Fate::Confirmed => "confirmed",
-            Fate::Refused => "refused by the broker (the queue is full)",
-            Fate::Unroutable => "unroutable (no queue wants its routing key)",
-            Fate::Unconfirmed => "not confirmed; it may be there all the same",
+            PublishOutcome::Confirmed => "confirmed",
+            PublishOutcome::Refused => "refused by the broker (the queue is full)",
+            PublishOutcome::Unroutable => "unroutable (no queue wants its routing key)",
+            PublishOutcome::Unconfirmed => "not confirmed; it may be there all the same",
         }
     }
 }
 
-/// What became of a whole run.
+/// Results of one `publish`.
 #[derive(Debug, Default)]
-pub struct Published {
-    /// Message ids with their fates, in the order of publishing.
-    pub fates: Vec<(String, Fate)>,
-    /// Why the rest was not published.
+pub struct PublishReport {
+    /// Message ids and results, in the order of publishing.
+    pub outcomes: Vec<(String, PublishOutcome)>,
+    /// The error that kept the other jobs from being published.
     pub broken: Option<anyhow::Error>,
 }
 
 /// A channel in confirm mode on one exchange.
-pub struct Producer {
+pub struct Publisher {
     channel: Channel,
     exchange: ShortString,
 }
 
-impl Producer {
-    /// Opens a channel. The exchange must be there: a worker makes it when it starts.
-    pub async fn open(connection: &Connection, exchange: &str) -> anyhow::Result<Producer> {
+impl Publisher {
+    /// Opens a channel in confirm mode.
+    ///
+    /// # Errors
+    /// The exchange does not exist (a worker declares it), or the broker refuses the channel.
+    pub async fn open(connection: &Connection, exchange: &str) -> anyhow::Result<Publisher> {
         let channel = connection.create_channel().await.context("open a channel")?;
-        let there = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
+        let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
         channel
             .exchange_declare(
                 short("amqp.name", exchange)?,
                 ExchangeKind::Topic,
-                there,
+                options,
                 FieldTable::default(),
             )
             .await
-            .with_context(|| format!("find exchange {exchange} (a worker makes it when it starts)"))?;
+            .with_context(|| format!("find exchange {exchange} (a worker declares it when it starts)"))?;
         channel.confirm_select(ConfirmSelectOptions::default()).await.context("ask for confirms")?;
-        Ok(Producer { channel, exchange: short("amqp.name", exchange)? })
+        Ok(Publisher { channel, exchange: short("amqp.name", exchange)? })
     }
 
-    /// Publishes jobs under one routing key.
-    pub async fn publish(&self, routing: &str, jobs: impl Iterator<Item = Outgoing>) -> Published {
+    /// Publishes jobs under one routing key, and waits for all confirms.
+    pub async fn publish(&self, routing: &str, jobs: impl Iterator<Item = OutgoingJob>) -> PublishReport {
         let mut run = Run::default();
         for job in jobs {
             let message_id = job.message_id.clone();
@@ -108,25 +113,28 @@ impl Producer {
         run.published()
     }
 
-    /// Publishes one message with properties of its own, and waits for the broker's word. Not to be called
-    /// while others are under way.
+    /// Publishes one message with the given properties, and waits for its confirm. Must not run beside another publish
+    /// of this channel.
+    ///
+    /// # Errors
+    /// The channel failed, or no confirm arrived within 30 s.
     pub async fn publish_one(
         &self,
         routing: &str,
         body: &[u8],
         properties: BasicProperties,
-    ) -> anyhow::Result<Fate> {
+    ) -> anyhow::Result<PublishOutcome> {
         let confirm = self.send(short("routing key", routing)?, body, properties).await?;
-        let confirmation = tokio::time::timeout(CONFIRM_WITHIN, confirm).await;
+        let confirmation = tokio::time::timeout(CONFIRM_TIMEOUT, confirm).await;
         match confirmation.context("the broker does not confirm")?.context("await the confirm")? {
-            Confirmation::Ack(None) => Ok(Fate::Confirmed),
-            Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => Ok(Fate::Unroutable),
-            Confirmation::Nack(None) => Ok(Fate::Refused),
+            Confirmation::Ack(None) => Ok(PublishOutcome::Confirmed),
+            Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => Ok(PublishOutcome::Unroutable),
+            Confirmation::Nack(None) => Ok(PublishOutcome::Refused),
             Confirmation::NotRequested => bail!("the channel is not in confirm mode"),
         }
     }
 
-    async fn start(&self, routing: &str, job: Outgoing) -> anyhow::Result<PublisherConfirm> {
+    async fn start(&self, routing: &str, job: OutgoingJob) -> anyhow::Result<PublisherConfirm> {
         let mut properties = BasicProperties::default()
             .with_message_id(short("message id", &job.message_id)?)
             .with_content_type("application/json".into())
@@ -145,62 +153,66 @@ impl Producer {
     ) -> anyhow::Result<PublisherConfirm> {
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let published = self.channel.basic_publish(self.exchange.clone(), routing, options, body, properties);
-        let started = tokio::time::timeout(CONFIRM_WITHIN, published).await;
-        started.context("the broker does not take it")?.context("publish")
+        let started = tokio::time::timeout(CONFIRM_TIMEOUT, published).await;
+        started.context("the broker does not accept the message")?.context("publish")
     }
 }
 
-/// One run under way.
+/// Messages of one `publish` call.
 #[derive(Default)]
 struct Run {
     waiting: VecDeque<(String, PublisherConfirm)>,
-    fates: Vec<(String, Fate)>,
-    /// A return may be pinned to the confirm of another message of the window.
+    outcomes: Vec<(String, PublishOutcome)>,
+    /// Ids of returned messages; lapin may attach a return to the confirm of another message of the window.
     returned: HashSet<String>,
     broken: Option<anyhow::Error>,
 }
 
 impl Run {
-    /// Awaits the oldest confirm; gives false where there is none left, or the broker stopped confirming.
+    /// Awaits the oldest confirm; returns false if none is left or the confirm failed.
     async fn settle_one(&mut self) -> bool {
         let Some((message_id, confirm)) = self.waiting.pop_front() else { return false };
-        let fate = match tokio::time::timeout(CONFIRM_WITHIN, confirm).await {
-            Ok(Ok(Confirmation::Nack(None))) => Fate::Refused,
+        let outcome = match tokio::time::timeout(CONFIRM_TIMEOUT, confirm).await {
+            Ok(Ok(Confirmation::Nack(None))) => PublishOutcome::Refused,
             Ok(Ok(confirmation)) => {
                 self.returned.extend(confirmation.take_message().and_then(|returned| {
                     let id = returned.properties.message_id().as_ref();
                     id.map(|id| id.as_str().to_owned())
                 }));
-                Fate::Confirmed
+                PublishOutcome::Confirmed
             }
             Ok(Err(error)) => {
                 self.broken.get_or_insert(anyhow::Error::new(error).context("await the confirm"));
-                Fate::Unconfirmed
+                PublishOutcome::Unconfirmed
             }
             Err(_) => {
                 self.broken.get_or_insert_with(|| anyhow::anyhow!("the broker does not confirm"));
-                Fate::Unconfirmed
+                PublishOutcome::Unconfirmed
             }
         };
-        self.fates.push((message_id, fate));
-        if fate == Fate::Unconfirmed {
-            let rest = self.waiting.drain(..).map(|(message_id, _)| (message_id, Fate::Unconfirmed));
-            self.fates.extend(rest);
+        self.outcomes.push((message_id, outcome));
+        if outcome == PublishOutcome::Unconfirmed {
+            let rest =
+                self.waiting.drain(..).map(|(message_id, _)| (message_id, PublishOutcome::Unconfirmed));
+            self.outcomes.extend(rest);
             return false;
         }
         true
     }
 
-    fn published(self) -> Published {
-        let Run { mut fates, returned, broken, .. } = self;
-        for (_, fate) in fates.iter_mut().filter(|(message_id, _)| returned.contains(message_id)) {
-            *fate = Fate::Unroutable;
+    fn published(self) -> PublishReport {
+        let Run { mut outcomes, returned, broken, .. } = self;
+        for (_, outcome) in outcomes.iter_mut().filter(|(message_id, _)| returned.contains(message_id)) {
+            *outcome = PublishOutcome::Unroutable;
         }
-        Published { fates, broken }
+        PublishReport { outcomes, broken }
     }
 }
 
-/// A text that AMQP carries in at most 255 bytes.
+/// A short string of AMQP.
+///
+/// # Errors
+/// The text has more than 255 bytes; `what` names it.
 pub(super) fn short(what: &str, text: &str) -> anyhow::Result<ShortString> {
     match ShortString::try_new(text) {
         Ok(text) => Ok(text),

@@ -1,9 +1,9 @@
-//! The consumer of responses: one batch after another, acknowledged when it is committed.
+//! The consumer of responses: one batch after another, acknowledged after its commit.
 //!
-//! A small sibling of `consumer`: responses are few beside requests, so one batch at a time is enough, and
-//! `multiple` up to its last tag says no more than that it is written. What cannot be taken is kept as a
-//! rejected job; what kills its worker again and again is parked by the queue's delivery limit. On a
-//! connection of its own: trouble with responses is none of the requests'.
+//! Simpler than `consumer`: responses are few beside requests, so one batch at a time is enough, and `multiple` up to
+//! its last tag covers exactly that batch. An invalid response is kept as a rejected job; one that ends its worker
+//! again and again becomes a dead letter by the queue's delivery limit. It has a connection of its own, so that
+//! failures with responses do not stop requests.
 
 use std::time::Duration;
 
@@ -11,47 +11,51 @@ use futures_util::{FutureExt, StreamExt};
 use lapin::{
     Channel, Consumer,
     message::Delivery,
-    options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions},
+    options::{BasicConsumeOptions, BasicQosOptions},
     types::FieldTable,
 };
-use tokio::sync::watch;
-
-use crate::{config::Amqp, telemetry::names, worker::stages::stopped};
-use postrider_domain::document::Problem;
-use postrider_ledger::LedgerError;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     amqp::{
-        consumer::{BROKER_CALL_WITHIN, End, Unwritten, arrival, patiently},
+        acks::Acks,
+        consumer::{SessionEnd, Unwritten, acknowledge, inbound_job, write_until},
         topology::{RESPONSES, Topology},
     },
-    intake::{Acceptor, InboundJob, accept::rejection, responses::ResponseOutcome},
+    config::Amqp,
+    intake::{
+        Acceptor, InboundJob,
+        accept::rejection,
+        responses::{ResponseOutcome, conflict_problem},
+    },
+    telemetry::names,
 };
+use postrider_ledger::LedgerError;
 
 const BATCH_MAX: usize = 200;
 
-/// Consumes until the generation ends.
-pub async fn consume(
+/// Consumes responses until the session ends.
+pub(super) async fn consume(
     acceptor: &Acceptor,
     config: &Amqp,
     channel: &Channel,
-    mut stop: watch::Receiver<bool>,
-) -> End {
+    stop: CancellationToken,
+) -> SessionEnd {
     let mut consumer = match subscribe(config, channel).await {
         Ok(consumer) => consumer,
-        Err(error) => return End::Broken(format!("subscribe to responses: {error}")),
+        Err(error) => return SessionEnd::Broken(format!("subscribe to responses: {error}")),
     };
     loop {
         let delivery = tokio::select! {
-            () = stopped(&mut stop) => return End::Stopped,
+            () = stop.cancelled() => return SessionEnd::Stopped,
             delivery = consumer.next() => delivery,
         };
         let mut batch = match delivery {
             Some(Ok(delivery)) => vec![delivery],
-            Some(Err(error)) => return End::Broken(format!("consumer of responses: {error}")),
-            None => return End::Broken("the broker ended the subscription to responses".to_owned()),
+            Some(Err(error)) => return SessionEnd::Broken(format!("consumer of responses: {error}")),
+            None => return SessionEnd::Broken("the broker ended the subscription to responses".to_owned()),
         };
-        // Whatever has come meanwhile; an error ends the stream and is seen by the next look.
+        // Further deliveries that are here already. An error ends the stream, which the next `next` returns.
         while batch.len() < BATCH_MAX
             && let Some(Some(Ok(delivery))) = consumer.next().now_or_never()
         {
@@ -72,61 +76,47 @@ async fn subscribe(config: &Amqp, channel: &Channel) -> Result<Consumer, lapin::
         .await
 }
 
-/// Writes a batch, however long the database takes within our patience, then acknowledges it.
+/// Writes a batch, repeated for `amqp.database_patience_secs`, then acknowledges it.
 async fn settle(
     acceptor: &Acceptor,
     config: &Amqp,
     channel: &Channel,
     batch: Vec<Delivery>,
-) -> Result<(), End> {
+) -> Result<(), SessionEnd> {
     let Some(last) = batch.last().map(|delivery| delivery.delivery_tag) else { return Ok(()) };
-    let arrivals: Vec<InboundJob> = batch.into_iter().map(|delivery| arrival(delivery, RESPONSES)).collect();
-    let patience = Duration::from_secs(config.database_patience_secs);
-    let (taker, taken) = (acceptor.clone(), arrivals.clone());
-    let written = tokio::spawn(patiently(
-        taker,
-        move |acceptor| {
-            let arrivals = taken.clone();
-            async move { take(&acceptor, &arrivals).await }
-        },
-        patience,
-    ));
-    match written.await {
-        Ok(Some(())) => {}
-        Ok(None) => return Err(End::DatabaseAway(Unwritten(arrivals))),
-        Err(error) => {
+    let responses: Vec<InboundJob> =
+        batch.into_iter().map(|delivery| inbound_job(delivery, RESPONSES)).collect();
+    let timeout = Duration::from_secs(config.database_patience_secs);
+    let acceptor = acceptor.clone();
+    // A task of its own: a panic ends this session, not the worker.
+    let writing = tokio::spawn(async move {
+        let written = write_until(timeout, || write(&acceptor, &responses)).await;
+        written.map_err(|_| Unwritten(responses))
+    });
+    match writing.await {
+        Ok(Ok(())) => {}
+        Ok(Err(unwritten)) => return Err(SessionEnd::DatabaseAway(unwritten)),
+        Err(_) => {
             metrics::counter!(names::PANICS, "place" => "intake").increment(1);
-            return Err(End::Broken(format!("a batch of responses panicked: {}", error.is_panic())));
+            return Err(SessionEnd::Broken("writing a batch of responses panicked".to_owned()));
         }
     }
-    let acked = channel.basic_ack(last, BasicAckOptions { multiple: true });
-    match tokio::time::timeout(BROKER_CALL_WITHIN, acked).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(End::Broken(format!("acknowledge: {error}"))),
-        Err(_) => Err(End::Broken("acknowledge: the broker does not take it".to_owned())),
-    }
+    acknowledge(channel, Acks { up_to: Some(last), singly: Vec::new() }).await
 }
 
-/// Takes a batch and keeps what is refused as rejected jobs.
-pub(super) async fn take(acceptor: &Acceptor, arrivals: &[InboundJob]) -> Result<(), LedgerError> {
-    let heard = acceptor.accept_responses(arrivals).await?;
+/// Writes a batch of responses; the refused ones become rejected jobs. Repeating it is harmless.
+pub(super) async fn write(acceptor: &Acceptor, responses: &[InboundJob]) -> Result<(), LedgerError> {
+    let outcomes = acceptor.accept_responses(responses).await?;
     let mut rejections = Vec::new();
-    for (arrival, heard) in arrivals.iter().zip(heard) {
-        let (company, problems) = match heard {
+    for (response, outcome) in responses.iter().zip(outcomes) {
+        let (company, problems) = match outcome {
             ResponseOutcome::Kept(_) => continue,
-            ResponseOutcome::Conflict(company) => (Some(company), vec![conflict()]),
+            ResponseOutcome::Conflict(company) => (Some(company), vec![conflict_problem()]),
             ResponseOutcome::Refused(company, problems) => (company, problems),
         };
-        let known = acceptor.company(&acceptor.company_cache.snapshot(), arrival).ok();
-        let whose = company.and(known).map(|(company, test)| (company.id, test));
-        rejections.push(rejection(&acceptor.keys, arrival, whose, problems));
+        let resolved = acceptor.company(&acceptor.company_cache.snapshot(), response).ok();
+        let owner = company.and(resolved).map(|(company, test)| (company.id, test));
+        rejections.push(rejection(&acceptor.keys, response, owner, problems));
     }
     acceptor.keep_rejections(&rejections).await
-}
-
-/// The problem of a response whose id was used for another one.
-#[must_use]
-pub fn conflict() -> Problem {
-    let message = "another response with this response_id and other content was taken before; use a new id";
-    Problem::new("response_id", "conflict", message)
 }

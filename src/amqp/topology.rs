@@ -1,8 +1,7 @@
-//! What we need at the broker: exchange, queue, dead letters, and nothing that falls out.
+//! The exchange and queues at the broker, named after `amqp.name`.
 //!
-//! Declared on channels that are thrown away, because a refused declaration kills its channel. A queue
-//! that exists with other arguments is used as it is, with a warning. Length limits are the operator's
-//! policy.
+//! Each is declared on a channel of its own, because a refused declaration closes its channel. A queue that exists with
+//! other arguments is used as it is, with a warning. Length limits are left to the operator's policies.
 
 use anyhow::Context;
 use lapin::{
@@ -11,84 +10,97 @@ use lapin::{
     types::{AMQPValue, FieldTable, LongString},
 };
 
-/// Routing keys of jobs and of responses begin so; the company's slug follows.
-pub const REQUESTS: &str = "requests.";
-pub const RESPONSES: &str = "responses.";
+pub use crate::intake::inbound::{REQUESTS, RESPONSES};
 
+/// Deliveries after which the broker makes a message a dead letter.
 const DELIVERY_LIMIT: i64 = 20;
-/// Looking at parked messages counts as deliveries, and over the limit the broker would drop them. As good
-/// as none: brokers from 4.0 on would put 20 where nothing is said, older ones refuse a negative number.
-const PARKED_DELIVERY_LIMIT: i64 = 1_000_000_000;
+/// Practically unlimited: listing dead letters counts as a delivery, and the broker drops a message over the limit.
+/// Brokers from 4.0 on have a default of 20, older ones refuse a negative number.
+const DEAD_LETTER_DELIVERY_LIMIT: i64 = 1_000_000_000;
 
-/// The names of everything, from the one configured name.
+/// The names of the exchange and queues.
 #[derive(Debug, Clone)]
 pub struct Topology {
     name: String,
 }
 
 impl Topology {
+    /// The topology under the configured `amqp.name`.
     #[must_use]
     pub fn new(name: &str) -> Topology {
         Topology { name: name.to_owned() }
     }
 
-    /// Producers publish here, with the routing key `requests.<company>`.
+    /// The topic exchange of producers; routing keys are `requests.<company>` and `responses.<company>`.
     #[must_use]
     pub fn exchange(&self) -> &str {
         &self.name
     }
 
+    /// The queue of jobs.
     #[must_use]
     pub fn requests(&self) -> String {
         format!("{}.requests", self.name)
     }
 
-    /// What customers answered, with the routing key `responses.<company>`.
+    /// The queue of customers' responses.
     #[must_use]
     pub fn responses(&self) -> String {
         format!("{}.responses", self.name)
     }
 
-    /// Deliveries that killed their workers too often.
+    /// The queue of dead letters: messages over their delivery limit.
     #[must_use]
-    pub fn parked(&self) -> String {
+    pub fn dead_letters(&self) -> String {
         format!("{}.parked", self.name)
     }
 
-    /// What was published under a routing key that nobody wants; the exchange has the same name.
+    /// The queue of messages without a matching routing key, and its exchange.
     #[must_use]
     pub fn unrouted(&self) -> String {
         format!("{}.unrouted", self.name)
     }
 
+    /// The exchange through which dead letters go.
     #[must_use]
-    pub fn dead(&self) -> String {
+    pub fn dead_letter_exchange(&self) -> String {
         format!("{}.dead", self.name)
     }
 
-    /// Declares what requests need; what is there already stays as it is.
+    /// Declares the queue of jobs, and the exchanges and queues that it overflows into. Existing ones stay as they are.
+    ///
+    /// # Errors
+    /// The broker refuses, and the exchange or queue does not exist either.
     pub async fn declare(&self, connection: &Connection) -> anyhow::Result<()> {
         self.declare_inbound(connection, &self.requests(), REQUESTS).await
     }
 
-    /// Declares what responses need.
+    /// Declares the same for the queue of responses.
+    ///
+    /// # Errors
+    /// As `declare`.
     pub async fn declare_responses(&self, connection: &Connection) -> anyhow::Result<()> {
         self.declare_inbound(connection, &self.responses(), RESPONSES).await
     }
 
-    /// A queue that workers consume, and everything that it may overflow into.
     async fn declare_inbound(
         &self,
         connection: &Connection,
         inbound: &str,
-        keys: &str,
+        prefix: &str,
     ) -> anyhow::Result<()> {
-        let (dead, unrouted) = (self.dead(), self.unrouted());
+        let (dead, unrouted) = (self.dead_letter_exchange(), self.unrouted());
         exchange(connection, &unrouted, ExchangeKind::Fanout, &[]).await?;
         exchange(connection, &dead, ExchangeKind::Fanout, &[]).await?;
         exchange(connection, &self.name, ExchangeKind::Topic, &[("alternate-exchange", &unrouted)]).await?;
-        queue(connection, &unrouted, &[], PARKED_DELIVERY_LIMIT).await?;
-        queue(connection, &self.parked(), &[("x-overflow", "reject-publish")], PARKED_DELIVERY_LIMIT).await?;
+        queue(connection, &unrouted, &[], DEAD_LETTER_DELIVERY_LIMIT).await?;
+        queue(
+            connection,
+            &self.dead_letters(),
+            &[("x-overflow", "reject-publish")],
+            DEAD_LETTER_DELIVERY_LIMIT,
+        )
+        .await?;
         let arguments = [
             ("x-dead-letter-exchange", dead.as_str()),
             ("x-dead-letter-strategy", "at-least-once"),
@@ -97,8 +109,8 @@ impl Topology {
         queue(connection, inbound, &arguments, DELIVERY_LIMIT).await?;
         let channel = connection.create_channel().await.context("open a channel")?;
         bind(&channel, &unrouted, &unrouted, "").await?;
-        bind(&channel, &self.parked(), &dead, "").await?;
-        bind(&channel, inbound, &self.name, &format!("{keys}#")).await?;
+        bind(&channel, &self.dead_letters(), &dead, "").await?;
+        bind(&channel, inbound, &self.name, &format!("{prefix}#")).await?;
         channel.close(200, "declared".into()).await.context("close the declaring channel")?;
         Ok(())
     }
@@ -117,9 +129,10 @@ async fn exchange(
         channel.exchange_declare(name.into(), kind.clone(), options(false), table(arguments)).await;
     if let Err(error) = declared {
         let channel = connection.create_channel().await.context("open a channel")?;
-        let there = channel.exchange_declare(name.into(), kind, options(true), FieldTable::default()).await;
-        there.with_context(|| format!("declare exchange {name}: {error}"))?;
-        tracing::warn!(exchange = name, %error, "exchange exists with other arguments and is used as it is");
+        let existing =
+            channel.exchange_declare(name.into(), kind, options(true), FieldTable::default()).await;
+        existing.with_context(|| format!("declare exchange {name}: {error}"))?;
+        tracing::warn!(exchange = name, %error, "declaring an exchange failed; the existing one with other arguments is used, delete it to have it declared anew");
     }
     Ok(())
 }
@@ -137,9 +150,9 @@ async fn queue(
     let channel = connection.create_channel().await.context("open a channel")?;
     if let Err(error) = channel.queue_declare(name.into(), options(false), table).await {
         let channel = connection.create_channel().await.context("open a channel")?;
-        let there = channel.queue_declare(name.into(), options(true), FieldTable::default()).await;
-        there.with_context(|| format!("declare queue {name}: {error}"))?;
-        tracing::warn!(queue = name, %error, "queue exists with other arguments and is used as it is");
+        let existing = channel.queue_declare(name.into(), options(true), FieldTable::default()).await;
+        existing.with_context(|| format!("declare queue {name}: {error}"))?;
+        tracing::warn!(queue = name, %error, "declaring a queue failed; the existing one with other arguments is used, delete it when empty to have it declared anew");
     }
     Ok(())
 }

@@ -91,7 +91,7 @@ mod tests {
     use futures_util::stream;
 
     use super::*;
-    use crate::webhooks::serve::read_body;
+    use crate::http_server::read_body;
 
     /// Reads as a handler does, then what that left.
     async fn read(body: Body, bytes_max: usize) -> Option<usize> {

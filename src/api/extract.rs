@@ -17,7 +17,7 @@ use serde::{
 };
 
 use crate::api::{Api, Problem, problem::FieldProblem};
-use crate::webhooks::serve::read_body;
+use crate::http_server::read_body;
 use postrider_domain::document::{fields::expected, node::Node, strict, text::shown_name};
 
 /// Longest body of a call that says nothing else, in bytes.

@@ -17,9 +17,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use crate::api::{Api, Caller, Problem, Scope, extract, problem::FieldProblem};
-use crate::{
-    amqp::response_consumer,
-    intake::{Acceptor, InboundJob, inbound::EntryPoint, responses::ResponseOutcome},
+use crate::intake::{
+    Acceptor, InboundJob,
+    inbound::EntryPoint,
+    responses::{ResponseOutcome, conflict_problem},
 };
 use postrider_domain::document;
 use postrider_domain::job::{JobOrigin, parse::BODY_BYTES_MAX, response::parse_response_call};
@@ -107,7 +108,7 @@ async fn respond(
             answered_at: kept.answered_at,
             received_at: kept.received_at,
         })),
-        Some(ResponseOutcome::Conflict(_)) => Err(refusal(vec![response_consumer::conflict()])),
+        Some(ResponseOutcome::Conflict(_)) => Err(refusal(vec![conflict_problem()])),
         Some(ResponseOutcome::Refused(_, problems)) => Err(refusal(problems)),
         None => Err(Problem::unavailable(1)),
     }

@@ -2,7 +2,7 @@
 //!
 //! `address,medium,reason` with a heading, in any order, `medium` and `reason` optional; every problem is
 //! named by its line. What goes out can come in again, but for rows without an address: what a customer
-//! asked for is known by a hash only. How CSV is read and cells are made harmless is `sheet`'s.
+//! asked for is known by a hash only. How CSV is read and cells are escaped is `csv_rows`'s.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use uuid::Uuid;
 
 use crate::blocks::input::BlockInput;
-use crate::csv_rows::{Columns, each_row, harmless};
+use crate::csv_rows::{Columns, each_row, escape_formula};
 use postrider_domain::{
     document::fields::Problems,
     hash_keys::IdentityKey,
@@ -25,8 +25,8 @@ pub const PAGE: i64 = 1_000;
 
 const COLUMNS: Columns = Columns {
     read: &["address", "medium", "reason"],
-    needed: &["address"],
-    passed_over: &["id", "kinds", "source", "blocked_at", "changed_at"],
+    required: &["address"],
+    ignored: &["id", "kinds", "source", "blocked_at", "changed_at"],
 };
 
 /// The blocks of a file, each address once (its last row counts); `reason` is that of rows without one.
@@ -71,10 +71,10 @@ pub fn to_csv(rows: &[BlockRow]) -> String {
             match medium {
                 // A number is no formula, and other programs could not read a quoted one.
                 Some(Medium::Sms) => address.to_owned(),
-                Some(Medium::Email) | None => harmless(address),
+                Some(Medium::Email) | None => escape_formula(address),
             },
             kind_words(row.kinds).join(" "),
-            harmless(row.note.as_deref().unwrap_or_default()),
+            escape_formula(row.note.as_deref().unwrap_or_default()),
             row.source.clone(),
             time(row.since),
             time(row.changed_at),

@@ -29,8 +29,8 @@ use crate::cli::{blocks::all, publish::read, requests::company_of};
 
 const COLUMNS: Columns = Columns {
     read: &["custom_id", "social_id", "name", "email", "phone", "country"],
-    needed: &["custom_id", "social_id", "email", "phone"],
-    passed_over: &[],
+    required: &["custom_id", "social_id", "email", "phone"],
+    ignored: &[],
 };
 
 /// Bring in customers.
@@ -96,8 +96,8 @@ fn customer(row: &Row<'_>, problems: &mut Problems) -> Option<NamedCustomer> {
         .filter_map(|(column, name)| Some(((*name).to_owned(), Node::Text(row.cell(column)?.to_owned()))));
     let node = Node::Object(written.collect());
     let fields = Fields::open(&row.place, &node, COLUMNS.read, problems)?;
-    if COLUMNS.needed.iter().all(|name| fields.get(name).is_none()) {
-        let message = format!("give one of {}", COLUMNS.needed.join(", "));
+    if COLUMNS.required.iter().all(|name| fields.get(name).is_none()) {
+        let message = format!("give one of {}", COLUMNS.required.join(", "));
         problems.add(&row.place, "missing", message);
     }
     Some(NamedCustomer {

@@ -7,8 +7,8 @@ use anyhow::bail;
 
 use crate::{
     amqp::{
-        dead_letters::{self, Parked as Letter, Replay, ReplayWish, Replayed},
-        publisher::Fate,
+        dead_letters::{self, DeadLetter, Replay, ReplayQuery, ReplayReport},
+        publisher::PublishOutcome,
         session,
         topology::Topology,
     },
@@ -74,12 +74,12 @@ async fn list(amqp: &Amqp, max: usize, json: bool) -> anyhow::Result<()> {
 async fn replay(amqp: &Amqp, max: usize, id: Option<String>) -> anyhow::Result<()> {
     let connection = session::connect(amqp, "postrider-parked").await?;
     let max = if id.is_some() { usize::MAX } else { max };
-    let wish = ReplayWish { max, only: id, speaker: dead_letters::speaker(&amqp.url) };
-    let replayed = dead_letters::replay(&connection, &Topology::new(&amqp.name), &wish).await;
+    let query = ReplayQuery { max, message_id: id, broker_user: dead_letters::broker_user(&amqp.url) };
+    let replayed = dead_letters::replay(&connection, &Topology::new(&amqp.name), &query).await;
     session::close(&connection).await;
-    let Replayed { replays, broken } = replayed?;
+    let ReplayReport { replays, broken } = replayed?;
     output::put(&told(&replays))?;
-    if replays.iter().any(|replay| replay.nameless) {
+    if replays.iter().any(|replay| replay.user_dropped) {
         eprintln!(
             "some letters lost their user-id, which only its own user may set; if a company's bindings refuse \
              them, see `postrider rejected list`"
@@ -88,9 +88,9 @@ async fn replay(amqp: &Amqp, max: usize, id: Option<String>) -> anyhow::Result<(
     if let Some(error) = broken {
         return Err(error.context("the rest stays parked"));
     }
-    match (replays.last(), &wish.only) {
-        (Some(last), _) if last.fate != Fate::Confirmed => {
-            bail!("the last one stays parked: {}", last.fate.as_str())
+    match (replays.last(), &query.message_id) {
+        (Some(last), _) if last.outcome != PublishOutcome::Confirmed => {
+            bail!("the last one stays parked: {}", last.outcome.as_str())
         }
         (Some(_), _) => Ok(()),
         (None, Some(id)) => {
@@ -103,7 +103,7 @@ async fn replay(amqp: &Amqp, max: usize, id: Option<String>) -> anyhow::Result<(
     }
 }
 
-fn table(letters: &[Letter]) -> Table<7> {
+fn table(letters: &[DeadLetter]) -> Table<7> {
     let mut table =
         Table::new(["Message id", "Routing key", "Bytes", "Died of", "Deaths", "Looked at", "Died at"]);
     for letter in letters {
@@ -122,9 +122,9 @@ fn table(letters: &[Letter]) -> Table<7> {
 
 fn told(replayed: &[Replay]) -> String {
     let line = |replay: &Replay| {
-        let id = replay.parked.message_id.as_deref().unwrap_or("(no message id)");
-        let word = if replay.fate == Fate::Confirmed { "replayed" } else { "not replayed" };
-        format!("{word} {} to {}\n", output::clean(id), output::clean(&replay.parked.routing_key))
+        let id = replay.letter.message_id.as_deref().unwrap_or("(no message id)");
+        let word = if replay.outcome == PublishOutcome::Confirmed { "replayed" } else { "not replayed" };
+        format!("{word} {} to {}\n", output::clean(id), output::clean(&replay.letter.routing_key))
     };
     replayed.iter().map(line).collect()
 }
@@ -133,8 +133,8 @@ fn told(replayed: &[Replay]) -> String {
 mod tests {
     use super::*;
 
-    fn letter(message_id: Option<&str>) -> Letter {
-        Letter {
+    fn letter(message_id: Option<&str>) -> DeadLetter {
+        DeadLetter {
             message_id: message_id.map(str::to_owned),
             routing_key: "requests.acme".into(),
             body_bytes: 512,
@@ -157,9 +157,9 @@ mod tests {
 
     #[test]
     fn a_replay_tells_what_moved_and_what_did_not() {
-        let replay = |fate| Replay { parked: letter(Some("m-1")), fate, nameless: false };
+        let replay = |outcome| Replay { letter: letter(Some("m-1")), outcome, user_dropped: false };
         assert_eq!(
-            told(&[replay(Fate::Confirmed), replay(Fate::Refused)]),
+            told(&[replay(PublishOutcome::Confirmed), replay(PublishOutcome::Refused)]),
             "replayed m-1 to requests.acme\nnot replayed m-1 to requests.acme\n"
         );
     }

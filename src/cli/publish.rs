@@ -9,7 +9,7 @@ use anyhow::{Context, bail, ensure};
 
 use crate::{
     amqp::{
-        publisher::{Fate, Outgoing, Producer, Published},
+        publisher::{OutgoingJob, PublishOutcome, PublishReport, Publisher},
         session,
         topology::{REQUESTS, RESPONSES, Topology},
     },
@@ -51,7 +51,7 @@ impl Publish {
         let (keys, what) = if self.responses { (RESPONSES, "responses") } else { (REQUESTS, "jobs") };
         let routing = routing_key(keys, &self.company)?;
         let bodies = bodies(read(&self.file)?, self.lines)?;
-        let jobs = (0..self.count).flat_map(|_| &bodies).map(|body| Outgoing {
+        let jobs = (0..self.count).flat_map(|_| &bodies).map(|body| OutgoingJob {
             message_id: self.message_id.clone().unwrap_or_else(|| postrider_clock::random_id().to_string()),
             user_id: self.user_id.clone(),
             body: body.clone(),
@@ -59,7 +59,7 @@ impl Publish {
         let wanted = u64::from(self.count) * bodies.len() as u64;
         let connection = session::connect(&config.amqp, "postrider-publish").await?;
         let published = async {
-            let producer = Producer::open(&connection, Topology::new(&config.amqp.name).exchange()).await?;
+            let producer = Publisher::open(&connection, Topology::new(&config.amqp.name).exchange()).await?;
             anyhow::Ok(producer.publish(&routing, jobs).await)
         };
         let published = published.await;
@@ -108,21 +108,22 @@ fn bodies(input: Vec<u8>, lines: bool) -> anyhow::Result<Vec<Vec<u8>>> {
     Ok(bodies)
 }
 
-fn confirmed(published: &Published) -> String {
-    let ids = published.fates.iter().filter(|(_, fate)| *fate == Fate::Confirmed);
+fn confirmed(published: &PublishReport) -> String {
+    let ids = published.outcomes.iter().filter(|(_, outcome)| *outcome == PublishOutcome::Confirmed);
     ids.map(|(message_id, _)| format!("{}\n", output::clean(message_id))).collect()
 }
 
 /// An error that tells which of them the broker does not have, if any.
-fn complaint(published: Published, wanted: u64, what: &str) -> anyhow::Result<()> {
-    let failed: Vec<_> = published.fates.iter().filter(|(_, fate)| *fate != Fate::Confirmed).collect();
-    for (message_id, fate) in failed.iter().take(PROBLEMS_SHOWN) {
-        eprintln!("{}: {}", output::clean(message_id), fate.as_str());
+fn complaint(published: PublishReport, wanted: u64, what: &str) -> anyhow::Result<()> {
+    let failed: Vec<_> =
+        published.outcomes.iter().filter(|(_, outcome)| *outcome != PublishOutcome::Confirmed).collect();
+    for (message_id, outcome) in failed.iter().take(PROBLEMS_SHOWN) {
+        eprintln!("{}: {}", output::clean(message_id), outcome.as_str());
     }
     if failed.len() > PROBLEMS_SHOWN {
         eprintln!("and {} more", failed.len() - PROBLEMS_SHOWN);
     }
-    let good = published.fates.len() - failed.len();
+    let good = published.outcomes.len() - failed.len();
     let told = format!("the broker has {good} of {wanted} {what}");
     match published.broken {
         Some(error) => Err(error.context(told)),
@@ -155,15 +156,15 @@ mod tests {
 
     #[test]
     fn what_the_broker_does_not_have_makes_the_command_fail() {
-        let fates = |fate| vec![("m-1".to_owned(), Fate::Confirmed), ("m-2".to_owned(), fate)];
-        let published = |fate| Published { fates: fates(fate), broken: None };
-        assert_eq!(confirmed(&published(Fate::Unroutable)), "m-1\n");
-        assert!(complaint(published(Fate::Confirmed), 2, "jobs").is_ok());
-        for fate in [Fate::Refused, Fate::Unroutable, Fate::Unconfirmed] {
+        let outcomes = |fate| vec![("m-1".to_owned(), PublishOutcome::Confirmed), ("m-2".to_owned(), fate)];
+        let published = |fate| PublishReport { outcomes: outcomes(fate), broken: None };
+        assert_eq!(confirmed(&published(PublishOutcome::Unroutable)), "m-1\n");
+        assert!(complaint(published(PublishOutcome::Confirmed), 2, "jobs").is_ok());
+        for fate in [PublishOutcome::Refused, PublishOutcome::Unroutable, PublishOutcome::Unconfirmed] {
             let error = complaint(published(fate), 2, "jobs").expect_err("one is missing");
             assert_eq!(error.to_string(), "the broker has 1 of 2 jobs");
         }
-        let broken = Published { fates: Vec::new(), broken: Some(anyhow::anyhow!("gone")) };
+        let broken = PublishReport { outcomes: Vec::new(), broken: Some(anyhow::anyhow!("gone")) };
         assert_eq!(
             format!("{:#}", complaint(broken, 9, "responses").expect_err("none")),
             "the broker has 0 of 9 responses: gone"

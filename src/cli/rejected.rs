@@ -15,12 +15,12 @@ use crate::{
     cli::output::{self, Table, fields, moment, time},
     company_cache::CompanyCache,
     config::Config,
+    crash_isolation::IsolationGate,
     dispatch::fast_path::FastPath,
     intake::{
         AcceptOutcome, Acceptor, InboundJob,
         replay::{self, NotReplayable, Replayed},
     },
-    poison::crash_isolation::IsolationGate,
     worker,
 };
 use postrider_domain::{document::Problem, lifecycle::State};

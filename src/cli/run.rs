@@ -1,12 +1,15 @@
 //! `postrider run`: a worker, until SIGTERM or Ctrl-C; a second signal ends it at once.
 //!
-//! Everything is built in `startup` and ended in `shutdown`; this file only waits for the signal.
+//! `worker` starts and stops; this file waits for the signal.
 
 use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{config::Config, telemetry, worker};
+use crate::{
+    config::{Config, LogFormat},
+    telemetry, worker,
+};
 
 /// Run a worker: take jobs, send messages, take webhooks.
 #[derive(Debug, clap::Args)]
@@ -27,7 +30,7 @@ pub struct Run {
 
 impl Run {
     pub async fn run(self, mut config: Config) -> anyhow::Result<ExitCode> {
-        telemetry::log::install(&config.log)?;
+        telemetry::log::install(config.log.format == LogFormat::Json, &config.log.level)?;
         config.roles.intake = self.intake.unwrap_or(config.roles.intake);
         config.roles.dispatch = self.dispatch.unwrap_or(config.roles.dispatch);
         config.roles.web = self.web.unwrap_or(config.roles.web);

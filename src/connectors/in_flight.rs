@@ -1,7 +1,7 @@
-//! The recipes whose notices a worker works off right now: each in a task of its own, none twice at once.
+//! The connectors that a worker works on at the moment: one task each, no connector in two tasks.
 //!
-//! One company's slow system holds up its own notices and no others. Nothing here reads or writes a notice;
-//! `inbox` takes them, and hands over what is to be done with those of one recipe.
+//! A slow system delays the notifications of its own connector only. Reads and writes no notification: `inbox` takes
+//! them and supplies the work.
 
 use std::{collections::HashMap, future::Future};
 
@@ -10,98 +10,100 @@ use tokio::task::{Id, JoinSet};
 use postrider_domain::ids::CompanyId;
 use postrider_ledger::notifications::Notification;
 
-/// Further notices are taken while fewer recipes than this are under way.
-const RECIPES_MAX: usize = 16;
+/// Bound of connectors in flight.
+const CONNECTORS_MAX: usize = 16;
 
-/// A recipe and whose it is.
-pub(super) type Whose = (CompanyId, String);
+/// A company and the id of one of its connectors.
+pub(super) type ConnectorKey = (CompanyId, String);
 
-/// Tasks by recipe; those that are left end when this is dropped.
+/// Tasks by connector; dropped, it aborts them.
 #[derive(Default)]
-pub(super) struct UnderWay {
+pub(super) struct InFlight {
     tasks: JoinSet<()>,
-    recipes: HashMap<Id, Whose>,
+    connectors: HashMap<Id, ConnectorKey>,
 }
 
-impl UnderWay {
+impl InFlight {
     pub(super) fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.recipes.len() < RECIPES_MAX
+        self.connectors.len() < CONNECTORS_MAX
     }
 
-    /// `company/recipe` each, as the ledger tells them apart.
+    /// `company/connector` for each, as the ledger excludes them.
     pub(super) fn names(&self) -> Vec<String> {
-        self.recipes.values().map(|(company, recipe)| format!("{}/{recipe}", company.0)).collect()
+        self.connectors.values().map(|(company, connector)| format!("{}/{connector}", company.0)).collect()
     }
 
-    /// Begins with the notices of a recipe that is not under way.
-    pub(super) fn begin(&mut self, whose: Whose, work: impl Future<Output = ()> + Send + 'static) {
+    /// Spawns the work on a connector that is not in flight.
+    pub(super) fn spawn(&mut self, key: ConnectorKey, work: impl Future<Output = ()> + Send + 'static) {
         let task = self.tasks.spawn(work).id();
-        self.recipes.insert(task, whose);
+        self.connectors.insert(task, key);
     }
 
-    /// Waits until one recipe's notices are through; at once where none is under way.
-    pub(super) async fn one_ended(&mut self) {
+    /// Waits until the work on one connector has ended; returns at once if none is in flight.
+    pub(super) async fn join_next(&mut self) {
         match self.tasks.join_next_with_id().await {
-            Some(Ok((task, ()))) => drop(self.recipes.remove(&task)),
+            Some(Ok((task, ()))) => drop(self.connectors.remove(&task)),
             Some(Err(error)) => {
-                tracing::error!(%error, "notices cannot be worked off; their leases run out");
-                self.recipes.remove(&error.id());
+                tracing::error!(
+                    "working on notifications panicked; their leases expire and they are taken again"
+                );
+                self.connectors.remove(&error.id());
             }
             None => {}
         }
     }
 
-    /// Waits for all of them.
-    pub(super) async fn all_ended(&mut self) {
+    /// Waits until no connector is in flight.
+    pub(super) async fn join_all(&mut self) {
         while !self.is_empty() {
-            self.one_ended().await;
+            self.join_next().await;
         }
     }
 }
 
-/// Notices apart by recipe, each in the order in which it came.
-pub(super) fn by_recipe(notices: Vec<Notification>) -> HashMap<Whose, Vec<Notification>> {
-    let mut apart: HashMap<Whose, Vec<Notification>> = HashMap::new();
-    for notice in notices {
-        apart.entry((notice.company, notice.connector.clone())).or_default().push(notice);
+/// Notifications by connector, each list in the given order.
+pub(super) fn by_connector(notifications: Vec<Notification>) -> HashMap<ConnectorKey, Vec<Notification>> {
+    let mut groups: HashMap<ConnectorKey, Vec<Notification>> = HashMap::new();
+    for notification in notifications {
+        groups.entry((notification.company, notification.connector.clone())).or_default().push(notification);
     }
-    apart
+    groups
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn whose(recipe: usize) -> Whose {
-        (CompanyId(1), format!("r{recipe}"))
+    fn key(connector: usize) -> ConnectorKey {
+        (CompanyId(1), format!("r{connector}"))
     }
 
     #[tokio::test]
-    async fn a_recipe_is_under_way_until_its_task_ends_however_it_ends() {
-        let mut under_way = UnderWay::default();
+    async fn a_connector_is_in_flight_until_its_task_ends_even_by_a_panic() {
+        let mut in_flight = InFlight::default();
         let (_open, hanging) = tokio::sync::oneshot::channel::<()>();
-        under_way.begin(whose(0), async { drop(hanging.await) });
-        under_way.begin(whose(1), async {});
-        under_way.one_ended().await;
-        assert_eq!(under_way.names(), ["1/r0"]);
-        under_way.begin(whose(2), async { panic!("on purpose") });
-        under_way.one_ended().await;
-        assert_eq!(under_way.names(), ["1/r0"]);
+        in_flight.spawn(key(0), async { drop(hanging.await) });
+        in_flight.spawn(key(1), async {});
+        in_flight.join_next().await;
+        assert_eq!(in_flight.names(), ["1/r0"]);
+        in_flight.spawn(key(2), async { panic!("on purpose") });
+        in_flight.join_next().await;
+        assert_eq!(in_flight.names(), ["1/r0"]);
     }
 
     #[tokio::test]
-    async fn so_many_recipes_at_once_and_then_no_more() {
-        let mut under_way = UnderWay::default();
-        for recipe in 0..RECIPES_MAX {
-            assert!(under_way.has_room(), "{recipe}");
-            under_way.begin(whose(recipe), async {});
+    async fn connectors_in_flight_are_bounded() {
+        let mut in_flight = InFlight::default();
+        for connector in 0..CONNECTORS_MAX {
+            assert!(in_flight.has_room(), "{connector}");
+            in_flight.spawn(key(connector), async {});
         }
-        assert!(!under_way.has_room());
-        under_way.all_ended().await;
-        assert!(under_way.has_room() && under_way.is_empty() && under_way.names().is_empty());
+        assert!(!in_flight.has_room());
+        in_flight.join_all().await;
+        assert!(in_flight.has_room() && in_flight.is_empty() && in_flight.names().is_empty());
     }
 }

@@ -1,102 +1,99 @@
-//! The inbox: notices that are written down, worked off until each is a request, a rejection or nothing.
+//! The inbox: works stored notifications off until each is a request, a rejected job or no request.
 //!
-//! Take → prepare (look up, map) → accept → finish. Every step may be the last of this process: the lease
-//! of a notice runs out, another worker takes it up, finds the same job kept, and hands it in under the same
-//! idempotency key. So none is lost and none is asked twice. Each recipe is worked off apart from the others:
-//! a system that does not answer holds up nobody else's notices.
+//! Take → prepare (look up, map) → accept → finish. The process may end after any step: the lease of the notification
+//! expires, another worker takes it, finds the stored job and submits it under the same idempotency key. No
+//! notification is lost and no customer is asked twice. Each connector is worked on by a task of its own.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::join_all};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
+    connectors::{
+        in_flight::{InFlight, by_connector},
+        prepare::{PreparedNotification, Preparer},
+    },
     failpoint,
+    intake::quarantine::panic_problem,
     intake::{AcceptOutcome, Acceptor, InboundJob, accept::rejection, inbound::EntryPoint},
-    poison::suspect_jobs::panicked,
     telemetry::names,
-    worker::stages::stopped,
+    ticker::Ticker,
 };
 use postrider_domain::document::Problem;
 use postrider_ledger::{Ledger, LedgerError, notifications::Notification};
 
-use crate::connectors::{
-    in_flight::{UnderWay, by_recipe},
-    kustomer::client::KustomerClient,
-    prepare::{Prepared, delay_secs},
-};
-
-/// No recipe has more of them under way in one worker.
-const TAKEN_AT_ONCE: i64 = 20;
-/// Longer than any look-up may take, and the acceptance after it.
+/// Notifications taken at once.
+const TAKE_MAX: i64 = 20;
+/// Longer than the longest look-up (60 s) and the acceptance after it.
 const LEASE_SECS: f64 = 120.0;
-const FORGET_EVERY: Duration = Duration::from_secs(3_600);
-/// Longer than any sender repeats a notice.
+const FORGET_INTERVAL: Duration = Duration::from_secs(3_600);
+/// Longer than any sender repeats a notification.
 const FORGET_AFTER_SECS: f64 = 30.0 * 86_400.0;
-const FORGOTTEN_AT_ONCE: i64 = 1_000;
+const FORGET_MAX: i64 = 1_000;
 
-/// How long notices are tried.
+/// Times of the inbox, from section `[recipes]`.
 #[derive(Debug, Clone)]
-pub struct Patience {
-    pub poll: Duration,
-    /// Waits between tries; the last one repeats.
+pub struct InboxSettings {
+    pub poll_interval: Duration,
+    /// Waits between tries, in seconds; the last one repeats.
     pub delays_secs: Vec<f64>,
+    /// Age in seconds after which a failing notification becomes a rejected job.
     pub give_up_secs: f64,
 }
 
-/// Works notices off.
+/// Works notifications off.
 pub struct Inbox {
     pub ledger: Ledger,
     pub acceptor: Acceptor,
-    pub asking: KustomerClient,
-    pub patience: Patience,
-    /// Rung by the door of this process.
-    pub bell: Arc<Notify>,
+    pub preparer: Preparer,
+    pub settings: InboxSettings,
+    /// Notified by the endpoints of this process.
+    pub wake: Arc<Notify>,
 }
 
 impl Inbox {
-    /// Works until told to stop; what is under way is finished first.
-    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+    /// Works until `stop` is cancelled, and finishes the notifications in flight.
+    pub async fn run(self, stop: CancellationToken) {
         let inbox = Arc::new(self);
-        let mut under_way = UnderWay::default();
-        let mut forgot = postrider_clock::monotonic();
-        while !*stop.borrow() {
-            if let Err(error) = inbox.take_up(&mut under_way).await {
-                tracing::warn!(%error, "notices cannot be worked off; they wait");
+        let ticker = Ticker::new(inbox.settings.poll_interval, stop);
+        let mut in_flight = InFlight::default();
+        let mut forgot_at = postrider_clock::monotonic();
+        let mut is_running = ticker.tick(true).await;
+        while is_running {
+            if let Err(error) = inbox.take_due(&mut in_flight).await {
+                tracing::warn!(%error, "taking notifications failed, retrying after recipes.poll_interval_ms");
             }
-            if postrider_clock::monotonic() - forgot > FORGET_EVERY {
-                forgot = postrider_clock::monotonic();
-                if let Err(error) =
-                    inbox.ledger.delete_notifications(FORGET_AFTER_SECS, FORGOTTEN_AT_ONCE).await
-                {
-                    tracing::warn!(%error, "old notices cannot be forgotten");
+            if postrider_clock::monotonic() - forgot_at > FORGET_INTERVAL {
+                forgot_at = postrider_clock::monotonic();
+                if let Err(error) = inbox.ledger.delete_notifications(FORGET_AFTER_SECS, FORGET_MAX).await {
+                    tracing::warn!(%error, "deleting old notifications failed, retrying in an hour");
                 }
             }
-            let poll = inbox.patience.poll.mul_f64(0.8 + 0.4 * postrider_clock::jitter());
-            tokio::select! {
-                () = stopped(&mut stop) => break,
-                () = inbox.bell.notified() => {}
-                () = under_way.one_ended(), if !under_way.is_empty() => {}
-                () = tokio::time::sleep(poll) => {}
-            }
+            is_running = tokio::select! {
+                is_running = ticker.tick(false) => is_running,
+                () = inbox.wake.notified() => true,
+                () = in_flight.join_next(), if !in_flight.is_empty() => true,
+            };
         }
-        under_way.all_ended().await;
+        in_flight.join_all().await;
     }
 
-    /// Begins with what is due now of recipes that are not under way: however many notices one of them has,
-    /// and however slow its system is, the others are not behind it.
-    async fn take_up(self: &Arc<Self>, under_way: &mut UnderWay) -> Result<(), LedgerError> {
-        while under_way.has_room() {
-            let taken = self.ledger.take_notifications(TAKEN_AT_ONCE, LEASE_SECS, &under_way.names()).await?;
+    /// Starts on the due notifications of connectors that are not in flight, so that no connector waits for the
+    /// backlog or the slow system of another.
+    async fn take_due(self: &Arc<Self>, in_flight: &mut InFlight) -> Result<(), LedgerError> {
+        while in_flight.has_room() {
+            let taken = self.ledger.take_notifications(TAKE_MAX, LEASE_SECS, &in_flight.names()).await?;
             if taken.is_empty() {
                 break;
             }
-            for (whose, notices) in by_recipe(taken) {
+            for (key, notifications) in by_connector(taken) {
                 let inbox = Arc::clone(self);
-                under_way.begin(whose, async move {
-                    if let Err(error) = inbox.work_off(notices).await {
-                        tracing::warn!(%error, "notices cannot be worked off; they wait");
+                in_flight.spawn(key, async move {
+                    if let Err(error) = inbox.work_off(notifications).await {
+                        tracing::warn!(%error, "working on notifications failed; their leases expire and they are taken again");
                     }
                 });
             }
@@ -104,136 +101,157 @@ impl Inbox {
         Ok(())
     }
 
-    /// Works off notices of one recipe.
-    async fn work_off(&self, notices: Vec<Notification>) -> Result<(), LedgerError> {
-        let prepared = join_all(notices.iter().map(|notice| self.prepared(notice))).await;
-        let (mut arrivals, mut handed_in) = (Vec::new(), Vec::new());
-        for (notice, prepared) in notices.iter().zip(prepared) {
+    /// Works off notifications of one connector.
+    async fn work_off(&self, notifications: Vec<Notification>) -> Result<(), LedgerError> {
+        let prepared = join_all(notifications.iter().map(|notification| self.prepare(notification))).await;
+        let (mut jobs, mut submitted) = (Vec::new(), Vec::new());
+        for (notification, prepared) in notifications.iter().zip(prepared) {
             match prepared {
-                Ok(Prepared::Job(arrival)) => {
-                    arrivals.push(arrival);
-                    handed_in.push(notice);
+                Ok(PreparedNotification::Job(job)) => {
+                    jobs.push(job);
+                    submitted.push(notification);
                 }
-                Ok(prepared) => self.settle(notice, prepared).await?,
-                // Its lease runs out, and somebody takes it up again.
+                Ok(prepared) => self.settle(notification, prepared).await?,
                 Err(error) => {
-                    tracing::warn!(%error, recipe = notice.connector, "a notice cannot be prepared")
+                    tracing::warn!(
+                        %error,
+                        recipe = notification.connector,
+                        "preparing a notification failed; its lease expires and it is taken again"
+                    );
                 }
             }
         }
-        let answers = self.accepted(&handed_in, &arrivals).await?;
-        for (notice, answer) in handed_in.into_iter().zip(answers) {
-            let (outcome, made) = match answer {
+        let outcomes = self.accept_all(&submitted, &jobs).await?;
+        for (notification, outcome) in submitted.into_iter().zip(outcomes) {
+            let (word, id) = match outcome {
                 AcceptOutcome::Accepted { id, .. } => ("accepted", id),
                 AcceptOutcome::Duplicate { id, .. } => ("duplicate", id),
                 AcceptOutcome::Rejected { id, .. } => ("rejected", id),
             };
-            failpoint::on_word("notice_done", Some(&notice.name));
-            count(notice, outcome);
-            self.ledger.finish_notification(notice.key, outcome, Some(made)).await?;
+            failpoint::on_word("notice_done", Some(&notification.name));
+            count(notification, word);
+            self.ledger.finish_notification(notification.key, word, Some(id)).await?;
         }
         Ok(())
     }
 
-    /// Hands jobs in. Where one of them makes us panic, one by one: that one is kept until it is mended.
-    async fn accepted(
+    /// Accepts jobs; one outcome each, in order. After a panic they are accepted one by one, and the one that panics
+    /// again is kept as a rejected job.
+    async fn accept_all(
         &self,
-        notices: &[&Notification],
-        arrivals: &[InboundJob],
+        notifications: &[&Notification],
+        jobs: &[InboundJob],
     ) -> Result<Vec<AcceptOutcome>, LedgerError> {
-        if let Some(answers) = self.accept(notices, arrivals).await {
-            return answers;
+        if let Some(outcomes) = self.accept(notifications, jobs).await {
+            return outcomes;
         }
-        let mut answers = Vec::with_capacity(arrivals.len());
-        for (notice, arrival) in notices.iter().zip(arrivals) {
-            match self.accept(&[*notice], std::slice::from_ref(arrival)).await {
-                Some(answer) => answers.extend(answer?),
+        let mut outcomes = Vec::with_capacity(jobs.len());
+        for (notification, job) in notifications.iter().zip(jobs) {
+            match self.accept(&[*notification], std::slice::from_ref(job)).await {
+                Some(outcome) => outcomes.extend(outcome?),
                 None => {
                     metrics::counter!(names::QUARANTINED, "kind" => "job").increment(1);
-                    let id = self.refuse(notice, arrival, vec![panicked()]).await?;
-                    answers.push(AcceptOutcome::Rejected { id, problems: Vec::new() });
+                    let id = self.reject(notification, job, vec![panic_problem()]).await?;
+                    outcomes.push(AcceptOutcome::Rejected { id, problems: Vec::new() });
                 }
             }
         }
-        Ok(answers)
+        Ok(outcomes)
     }
 
-    /// `None`: over one of these we panicked.
+    /// `None`: one of the jobs made the acceptance panic.
     async fn accept(
         &self,
-        notices: &[&Notification],
-        arrivals: &[InboundJob],
+        notifications: &[&Notification],
+        jobs: &[InboundJob],
     ) -> Option<Result<Vec<AcceptOutcome>, LedgerError>> {
-        let answers = AssertUnwindSafe(async {
-            notices.iter().for_each(|notice| failpoint::on_word("notice_accept", Some(&notice.name)));
-            self.acceptor.accept(arrivals).await
+        let accepting = AssertUnwindSafe(async {
+            for notification in notifications {
+                failpoint::on_word("notice_accept", Some(&notification.name));
+            }
+            self.acceptor.accept(jobs).await
         });
-        let answers = answers.catch_unwind().await.ok();
-        if answers.is_none() {
+        let outcomes = accepting.catch_unwind().await.ok();
+        if outcomes.is_none() {
             metrics::counter!(names::PANICS, "place" => "notice").increment(1);
         }
-        answers
+        outcomes
     }
 
-    /// Keeps a job with the rejected ones; gives its id there.
-    async fn refuse(
+    /// Keeps a job with the rejected ones; returns its id there.
+    async fn reject(
         &self,
-        notice: &Notification,
-        arrival: &InboundJob,
+        notification: &Notification,
+        job: &InboundJob,
         problems: Vec<Problem>,
     ) -> Result<Uuid, LedgerError> {
-        let whose =
-            Some((notice.company, matches!(arrival.entry_point, EntryPoint::Connector { test: true })));
-        let rejection = rejection(&self.acceptor.keys, arrival, whose, problems);
+        let is_test = matches!(job.entry_point, EntryPoint::Connector { test: true });
+        let owner = Some((notification.company, is_test));
+        let rejection = rejection(&self.acceptor.keys, job, owner, problems);
         let id = rejection.id;
         self.ledger.reject(&[rejection]).await?;
         Ok(id)
     }
 
-    /// Prepares a notice; one over which we panic costs nobody else anything, and is kept until it is mended.
-    async fn prepared(&self, notice: &Notification) -> Result<Prepared, LedgerError> {
-        let prepared = AssertUnwindSafe(self.prepare(notice)).catch_unwind().await;
+    /// Prepares a notification. One that panics is rejected and delays no other.
+    async fn prepare(&self, notification: &Notification) -> Result<PreparedNotification, LedgerError> {
+        let prepared = AssertUnwindSafe(self.preparer.prepare(notification)).catch_unwind().await;
         prepared.unwrap_or_else(|_| {
             metrics::counter!(names::PANICS, "place" => "notice").increment(1);
             metrics::counter!(names::QUARANTINED, "kind" => "job").increment(1);
-            Ok(Prepared::quarantined(notice, self.is_test(notice)))
+            Ok(self.preparer.quarantined(notification))
         })
     }
 
-    /// What needs no acceptance.
-    async fn settle(&self, notice: &Notification, prepared: Prepared) -> Result<(), LedgerError> {
+    /// Stores the result of a notification that made no job, or postpones it.
+    async fn settle(
+        &self,
+        notification: &Notification,
+        prepared: PreparedNotification,
+    ) -> Result<(), LedgerError> {
         match prepared {
-            Prepared::Job(_) | Prepared::Over => Ok(()),
-            Prepared::Nothing(why) => {
-                count(notice, why);
-                self.ledger.finish_notification(notice.key, why, None).await
+            PreparedNotification::Job(_) | PreparedNotification::Finished => Ok(()),
+            PreparedNotification::NoRequest(reason) => {
+                count(notification, reason);
+                self.ledger.finish_notification(notification.key, reason, None).await
             }
-            Prepared::Later(why) if notice.age_secs < self.patience.give_up_secs => {
-                tracing::warn!(recipe = notice.connector, tries = notice.tries, why, "a notice has to wait");
-                let secs = delay_secs(&self.patience.delays_secs, notice.tries);
-                self.ledger.postpone_notification(notice.key, secs).await
+            PreparedNotification::Postponed(reason) if notification.age_secs < self.settings.give_up_secs => {
+                tracing::warn!(
+                    recipe = notification.connector,
+                    tries = notification.tries,
+                    reason,
+                    "preparing a notification failed, retrying later"
+                );
+                let secs = delay_secs(&self.settings.delays_secs, notification.tries);
+                self.ledger.postpone_notification(notification.key, secs).await
             }
-            Prepared::Later(why) => {
-                let given_up = Prepared::given_up(notice, self.is_test(notice), &why);
-                Box::pin(self.settle(notice, given_up)).await
+            PreparedNotification::Postponed(reason) => {
+                let given_up = self.preparer.given_up(notification, &reason);
+                Box::pin(self.settle(notification, given_up)).await
             }
-            Prepared::Open { settle_secs } => {
-                // Where more was told of it meanwhile, that may have been its end.
-                if !self.ledger.withdraw_notification(notice.key, notice.version).await? {
-                    self.ledger.postpone_notification(notice.key, settle_secs).await?;
+            PreparedNotification::Reopened { debounce_secs } => {
+                // `false`: facts were merged meanwhile, which may complete the interaction; it is looked at again.
+                if !self.ledger.withdraw_notification(notification.key, notification.version).await? {
+                    self.ledger.postpone_notification(notification.key, debounce_secs).await?;
                 }
                 Ok(())
             }
-            Prepared::Refused(arrival, problems) => {
-                let id = self.refuse(notice, &arrival, problems).await?;
-                count(notice, "rejected");
-                self.ledger.finish_notification(notice.key, "rejected", Some(id)).await
+            PreparedNotification::Rejected(job, problems) => {
+                let id = self.reject(notification, &job, problems).await?;
+                count(notification, "rejected");
+                self.ledger.finish_notification(notification.key, "rejected", Some(id)).await
             }
         }
     }
 }
 
-fn count(notice: &Notification, outcome: &'static str) {
-    metrics::counter!(names::NOTICES, "recipe" => notice.connector.clone(), "outcome" => outcome)
+fn count(notification: &Notification, outcome: &'static str) {
+    metrics::counter!(names::NOTICES, "recipe" => notification.connector.clone(), "outcome" => outcome)
         .increment(1);
+}
+
+/// Seconds until the next try, varied by ± 20 %.
+fn delay_secs(delays_secs: &[f64], tries: i32) -> f64 {
+    let index = usize::try_from(tries - 1).unwrap_or(0).min(delays_secs.len().saturating_sub(1));
+    delays_secs.get(index).copied().unwrap_or(60.0) * (0.8 + 0.4 * postrider_clock::jitter())
 }

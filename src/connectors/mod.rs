@@ -1,16 +1,18 @@
-//! Recipes: systems that do not know us tell what happened, and we make the request of it.
+//! Connectors: notifications of systems that do not know us become requests.
 //!
-//! Each recipe is one folder: `wire.rs` (PURE: verify, read, map to a job) and, where a notice only names
-//! things by id, `client.rs` that looks them up. What they share is `inbox`: a notice is written down before
-//! its sender is answered, and worked off with retries until it is a request, a rejection, or nothing.
-//! `webhooks::recipes` is the door, `docs/connectors.md` tells how a recipe is added.
+//! `routes` lists the endpoints; each verifies a notification and stores it before its sender is answered. `inbox`
+//! works stored notifications off until each is a request, a rejected job or no request; `prepare` makes the job,
+//! `in_flight` keeps one task a connector. Each connected system has a folder: `wire` (PURE: parse, map to a job),
+//! `endpoint` (its webhook) and `client` (its API). docs/connectors.md tells how to configure one.
 
 pub mod eight_by_eight;
 mod in_flight;
-pub mod inbox;
+mod inbox;
 pub mod kustomer;
 mod prepare;
 pub mod routes;
+mod state;
 
-pub use inbox::{Inbox, Patience};
-pub use prepare::secrets;
+pub use inbox::{Inbox, InboxSettings};
+pub use prepare::Preparer;
+pub use state::ConnectorState;

@@ -1,206 +1,222 @@
-//! From a notice to the job that it makes, or why it makes none.
+//! From a stored notification to its job, or the reason why it makes none.
 //!
-//! Gathers what the recipe needs (the company's settings, look-ups, the known customer); the recipes' pure
-//! parts say what follows. Nothing here ends a notice: `inbox` does.
+//! Gathers what the connector needs (settings, look-ups, the known customer); the `wire` and `interaction` modules
+//! decide. Finishes no notification: `inbox` does.
 
-use secrecy::SecretString;
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use crate::{
+    company_cache::CompanyCache,
+    connectors::{
+        eight_by_eight::interaction::{CustomerFacts, Interaction, InteractionState},
+        kustomer::{
+            client::{KustomerClient, LookUpError},
+            wire::{self, ParsedNotification},
+        },
+        state::secrets,
+    },
     failpoint,
+    intake::quarantine::panic_problem,
     intake::{InboundJob, inbound::EntryPoint},
-    poison::suspect_jobs,
 };
 use postrider_domain::{
     company::{Company, Connector, ConnectorSettings, EightByEightSettings, KustomerSettings},
     document::Problem,
+    hash_keys::SecretKeys,
     job::JobOrigin,
 };
-use postrider_ledger::{LedgerError, customers::NamedCustomer, notifications::Notification};
+use postrider_ledger::{Ledger, LedgerError, customers::NamedCustomer, notifications::Notification};
 
-use crate::connectors::{
-    Inbox,
-    eight_by_eight::interaction::{Interaction, Person, Standing},
-    kustomer::{
-        client::LookUpError,
-        wire::{self, Heard},
-    },
-};
-
-/// What a notice comes to for now.
+/// Result of preparing a notification.
 #[derive(Debug)]
-pub(super) enum Prepared {
+pub(super) enum PreparedNotification {
     Job(InboundJob),
-    /// Not now, and why.
-    Later(String),
-    /// The interaction was taken up again: its end notes it anew. Otherwise it is looked at after so long.
-    Open {
-        settle_secs: f64,
+    /// It cannot be prepared now; the reason.
+    Postponed(String),
+    /// The interaction was taken up again. The end of it stores a new notification; until then this one is looked at
+    /// again after `debounce_secs`.
+    Reopened {
+        debounce_secs: f64,
     },
-    /// Authentic and in order, and no reason to ask anybody.
-    Nothing(&'static str),
+    /// Authentic and valid, but no reason to ask a customer; the reason as stored.
+    NoRequest(&'static str),
     /// To be kept with the rejected jobs.
-    Refused(InboundJob, Vec<Problem>),
-    /// We took so long that somebody else took the notice up, and finished it.
-    Over,
+    Rejected(InboundJob, Vec<Problem>),
+    /// The lease expired, and another worker finished the notification.
+    Finished,
 }
 
-/// A notice's recipe, as its company has it now.
-struct Of<'a> {
-    notice: &'a Notification,
+/// Prepares notifications.
+pub struct Preparer {
+    pub ledger: Ledger,
+    pub company_cache: CompanyCache,
+    pub keys: Arc<SecretKeys>,
+    pub kustomer: KustomerClient,
+}
+
+/// A notification with its connector as currently configured.
+struct ConnectorContext<'a> {
+    notification: &'a Notification,
     company: &'a Company,
-    recipe: &'a Connector,
+    connector: &'a Connector,
 }
 
-impl Inbox {
-    /// Prepares one notice.
-    pub(super) async fn prepare(&self, notice: &Notification) -> Result<Prepared, LedgerError> {
-        failpoint::on_word("notice", Some(&notice.name));
-        let snapshot = self.acceptor.company_cache.snapshot();
-        let company = snapshot.company_by_id(notice.company);
-        let found = company.and_then(|company| Some((company, company.policy.connector(&notice.connector)?)));
-        let Some((company, recipe)) = found else {
-            return Ok(Prepared::Later("the company has no such recipe any more".to_owned()));
+impl Preparer {
+    /// Prepares one notification.
+    pub(super) async fn prepare(
+        &self,
+        notification: &Notification,
+    ) -> Result<PreparedNotification, LedgerError> {
+        failpoint::on_word("notice", Some(&notification.name));
+        let snapshot = self.company_cache.snapshot();
+        let company = snapshot.company_by_id(notification.company);
+        let found =
+            company.and_then(|company| Some((company, company.policy.connector(&notification.connector)?)));
+        let Some((company, connector)) = found else {
+            return Ok(PreparedNotification::Postponed("the company has no such recipe any more".to_owned()));
         };
-        let of = Of { notice, company, recipe };
-        if let Some(job) = &notice.job {
-            return Ok(Prepared::Job(of.arrival(job.clone())));
+        let context = ConnectorContext { notification, company, connector };
+        if let Some(job) = &notification.job {
+            return Ok(PreparedNotification::Job(context.inbound_job(job.clone())));
         }
-        match &recipe.settings {
-            ConnectorSettings::Kustomer(settings) => self.kustomer(&of, settings).await,
-            ConnectorSettings::EightByEight(settings) => self.eight_by_eight(&of, settings).await,
+        match &connector.settings {
+            ConnectorSettings::Kustomer(settings) => self.kustomer(&context, settings).await,
+            ConnectorSettings::EightByEight(settings) => self.eight_by_eight(&context, settings).await,
         }
     }
 
-    /// Whether a notice is of a recipe under test. So is one whose recipe is gone: what is handed in again of
-    /// it must reach no customer by mistake.
-    pub(super) fn is_test(&self, notice: &Notification) -> bool {
-        let snapshot = self.acceptor.company_cache.snapshot();
-        let company = snapshot.company_by_id(notice.company);
-        let recipe = company.and_then(|company| company.policy.connector(&notice.connector));
-        recipe.is_none_or(|recipe| recipe.test)
+    /// The rejection of a notification that could not be prepared for too long.
+    pub(super) fn given_up(&self, notification: &Notification, reason: &str) -> PreparedNotification {
+        let message = format!(
+            "given up after {:.0} hours: {reason}; this is the notice itself and cannot be replayed: hand in a \
+             job of your own, or leave it",
+            notification.age_secs / 3_600.0
+        );
+        self.rejected(notification, Problem::new("", "look_up_failed", message))
     }
 
-    async fn kustomer(&self, of: &Of<'_>, settings: &KustomerSettings) -> Result<Prepared, LedgerError> {
-        let body = of.notice.body.as_deref().unwrap_or_default();
-        let closed = match wire::parse(body, settings) {
-            Ok(Heard::Closed(closed)) => closed,
-            Ok(Heard::Nothing) => return Ok(Prepared::Nothing("nothing_to_ask")),
+    /// The rejection of a notification that makes the preparation panic.
+    pub(super) fn quarantined(&self, notification: &Notification) -> PreparedNotification {
+        let message = "handling the notice made Postrider panic; find the cause in the worker's log. This is \
+                       the notice itself and cannot be replayed: hand in a job of your own, or leave it";
+        self.rejected(notification, Problem::new("", &panic_problem().code, message))
+    }
+
+    fn rejected(&self, notification: &Notification, problem: Problem) -> PreparedNotification {
+        let snapshot = self.company_cache.snapshot();
+        let company = snapshot.company_by_id(notification.company);
+        let connector = company.and_then(|company| company.policy.connector(&notification.connector));
+        // The job of a deleted connector counts as a test, so that a replay of it reaches no customer by mistake.
+        let is_test = connector.is_none_or(|connector| connector.test);
+        let body = notification.body.clone().unwrap_or_default();
+        PreparedNotification::Rejected(inbound_job(notification, is_test, body), vec![problem])
+    }
+
+    async fn kustomer(
+        &self,
+        context: &ConnectorContext<'_>,
+        settings: &KustomerSettings,
+    ) -> Result<PreparedNotification, LedgerError> {
+        let body = context.notification.body.as_deref().unwrap_or_default();
+        let conversation = match wire::parse(body, settings) {
+            Ok(ParsedNotification::Closed(conversation)) => conversation,
+            Ok(ParsedNotification::Irrelevant) => {
+                return Ok(PreparedNotification::NoRequest("nothing_to_ask"));
+            }
             Err(unreadable) => {
-                return Ok(of.refused(unreadable.path, "unreadable_notice", unreadable.message));
+                return Ok(context.rejected(unreadable.path, "unreadable_notice", unreadable.message));
             }
         };
         let Some(api_key) = secrets(&settings.api_key_env).into_iter().next() else {
-            return Ok(Prepared::Later(format!("set the environment variable {}", settings.api_key_env)));
+            let reason = format!("set the environment variable {}", settings.api_key_env);
+            return Ok(PreparedNotification::Postponed(reason));
         };
-        let found = match self.asking.look_up(&settings.base_url, &api_key, &closed).await {
+        let found = match self.kustomer.look_up(&settings.base_url, &api_key, &conversation).await {
             Ok(found) => found,
             Err(LookUpError::Gone(what)) => {
                 let message = "Kustomer knows it no more; hand in a job of your own, or leave it";
-                return Ok(of.refused(what, "not_found", message));
+                return Ok(context.rejected(what, "not_found", message));
             }
-            Err(failed @ LookUpError::Failed(..)) => return Ok(Prepared::Later(failed.to_string())),
+            Err(failed @ LookUpError::Failed(..)) => {
+                return Ok(PreparedNotification::Postponed(failed.to_string()));
+            }
         };
-        match wire::job(&closed, &found, of.recipe, settings) {
-            Some(job) => self.job(of, &job).await,
-            None => Ok(Prepared::Nothing("no_address")),
+        match wire::job(&conversation, &found, context.connector, settings) {
+            Some(job) => self.keep_job(context, &job).await,
+            None => Ok(PreparedNotification::NoRequest("no_address")),
         }
     }
 
     async fn eight_by_eight(
         &self,
-        of: &Of<'_>,
+        context: &ConnectorContext<'_>,
         settings: &EightByEightSettings,
-    ) -> Result<Prepared, LedgerError> {
-        let facts = of.notice.facts.clone().unwrap_or_default();
+    ) -> Result<PreparedNotification, LedgerError> {
+        let facts = context.notification.facts.clone().unwrap_or_default();
         let Ok(interaction) = serde_json::from_value::<Interaction>(facts) else {
-            return Ok(Prepared::Later("what is known of the interaction is of another version".to_owned()));
+            let reason = "the stored facts of the interaction are of another version of Postrider".to_owned();
+            return Ok(PreparedNotification::Postponed(reason));
         };
-        if interaction.is_over() && interaction.standing(settings) != Standing::Complete {
-            // The settings tell: this worker's may be older than those of the door that noted it.
-            return Ok(Prepared::Later("the chat's channel is none of social_channels".to_owned()));
+        if interaction.is_over() && interaction.state(settings) != InteractionState::Complete {
+            // The endpoint saw other settings: the company cache of this worker may be older.
+            return Ok(PreparedNotification::Postponed(
+                "the chat's channel is none of social_channels".to_owned(),
+            ));
         }
         if !interaction.is_over() {
-            return Ok(Prepared::Open { settle_secs: f64::from(settings.debounce_secs) });
+            return Ok(PreparedNotification::Reopened { debounce_secs: f64::from(settings.debounce_secs) });
         }
-        let Person { social_id, name, email, phone } = interaction.person();
+        let CustomerFacts { social_id, name, email, phone } = interaction.customer();
         let named = NamedCustomer { custom_id: None, social_id, name, email, phone };
-        let keys = &self.acceptor.keys.identity;
-        let Some(known) = self.ledger.recognise(of.company.id, &named, keys).await? else {
-            return Ok(Prepared::Nothing("no_customer"));
+        let Some(known) = self.ledger.recognise(context.company.id, &named, &self.keys.identity).await?
+        else {
+            return Ok(PreparedNotification::NoRequest("no_customer"));
         };
         if known.email.is_none() && known.phone.is_none() {
-            return Ok(Prepared::Nothing("no_address"));
+            return Ok(PreparedNotification::NoRequest("no_address"));
         }
-        let person = Person { social_id: None, name: known.name, email: known.email, phone: known.phone };
-        let job = interaction.job(&of.notice.name, &person, of.recipe, settings);
-        self.job(of, &job).await
+        let customer =
+            CustomerFacts { social_id: None, name: known.name, email: known.email, phone: known.phone };
+        let job = interaction.job(&context.notification.name, &customer, context.connector, settings);
+        self.keep_job(context, &job).await
     }
 
-    /// Keeps the job before it is handed in: whoever takes the notice up again hands in the same.
-    async fn job(&self, of: &Of<'_>, job: &[u8]) -> Result<Prepared, LedgerError> {
-        let kept = self.ledger.keep_job(of.notice.key, job).await?;
-        Ok(kept.map_or(Prepared::Over, |kept| Prepared::Job(of.arrival(kept))))
-    }
-}
-
-impl Prepared {
-    /// A notice that could not be prepared for too long.
-    pub(super) fn given_up(notice: &Notification, test: bool, why: &str) -> Prepared {
-        let message = format!(
-            "given up after {:.0} hours: {why}; this is the notice itself and cannot be replayed: hand in a \
-             job of your own, or leave it",
-            notice.age_secs / 3_600.0
-        );
-        Prepared::kept(notice, test, Problem::new("", "look_up_failed", message))
-    }
-
-    /// A notice over which we panic.
-    pub(super) fn quarantined(notice: &Notification, test: bool) -> Prepared {
-        let message = "handling the notice made Postrider panic; find the cause in the worker's log. This is \
-                       the notice itself and cannot be replayed: hand in a job of your own, or leave it";
-        Prepared::kept(notice, test, Problem::new("", &suspect_jobs::panicked().code, message))
-    }
-
-    fn kept(notice: &Notification, test: bool, problem: Problem) -> Prepared {
-        let body = notice.body.clone().unwrap_or_default();
-        Prepared::Refused(arrival(notice, test, body), vec![problem])
+    /// Stores the job before it is submitted, so that a worker that takes the notification again submits the same.
+    async fn keep_job(
+        &self,
+        context: &ConnectorContext<'_>,
+        job: &[u8],
+    ) -> Result<PreparedNotification, LedgerError> {
+        let kept = self.ledger.keep_job(context.notification.key, job).await?;
+        Ok(kept.map_or(PreparedNotification::Finished, |kept| {
+            PreparedNotification::Job(context.inbound_job(kept))
+        }))
     }
 }
 
-impl Of<'_> {
-    fn arrival(&self, body: Vec<u8>) -> InboundJob {
+impl ConnectorContext<'_> {
+    fn inbound_job(&self, body: Vec<u8>) -> InboundJob {
         let company = Some(self.company.policy.slug.clone());
-        InboundJob { company, ..arrival(self.notice, self.recipe.test, body) }
+        InboundJob { company, ..inbound_job(self.notification, self.connector.test, body) }
     }
 
-    fn refused(&self, path: &str, code: &str, message: &str) -> Prepared {
-        let body = self.notice.body.clone().unwrap_or_default();
-        Prepared::Refused(self.arrival(body), vec![Problem::new(path, code, message)])
+    fn rejected(&self, path: &str, code: &str, message: &str) -> PreparedNotification {
+        let body = self.notification.body.clone().unwrap_or_default();
+        PreparedNotification::Rejected(self.inbound_job(body), vec![Problem::new(path, code, message)])
     }
 }
 
-fn arrival(notice: &Notification, test: bool, body: Vec<u8>) -> InboundJob {
+/// A job under the notification's name as its idempotency key.
+fn inbound_job(notification: &Notification, is_test: bool, body: Vec<u8>) -> InboundJob {
     InboundJob {
         body,
         company: None,
-        routing: format!("recipes/{}", notice.connector),
-        entry_point: EntryPoint::Connector { test },
-        key: Some(notice.name.clone()),
+        routing: format!("recipes/{}", notification.connector),
+        entry_point: EntryPoint::Connector { test: is_test },
+        key: Some(notification.name.clone()),
         origin: JobOrigin::Automatic,
         suspect: None::<Uuid>,
     }
-}
-
-/// The secrets that a variable holds, several during a rotation, separated by commas.
-#[must_use]
-pub fn secrets(variable: &str) -> Vec<SecretString> {
-    let held = std::env::var(variable).unwrap_or_default();
-    held.split(',').map(str::trim).filter(|secret| !secret.is_empty()).map(SecretString::from).collect()
-}
-
-/// How long to wait before another try.
-pub(super) fn delay_secs(delays_secs: &[f64], tries: i32) -> f64 {
-    let index = usize::try_from(tries - 1).unwrap_or(0).min(delays_secs.len().saturating_sub(1));
-    delays_secs.get(index).copied().unwrap_or(60.0) * (0.8 + 0.4 * postrider_clock::jitter())
 }

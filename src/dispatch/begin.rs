@@ -47,7 +47,7 @@ async fn begin(
     leases.sort_unstable();
     leases.dedup();
     let before = postrider_clock::monotonic();
-    failpoint::point("before_begin");
+    failpoint::hit("before_begin");
     let begun = match context.ledger.begin(&keys, context.lease.as_secs_f64(), &leases).await {
         Ok(begun) => begun,
         Err(error) => {
@@ -55,7 +55,7 @@ async fn begin(
             return undo_begin(context, batch.into_iter().map(|call| call.claim).collect()).await;
         }
     };
-    failpoint::point("after_begin");
+    failpoint::hit("after_begin");
     // By claim, not by message: while the database is away a lease can expire in the queue and its message be claimed
     // again, so that both claims are in this batch, and only one of them was begun.
     let begun: HashMap<(MessageId, i32), i16> = begun.into_iter().collect();

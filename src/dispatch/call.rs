@@ -98,13 +98,13 @@ async fn call(
         );
         return not_called(claim);
     }
-    failpoint::point("during_call");
+    failpoint::hit("during_call");
     let in_sandbox = sandbox::takes(lane, claim);
     let outcome = match in_sandbox {
         true => sandbox::accepted(claim.message),
         false => call_provider(provider, outgoing).await,
     };
-    failpoint::point("after_answer");
+    failpoint::hit("after_answer");
     record(lane, claim, &outcome, in_sandbox);
     let terms = SettlementContext {
         schedule: &context.schedule,

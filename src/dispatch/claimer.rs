@@ -10,9 +10,8 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use tokio::sync::watch;
 
-use crate::{telemetry::names, worker::stages::stopped};
+use crate::{telemetry::names, ticker::Ticker};
 use postrider_domain::ids::AccountId;
 use postrider_ledger::{LedgerError, accept::LeaseTerms, claim::LaneDemand};
 
@@ -39,13 +38,14 @@ impl Claimer {
         Claimer { shared, lanes, floors: HashMap::new(), full_look: None, ages_shown: None }
     }
 
-    /// Claims until told to stop: at once while there is more, else every `interval`.
-    pub async fn run(mut self, interval: Duration, mut stop: watch::Receiver<bool>) {
-        while !*stop.borrow() {
+    /// Claims until the worker stops: at once while there is more, otherwise at the ticker's interval.
+    pub async fn run(mut self, ticker: Ticker) {
+        let mut more = true;
+        while ticker.tick(more).await {
             if let Err(error) = self.show_ages().await {
                 tracing::debug!(%error, "the age of the oldest due messages is not known");
             }
-            let more = match self.claim_once().await {
+            more = match self.claim_once().await {
                 Ok(more) => more,
                 Err(error) => {
                     tracing::warn!(%error, "due messages cannot be claimed");
@@ -54,11 +54,6 @@ impl Claimer {
             };
             if more {
                 tokio::task::yield_now().await;
-                continue;
-            }
-            tokio::select! {
-                () = stopped(&mut stop) => break,
-                () = tokio::time::sleep(interval.mul_f64(0.8 + 0.4 * postrider_clock::jitter())) => {}
             }
         }
     }

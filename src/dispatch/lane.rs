@@ -13,11 +13,13 @@ use std::{
 };
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc, watch},
+    sync::{OwnedSemaphorePermit, mpsc},
     task::JoinHandle,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
+    crash_isolation::ExclusiveGuard,
     dispatch::{
         Claim, DispatchContext,
         backlog::Backlog,
@@ -25,7 +27,6 @@ use crate::{
         call_slots::CallSlots,
         lane_task::LaneTask,
     },
-    poison::crash_isolation::ExclusiveGuard,
     telemetry::names,
 };
 use postrider_domain::{
@@ -59,7 +60,7 @@ pub struct Lane {
     queue: mpsc::Sender<Claim>,
     breaker: Mutex<Breaker>,
     calls: AtomicUsize,
-    closing: watch::Sender<bool>,
+    closing: CancellationToken,
 }
 
 /// Arguments of [`Lane::start`].
@@ -81,8 +82,8 @@ impl Lane {
         ready: mpsc::Sender<ReadyCall>,
     ) -> (Arc<Lane>, JoinHandle<()>) {
         let (queue, claims) = mpsc::channel(parts.queue_max);
-        let closing = watch::Sender::new(false);
-        let stop = closing.subscribe();
+        let closing = CancellationToken::new();
+        let stop = closing.clone();
         let lane = Arc::new(Lane {
             account: parts.account,
             slots: CallSlots::new(parts.settings.concurrency, parts.settings.rate_per_sec),
@@ -185,7 +186,7 @@ impl Lane {
 
     /// Ends the lane's task, which returns its unbegun claims.
     pub fn close(&self) {
-        self.closing.send_replace(true);
+        self.closing.cancel();
     }
 
     pub fn call_started(&self) {

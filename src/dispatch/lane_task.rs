@@ -5,19 +5,14 @@
 
 use std::{ops::ControlFlow, sync::Arc};
 
-use tokio::sync::{
-    mpsc::{self, error::SendError},
-    watch,
-};
+use tokio::sync::mpsc::{self, error::SendError};
+use tokio_util::sync::CancellationToken;
 
-use crate::{
-    dispatch::{
-        Claim, DispatchContext, Lane, ReadyCall,
-        breaker::BreakerState,
-        claim::{leave_to_lease, release_leases},
-        compose, trial,
-    },
-    worker::stages::stopped,
+use crate::dispatch::{
+    Claim, DispatchContext, Lane, ReadyCall,
+    breaker::BreakerState,
+    claim::{leave_to_lease, release_leases},
+    compose, trial,
 };
 
 pub(super) struct LaneTask {
@@ -25,7 +20,7 @@ pub(super) struct LaneTask {
     pub context: Arc<DispatchContext>,
     pub claims: mpsc::Receiver<Claim>,
     pub ready: mpsc::Sender<ReadyCall>,
-    pub stop: watch::Receiver<bool>,
+    pub stop: CancellationToken,
 }
 
 impl LaneTask {
@@ -33,7 +28,7 @@ impl LaneTask {
         loop {
             let claim = tokio::select! {
                 biased;
-                () = stopped(&mut self.stop) => break,
+                () = self.stop.cancelled() => break,
                 claim = self.claims.recv() => match claim { Some(claim) => claim, None => break },
             };
             if self.forward(claim).await.is_break() {
@@ -56,7 +51,7 @@ impl LaneTask {
         }
         let slot = tokio::select! {
             biased;
-            () = stopped(&mut self.stop) => {
+            () = self.stop.cancelled() => {
                 self.return_claims(vec![claim]).await;
                 return ControlFlow::Break(());
             }

@@ -13,7 +13,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{company_cache::CompanySnapshot, poison::crash_isolation::IsolationGate, telemetry::names};
+use crate::{company_cache::CompanySnapshot, crash_isolation::IsolationGate, telemetry::names};
 use postrider_domain::{
     company::{Account, Company},
     ids::AccountId,

@@ -40,7 +40,7 @@ use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
-use crate::poison::crash_isolation::IsolationGate;
+use crate::crash_isolation::IsolationGate;
 use postrider_domain::{
     content::Renderer,
     hash_keys::SecretKeys,

@@ -8,13 +8,11 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
 };
 
-use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::{telemetry::names, worker::stages::stopped};
+use crate::{telemetry::names, ticker::Ticker};
 use postrider_domain::{
     ids::{Medium, MessageId},
     lifecycle::{
@@ -53,28 +51,24 @@ impl Reconciler {
         Reconciler { shared, lanes }
     }
 
-    /// Looks until told to stop: at once while there is more, else every `interval`.
-    pub async fn run(self, interval: Duration, mut stop: watch::Receiver<bool>) {
-        while !*stop.borrow() {
+    /// Looks until the worker stops: at once while there is more, otherwise at the ticker's interval.
+    pub async fn run(self, ticker: Ticker) {
+        let mut more = true;
+        while ticker.tick(more).await {
             let round = async {
                 let unknown = self.unknown_once().await?;
                 let missing = self.missing_once().await?;
                 Ok::<bool, LedgerError>(unknown || missing)
             };
             // What is cut here comes again: it was only put off.
-            let more = tokio::select! {
-                () = stopped(&mut stop) => break,
-                more = round => more,
+            let found = tokio::select! {
+                () = ticker.stop().cancelled() => break,
+                found = round => found,
             };
-            match more {
-                Ok(true) => continue,
-                Ok(false) => {}
-                Err(error) => tracing::warn!(%error, "unknown attempts cannot be looked for"),
-            }
-            tokio::select! {
-                () = stopped(&mut stop) => break,
-                () = tokio::time::sleep(interval.mul_f64(0.8 + 0.4 * postrider_clock::jitter())) => {}
-            }
+            more = found.unwrap_or_else(|error| {
+                tracing::warn!(%error, "looking up unknown attempts failed, retrying after dispatch.sweep_interval_ms");
+                false
+            });
         }
     }
 

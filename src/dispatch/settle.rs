@@ -45,9 +45,9 @@ pub async fn run(shared: Arc<DispatchContext>, mut done: mpsc::Receiver<Finished
     while done.recv_many(&mut batch, BATCH_MAX).await > 0 {
         wait_for_company(&mut done, &mut batch).await;
         let items: Vec<FinishedAttempt> = std::mem::take(&mut batch);
-        failpoint::point("before_settle");
+        failpoint::hit("before_settle");
         write(&shared, &items, &empty).await;
-        failpoint::point("after_settle");
+        failpoint::hit("after_settle");
         // Counted off only after the commit: a lease must outlive what it guards.
         empty = items.iter().filter_map(|item| item.lease.release_lease()).collect();
         for item in &items {

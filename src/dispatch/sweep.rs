@@ -2,11 +2,9 @@
 //!
 //! Every worker sweeps; SKIP LOCKED and compare-and-set make that harmless. No leader is needed.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use tokio::sync::watch;
-
-use crate::{telemetry::names, worker::stages::stopped};
+use crate::{telemetry::names, ticker::Ticker};
 use postrider_domain::lifecycle::{State, fence::expired_end, transition};
 use postrider_ledger::{
     LedgerError,
@@ -20,18 +18,14 @@ const LEASES_MAX: i64 = 20;
 const CHECKS_MAX: i64 = 200;
 const RESPONSES_MAX: i64 = 200;
 
-/// Sweeps until told to stop.
-pub async fn run(shared: Arc<DispatchContext>, interval: Duration, mut stop: watch::Receiver<bool>) {
-    while !*stop.borrow() {
-        match sweep_once(&shared).await {
-            Ok(true) => continue,
-            Ok(false) => {}
-            Err(error) => tracing::warn!(%error, "leases and ends cannot be swept"),
-        }
-        tokio::select! {
-            () = stopped(&mut stop) => break,
-            () = tokio::time::sleep(interval.mul_f64(0.8 + 0.4 * postrider_clock::jitter())) => {}
-        }
+/// Sweeps until the worker stops.
+pub async fn run(shared: Arc<DispatchContext>, ticker: Ticker) {
+    let mut more = true;
+    while ticker.tick(more).await {
+        more = sweep_once(&shared).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "sweeping expired leases failed, retrying after dispatch.sweep_interval_ms");
+            false
+        });
     }
 }
 

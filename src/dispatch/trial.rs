@@ -4,8 +4,8 @@
 //! this message. `poison::suspect_messages` claims suspects.
 
 use crate::{
+    crash_isolation::ExclusiveGuard,
     dispatch::{Claim, DispatchContext},
-    poison::crash_isolation::ExclusiveGuard,
 };
 
 /// Takes the isolation gate exclusively and commits the trial record; `None`: the record was not committed, and the

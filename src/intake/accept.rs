@@ -13,7 +13,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::{company_cache::CompanyCache, poison::crash_isolation::IsolationGate, telemetry::names};
+use crate::{company_cache::CompanyCache, crash_isolation::IsolationGate, telemetry::names};
 use postrider_domain::{
     document::Problem,
     hash_keys::SecretKeys,

@@ -17,9 +17,8 @@ use postrider_domain::{
     job::{Job, JobOrigin, parse},
 };
 
-use crate::{
-    intake::{Acceptor, InboundJob, decide::Pending, inbound::EntryPoint, lookup_keys},
-    poison::suspect_jobs,
+use crate::intake::{
+    Acceptor, InboundJob, decide::Pending, inbound::EntryPoint, lookup_keys, quarantine::panic_problem,
 };
 
 /// Whose job it is, where that is known, and whether it is a test.
@@ -113,6 +112,6 @@ fn read(arrival: &InboundJob) -> Result<Job, Vec<Problem>> {
     parsed.unwrap_or_else(|_| {
         metrics::counter!(names::PANICS, "place" => "parse").increment(1);
         metrics::counter!(names::QUARANTINED, "kind" => "job").increment(1);
-        Err(vec![suspect_jobs::panicked()])
+        Err(vec![panic_problem()])
     })
 }

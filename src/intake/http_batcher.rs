@@ -11,17 +11,15 @@ use std::{
 
 use thiserror::Error;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     task::JoinSet,
 };
+use tokio_util::sync::CancellationToken;
 
-use crate::{failpoint, telemetry::names, worker::stages::stopped};
+use crate::{failpoint, telemetry::names};
 use postrider_ledger::LedgerError;
 
-use crate::{
-    intake::{AcceptOutcome, Acceptor, InboundJob, accept::rejection},
-    poison::suspect_jobs::panicked,
-};
+use crate::intake::{AcceptOutcome, Acceptor, InboundJob, accept::rejection, quarantine::panic_problem};
 
 const QUEUE_MAX: usize = 4_000;
 const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -51,16 +49,15 @@ struct Entry {
 }
 
 impl JobBatcher {
-    /// Starts the task that takes them; asked to stop, it finishes what it was given.
-    #[must_use]
-    pub fn start(
+    /// The handle, and the task that accepts jobs. Once `stop` is cancelled, the task finishes what it has.
+    pub fn new(
         acceptor: Acceptor,
-        stop: watch::Receiver<bool>,
-    ) -> (JobBatcher, tokio::task::JoinHandle<()>) {
+        stop: CancellationToken,
+    ) -> (JobBatcher, impl Future<Output = ()> + Send + use<>) {
         let (queue, entries) = mpsc::channel(QUEUE_MAX);
         let jobs = JobBatcher { queue, bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)) };
         let taker = Taker { acceptor, batch: Vec::new(), since: None, running: JoinSet::new() };
-        (jobs, tokio::spawn(taker.run(entries, stop)))
+        (jobs, taker.run(entries, stop))
     }
 
     /// Takes one job.
@@ -102,7 +99,7 @@ struct Taker {
 }
 
 impl Taker {
-    async fn run(mut self, mut entries: mpsc::Receiver<Entry>, mut stop: watch::Receiver<bool>) {
+    async fn run(mut self, mut entries: mpsc::Receiver<Entry>, stop: CancellationToken) {
         let mut open = true;
         loop {
             while self.may_start(open) {
@@ -112,7 +109,7 @@ impl Taker {
             let flush_at = self.since.filter(|_| self.running.len() < BATCHES_IN_FLIGHT);
             tokio::select! {
                 biased;
-                () = stopped(&mut stop), if open && !entries.is_closed() => entries.close(),
+                () = stop.cancelled(), if open && !entries.is_closed() => entries.close(),
                 Some(_) = self.running.join_next() => {}
                 taken = entries.recv_many(&mut self.batch, room), if open && room > 0 => match taken {
                     0 => open = false,
@@ -167,7 +164,7 @@ async fn accept(acceptor: &Acceptor, arrivals: &Arc<Vec<InboundJob>>) -> Done {
     let since = postrider_clock::monotonic();
     loop {
         let (acceptor, arrivals) = (acceptor.clone(), Arc::clone(arrivals));
-        failpoint::point("before_commit");
+        failpoint::hit("before_commit");
         // A task of its own: its panic ends nobody else.
         match tokio::spawn(async move { acceptor.accept(&arrivals).await }).await {
             Ok(Ok(answers)) => return Done::Accepted(answers),
@@ -200,7 +197,7 @@ async fn quarantine(acceptor: &Acceptor, arrival: &InboundJob) -> Option<AcceptO
         &acceptor.keys,
         arrival,
         company.map(|(company, test)| (company.id, test)),
-        vec![panicked()],
+        vec![panic_problem()],
     );
     acceptor.ledger.reject(std::slice::from_ref(&rejection)).await.ok()?;
     metrics::counter!(names::QUARANTINED, "kind" => "job").increment(1);

@@ -6,6 +6,11 @@ use uuid::Uuid;
 
 use postrider_domain::{document::Problem, job::JobOrigin, lifecycle::State, rules::Decision};
 
+/// Prefix of the routing keys of jobs; the company's slug follows.
+pub const REQUESTS: &str = "requests.";
+/// Prefix of the routing keys of responses; the company's slug follows.
+pub const RESPONSES: &str = "responses.";
+
 /// A job at the door, unparsed.
 #[derive(Debug, Clone)]
 pub struct InboundJob {

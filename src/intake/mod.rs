@@ -15,6 +15,7 @@ pub mod inbound;
 pub mod lookup_keys;
 mod optional_facts;
 pub mod preview;
+pub mod quarantine;
 pub mod replay;
 pub mod responses;
 

@@ -7,12 +7,10 @@
 
 use uuid::Uuid;
 
-use crate::{
-    amqp::{
-        response_consumer,
-        topology::{REQUESTS, RESPONSES},
-    },
-    intake::{AcceptOutcome, Acceptor, InboundJob, inbound::EntryPoint, responses::ResponseOutcome},
+use crate::intake::{
+    AcceptOutcome, Acceptor, InboundJob,
+    inbound::{EntryPoint, REQUESTS, RESPONSES},
+    responses::{ResponseOutcome, conflict_problem},
 };
 use postrider_domain::{document::Problem, job::JobOrigin};
 use postrider_ledger::{LedgerError, audit::Actor, rejected::RejectedJob};
@@ -96,7 +94,7 @@ pub async fn replay(
                 }
                 Replayed::ResponseOutcome(kept.requests)
             }
-            ResponseOutcome::Conflict(_) => Replayed::Refused(vec![response_consumer::conflict()]),
+            ResponseOutcome::Conflict(_) => Replayed::Refused(vec![conflict_problem()]),
             ResponseOutcome::Refused(_, problems) => Replayed::Refused(problems),
         });
     }

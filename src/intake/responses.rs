@@ -24,10 +24,7 @@ use postrider_ledger::{
     responses::{KeptResponse, NewResponse},
 };
 
-use crate::{
-    intake::{Acceptor, InboundJob},
-    poison::suspect_jobs,
-};
+use crate::intake::{Acceptor, InboundJob, quarantine::panic_problem};
 
 /// What became of a response.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +43,13 @@ pub struct Kept {
     pub received_at: DateTime<Utc>,
     /// The requests that it names, oldest first; none: it waits for one to come.
     pub requests: Vec<Uuid>,
+}
+
+/// The problem of a response whose id was used for another one.
+#[must_use]
+pub fn conflict_problem() -> Problem {
+    let message = "another response with this response_id and other content was taken before; use a new id";
+    Problem::new("response_id", "conflict", message)
 }
 
 impl Acceptor {
@@ -117,7 +121,7 @@ impl Acceptor {
         parsed
             .unwrap_or_else(|_| {
                 metrics::counter!(names::PANICS, "place" => "parse").increment(1);
-                Err(vec![suspect_jobs::panicked()])
+                Err(vec![panic_problem()])
             })
             .map_err(|problems| (Some(company.id), problems))
     }

@@ -1,10 +1,9 @@
-//! Suspects: deliveries that came back so often that they may have killed their workers.
+//! Poison suspects among deliveries: tried one at a time, each under a trial record.
 //!
-//! Each is tried alone, after everything else that was taken, so that a death accuses just one. That it is
-//! tried is written down and committed first, and taken back with its own commit: a note that another
-//! worker left behind is a death, and the job is kept as rejected, problem `quarantined`. A try that merely
-//! fails (the database is away, the broker hung up) is none: who lives takes its notes back. `consumer`
-//! says when; what a person does about a quarantined job is `postrider rejected`'s.
+//! A delivery is a suspect from its third delivery on. Its trial record is committed before the trial and removed with
+//! the trial's commit. A record of another worker that is still there after `BELIEVED_AFTER` counts as a crash, and the
+//! job is kept as a rejected job, problem `quarantined`. A failed trial (no database, no broker) is no crash: a living
+//! worker removes its records. `amqp`'s consumer decides when a trial may run.
 
 use std::{
     collections::VecDeque,
@@ -14,184 +13,191 @@ use std::{
 
 use chrono::SecondsFormat;
 use futures_util::FutureExt;
-use lapin::message::Delivery;
 use uuid::Uuid;
 
-use crate::{failpoint, poison::crash_isolation::IsolationGate, telemetry::names};
+use crate::{
+    crash_isolation::IsolationGate,
+    failpoint,
+    intake::{AcceptOutcome, Acceptor, InboundJob, accept::rejection, quarantine::panic_problem},
+    telemetry::names,
+};
 use postrider_domain::{document::Problem, hash_keys::IdentityKey};
 use postrider_ledger::{LedgerError, trials::TrialRecord};
 
-use crate::{
-    amqp::dead_letters::number,
-    intake::{AcceptOutcome, Acceptor, InboundJob, accept::rejection},
-};
-
-/// Deliveries before this one that make a suspect of it.
-const DELIVERIES_SUSPECT: i64 = 2;
-/// A note of another worker is believed only when it still stands after so long. Its worker may live: cut
-/// off from the broker in the middle of the try, it commits or takes the note back within this time.
+/// Earlier deliveries from which on a delivery is a suspect.
+const SUSPECT_DELIVERIES: i64 = 2;
+/// Age at which a trial record of another worker counts as a crash. A worker that lost the broker in the middle of a
+/// trial commits the job or removes the record within this time.
 const BELIEVED_AFTER: Duration = Duration::from_secs(3);
 
 /// A delivery to be tried alone.
 #[derive(Debug, Clone)]
-pub struct Suspect {
+pub struct JobSuspect {
+    /// Delivery tag.
     pub tag: u64,
-    arrival: InboundJob,
+    job: InboundJob,
     key: Uuid,
-    /// Before this one.
-    deliveries: i64,
-    /// What another worker wrote down and has not taken back so far.
-    note: Option<TrialRecord>,
+    earlier_deliveries: i64,
+    /// The trial record of another worker, as first seen.
+    record: Option<TrialRecord>,
 }
 
-impl Suspect {
+impl JobSuspect {
+    /// A suspect, identified by a keyed hash of its routing key, message id and body.
     #[must_use]
-    pub fn new(tag: u64, arrival: InboundJob, deliveries: i64, keys: &IdentityKey) -> Suspect {
-        let key = keys.suspect_job_hash(&arrival.routing, arrival.key.as_deref(), &arrival.body);
-        Suspect { tag, arrival: InboundJob { suspect: Some(key), ..arrival }, key, deliveries, note: None }
+    pub fn new(tag: u64, job: InboundJob, earlier_deliveries: i64, keys: &IdentityKey) -> JobSuspect {
+        let key = keys.suspect_job_hash(&job.routing, job.key.as_deref(), &job.body);
+        JobSuspect {
+            tag,
+            job: InboundJob { suspect: Some(key), ..job },
+            key,
+            earlier_deliveries,
+            record: None,
+        }
     }
 }
 
-/// How often the broker had delivered a suspect before; `None` where it came back less often, or never.
+/// Whether a delivery with so many earlier deliveries is a suspect.
 #[must_use]
-pub fn suspicion(delivery: &Delivery) -> Option<i64> {
-    let headers = delivery.properties.headers().as_ref().filter(|_| delivery.redelivered)?;
-    let deliveries = headers.inner().get("x-delivery-count").and_then(number)?;
-    (deliveries >= DELIVERIES_SUSPECT).then_some(deliveries)
+pub fn is_suspect(earlier_deliveries: i64) -> bool {
+    earlier_deliveries >= SUSPECT_DELIVERIES
 }
 
-/// What a try, or another look, came to.
-pub enum Trial {
-    /// Committed, as a request or as rejected: its tag may be acknowledged.
+/// Result of a trial or of a recheck.
+pub enum TrialResult {
+    /// Committed, as a request or as a rejected job: the tag may be acknowledged.
     Settled(u64),
-    /// Another worker's note stands there: to be looked at again later.
-    Accused(Suspect),
-    /// The note is gone: to be tried like any other.
-    Cleared(Suspect),
+    /// Another worker's trial record exists: to be rechecked after `BELIEVED_AFTER`.
+    Reported(JobSuspect),
+    /// The record is gone: to be tried.
+    Cleared(JobSuspect),
 }
 
-/// The suspects of one generation.
+/// The suspects of one AMQP session.
 #[derive(Default)]
-pub struct Suspects {
-    waiting: VecDeque<Suspect>,
-    accused: VecDeque<(Instant, Suspect)>,
-    trying: bool,
+pub struct SuspectQueue {
+    waiting: VecDeque<JobSuspect>,
+    /// With the time of their recheck.
+    reported: VecDeque<(Instant, JobSuspect)>,
+    is_trying: bool,
 }
 
-impl Suspects {
-    pub fn push(&mut self, suspect: Suspect) {
+impl SuspectQueue {
+    /// Adds a new suspect.
+    pub fn push(&mut self, suspect: JobSuspect) {
         self.waiting.push_back(suspect);
     }
 
-    /// Nothing may be taken meanwhile: what is taken along with a poison comes back along with it.
+    /// Whether the session must take no delivery: after a crash, all deliveries taken with a poison job come again
+    /// with it, and count towards becoming suspects.
     #[must_use]
-    pub fn want_quiet(&self) -> bool {
-        self.trying || !self.waiting.is_empty()
+    pub fn needs_isolation(&self) -> bool {
+        self.is_trying || !self.waiting.is_empty()
     }
 
-    /// The next to be tried. To be asked only when nothing else is under way.
-    pub fn begin_next(&mut self) -> Option<Suspect> {
+    /// The next suspect to be tried, once no other work is in flight.
+    pub fn next_trial(&mut self) -> Option<JobSuspect> {
         let next = self.waiting.pop_front();
-        self.trying = next.is_some();
+        self.is_trying = next.is_some();
         next
     }
 
-    /// The next accused whose note has stood for long enough.
-    pub fn next_accused(&mut self, now: Instant) -> Option<Suspect> {
-        self.look_again_at().filter(|at| *at <= now)?;
-        self.accused.pop_front().map(|(_, suspect)| suspect)
+    /// The next reported suspect whose recheck is due.
+    pub fn next_recheck(&mut self, now: Instant) -> Option<JobSuspect> {
+        self.recheck_at().filter(|at| *at <= now)?;
+        self.reported.pop_front().map(|(_, suspect)| suspect)
     }
 
-    /// When `next_accused` has one.
+    /// The time from which on `next_recheck` returns a suspect.
     #[must_use]
-    pub fn look_again_at(&self) -> Option<Instant> {
-        self.accused.front().filter(|_| !self.trying).map(|(at, _)| *at)
+    pub fn recheck_at(&self) -> Option<Instant> {
+        self.reported.front().filter(|_| !self.is_trying).map(|(at, _)| *at)
     }
 
-    /// Takes what a try came to; gives the tag that may be acknowledged.
-    pub fn tried(&mut self, trial: Trial, now: Instant) -> Option<u64> {
-        match trial {
-            Trial::Settled(tag) => {
-                self.trying = false;
+    /// Records a result; returns the tag that may be acknowledged.
+    pub fn record(&mut self, result: TrialResult, now: Instant) -> Option<u64> {
+        match result {
+            TrialResult::Settled(tag) => {
+                self.is_trying = false;
                 return Some(tag);
             }
-            Trial::Accused(suspect) => {
-                self.trying = false;
-                self.accused.push_back((now + BELIEVED_AFTER, suspect));
+            TrialResult::Reported(suspect) => {
+                self.is_trying = false;
+                self.reported.push_back((now + BELIEVED_AFTER, suspect));
             }
-            Trial::Cleared(suspect) => self.waiting.push_back(suspect),
+            TrialResult::Cleared(suspect) => self.waiting.push_back(suspect),
         }
         None
     }
 }
 
-/// Tries a suspect alone. After an error nothing may be acknowledged; trying again is harmless.
-pub async fn try_alone(acceptor: &Acceptor, suspect: &Suspect) -> Result<Trial, LedgerError> {
+/// Tries a suspect alone.
+///
+/// # Errors
+/// The database refused a step: no tag may be acknowledged, and the trial may be repeated.
+pub async fn run_trial(acceptor: &Acceptor, suspect: &JobSuspect) -> Result<TrialResult, LedgerError> {
     let worker = acceptor.fast_path.worker;
-    let isolation_gate = acceptor.isolation_gate.exclusive().await;
-    let note = acceptor.ledger.start_job_trial(suspect.key, worker, suspect.deliveries).await?;
-    if note.worker != worker {
-        return Ok(Trial::Accused(Suspect { note: Some(note), ..suspect.clone() }));
+    let guard = acceptor.isolation_gate.exclusive().await;
+    let record = acceptor.ledger.start_job_trial(suspect.key, worker, suspect.earlier_deliveries).await?;
+    if record.worker != worker {
+        return Ok(TrialResult::Reported(JobSuspect { record: Some(record), ..suspect.clone() }));
     }
-    // The quiet is ours already. Not handed over: a suspect's message takes its place in the line.
-    let mut alone = Acceptor { isolation_gate: IsolationGate::default(), ..acceptor.clone() };
-    alone.fast_path.lanes = None;
-    failpoint::point("before_commit");
-    let accepted = AssertUnwindSafe(alone.accept(std::slice::from_ref(&suspect.arrival))).catch_unwind();
+    // A gate of its own, because this trial holds the worker's; no lanes, because the message of a suspect is tried by
+    // itself as well.
+    let mut isolated = Acceptor { isolation_gate: IsolationGate::default(), ..acceptor.clone() };
+    isolated.fast_path.lanes = None;
+    failpoint::hit("before_commit");
+    let accepted = AssertUnwindSafe(isolated.accept(std::slice::from_ref(&suspect.job))).catch_unwind();
     match accepted.await {
-        Ok(answers) => {
-            if !matches!(answers?.first(), Some(AcceptOutcome::Accepted { .. })) {
+        Ok(outcomes) => {
+            // An accepted job removed its record in the accepting statement.
+            if !matches!(outcomes?.first(), Some(AcceptOutcome::Accepted { .. })) {
                 acceptor.ledger.clear_trial(suspect.key).await?;
             }
         }
         Err(_) => {
             metrics::counter!(names::PANICS, "place" => "intake").increment(1);
-            quarantine(acceptor, suspect, panicked()).await?;
+            quarantine(acceptor, suspect, panic_problem()).await?;
         }
     }
-    drop(isolation_gate);
-    Ok(Trial::Settled(suspect.tag))
+    drop(guard);
+    Ok(TrialResult::Settled(suspect.tag))
 }
 
-/// Looks again at a suspect whose note was another worker's: if it still stands, that worker is dead.
-pub async fn look_again(acceptor: &Acceptor, suspect: &Suspect) -> Result<Trial, LedgerError> {
-    let stands = acceptor.ledger.trial_record(suspect.key).await?;
-    match suspect.note.filter(|note| stands == Some(*note)) {
-        Some(note) => {
-            quarantine(acceptor, suspect, died(suspect.deliveries, &note)).await?;
-            Ok(Trial::Settled(suspect.tag))
+/// Rechecks a reported suspect: a trial record that has not changed since is a crash of its worker.
+///
+/// # Errors
+/// As `run_trial`.
+pub async fn recheck(acceptor: &Acceptor, suspect: &JobSuspect) -> Result<TrialResult, LedgerError> {
+    let current = acceptor.ledger.trial_record(suspect.key).await?;
+    match suspect.record.filter(|record| current == Some(*record)) {
+        Some(record) => {
+            quarantine(acceptor, suspect, crash_problem(suspect.earlier_deliveries, &record)).await?;
+            Ok(TrialResult::Settled(suspect.tag))
         }
-        None => Ok(Trial::Cleared(Suspect { note: None, ..suspect.clone() })),
+        None => Ok(TrialResult::Cleared(JobSuspect { record: None, ..suspect.clone() })),
     }
 }
 
-/// Keeps the job as rejected, and takes its note back only then.
-async fn quarantine(acceptor: &Acceptor, suspect: &Suspect, problem: Problem) -> Result<(), LedgerError> {
-    let company = acceptor.company(&acceptor.company_cache.snapshot(), &suspect.arrival).ok();
-    let whose = company.map(|(company, test)| (company.id, test));
-    let rejection = rejection(&acceptor.keys, &suspect.arrival, whose, vec![problem]);
+/// Keeps the job as rejected, and only then removes its record.
+async fn quarantine(acceptor: &Acceptor, suspect: &JobSuspect, problem: Problem) -> Result<(), LedgerError> {
+    let company = acceptor.company(&acceptor.company_cache.snapshot(), &suspect.job).ok();
+    let owner = company.map(|(company, test)| (company.id, test));
+    let rejection = rejection(&acceptor.keys, &suspect.job, owner, vec![problem]);
     acceptor.ledger.reject(&[rejection]).await?;
     acceptor.ledger.clear_trial(suspect.key).await?;
     metrics::counter!(names::QUARANTINED, "kind" => "job").increment(1);
-    tracing::error!("a job that killed its workers is quarantined; see `postrider rejected list`");
+    tracing::error!("a job that ended worker processes is quarantined; see `postrider rejected list`");
     Ok(())
 }
 
-fn died(deliveries: i64, note: &TrialRecord) -> Problem {
-    let at = note.recorded_at.to_rfc3339_opts(SecondsFormat::Secs, true);
+fn crash_problem(earlier_deliveries: i64, record: &TrialRecord) -> Problem {
+    let at = record.recorded_at.to_rfc3339_opts(SecondsFormat::Secs, true);
     let message = format!(
         "it was delivered {} times, and the worker {} that tried it alone at {at} died over it; find the cause \
          in that worker's log, then hand the job in again by `postrider rejected replay`, outside of the fleet",
-        deliveries + 1,
-        note.worker
+        earlier_deliveries + 1,
+        record.worker
     );
-    Problem::new("", "quarantined", message)
-}
-
-/// The problem of a job over which we panic: known for sure, and nobody had to die.
-#[must_use]
-pub fn panicked() -> Problem {
-    let message = "handling it made Postrider panic, which is no mistake of its producer's; find the cause in \
-        the worker's log, then hand the job in again by `postrider rejected replay`";
     Problem::new("", "quarantined", message)
 }

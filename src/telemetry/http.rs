@@ -1,20 +1,26 @@
-//! What machines ask for on the private port: metrics, health, readiness.
+//! The private port: `/metrics` for Prometheus, `/healthz` and `/readyz` for Kubernetes.
 //!
-//! Alive: the process answers. Ready: the database answers, and a process that takes jobs has been
-//! consuming within the last while.
+//! `/healthz` is 200 while the process answers. `/readyz` is 200 while the database answers and the process does not
+//! stop; it does not depend on the broker, because webhooks and the API work without one. The gauge
+//! `postrider_broker_consuming` tells whether jobs are consumed.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::telemetry::names;
+use crate::telemetry::{log, names};
 use postrider_ledger::Ledger;
 
-/// Installs the process's metrics. Several workers of one process (tests) share them.
+const READY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Installs the process's metrics recorder, once: several workers of one process, as in tests, share it.
 #[must_use]
 pub fn install_metrics() -> PrometheusHandle {
     static SHARED: OnceLock<PrometheusHandle> = OnceLock::new();
@@ -34,14 +40,16 @@ fn install_once() -> PrometheusHandle {
     handle
 }
 
-/// What the private routes show.
+/// State behind the private routes.
 pub struct Health {
     pub metrics: PrometheusHandle,
+    /// Database pools with their metric label; `/readyz` asks the first one.
     pub pools: Vec<(&'static str, Ledger)>,
-    /// False from the moment that the process is asked to stop.
+    /// False once the process stops.
     pub ready: AtomicBool,
 }
 
+/// The private routes: `/metrics`, `/healthz`, `/readyz`.
 pub fn router(health: Arc<Health>) -> Router {
     Router::new()
         .route("/metrics", get(show_metrics))
@@ -56,6 +64,11 @@ async fn show_metrics(State(health): State<Arc<Health>>) -> String {
         metrics::gauge!(names::POOL, "pool" => *pool, "state" => "busy").set(busy as f64);
         metrics::gauge!(names::POOL, "pool" => *pool, "state" => "open").set(open as f64);
     }
+    // Not exported while zero, like every counter that was never incremented.
+    let dropped_lines = log::dropped_lines();
+    if dropped_lines > 0 {
+        metrics::counter!(names::LOG_DROPPED).absolute(dropped_lines);
+    }
     health.metrics.run_upkeep();
     health.metrics.render()
 }
@@ -65,7 +78,7 @@ async fn readiness(State(health): State<Arc<Health>>) -> impl IntoResponse {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
     }
     let Some((_, ledger)) = health.pools.first() else { return (StatusCode::OK, "ready\n") };
-    match tokio::time::timeout(std::time::Duration::from_secs(2), ledger.ping()).await {
+    match tokio::time::timeout(READY_TIMEOUT, ledger.ping()).await {
         Ok(Ok(())) => (StatusCode::OK, "ready\n"),
         Ok(Err(_)) | Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n"),
     }

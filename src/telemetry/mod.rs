@@ -1,7 +1,7 @@
-//! Logs and metrics.
+//! Logs and metrics of the process.
 //!
-//! Every metric name is in `names`; logs are JSON lines without addresses, names, bodies or links.
-//! `http` serves what Prometheus and Kubernetes ask for.
+//! `names` lists every metric, `log` writes log lines without ever delaying the work, `http` serves both kinds of
+//! state to Prometheus and Kubernetes. Never here: addresses, names, bodies, links.
 
 pub mod http;
 pub mod log;

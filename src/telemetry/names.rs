@@ -1,8 +1,9 @@
-//! Every metric name in one table, with what it means; `/metrics` describes them from here.
+//! Every metric: its kind, name and meaning in `TABLE`, from which `/metrics` and docs/metrics.md describe it.
 //!
-//! Labels are bounded: reasons, outcomes, media, account ids. Never a company's customer.
+//! Labels are bounded: reasons, outcomes, media, account ids, never a customer. A new metric needs a constant and a
+//! row of the table; a test compares the table with the page.
 
-/// Kind, name, meaning.
+/// Kind, name and meaning of each metric, in the order of the page.
 pub const TABLE: &[(Kind, &str, &str)] = &[
     (Kind::Counter, ACCEPTED, "Requests accepted, by verdict (send, suppress)"),
     (Kind::Counter, SUPPRESSED, "Requests suppressed, by reason"),
@@ -80,7 +81,7 @@ pub const ALERTS: &str = "postrider_alerts_total";
 pub const PANICS: &str = "postrider_panics_caught_total";
 pub const LOG_DROPPED: &str = "postrider_log_lines_dropped_total";
 
-/// What Prometheus calls it.
+/// Kind of a metric, as Prometheus distinguishes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Counter,
@@ -88,7 +89,7 @@ pub enum Kind {
     Histogram,
 }
 
-/// Tells the recorder what every metric means.
+/// Registers the meaning of every metric with the global recorder; `/metrics` prints it as `# HELP`.
 pub fn describe() {
     for (kind, name, meaning) in TABLE {
         match kind {

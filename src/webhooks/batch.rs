@@ -1,13 +1,19 @@
-//! Receipts are written together: one statement for whatever came in a few milliseconds.
+//! The writer of receipts: one statement for the receipts of a few milliseconds.
 //!
-//! Each caller is answered after the commit. The queue is bounded; full or without a database, callers
-//! hear 503 and providers repeat. The same notice twice in one batch waits for the next.
+//! Each caller is answered after the commit. The queue is bounded; with a full queue or without a database the
+//! caller answers 503 and the provider repeats the call. Reads no webhook: `verify` made the receipts.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, future::Future, time::Duration};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{dispatch::reconcile::settled, failpoint, telemetry::names};
+use crate::{
+    batching::Batcher,
+    dispatch::reconcile::settled,
+    failpoint,
+    retry::{Backoff, retry_until},
+    telemetry::names,
+};
 use postrider_domain::lifecycle::State;
 use postrider_ledger::{
     Ledger, LedgerError,
@@ -17,93 +23,65 @@ use postrider_ledger::{
 const QUEUE_MAX: usize = 2_048;
 const BATCH_MAX: usize = 250;
 const LINGER: Duration = Duration::from_millis(2);
-/// Well within the 15 s that a provider waits for its answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Waits out a restart of the database, because not every provider repeats a refused call; well within the 15 s for
+/// which providers wait.
+const BACKOFF: Backoff = Backoff::constant(Duration::from_millis(100)).within(Duration::from_secs(5));
 
-type Entry = (NewReceipt, oneshot::Sender<Result<Received, ()>>);
+/// A receipt, and the way back to its caller; dropped, the caller answers 503.
+type Entry = (NewReceipt, oneshot::Sender<Received>);
 
-/// The way of receipts into the ledger; cheap to clone.
+/// Handle of the writer; cheap to clone.
 #[derive(Clone)]
-pub struct Receipts {
+pub struct ReceiptWriter {
     queue: mpsc::Sender<Entry>,
 }
 
-impl Receipts {
-    /// Starts the writer; it ends when the last handle is dropped.
-    #[must_use]
-    pub fn start(ledger: Ledger) -> (Receipts, tokio::task::JoinHandle<()>) {
+impl ReceiptWriter {
+    /// The handle, and the writer's task, which ends once the last handle is dropped.
+    pub fn new(ledger: Ledger) -> (ReceiptWriter, impl Future<Output = ()> + Send + use<>) {
         let (queue, entries) = mpsc::channel(QUEUE_MAX);
-        (Receipts { queue }, tokio::spawn(write(ledger, entries)))
+        (ReceiptWriter { queue }, run(ledger, Batcher::new(entries, BATCH_MAX, LINGER)))
     }
 
-    /// Writes one receipt; `None`: not now, let the provider repeat.
-    pub async fn take(&self, receipt: NewReceipt) -> Option<Received> {
+    /// Writes one receipt; `None`: it is not written, and the provider must repeat the call.
+    pub async fn write(&self, receipt: NewReceipt) -> Option<Received> {
         let (answer, answered) = oneshot::channel();
         self.queue.try_send((receipt, answer)).ok()?;
-        answered.await.ok()?.ok()
+        answered.await.ok()
     }
 }
 
-async fn write(ledger: Ledger, mut entries: mpsc::Receiver<Entry>) {
-    let mut batch: Vec<Entry> = Vec::new();
-    let mut later: Vec<Entry> = Vec::new();
-    loop {
-        if later.is_empty() {
-            if entries.recv_many(&mut batch, BATCH_MAX).await == 0 {
-                return;
-            }
-            if batch.len() < BATCH_MAX {
-                tokio::time::sleep(LINGER).await;
-                while batch.len() < BATCH_MAX
-                    && let Ok(entry) = entries.try_recv()
-                {
-                    batch.push(entry);
-                }
-            }
-        }
-        batch.append(&mut later);
-        let mut keys = HashSet::new();
-        let (now, twins): (Vec<Entry>, Vec<Entry>) =
-            batch.drain(..).partition(|(receipt, _)| keys.insert(receipt.key));
-        later = twins;
-        answer(&ledger, now).await;
-    }
-}
-
-/// A database that restarts is waited for: not every provider repeats what it was refused.
-async fn receive(ledger: &Ledger, receipts: &[NewReceipt]) -> Result<Vec<Received>, LedgerError> {
-    let since = postrider_clock::monotonic();
-    loop {
-        match ledger.receive(receipts).await {
-            Err(LedgerError::Unavailable(_)) if postrider_clock::monotonic() - since < PATIENCE => {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-            result => return result,
+async fn run(ledger: Ledger, mut batches: Batcher<Entry>) {
+    while let Some(mut batch) = batches.next().await {
+        // A statement takes a key once: further receipts with the same key go into the next statement.
+        while !batch.is_empty() {
+            let mut keys = HashSet::new();
+            let (unique, repeated): (Vec<Entry>, Vec<Entry>) =
+                batch.into_iter().partition(|(receipt, _)| keys.insert(receipt.key));
+            write(&ledger, unique).await;
+            batch = repeated;
         }
     }
 }
 
-async fn answer(ledger: &Ledger, entries: Vec<Entry>) {
+async fn write(ledger: &Ledger, entries: Vec<Entry>) {
     let receipts: Vec<NewReceipt> = entries.iter().map(|(receipt, _)| receipt.clone()).collect();
-    failpoint::point("before_receipt");
-    let received = match receive(ledger, &receipts).await {
+    failpoint::hit("before_receipt");
+    let is_transient = |error: &LedgerError| matches!(error, LedgerError::Unavailable(_));
+    let received = match retry_until(BACKOFF, || ledger.receive(&receipts), is_transient).await {
         Ok(received) => {
-            failpoint::point("after_receipt");
+            failpoint::hit("after_receipt");
             received
         }
         Err(LedgerError::Data(_)) if entries.len() > 1 => {
-            // One of them cannot be stored; find it alone.
+            // One of the receipts cannot be stored: each is written alone, so that only that one is refused.
             for entry in entries {
-                Box::pin(answer(ledger, vec![entry])).await;
+                Box::pin(write(ledger, vec![entry])).await;
             }
             return;
         }
         Err(error) => {
-            tracing::warn!(%error, receipts = receipts.len(), "receipts cannot be written; providers will repeat");
-            for (_, answer) in entries {
-                // A caller that has gone hears nothing; its provider repeats.
-                let _ = answer.send(Err(()));
-            }
+            tracing::warn!(%error, receipts = receipts.len(), "writing receipts failed; providers are answered 503 and repeat them");
             return;
         }
     };
@@ -112,13 +90,14 @@ async fn answer(ledger: &Ledger, entries: Vec<Entry>) {
         metrics::counter!(names::RECEIPTS, "kind" => receipt.kind).increment(u64::from(received.fresh));
         if received.other_content {
             metrics::counter!(names::RECEIPTS_REFUSED, "cause" => "replayed_with_other_content").increment(1);
-            tracing::warn!("a notice was repeated with other content; it changes nothing");
+            tracing::warn!("a receipt was repeated with other content; the first content stands");
         }
         match received.moved {
             Some((State::Unknown, _)) => settled("receipt", 1),
             Some((State::PresumedFailed, _)) => settled("late_receipt", 1),
             _ => {}
         }
-        let _ = answer.send(Ok(*received));
+        // A caller that has disconnected gets no answer; its provider repeats the call.
+        let _ = answer.send(*received);
     }
 }

@@ -1,13 +1,10 @@
-//! Webhooks: raw body → verify → ledger, answered after the commit.
+//! Webhooks of providers: raw body, verification, ledger; answered after the commit.
 //!
-//! `routes` is the public door: `/webhooks/{provider}/{account}/{kind}` and the unsubscribe link; `serve`
-//! the accept loop that bounds slow and half-sent calls; `verify` turns a call into a verified receipt;
-//! `batch` writes receipts together; `recipes` is the
-//! door of systems whose notices make requests. The account in the path selects the key to verify with, nothing in
-//! the body does.
+//! `receipts` is the endpoint of receipts and inbound texts, `verify` turns a call into a verified receipt, `batch`
+//! writes receipts together; `unsubscribe` is the endpoint behind the links of emails. The account in the path
+//! selects the verification key; nothing in the body does. Notifications of other systems: `connectors`.
 
 pub mod batch;
-pub mod routes;
-pub mod serve;
+pub mod receipts;
 pub mod unsubscribe;
-pub mod verify;
+mod verify;

@@ -1,7 +1,7 @@
 //! From a webhook's bytes to a verified receipt: signature first, then the token of the attempt.
 //!
-//! An unknown account is answered like a bad signature, after the same work. A receipt whose token does
-//! not fit its attempt and this account is authentic but not ours: it changes nothing.
+//! An unknown account is answered like a bad signature, after the same work. A receipt with a token of another
+//! attempt or account is authentic but not ours: it changes nothing. Writes nothing; `batch` does.
 
 use postrider_domain::{
     company::Company,
@@ -14,14 +14,13 @@ use postrider_providers::{
     Receipt, ReceiptKind, TokenKey, WebhookKeys, WebhookRefusal, mailgun, twilio, webhook_keys,
 };
 use secrecy::SecretString;
-use uuid::Uuid;
 
-/// A webhook call as it came.
-pub struct Call<'a> {
+/// A webhook call as received.
+pub struct WebhookCall<'a> {
     pub provider: &'a str,
     /// The last part of the path: `status`, `inbound` or `events`.
     pub kind: &'a str,
-    /// As the provider was told to call it.
+    /// The URL as configured at the provider, which Twilio signs.
     pub public_url: &'a str,
     pub query: &'a str,
     pub content_type: Option<&'a str>,
@@ -29,20 +28,24 @@ pub struct Call<'a> {
     pub body: &'a [u8],
 }
 
-/// What a verified webhook asks of the ledger.
+/// A verified call, as the ledger takes it.
 #[derive(Debug)]
-pub enum Verified {
+pub enum VerifiedCall {
     Receipt(NewReceipt),
-    Wish(OptOutChange),
-    /// Authentic, and of no consequence here.
-    Nothing,
+    /// An inbound STOP or START.
+    OptOut(OptOutChange),
+    /// Authentic, of a kind that changes nothing.
+    Irrelevant,
     /// Authentic, but its token fits no attempt through this account.
     NotOurs,
 }
 
-/// Checks that the provider sent it.
-pub fn authentic(
-    call: &Call,
+/// Checks that the provider sent the call, and parses its receipt.
+///
+/// # Errors
+/// The signature is wrong or too old, or the body cannot be read.
+pub fn authenticate(
+    call: &WebhookCall,
     account: Option<&postrider_domain::company::Account>,
 ) -> Result<Receipt, WebhookRefusal> {
     let secret = |name: &str| std::env::var(name).ok().map(SecretString::from);
@@ -64,29 +67,29 @@ pub fn authentic(
             Ok(receipt)
         }
         Some(Ok(WebhookKeys::NoWebhooks) | Err(_)) | None => {
-            // The same work as for a key that is there.
-            let nobody = [SecretString::from(postrider_clock::random_id().to_string())];
-            twilio::verify(&nobody, call.public_url, call.content_type, call.body, call.signature)?;
+            // The same work as with a configured key, so that the time tells nothing about accounts.
+            let random_key = [SecretString::from(postrider_clock::random_id().to_string())];
+            twilio::verify(&random_key, call.public_url, call.content_type, call.body, call.signature)?;
             Err(WebhookRefusal::BadSignature)
         }
     }
 }
 
-/// Checks that it is about an attempt of ours through this account, and says what to write.
-/// `watch_secs`: until the receipt after this one is missed.
+/// Checks that the receipt belongs to an attempt through this account. `watch_secs`: time until the next receipt
+/// counts as missing.
 #[must_use]
-pub fn verified(
+pub fn verify_token(
     receipt: Receipt,
     account: AccountId,
     company: &Company,
     keys: &SecretKeys,
     token_key: &TokenKey,
     watch_secs: f64,
-) -> Verified {
+) -> VerifiedCall {
     let key = keys.identity.receipt_hash(account, &receipt.dedupe_key);
     let inbound = |address: &str, stop| {
         let addr = keys.identity.address_hash(company.id, Medium::Sms, address);
-        Verified::Wish(OptOutChange {
+        VerifiedCall::OptOut(OptOutChange {
             key,
             content: receipt.content_hash,
             account,
@@ -100,12 +103,12 @@ pub fn verified(
         ReceiptKind::Start { address } => return inbound(address, false),
         _ => {}
     }
-    let Some(stored) = receipt.kind.stored_form() else { return Verified::Nothing };
-    let Some(correlation) = receipt.correlation else { return Verified::NotOurs };
+    let Some(stored) = receipt.kind.stored_form() else { return VerifiedCall::Irrelevant };
+    let Some(correlation) = receipt.correlation else { return VerifiedCall::NotOurs };
     if !token_key.verify(correlation.token, account, correlation.message, correlation.attempt) {
-        return Verified::NotOurs;
+        return VerifiedCall::NotOurs;
     }
-    Verified::Receipt(NewReceipt {
+    VerifiedCall::Receipt(NewReceipt {
         key,
         content: receipt.content_hash,
         account,
@@ -119,16 +122,4 @@ pub fn verified(
         looked_up: false,
         receipt_wait_secs: Some(watch_secs),
     })
-}
-
-/// The message named by an unsubscribe link, if its tag is ours.
-#[must_use]
-pub fn unsubscribe_target(
-    keys: &SecretKeys,
-    message: &str,
-    tag: &str,
-) -> Option<postrider_domain::ids::MessageId> {
-    let message = postrider_domain::ids::MessageId(Uuid::try_parse(message).ok()?);
-    let tag = hex::decode(tag).ok()?;
-    keys.verify_unsubscribe(message, &tag).then_some(message)
 }

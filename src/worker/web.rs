@@ -1,73 +1,78 @@
-//! The doors: the public port with webhooks and the API, and the private one.
+//! The two ports: the public one with webhooks, unsubscribe links and the API, and the private one.
 //!
-//! Both are served alike, within the bounds of the configuration. Read `shutdown` for when they close.
+//! `http_server` serves both within the limits of section `[web]`.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use tokio::{
-    net::TcpListener,
-    sync::{Notify, watch},
-};
+use tokio::{net::TcpListener, sync::Notify};
 
-use crate::worker::Ledgers;
 use crate::{
     api::{self, Api, rate_limit::RateLimit},
     config::Config,
-    connectors::{self, eight_by_eight::client::PublicKeys, routes::ConnectorState},
+    connectors::{self, ConnectorState, eight_by_eight::client::PublicKeys},
     dispatch::fast_path::FastPath,
+    http_server::{Limits, Router, serve},
     intake::{Acceptor, http_batcher::JobBatcher},
     webhooks::{
-        self,
-        batch::Receipts,
-        routes::WebhookState,
-        serve::{Limits, Router, serve},
+        batch::ReceiptWriter,
+        receipts::{self, WebhookState},
+        unsubscribe::{self, UnsubscribeState},
     },
-    worker::stages::{Stage, Worker},
+    worker::{
+        pools::Ledgers,
+        stages::{Stage, Stages},
+    },
 };
 use postrider_providers::TokenKey;
 
-/// Serves webhooks and the API on the public port.
+/// Serves webhooks, unsubscribe links and the API on the public port.
 pub(super) fn start(
     config: &Config,
     listener: TcpListener,
     ledgers: &Ledgers,
     acceptor: &Acceptor,
-    bell: Arc<Notify>,
-    worker: &mut Worker,
+    inbox_wake: Arc<Notify>,
+    stages: &mut Stages,
 ) -> anyhow::Result<()> {
-    let (receipts, task) = Receipts::start(ledgers.web.clone());
-    let door = Arc::new(WebhookState {
+    let body_timeout = Duration::from_secs_f64(config.web.body_timeout_secs);
+    let (receipt_writer, writing) = ReceiptWriter::new(ledgers.web.clone());
+    let webhook_state = WebhookState {
         ledger: ledgers.web.clone(),
-        directory: acceptor.company_cache.clone(),
+        company_cache: acceptor.company_cache.clone(),
         token_key: TokenKey::new(vec![acceptor.keys.token]),
         keys: Arc::clone(&acceptor.keys),
-        receipts,
+        receipt_writer,
         public_base_url: public_base_url(config),
-        body_within: Duration::from_secs_f64(config.web.body_timeout_secs),
+        body_timeout,
         receipt_poll_plan: config.receipts.plan(),
-    });
-    let within = Duration::from_secs_f64(config.recipes.look_up_timeout_secs);
-    let recipes = Arc::new(ConnectorState {
+    };
+    let unsubscribe_state =
+        UnsubscribeState { ledger: ledgers.web.clone(), keys: Arc::clone(&acceptor.keys) };
+    let look_up_timeout = Duration::from_secs_f64(config.recipes.look_up_timeout_secs);
+    let connector_state = ConnectorState {
         ledger: ledgers.web.clone(),
-        directory: acceptor.company_cache.clone(),
+        company_cache: acceptor.company_cache.clone(),
         keys: Arc::clone(&acceptor.keys),
-        public_keys: PublicKeys::new(within).context("set up questions to other systems")?,
-        bell,
-        body_within: Duration::from_secs_f64(config.web.body_timeout_secs),
-    });
-    let webhooks = webhooks::routes::router(door).merge(connectors::routes::router(recipes));
-    let router = webhooks.merge(api::router::router(api(config, ledgers, acceptor, worker)));
-    listen(config, listener, router, worker);
-    // After the listener: it ends with the last call that could hand it a receipt.
-    worker.add(Stage::Web, task);
+        public_keys: PublicKeys::new(look_up_timeout)
+            .context("set up the HTTP client of 8x8's public keys")?,
+        inbox_wake,
+        body_timeout,
+    };
+    let router = receipts::router(webhook_state)
+        .merge(unsubscribe::router(unsubscribe_state))
+        .merge(connectors::routes::router(connector_state))
+        .merge(api::router::router(api(config, ledgers, acceptor, stages)));
+    listen(config, listener, router, stages);
+    // Ends once the listener has dropped the last handle of the writer.
+    stages.spawn(Stage::Web, writing);
     Ok(())
 }
 
-fn api(config: &Config, ledgers: &Ledgers, acceptor: &Acceptor, worker: &mut Worker) -> Arc<Api> {
-    let (jobs, task) = JobBatcher::start(acceptor.clone(), worker.stop_of(Stage::Intake));
-    worker.add(Stage::Intake, task);
-    // Lanes end before the doors close: nothing here may hold them.
+fn api(config: &Config, ledgers: &Ledgers, acceptor: &Acceptor, stages: &mut Stages) -> Arc<Api> {
+    let (jobs, batching) = JobBatcher::new(acceptor.clone(), stages.token(Stage::Intake));
+    stages.spawn(Stage::Intake, batching);
+    // Lanes close before the web stage ends: its state cannot hold them.
     let fast_path = FastPath { lanes: None, ..acceptor.fast_path.clone() };
     Api::new(api::ApiDeps {
         ledger: ledgers.web.clone(),
@@ -86,18 +91,19 @@ fn public_base_url(config: &Config) -> String {
     config.web.public_base_url.trim_end_matches('/').to_owned()
 }
 
+/// Binds a port; returns the listener and its address, which tells the number of a port chosen as 0.
 pub(super) async fn bind(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(address).await.with_context(|| format!("listen on {address}"))?;
     let address = listener.local_addr()?;
     Ok((listener, address))
 }
 
-pub(super) fn listen(config: &Config, listener: TcpListener, router: Router, worker: &mut Worker) {
+/// Serves a router until the web stage ends.
+pub(super) fn listen(config: &Config, listener: TcpListener, router: Router, stages: &mut Stages) {
     let limits = Limits {
         connections_max: config.web.connections_max,
-        head_within: Duration::from_secs_f64(config.web.head_timeout_secs),
-        drain_within: Duration::from_secs_f64(config.web.body_timeout_secs),
+        head_timeout: Duration::from_secs_f64(config.web.head_timeout_secs),
+        drain_timeout: Duration::from_secs_f64(config.web.body_timeout_secs),
     };
-    let stop: watch::Receiver<bool> = worker.stop_of(Stage::Web);
-    worker.add(Stage::Web, tokio::spawn(serve(listener, router, limits, stop)));
+    stages.spawn(Stage::Web, serve(listener, router, limits, stages.token(Stage::Web)));
 }

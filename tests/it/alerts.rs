@@ -2,7 +2,7 @@
 //!
 //! The watch is called by hand; a worker's own never has its turn here, but where that is what is tested.
 
-use postrider::{alerts::scheduler::AlertScheduler, worker::stages::Worker};
+use postrider::{alerts::scheduler::AlertScheduler, worker::Worker};
 use postrider_domain::company::{Alerts, SuppressionScope};
 use serde_json::{Value, json};
 

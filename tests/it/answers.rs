@@ -10,7 +10,7 @@ use futures_util::future::{join, join_all};
 use postrider::{
     intake::{AcceptOutcome, Acceptor, InboundJob, responses::ResponseOutcome},
     requests::views::page,
-    worker::stages::Worker,
+    worker::Worker,
 };
 use postrider_clock::random_id;
 use postrider_ledger::{list::ListFilter, requests::By};

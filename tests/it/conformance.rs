@@ -8,7 +8,7 @@ use std::{collections::HashMap, time::Duration};
 
 use postrider::{
     dispatch::{breaker::BreakerState, lane::Lane},
-    worker::stages::Worker,
+    worker::Worker,
 };
 use postrider_domain::{company::Policy, ids::BlockKind, lifecycle::State};
 use postrider_provider_simulator::Behaviour;

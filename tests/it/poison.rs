@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use postrider::worker::stages::Worker;
+use postrider::worker::Worker;
 use serde_json::{Value, json};
 
 use crate::support::{

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use postrider::worker::stages::Worker;
+use postrider::worker::Worker;
 use postrider_domain::{
     ids::{BlockKind, Medium},
     lifecycle::State,

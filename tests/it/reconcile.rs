@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use postrider::worker::stages::Worker;
+use postrider::worker::Worker;
 use postrider_domain::{
     company::Policy,
     ids::{BlockKind, Medium},

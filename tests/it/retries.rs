@@ -9,7 +9,7 @@ use postrider::{
         actions::retry::{ActionRequest, Retried, retry},
         views::timeline::timeline,
     },
-    worker::stages::Worker,
+    worker::Worker,
 };
 use postrider_clock::random_id;
 use postrider_domain::{

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use postrider::worker::stages::Worker;
+use postrider::worker::Worker;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

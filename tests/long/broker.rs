@@ -10,7 +10,7 @@ use lapin::{
     options::{BasicGetOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions},
     types::{AMQPValue, FieldTable},
 };
-use postrider::amqp::publisher::{Fate, Outgoing, Producer};
+use postrider::amqp::publisher::{OutgoingJob, PublishOutcome, Publisher};
 
 use crate::support::{
     TestEnv,
@@ -155,7 +155,7 @@ impl World {
         wait::let_pass(Duration::from_secs(3)).await;
         let tried = self.worker.metric("postrider_broker_generations_total").await - before;
         assert!(tried <= 12.0, "it does not hammer: {tried} tries in some seconds");
-        assert!(self.worker.printed().contains("the broker cannot be consumed yet"));
+        assert!(self.worker.printed().contains("AMQP session failed, retrying"));
         self.tell(&["rabbitmqctl", "change_password", "guest", "guest"]).await;
         self.publish().await;
         self.recovered().await;
@@ -267,8 +267,8 @@ async fn a_queue_made_anew_with_other_arguments_is_used_as_it_is() {
     assert_eq!(worker.terminate(), Some(0));
 }
 
-fn outgoing(from: usize, to: usize) -> impl Iterator<Item = Outgoing> {
-    (from..to).map(|n| Outgoing {
+fn outgoing(from: usize, to: usize) -> impl Iterator<Item = OutgoingJob> {
+    (from..to).map(|n| OutgoingJob {
         message_id: format!("job-{n}"),
         user_id: None,
         body: job(n).to_string().into_bytes(),
@@ -281,15 +281,23 @@ async fn a_producer_calls_confirmed_only_what_the_broker_confirmed() {
     let (env, _line, mut worker) = behind_a_line("").await;
     let (line, url) = Proxy::before(&env.amqp_url).await;
     let connection = Connection::connect(&url, Default::default()).await.expect("connected");
-    let producer = Producer::open(&connection, &env.amqp_name).await.expect("opened");
+    let producer = Publisher::open(&connection, &env.amqp_name).await.expect("opened");
     line.set(Way::Down, Fault::CutAt(ACK[3..8].to_vec(), Cut::Before));
     let lost = producer.publish("requests.blanca", outgoing(0, 10)).await;
     assert!(lost.broken.is_some());
-    assert!(lost.fates.iter().all(|(_, fate)| *fate == Fate::Unconfirmed), "{:?}", lost.fates);
+    assert!(
+        lost.outcomes.iter().all(|(_, fate)| *fate == PublishOutcome::Unconfirmed),
+        "{:?}",
+        lost.outcomes
+    );
     let (connection, channel) = channel(&env).await;
-    let producer = Producer::open(&connection, &env.amqp_name).await.expect("opened");
+    let producer = Publisher::open(&connection, &env.amqp_name).await.expect("opened");
     let again = producer.publish("requests.blanca", outgoing(0, 10)).await;
-    assert!(again.fates.iter().all(|(_, fate)| *fate == Fate::Confirmed), "{:?}", again.fates);
+    assert!(
+        again.outcomes.iter().all(|(_, fate)| *fate == PublishOutcome::Confirmed),
+        "{:?}",
+        again.outcomes
+    );
     env.all_sent_once(10).await;
 
     let full: &str = &format!("{}.full", env.amqp_name);
@@ -308,8 +316,8 @@ async fn a_producer_calls_confirmed_only_what_the_broker_confirmed() {
     );
     bind.await.expect("bound");
     let refused = producer.publish(key, outgoing(10, 15)).await;
-    let fates: Vec<Fate> = refused.fates.into_iter().map(|(_, fate)| fate).collect();
-    assert_eq!((fates[0], &fates[1..]), (Fate::Confirmed, &[Fate::Refused; 4][..]));
+    let fates: Vec<PublishOutcome> = refused.outcomes.into_iter().map(|(_, fate)| fate).collect();
+    assert_eq!((fates[0], &fates[1..]), (PublishOutcome::Confirmed, &[PublishOutcome::Refused; 4][..]));
     let held = channel.basic_get(full.into(), BasicGetOptions::default()).await.expect("asked");
     assert!(held.is_some(), "and what was confirmed is there");
 
@@ -318,7 +326,11 @@ async fn a_producer_calls_confirmed_only_what_the_broker_confirmed() {
         channel.queue_unbind(requests.into(), exchange.into(), "requests.#".into(), FieldTable::default());
     unbind.await.expect("unbound");
     let unwanted = producer.publish("requests.blanca", outgoing(20, 25)).await;
-    assert!(unwanted.fates.iter().all(|(_, fate)| *fate == Fate::Confirmed), "{:?}", unwanted.fates);
+    assert!(
+        unwanted.outcomes.iter().all(|(_, fate)| *fate == PublishOutcome::Confirmed),
+        "{:?}",
+        unwanted.outcomes
+    );
     wait::until("all five are kept", || async {
         env.queue("unrouted").await.is_some_and(|(ready, _)| ready == 5)
     })

@@ -5,7 +5,7 @@
 
 use std::{process::Command, sync::mpsc, time::Duration};
 
-use postrider::{worker, worker::stages::Worker};
+use postrider::{worker, worker::Worker};
 use postrider_domain::company::Policy;
 use postrider_provider_simulator::{Behaviour, SimulatorConfig};
 use serde_json::json;

@@ -7,19 +7,23 @@
 use super::{Violation, modules::Crate, resolve::edges, source::Source};
 
 /// From the bottom to the top.
-const FLOORS: [&str; 20] = [
+const FLOORS: [&str; 24] = [
     "lib",
     "failpoint",
-    "stop",
+    "crash_isolation",
+    "batching",
+    "retry",
+    "ticker",
+    "http_server",
     "csv_rows",
     "config",
     "telemetry",
     "company_cache",
     "backtest",
     "blocks",
-    "poison",
     "dispatch",
     "intake",
+    "poison",
     "amqp",
     "webhooks",
     "connectors",

@@ -118,7 +118,7 @@ async fn replay(world: &World) -> anyhow::Result<usize> {
         return Ok(0);
     }
     let connection = session::connect(&world.config.amqp, "torture-replay").await?;
-    let wish = dead_letters::ReplayWish { max: REPLAYED_AT_ONCE, ..Default::default() };
+    let wish = dead_letters::ReplayQuery { max: REPLAYED_AT_ONCE, ..Default::default() };
     let topology = Topology::new(&world.env.amqp_name);
     let replayed = dead_letters::replay(&connection, &topology, &wish).await.context("replay parked jobs")?;
     session::close(&connection).await;

@@ -15,7 +15,7 @@ use std::{
 
 use lapin::Connection;
 use postrider::amqp::{
-    publisher::{Fate, Outgoing, Producer},
+    publisher::{OutgoingJob, PublishOutcome, Publisher},
     session,
 };
 
@@ -78,7 +78,7 @@ pub struct Entries {
 /// A connection, when there is one.
 pub struct Link {
     world: Arc<World>,
-    open: Option<(Connection, Producer)>,
+    open: Option<(Connection, Publisher)>,
 }
 
 impl Link {
@@ -97,7 +97,7 @@ impl Link {
         for lane in Lane::ALL {
             let batch: Vec<&Job> =
                 jobs.iter().map(|&index| &plan.jobs[index as usize]).filter(|job| job.lane == lane).collect();
-            let bodies = batch.iter().map(|job| Outgoing {
+            let bodies = batch.iter().map(|job| OutgoingJob {
                 message_id: plan.key(job.index),
                 user_id: None,
                 body: plan.body(job),
@@ -110,8 +110,10 @@ impl Link {
                 self.open = None;
                 return fates;
             };
-            let known = |(key, fate): (String, Fate)| Some((plan.index(&key)?, fate == Fate::Confirmed));
-            fates.extend(sent.fates.into_iter().filter_map(known));
+            let known = |(key, fate): (String, PublishOutcome)| {
+                Some((plan.index(&key)?, fate == PublishOutcome::Confirmed))
+            };
+            fates.extend(sent.outcomes.into_iter().filter_map(known));
             if sent.broken.is_some() {
                 self.open = None;
                 return fates;
@@ -120,9 +122,9 @@ impl Link {
         fates
     }
 
-    async fn connect(&self) -> Option<(Connection, Producer)> {
+    async fn connect(&self) -> Option<(Connection, Publisher)> {
         let connection = session::connect(&self.world.config.amqp, "torture").await.ok()?;
-        let producer = Producer::open(&connection, &self.world.env.amqp_name).await.ok()?;
+        let producer = Publisher::open(&connection, &self.world.env.amqp_name).await.ok()?;
         Some((connection, producer))
     }
 }

@@ -15,7 +15,7 @@ use super::{
     publisher::Publisher,
     seeds,
 };
-use postrider::{config::Config, worker, worker::stages::Worker};
+use postrider::{config::Config, worker, worker::Worker};
 use postrider_domain::{
     company::file,
     ids::{BlockKind, Medium},

@@ -85,7 +85,7 @@ impl Publisher {
     /// Messages that wait in our queues, dead letters and unrouted ones included.
     pub async fn left_in_queues(&self) -> anyhow::Result<u64> {
         let mut left = 0;
-        for name in [self.topology.requests(), self.topology.parked(), self.topology.unrouted()] {
+        for name in [self.topology.requests(), self.topology.dead_letters(), self.topology.unrouted()] {
             let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
             let queue =
                 self.channel.queue_declare(name.as_str().into(), passive, FieldTable::default()).await;
@@ -96,14 +96,18 @@ impl Publisher {
 
     /// Deletes our queues and exchanges and closes the connection.
     pub async fn clean_up(self) {
-        for name in [self.topology.requests(), self.topology.parked(), self.topology.unrouted()] {
+        for name in [self.topology.requests(), self.topology.dead_letters(), self.topology.unrouted()] {
             if let Err(error) =
                 self.channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await
             {
                 tracing::warn!(%error, queue = name, "a queue of the demo could not be deleted");
             }
         }
-        for name in [self.topology.exchange().to_owned(), self.topology.unrouted(), self.topology.dead()] {
+        for name in [
+            self.topology.exchange().to_owned(),
+            self.topology.unrouted(),
+            self.topology.dead_letter_exchange(),
+        ] {
             let deleted =
                 self.channel.exchange_delete(name.as_str().into(), ExchangeDeleteOptions::default()).await;
             if let Err(error) = deleted {

@@ -16,7 +16,10 @@ use super::{
     report, seeds,
     seeds::Seed,
 };
-use postrider::{config::Config, telemetry, worker};
+use postrider::{
+    config::{Config, LogFormat},
+    telemetry, worker,
+};
 use postrider_domain::{ids::CompanyId, lifecycle::Status};
 use postrider_ledger::counts::{RejectedEnd, RequestEnd};
 
@@ -43,7 +46,8 @@ impl Demo {
         println!("Postrider's demo: simulated providers, a worker and a database of its own; one moment");
         let mut world = World::start(server).await?;
         // The table stays readable: only errors are logged.
-        telemetry::log::install(&world.config.log)?;
+        let log = &world.config.log;
+        telemetry::log::install(log.format == LogFormat::Json, &log.level)?;
         let told = tokio::select! {
             told = tell(&mut world, Duration::from_secs(self.deadline_secs), !self.exit) => Some(told),
             () = signals.asked() => None,
@@ -207,8 +211,7 @@ async fn fates(
 
 /// What the worker counted as somebody's twin.
 fn twins(world: &World) -> u64 {
-    let Some(health) = &world.worker.health else { return 0 };
-    let rendered = health.metrics.render();
+    let rendered = world.worker.render_metrics();
     let name = telemetry::names::DUPLICATES;
     let value = rendered.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
     value.unwrap_or(0)

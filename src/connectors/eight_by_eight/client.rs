@@ -1,10 +1,9 @@
-//! 8x8's public keys, asked for by their ids and remembered: a key that 8x8 turns over is copied by nobody.
+//! 8x8's public keys, fetched by id and cached, so that no operator has to copy a rotated key.
 //!
-//! An id comes with a call that nobody has believed yet, so whoever makes up ids must get nowhere: an id
-//! leads to no other path, an answer is short and quick, each recipe asks a place one question at a time and
-//! so many a minute, so that made-up calls to one keep out no other, and what was answered is remembered
-//! for all, a "no such key" as well. Whom to believe is decided in `jws`, and what an answer says in `wire`;
-//! never log an id or an answer.
+//! A key id comes with an unverified call, so made-up ids must have no effect: an id cannot change the path of the URL,
+//! answers are bounded in size and time, each connector asks a URL one question at a time and a bounded number a
+//! minute (so that made-up calls to one connector do not lock out another), and answers are cached for all, "no such
+//! key" included. `jws` verifies, `wire` parses answers. Invariant: no id and no answer is logged.
 
 use std::{
     collections::HashMap,
@@ -14,106 +13,115 @@ use std::{
 
 use postrider_domain::company::PublicKey;
 use postrider_providers::{HttpClientError, query_client, read_response_body};
-use tokio::sync::Mutex as Turn;
+use tokio::sync::Mutex as AsyncMutex;
 
 use crate::connectors::eight_by_eight::wire;
 
-/// A key that 8x8 takes back is believed for no longer.
-const FOUND_FOR: Duration = Duration::from_secs(3_600);
-/// Where 8x8 cannot be asked, a key that was found serves for so much longer.
-const STALE_FOR: Duration = Duration::from_secs(86_400);
-/// A key that is published later than its first notice is found at one of its repeats.
-const MISSING_FOR: Duration = Duration::from_secs(60);
+/// Lifetime of a key in the cache: a key that 8x8 revokes is trusted for no longer.
+const FOUND_TTL: Duration = Duration::from_secs(3_600);
+/// Lifetime of a key while 8x8 cannot be asked.
+const STALE_TTL: Duration = Duration::from_secs(86_400);
+/// Lifetime of "no such key": a key published after its first notification is found at a repeat of it.
+const MISSING_TTL: Duration = Duration::from_secs(60);
 const MINUTE: Duration = Duration::from_secs(60);
-const QUESTIONS_A_MINUTE: u32 = 10;
+const QUESTIONS_PER_MINUTE: u32 = 10;
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
-/// Far more than 8x8 has; past it everything is asked again.
-const REMEMBERED_MAX: usize = 1_000;
-/// Past it recipes that asked nothing for a minute have their whole share again.
-const TURNS_KEPT: usize = 1_000;
+/// Bound of cached answers, far more than 8x8 has keys. A full cache drops first "no such key", then everything.
+const CACHED_MAX: usize = 1_000;
+/// Bound of kept quotas; beyond it, those that were unused for a minute are dropped.
+const QUOTAS_MAX: usize = 1_000;
 
-/// Finds public keys; a clone shares what is remembered.
+/// Finds public keys; a clone shares the cache.
 #[derive(Clone)]
 pub struct PublicKeys {
     client: reqwest::Client,
-    within: Duration,
-    known: Arc<Mutex<Known>>,
+    timeout: Duration,
+    cache: Arc<Mutex<KeyCache>>,
 }
 
 #[derive(Default)]
-struct Known {
-    answers: HashMap<Asked, Told>,
-    /// Whose turn it is to ask at a place, by its URL and the recipe that asks.
-    turns: HashMap<(String, String), Arc<Turn<Share>>>,
+struct KeyCache {
+    answers: HashMap<KeyLocation, CachedKey>,
+    /// By URL and connector; locked while its connector asks.
+    quotas: HashMap<(String, String), Arc<AsyncMutex<MinuteQuota>>>,
 }
 
-/// The place's URL and the key's id.
-type Asked = (String, String);
+/// The URL with `{kid}`, and the key's id.
+type KeyLocation = (String, String);
 
 #[derive(Clone)]
-struct Told {
+struct CachedKey {
+    /// `None`: 8x8 has no such key.
     key: Option<PublicKey>,
-    at: Instant,
+    fetched_at: Instant,
 }
 
-/// How often a recipe asked at a place in this minute.
-struct Share {
+/// Questions of one connector to one URL since `since`.
+struct MinuteQuota {
     since: Instant,
     asked: u32,
 }
 
-/// It is not known by now which key that is; asking again later may tell.
+/// The key cannot be fetched now; a later call may succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the public key cannot be asked for now")]
-pub struct NotNow;
+#[error("the public key cannot be fetched now")]
+pub struct KeyUnavailable;
 
 impl PublicKeys {
-    /// `within` bounds a whole question, and a wait for one's turn.
+    /// `timeout` bounds a question with its answer, and the wait for the connector's question before it.
     ///
     /// # Errors
-    /// Where the system's certificates cannot be loaded.
-    pub fn new(within: Duration) -> Result<PublicKeys, HttpClientError> {
-        Ok(PublicKeys { client: query_client(within)?, within, known: Arc::default() })
+    /// The system's certificates cannot be loaded.
+    pub fn new(timeout: Duration) -> Result<PublicKeys, HttpClientError> {
+        Ok(PublicKeys { client: query_client(timeout)?, timeout, cache: Arc::default() })
     }
 
-    /// The key of this id at `keys_url`, in which `{kid}` stands for the id; `None`: there is none. `recipe`
-    /// is the id of the recipe whose notice names it.
+    /// The key of this id at `keys_url`, in which `{kid}` stands for the id; `None`: 8x8 has none. `connector` is the id
+    /// of the connector that received the call.
     ///
     /// # Errors
-    /// Where 8x8 cannot be asked, or was asked too often.
-    pub async fn find(&self, keys_url: &str, recipe: &str, kid: &str) -> Result<Option<PublicKey>, NotNow> {
+    /// 8x8 does not answer, or the connector has used up its questions.
+    pub async fn find(
+        &self,
+        keys_url: &str,
+        connector: &str,
+        kid: &str,
+    ) -> Result<Option<PublicKey>, KeyUnavailable> {
         if !wire::is_kid(kid) {
             return Ok(None);
         }
-        let asked = (keys_url.to_owned(), kid.to_owned());
-        if let Some(key) = self.remembered(&asked) {
+        let location = (keys_url.to_owned(), kid.to_owned());
+        if let Some(key) = self.cached(&location) {
             return Ok(key);
         }
-        let turn = self.turn(keys_url, recipe);
-        let Ok(mut share) = tokio::time::timeout(self.within, turn.lock()).await else {
-            return self.stale(&asked);
+        let quota = self.quota(keys_url, connector);
+        let Ok(mut quota) = tokio::time::timeout(self.timeout, quota.lock()).await else {
+            return self.stale(&location);
         };
-        // Whoever had the turn before may have brought the answer.
-        if let Some(key) = self.remembered(&asked) {
+        // The question before this one may have fetched the key.
+        if let Some(key) = self.cached(&location) {
             return Ok(key);
         }
-        if !share.has_another(postrider_clock::monotonic()) {
-            return self.stale(&asked);
+        if !quota.try_take(postrider_clock::monotonic()) {
+            return self.stale(&location);
         }
-        match self.ask(keys_url.replace("{kid}", kid), kid).await {
+        match self.fetch(keys_url.replace("{kid}", kid), kid).await {
             Ok(key) => {
-                self.remember(asked, key.clone());
+                self.store(location, key.clone());
                 Ok(key)
             }
-            Err(why) => {
-                tracing::warn!(why, "8x8's public keys cannot be read; notices wait for them");
-                self.stale(&asked)
+            Err(error) => {
+                tracing::warn!(
+                    error,
+                    "fetching a public key of 8x8 failed; notifications are answered 503 until it succeeds, check keys_url"
+                );
+                self.stale(&location)
             }
         }
     }
 
-    async fn ask(&self, url: String, kid: &str) -> Result<Option<PublicKey>, String> {
-        // The error would quote the URL.
+    async fn fetch(&self, url: String, kid: &str) -> Result<Option<PublicKey>, String> {
+        // Without its URL, which holds the id.
         let answer = self.client.get(url).send().await.map_err(|error| error.without_url().to_string())?;
         match answer.status().as_u16() {
             200 => {}
@@ -124,62 +132,63 @@ impl PublicKeys {
         wire::public_key(&body, kid).map_err(|_| "the answer is no JWK".to_owned())
     }
 
-    fn remembered(&self, asked: &Asked) -> Option<Option<PublicKey>> {
-        let known = self.known();
-        let told = known.answers.get(asked)?;
-        let fresh_for = if told.key.is_some() { FOUND_FOR } else { MISSING_FOR };
-        (postrider_clock::monotonic() - told.at < fresh_for).then(|| told.key.clone())
+    fn cached(&self, location: &KeyLocation) -> Option<Option<PublicKey>> {
+        let cache = self.cache();
+        let cached = cache.answers.get(location)?;
+        let ttl = if cached.key.is_some() { FOUND_TTL } else { MISSING_TTL };
+        (postrider_clock::monotonic() - cached.fetched_at < ttl).then(|| cached.key.clone())
     }
 
-    /// The key as it was when 8x8 could be asked.
-    fn stale(&self, asked: &Asked) -> Result<Option<PublicKey>, NotNow> {
-        let known = self.known();
-        let told = known.answers.get(asked).filter(|told| postrider_clock::monotonic() - told.at < STALE_FOR);
-        told.and_then(|told| told.key.clone()).map(Some).ok_or(NotNow)
-    }
-
-    fn remember(&self, asked: Asked, key: Option<PublicKey>) {
-        let mut known = self.known();
-        let at = postrider_clock::monotonic();
-        known.answers.retain(|_, told| {
-            let kept_for = if told.key.is_some() { STALE_FOR } else { MISSING_FOR };
-            at - told.at < kept_for
-        });
-        if known.answers.len() >= REMEMBERED_MAX {
-            // Made-up ids first: they put out no key that is there.
-            known.answers.retain(|_, told| told.key.is_some());
-        }
-        if known.answers.len() >= REMEMBERED_MAX {
-            known.answers.clear();
-        }
-        known.answers.insert(asked, Told { key, at });
-    }
-
-    fn turn(&self, keys_url: &str, recipe: &str) -> Arc<Turn<Share>> {
-        let mut known = self.known();
+    /// A key past `FOUND_TTL`, for the time in which 8x8 cannot be asked.
+    fn stale(&self, location: &KeyLocation) -> Result<Option<PublicKey>, KeyUnavailable> {
+        let cache = self.cache();
         let now = postrider_clock::monotonic();
-        if known.turns.len() >= TURNS_KEPT {
-            // A turn that somebody has or waits for stays, whatever it says.
-            known.turns.retain(|_, turn| {
-                Arc::strong_count(turn) > 1 || turn.try_lock().is_ok_and(|share| now - share.since < MINUTE)
+        let cached = cache.answers.get(location).filter(|cached| now - cached.fetched_at < STALE_TTL);
+        cached.and_then(|cached| cached.key.clone()).map(Some).ok_or(KeyUnavailable)
+    }
+
+    fn store(&self, location: KeyLocation, key: Option<PublicKey>) {
+        let mut cache = self.cache();
+        let fetched_at = postrider_clock::monotonic();
+        cache.answers.retain(|_, cached| {
+            let ttl = if cached.key.is_some() { STALE_TTL } else { MISSING_TTL };
+            fetched_at - cached.fetched_at < ttl
+        });
+        if cache.answers.len() >= CACHED_MAX {
+            // Made-up ids cannot displace keys that exist.
+            cache.answers.retain(|_, cached| cached.key.is_some());
+        }
+        if cache.answers.len() >= CACHED_MAX {
+            cache.answers.clear();
+        }
+        cache.answers.insert(location, CachedKey { key, fetched_at });
+    }
+
+    fn quota(&self, keys_url: &str, connector: &str) -> Arc<AsyncMutex<MinuteQuota>> {
+        let mut cache = self.cache();
+        let now = postrider_clock::monotonic();
+        if cache.quotas.len() >= QUOTAS_MAX {
+            // A quota in use stays.
+            cache.quotas.retain(|_, quota| {
+                Arc::strong_count(quota) > 1 || quota.try_lock().is_ok_and(|quota| now - quota.since < MINUTE)
             });
         }
-        let turn = known.turns.entry((keys_url.to_owned(), recipe.to_owned()));
-        Arc::clone(turn.or_insert_with(|| Arc::new(Turn::new(Share { since: now, asked: 0 }))))
+        let quota = cache.quotas.entry((keys_url.to_owned(), connector.to_owned()));
+        Arc::clone(quota.or_insert_with(|| Arc::new(AsyncMutex::new(MinuteQuota { since: now, asked: 0 }))))
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().expect("nobody panics here")
+    fn cache(&self) -> MutexGuard<'_, KeyCache> {
+        self.cache.lock().expect("no code panics while it holds the lock")
     }
 }
 
-impl Share {
-    /// Takes one question of the minute, if one is left.
-    fn has_another(&mut self, now: Instant) -> bool {
+impl MinuteQuota {
+    /// Takes one question of the current minute, if one is left.
+    fn try_take(&mut self, now: Instant) -> bool {
         if now - self.since >= MINUTE {
-            *self = Share { since: now, asked: 0 };
+            *self = MinuteQuota { since: now, asked: 0 };
         }
-        let left = self.asked < QUESTIONS_A_MINUTE;
+        let left = self.asked < QUESTIONS_PER_MINUTE;
         self.asked += u32::from(left);
         left
     }
@@ -190,22 +199,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_asked_so_often_a_minute_and_then_again() {
+    fn a_quota_allows_ten_questions_a_minute() {
         let start = postrider_clock::monotonic();
-        let mut share = Share { since: start, asked: 0 };
-        let granted = (0..100).filter(|_| share.has_another(start + Duration::from_secs(59))).count();
+        let mut quota = MinuteQuota { since: start, asked: 0 };
+        let granted = (0..100).filter(|_| quota.try_take(start + Duration::from_secs(59))).count();
         assert_eq!(granted, 10);
-        assert!(share.has_another(start + MINUTE));
+        assert!(quota.try_take(start + MINUTE));
     }
 
     #[tokio::test]
-    async fn a_recipe_that_used_up_its_share_leaves_the_others_theirs() {
+    async fn a_connector_without_questions_left_does_not_limit_another() {
         let keys = PublicKeys::new(Duration::from_secs(1)).expect("set up");
-        let place = "https://keys.example.com/{kid}";
-        let spent = keys.turn(place, "attacked");
-        while spent.lock().await.has_another(postrider_clock::monotonic()) {}
-        let again = keys.turn(place, "attacked");
-        assert!(!again.lock().await.has_another(postrider_clock::monotonic()), "it is the same share");
-        assert!(keys.turn(place, "another").lock().await.has_another(postrider_clock::monotonic()));
+        let keys_url = "https://keys.example.com/{kid}";
+        let spent = keys.quota(keys_url, "attacked");
+        while spent.lock().await.try_take(postrider_clock::monotonic()) {}
+        let again = keys.quota(keys_url, "attacked");
+        assert!(!again.lock().await.try_take(postrider_clock::monotonic()), "it is the same quota");
+        assert!(keys.quota(keys_url, "another").lock().await.try_take(postrider_clock::monotonic()));
     }
 }

@@ -1,10 +1,9 @@
-//! An interaction put together from its notices, in whatever order and however often they come.
+//! An interaction merged from its notifications, in any order and with repeats.
 //!
-//! PURE. What is known is a set of facts that only grows: joining two sets gives the same whichever comes
-//! first, and joining one twice changes nothing. So nothing here depends on the order of notices. An
-//! interaction is complete when it is closed and each agent who accepted it has wrapped it up since: in a
-//! transfer the first agent's wrap-up is not the end. An offer that was rejected or ran out leaves no
-//! trace here, and an interaction that nobody accepted is never complete.
+//! PURE. The facts are a set that only grows: merging two sets is commutative and idempotent, so the order of
+//! notifications has no effect. An interaction is complete when it is closed and each agent with an acceptance has
+//! wrapped it up since: in a transfer the first agent's wrap-up is not the end. A rejected or expired offer adds no
+//! fact; an interaction without an acceptance is never complete.
 
 use std::collections::BTreeMap;
 
@@ -16,19 +15,21 @@ use postrider_domain::{
     job::parse::TAG_CHARS_MAX,
 };
 
-/// As long as a job's `external_url` may be.
+/// Bound of a job's `external_url`.
 const LINK_CHARS_MAX: usize = 2_000;
 
-/// Everything known about one interaction.
+/// All facts about one interaction, as stored (JSON).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Interaction {
-    /// When each agent last accepted it, and last ended its post-processing, in seconds since 1970.
+    /// Time of each agent's last acceptance, in seconds since 1970.
     pub accepted: BTreeMap<String, i64>,
+    /// Time of each agent's last end of post-processing, in seconds since 1970.
     pub wrapped_up: BTreeMap<String, i64>,
     pub closed: bool,
-    /// The Gateway's channel, such as `Facebook`; and the stream's word for it.
+    /// The Gateway's channel, such as `Facebook`.
     pub channel: Latest<String>,
+    /// The stream's word for the channel.
     pub medium: Latest<String>,
     /// The customer's id at their channel.
     pub social_id: Latest<String>,
@@ -41,7 +42,7 @@ pub struct Interaction {
     pub codes: Latest<Vec<String>>,
 }
 
-/// What was said last, by the time of what said it; of one moment the greater.
+/// The latest value of a fact, by the time of its notification; of equal times the greater value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Latest<T>(Option<(i64, T)>);
@@ -54,7 +55,7 @@ impl<T> Default for Latest<T> {
 
 impl<T: Ord> Latest<T> {
     #[must_use]
-    pub fn of(at: i64, value: Option<T>) -> Latest<T> {
+    pub fn new(at: i64, value: Option<T>) -> Latest<T> {
         Latest(value.map(|value| (at, value)))
     }
 
@@ -63,25 +64,25 @@ impl<T: Ord> Latest<T> {
         self.0.as_ref().map(|(_, value)| value)
     }
 
-    fn join(&mut self, other: Latest<T>) {
+    fn merge(&mut self, other: Latest<T>) {
         if other.0 > self.0 {
             *self = other;
         }
     }
 }
 
-/// How an interaction stands.
+/// Whether an interaction can be asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// Something is still to come, or never will.
+pub enum InteractionState {
+    /// Facts are missing, or its channel is none of `social_channels`.
     Open,
     Complete,
 }
 
-/// The customer as far as an interaction tells.
+/// Facts about the customer of an interaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Person {
-    /// With its channel: two channels may use one id for two people.
+pub struct CustomerFacts {
+    /// `channel:id`, because two channels may use one id for two people.
     pub social_id: Option<String>,
     pub name: Option<String>,
     pub email: Option<String>,
@@ -90,8 +91,8 @@ pub struct Person {
 }
 
 impl Interaction {
-    /// Adds what another notice told.
-    pub fn join(&mut self, other: Interaction) {
+    /// Merges the facts of another notification.
+    pub fn merge(&mut self, other: Interaction) {
         let Interaction {
             accepted,
             wrapped_up,
@@ -106,55 +107,55 @@ impl Interaction {
             case,
             codes,
         } = other;
-        join_times(&mut self.accepted, accepted);
-        join_times(&mut self.wrapped_up, wrapped_up);
+        merge_times(&mut self.accepted, accepted);
+        merge_times(&mut self.wrapped_up, wrapped_up);
         self.closed |= closed;
-        self.channel.join(channel);
-        self.medium.join(medium);
-        self.social_id.join(social_id);
-        self.name.join(name);
-        self.email.join(email);
-        self.phone.join(phone);
-        self.language.join(language);
-        self.case.join(case);
-        self.codes.join(codes);
+        self.channel.merge(channel);
+        self.medium.merge(medium);
+        self.social_id.merge(social_id);
+        self.name.merge(name);
+        self.email.merge(email);
+        self.phone.merge(phone);
+        self.language.merge(language);
+        self.case.merge(case);
+        self.codes.merge(codes);
     }
 
-    /// Whether it may be asked about by now.
+    /// Whether the customer can be asked about it.
     #[must_use]
-    pub fn standing(&self, settings: &EightByEightSettings) -> Standing {
-        let social = [&self.channel, &self.medium].into_iter().filter_map(Latest::get).any(|channel| {
+    pub fn state(&self, settings: &EightByEightSettings) -> InteractionState {
+        let is_social = [&self.channel, &self.medium].into_iter().filter_map(Latest::get).any(|channel| {
             settings.social_channels.iter().any(|social| social.eq_ignore_ascii_case(channel))
         });
-        if social && self.is_over() { Standing::Complete } else { Standing::Open }
+        if is_social && self.is_over() { InteractionState::Complete } else { InteractionState::Open }
     }
 
-    /// Whether it is closed and nobody is busy with it, wherever it came from.
+    /// Whether it is closed and wrapped up by every agent, on any channel.
     #[must_use]
     pub fn is_over(&self) -> bool {
         let wrapped_up = |(agent, accepted): (&String, &i64)| {
             self.wrapped_up.get(agent).is_some_and(|wrapped_up| wrapped_up >= accepted)
         };
-        // A wrap-up whose acceptance is still to come belongs to somebody later.
+        // A wrap-up without an acceptance: the notification of a later acceptance has not arrived yet.
         let all_accepted = self.wrapped_up.keys().all(|agent| self.accepted.contains_key(agent));
         let handled = !self.accepted.is_empty() && all_accepted && self.accepted.iter().all(wrapped_up);
         self.closed && handled
     }
 
-    /// Who accepted it last: whom the customer is asked about.
+    /// The agent with the last acceptance: the customer is asked about this one.
     #[must_use]
     pub fn agent(&self) -> Option<&str> {
         let last = self.accepted.iter().max_by_key(|(agent, at)| (**at, *agent));
         last.map(|(agent, _)| agent.as_str())
     }
 
-    /// What it tells about the customer. An address that is none, and a number that names no country, is left
-    /// out: there may be another.
+    /// The facts about the customer. An invalid address, or a number without a country, is left out: the known
+    /// customer may have another.
     #[must_use]
-    pub fn person(&self) -> Person {
+    pub fn customer(&self) -> CustomerFacts {
         let channel = self.channel.get().or(self.medium.get()).map(|channel| channel.to_lowercase());
         let social_id = self.social_id.get().zip(channel).map(|(id, channel)| format!("{channel}:{id}"));
-        Person {
+        CustomerFacts {
             social_id,
             name: self.name.get().cloned(),
             email: self.email.get().and_then(|email| normalise_email(email).ok()),
@@ -162,21 +163,21 @@ impl Interaction {
         }
     }
 
-    /// The job of a complete interaction, for the customer as they are known by now. What is longer than a
-    /// job's tag or link may be is left out: it would have the job refused.
+    /// The job of a complete interaction, as JSON. Tags and links beyond a job's limits are left out: they would make
+    /// the job invalid.
     #[must_use]
     pub fn job(
         &self,
         id: &str,
-        person: &Person,
-        recipe: &Connector,
+        customer: &CustomerFacts,
+        connector: &Connector,
         settings: &EightByEightSettings,
     ) -> Vec<u8> {
         let job = Job {
             customer: Customer {
-                name: person.name.as_deref(),
-                email: person.email.as_deref(),
-                phone: person.phone.as_deref(),
+                name: customer.name.as_deref(),
+                email: customer.email.as_deref(),
+                phone: customer.phone.as_deref(),
             },
             employee: Employee { custom_id: self.agent() },
             channel: &settings.channel,
@@ -188,12 +189,12 @@ impl Interaction {
                 .filter(|link| link.chars().count() <= LINK_CHARS_MAX),
             tags: self.tags(settings),
             language: self.language.get().map(String::as_str).filter(|language| is_language(language)),
-            brand: recipe.brand.as_deref(),
+            brand: connector.brand.as_deref(),
         };
         serde_json::to_vec(&job).expect("a job is plain data")
     }
 
-    /// The codes' tags, each once: several codes may stand for one.
+    /// The tags of the codes, without repeats: several codes may map to one tag.
     fn tags<'t>(&'t self, settings: &'t EightByEightSettings) -> Vec<&'t str> {
         let mut tags: Vec<&str> = Vec::new();
         for code in self.codes.get().into_iter().flatten() {
@@ -206,14 +207,14 @@ impl Interaction {
     }
 }
 
-fn join_times(into: &mut BTreeMap<String, i64>, from: BTreeMap<String, i64>) {
+fn merge_times(into: &mut BTreeMap<String, i64>, from: BTreeMap<String, i64>) {
     for (agent, at) in from {
         let known = into.entry(agent).or_insert(at);
         *known = at.max(*known);
     }
 }
 
-/// The page of a case: its id in the company's URL, or the id itself where that is a link already.
+/// The URL of a case: the company's URL with its id, or the id itself if that is a URL already.
 fn case_link(case: &str, settings: &EightByEightSettings) -> Option<String> {
     if case.starts_with("https://") || case.starts_with("http://") {
         return Some(case.to_owned());
@@ -222,7 +223,7 @@ fn case_link(case: &str, settings: &EightByEightSettings) -> Option<String> {
     settings.case_url.as_ref().map(|url| url.replace("{case}", &id))
 }
 
-/// Whether it is worth handing on: a word that is no language would have the job refused.
+/// Whether it is a language tag: any other word would make the job invalid.
 fn is_language(text: &str) -> bool {
     oxilangtag::LanguageTag::parse(text.replace('_', "-")).is_ok() && text.len() <= 35
 }

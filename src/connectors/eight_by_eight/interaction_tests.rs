@@ -1,4 +1,4 @@
-//! Interactions from their notices: in every order, twice, through several hands.
+//! Interactions from their notifications: in every order, twice, through several hands.
 //!
 //! The properties are the promise: one request whatever the order, and never before the wrap-up ended.
 
@@ -60,7 +60,7 @@ fn handled() -> Vec<Value> {
 
 /// The same, handed over to another agent, and back.
 fn transferred() -> Vec<Value> {
-    let mut notices = handled();
+    let mut notifications = handled();
     let after: Vec<Value> = [
         ("InteractionAccepted", "agLea", 11),
         ("InteractionEndPostProcess", "agLea", 12),
@@ -69,30 +69,30 @@ fn transferred() -> Vec<Value> {
     ]
     .map(|(name, agent, second)| stream(name, agent, second))
     .into();
-    notices.splice(9..9, after);
-    notices
+    notifications.splice(9..9, after);
+    notifications
 }
 
-fn learn(interaction: &mut Interaction, notice: &Value) {
-    if let Some(told) = wire::parse(notice.to_string().as_bytes()).expect("readable") {
-        interaction.join(told.facts);
+fn learn(interaction: &mut Interaction, notification: &Value) {
+    if let Some(told) = wire::parse(notification.to_string().as_bytes()).expect("readable") {
+        interaction.merge(told.facts);
     }
 }
 
-fn all(notices: &[Value]) -> Interaction {
+fn all(notifications: &[Value]) -> Interaction {
     let mut interaction = Interaction::default();
-    notices.iter().for_each(|notice| learn(&mut interaction, notice));
+    notifications.iter().for_each(|notification| learn(&mut interaction, notification));
     interaction
 }
 
-fn is(notice: &Value, name: &str) -> bool {
-    notice["Interaction"]["event"] == name
+fn is(notification: &Value, name: &str) -> bool {
+    notification["Interaction"]["event"] == name
 }
 
-/// The notices in another order, some of them twice.
-fn disorder(notices: &[Value], moves: &[Index], repeats: &[Index]) -> Vec<Value> {
-    let mut disordered: Vec<Value> = notices.to_vec();
-    disordered.extend(repeats.iter().map(|index| notices[index.index(notices.len())].clone()));
+/// The notifications in another order, some of them twice.
+fn disorder(notifications: &[Value], moves: &[Index], repeats: &[Index]) -> Vec<Value> {
+    let mut disordered: Vec<Value> = notifications.to_vec();
+    disordered.extend(repeats.iter().map(|index| notifications[index.index(notifications.len())].clone()));
     for (place, index) in moves.iter().enumerate() {
         let (left, right) = (place % disordered.len(), index.index(disordered.len()));
         disordered.swap(left, right);
@@ -102,12 +102,15 @@ fn disorder(notices: &[Value], moves: &[Index], repeats: &[Index]) -> Vec<Value>
 
 #[test]
 fn a_chat_that_was_accepted_ended_and_wrapped_up_is_complete_and_no_sooner() {
-    for notices in [handled(), transferred()] {
-        let last = notices.len() - 1;
+    for notifications in [handled(), transferred()] {
+        let last = notifications.len() - 1;
         for known in 0..last {
-            assert_eq!(all(&notices[..=known]).standing(&settings()) == Standing::Complete, known == last);
+            assert_eq!(
+                all(&notifications[..=known]).state(&settings()) == InteractionState::Complete,
+                known == last
+            );
         }
-        assert_eq!(all(&notices).standing(&settings()), Standing::Complete);
+        assert_eq!(all(&notifications).state(&settings()), InteractionState::Complete);
     }
 }
 
@@ -115,28 +118,30 @@ fn a_chat_that_was_accepted_ended_and_wrapped_up_is_complete_and_no_sooner() {
 fn a_chat_that_nobody_took_is_never_complete() {
     let untaken: Vec<Value> = handled()
         .into_iter()
-        .filter(|notice| !is(notice, "InteractionAccepted") && !is(notice, "InteractionEndPostProcess"))
+        .filter(|notification| {
+            !is(notification, "InteractionAccepted") && !is(notification, "InteractionEndPostProcess")
+        })
         .collect();
-    assert_eq!(all(&untaken).standing(&settings()), Standing::Open);
+    assert_eq!(all(&untaken).state(&settings()), InteractionState::Open);
 }
 
 #[test]
 fn a_chat_that_came_from_no_social_channel_is_never_complete() {
     let mut web = handled();
-    for notice in &mut web {
-        if notice["data"].is_object() {
-            notice["data"]["channel"] = json!("WebChat");
+    for notification in &mut web {
+        if notification["data"].is_object() {
+            notification["data"]["channel"] = json!("WebChat");
         }
     }
-    assert_eq!(all(&web).standing(&settings()), Standing::Open);
+    assert_eq!(all(&web).state(&settings()), InteractionState::Open);
 }
 
 #[test]
 fn whoever_took_it_last_is_asked_about_with_codes_as_tags_and_the_case_as_link() {
     let interaction = all(&transferred());
-    let person = interaction.person();
-    assert_eq!(person.social_id.as_deref(), Some("facebook:u-1"));
-    let job = interaction.job("chat-1", &person, &recipe(), &settings());
+    let customer = interaction.customer();
+    assert_eq!(customer.social_id.as_deref(), Some("facebook:u-1"));
+    let job = interaction.job("chat-1", &customer, &recipe(), &settings());
     let made: Value = serde_json::from_slice(&job).expect("JSON");
     assert_eq!(
         made,
@@ -163,11 +168,11 @@ fn what_is_too_long_for_a_job_is_left_out_and_a_tag_of_two_codes_is_named_once()
     let codes: [&str; 7] = ["5|12", &longest, &too_long, "5|13", &renamed, "6|1", "6|1"];
     let interaction = Interaction {
         // Each takes nine characters in a link.
-        case: Latest::of(1, Some("\u{20ac}".repeat(250))),
-        codes: Latest::of(99, Some(codes.map(str::to_owned).to_vec())),
+        case: Latest::new(1, Some("\u{20ac}".repeat(250))),
+        codes: Latest::new(99, Some(codes.map(str::to_owned).to_vec())),
         ..all(&handled())
     };
-    let job = interaction.job("chat-1", &interaction.person(), &recipe(), &settings);
+    let job = interaction.job("chat-1", &interaction.customer(), &recipe(), &settings);
     let made: Value = serde_json::from_slice(&job).expect("JSON");
     assert_eq!(made["tags"], json!(["exchange", longest, "short", "6|1"]));
     assert_eq!(made["external_url"], Value::Null);
@@ -177,12 +182,12 @@ fn what_is_too_long_for_a_job_is_left_out_and_a_tag_of_two_codes_is_named_once()
 #[test]
 fn a_case_that_is_a_link_already_stays_one_and_one_without_a_page_is_left_out() {
     let interaction = |case: &str| Interaction {
-        case: Latest::of(1, Some(case.to_owned())),
+        case: Latest::new(1, Some(case.to_owned())),
         accepted: BTreeMap::from([("agPaul".to_owned(), 1)]),
         ..Interaction::default()
     };
     let url = |case: &str, settings: &EightByEightSettings| {
-        let job = interaction(case).job("c", &Person::default(), &recipe(), settings);
+        let job = interaction(case).job("c", &CustomerFacts::default(), &recipe(), settings);
         serde_json::from_slice::<Value>(&job).expect("JSON")["external_url"].clone()
     };
     assert_eq!(url("https://crm.example.com/9", &settings()), json!("https://crm.example.com/9"));
@@ -204,45 +209,45 @@ proptest! {
         moves in proptest::collection::vec(any::<Index>(), 0..60),
         repeats in proptest::collection::vec(any::<Index>(), 0..8),
     ) {
-        let notices = if transfer { transferred() } else { handled() };
-        let disordered = disorder(&notices, &moves, &repeats);
+        let notifications = if transfer { transferred() } else { handled() };
+        let disordered = disorder(&notifications, &moves, &repeats);
         let mut interaction = Interaction::default();
         let mut completions = 0;
-        for (place, notice) in disordered.iter().enumerate() {
-            let before = interaction.standing(&settings());
-            learn(&mut interaction, notice);
-            let after = interaction.standing(&settings());
-            completions += usize::from((before, after) == (Standing::Open, Standing::Complete));
-            if after == Standing::Complete {
+        for (place, notification) in disordered.iter().enumerate() {
+            let before = interaction.state(&settings());
+            learn(&mut interaction, notification);
+            let after = interaction.state(&settings());
+            completions += usize::from((before, after) == (InteractionState::Open, InteractionState::Complete));
+            if after == InteractionState::Complete {
                 let known = &disordered[..=place];
-                prop_assert!(known.iter().any(|notice| is(notice, "InteractionDeleted")));
-                for accepted in known.iter().filter(|notice| is(notice, "InteractionAccepted")) {
-                    let wrapped_up = |notice: &&Value| {
-                        let (event, start) = (&notice["Interaction"], &accepted["Interaction"]);
-                        is(notice, "InteractionEndPostProcess")
+                prop_assert!(known.iter().any(|notification| is(notification, "InteractionDeleted")));
+                for accepted in known.iter().filter(|notification| is(notification, "InteractionAccepted")) {
+                    let wrapped_up = |notification: &&Value| {
+                        let (event, start) = (&notification["Interaction"], &accepted["Interaction"]);
+                        is(notification, "InteractionEndPostProcess")
                             && event["agentId"] == start["agentId"]
                             && event["interactionEventTS"].as_i64() >= start["interactionEventTS"].as_i64()
                     };
-                    prop_assert!(known.iter().any(|notice| wrapped_up(&notice)));
+                    prop_assert!(known.iter().any(|notification| wrapped_up(&notification)));
                 }
             }
         }
-        prop_assert_eq!(interaction.standing(&settings()), Standing::Complete);
+        prop_assert_eq!(interaction.state(&settings()), InteractionState::Complete);
         // With one agent nothing that comes later opens it again; a late transfer may, until it is wrapped up.
-        let expected = if transfer { 1..=notices.len() } else { 1..=1 };
+        let expected = if transfer { 1..=notifications.len() } else { 1..=1 };
         prop_assert!(expected.contains(&completions), "{} completions", completions);
-        prop_assert_eq!(interaction, all(&notices), "the order leaves no trace");
+        prop_assert_eq!(interaction, all(&notifications), "the order leaves no trace");
     }
 
     #[test]
-    fn joining_is_the_same_either_way_round_and_once_is_enough(
+    fn merging_is_commutative_and_idempotent(
         left in any::<Index>(), right in any::<Index>()
     ) {
-        let notices = transferred();
-        let facts = |index: &Index| all(&notices[index.index(notices.len())..=index.index(notices.len())]);
+        let notifications = transferred();
+        let facts = |index: &Index| all(&notifications[index.index(notifications.len())..=index.index(notifications.len())]);
         let (left, right) = (facts(&left), facts(&right));
-        let join = |a: &Interaction, b: &Interaction| { let mut a = a.clone(); a.join(b.clone()); a };
-        prop_assert_eq!(join(&left, &right), join(&right, &left));
-        prop_assert_eq!(join(&join(&left, &right), &right), join(&left, &right));
+        let merge = |a: &Interaction, b: &Interaction| { let mut a = a.clone(); a.merge(b.clone()); a };
+        prop_assert_eq!(merge(&left, &right), merge(&right, &left));
+        prop_assert_eq!(merge(&merge(&left, &right), &right), merge(&left, &right));
     }
 }

@@ -1,11 +1,10 @@
-//! Whether 8x8 sent a notice: its detached JWS (RFC 7515, 7797) over the notice's headers and checksum.
+//! Verification of 8x8's notifications: a detached JWS (RFC 7515, 7797) over headers and a checksum.
 //!
-//! PURE. What is signed is not the body but a JSON of the delivery's headers and the body's CRC-32
-//! (developer.8x8.com, "Validating webhook events"). A checksum is no digest: who could read a signed call
-//! could put another body under its signature. TLS keeps calls from being read; here the time of
-//! transmission bounds how long one could be used. The algorithm is RS256 and nothing else, whatever the
-//! header says; the key is one of those that the caller trusts, by its id. All of 8x8's tenants share keys,
-//! so who was believed here still has to be the recipe's own tenant.
+//! PURE. The signed input is not the body but a JSON of the delivery's headers and the body's CRC-32 (developer.8x8.com,
+//! "Validating webhook events"). A CRC is not a digest: an attacker with one signed call can put another body under its
+//! signature. TLS keeps calls secret, and the signed time of transmission bounds the use of one. The algorithm is
+//! always RS256, whatever the header says; the key is one that the caller trusts, selected by its id. 8x8's tenants
+//! share keys, so the caller must compare the tenant id as well (`endpoint` does).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -15,16 +14,16 @@ use serde::Deserialize;
 use postrider_domain::company::PublicKey;
 
 const ALGORITHM: &str = "RS256";
-/// Longest signature header: 8,192 bits in base64url, and its JOSE header.
+/// Bound of the signature header: 8,192 bits in base64url, and the JOSE header.
 const SIGNATURE_BYTES_MAX: usize = 4_096;
 const HEADER_BYTES_MAX: usize = 255;
-/// Every repeat has a time of its own, so this only has to cover the way and the clocks.
+/// Bounds the delay of transmission and the difference of clocks; each repeat carries a time of its own.
 const OLD_MAX: TimeDelta = TimeDelta::minutes(10);
 const EARLY_MAX: TimeDelta = TimeDelta::minutes(2);
 
-/// The headers of a delivery, as they came: `x-8x8-…`.
+/// The headers `x-8x8-…` of a delivery, unverified.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Headers<'h> {
+pub struct SignedHeaders<'h> {
     pub signature: Option<&'h str>,
     pub customer_id: Option<&'h str>,
     pub event_id: Option<&'h str>,
@@ -34,23 +33,23 @@ pub struct Headers<'h> {
     pub transmission_time: Option<&'h str>,
 }
 
-/// Why a notice is not believed.
+/// Failed verification of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignatureError {
     BadSignature,
-    /// Another customer of 8x8: its notices carry signatures that are just as good.
+    /// A valid signature for another customer of 8x8.
     OtherTenant,
-    /// Authentic, but transmitted too long ago, or in the future.
+    /// Authentic, but transmitted too long ago or in the future.
     OutOfTime,
 }
 
-/// Verifies a delivery against the recipe's keys.
+/// Verifies a delivery against the trusted keys at the time `now`.
 ///
 /// # Errors
-/// Where it is not signed by one of them, or not of these minutes.
+/// None of the keys signed it, or its time of transmission is out of bounds.
 pub fn verify(
     keys: &[PublicKey],
-    headers: &Headers,
+    headers: &SignedHeaders,
     body: &[u8],
     now: DateTime<Utc>,
 ) -> Result<(), SignatureError> {
@@ -60,14 +59,14 @@ pub fn verify(
     if now - sent > OLD_MAX || sent - now > EARLY_MAX { Err(SignatureError::OutOfTime) } else { Ok(()) }
 }
 
-/// By which key a delivery says it is signed, as long as it is signed as documented at all.
+/// The key id that a delivery claims; none if the signature has not the documented form.
 #[must_use]
-pub fn kid(headers: &Headers) -> Option<String> {
+pub fn kid(headers: &SignedHeaders) -> Option<String> {
     parts(headers).map(|parts| parts.kid)
 }
 
-fn signed(keys: &[PublicKey], headers: &Headers, body: &[u8]) -> Option<()> {
-    let Parts { protected, kid, signature } = parts(headers)?;
+fn signed(keys: &[PublicKey], headers: &SignedHeaders, body: &[u8]) -> Option<()> {
+    let DetachedJws { protected, kid, signature } = parts(headers)?;
     let key = keys.iter().find(|key| key.kid == kid)?;
     let input = [protected.as_bytes(), b".", payload(headers, body)?.as_bytes()].concat();
     let (n, e) = (URL_SAFE_NO_PAD.decode(&key.n).ok()?, URL_SAFE_NO_PAD.decode(&key.e).ok()?);
@@ -75,14 +74,14 @@ fn signed(keys: &[PublicKey], headers: &Headers, body: &[u8]) -> Option<()> {
     RsaPublicKeyComponents { n, e }.verify(&RSA_PKCS1_2048_8192_SHA256, &input, &signature).ok()
 }
 
-/// A detached JWS of the documented kind.
-struct Parts<'h> {
+/// A detached JWS of the documented form.
+struct DetachedJws<'h> {
     protected: &'h str,
     kid: String,
     signature: &'h str,
 }
 
-fn parts<'h>(headers: &Headers<'h>) -> Option<Parts<'h>> {
+fn parts<'h>(headers: &SignedHeaders<'h>) -> Option<DetachedJws<'h>> {
     let compact = headers.signature.filter(|text| text.len() <= SIGNATURE_BYTES_MAX)?;
     let mut parts = compact.split('.');
     let (Some(protected), Some(""), Some(signature), None) =
@@ -94,11 +93,11 @@ fn parts<'h>(headers: &Headers<'h>) -> Option<Parts<'h>> {
     if jose.alg != ALGORITHM || jose.b64 || jose.crit != ["b64"] {
         return None;
     }
-    Some(Parts { protected, kid: jose.kid, signature })
+    Some(DetachedJws { protected, kid: jose.kid, signature })
 }
 
 /// The signed JSON, its keys in the documented order.
-fn payload(headers: &Headers, body: &[u8]) -> Option<String> {
+fn payload(headers: &SignedHeaders, body: &[u8]) -> Option<String> {
     let text = |value: Option<&str>| value.filter(|text| is_plain(text)).map(str::to_owned);
     let number = |value: Option<&str>| value?.parse::<u64>().ok();
     Some(format!(
@@ -112,7 +111,7 @@ fn payload(headers: &Headers, body: &[u8]) -> Option<String> {
     ))
 }
 
-/// What stands in JSON as it is, whoever writes it.
+/// Whether every JSON writer leaves the text unescaped.
 fn is_plain(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:~+=@ ".contains(&byte);
     (1..=HEADER_BYTES_MAX).contains(&text.len()) && text.bytes().all(plain)

@@ -17,8 +17,8 @@ fn keys() -> Vec<PublicKey> {
     vec![PublicKey { kid: part("kid"), n: part("n"), e: part("e") }]
 }
 
-fn headers() -> Headers<'static> {
-    Headers {
+fn headers() -> SignedHeaders<'static> {
+    SignedHeaders {
         signature: Some(SIGNATURE),
         customer_id: Some("vccC8ProdChecksUS"),
         event_id: Some("g4nqGuj8TpCa6tiZ3DeeNw"),
@@ -32,7 +32,7 @@ fn at(millis: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(millis).expect("a time")
 }
 
-fn verified(headers: &Headers, body: &[u8]) -> Result<(), SignatureError> {
+fn verified(headers: &SignedHeaders, body: &[u8]) -> Result<(), SignatureError> {
     verify(&keys(), headers, body, at(SENT + 500))
 }
 
@@ -53,16 +53,16 @@ fn what_was_not_signed_is_not_believed() {
     let bad = Err(SignatureError::BadSignature);
     assert_eq!(verified(&headers(), &BODY[1..]), bad, "another body");
     for changed in [
-        Headers { customer_id: Some("other"), ..headers() },
-        Headers { event_id: Some("other"), ..headers() },
-        Headers { retry: Some("1"), ..headers() },
-        Headers { tenant_id: Some("other"), ..headers() },
-        Headers { transmission_time: Some("1629804577297"), ..headers() },
-        Headers { transmission_time: None, ..headers() },
-        Headers { event_id: Some("a\",\"eid\":\"b"), ..headers() },
-        Headers { signature: None, ..headers() },
-        Headers { signature: Some(&SIGNATURE[..SIGNATURE.len() - 2]), ..headers() },
-        Headers { signature: Some(&SIGNATURE.replace("..", ".e30.")), ..headers() },
+        SignedHeaders { customer_id: Some("other"), ..headers() },
+        SignedHeaders { event_id: Some("other"), ..headers() },
+        SignedHeaders { retry: Some("1"), ..headers() },
+        SignedHeaders { tenant_id: Some("other"), ..headers() },
+        SignedHeaders { transmission_time: Some("1629804577297"), ..headers() },
+        SignedHeaders { transmission_time: None, ..headers() },
+        SignedHeaders { event_id: Some("a\",\"eid\":\"b"), ..headers() },
+        SignedHeaders { signature: None, ..headers() },
+        SignedHeaders { signature: Some(&SIGNATURE[..SIGNATURE.len() - 2]), ..headers() },
+        SignedHeaders { signature: Some(&SIGNATURE.replace("..", ".e30.")), ..headers() },
     ] {
         assert_eq!(verified(&changed, BODY), bad, "{changed:?}");
     }
@@ -84,14 +84,14 @@ fn the_header_of_a_signature_chooses_no_algorithm() {
         "no JSON",
     ] {
         let forged = under(jose);
-        let changed = Headers { signature: Some(&forged), ..headers() };
+        let changed = SignedHeaders { signature: Some(&forged), ..headers() };
         assert_eq!(verified(&changed, BODY), Err(SignatureError::BadSignature), "{jose}");
     }
 }
 
 #[test]
 fn the_id_of_a_key_is_told_only_where_the_signature_is_of_the_documented_kind() {
-    let told = |signature: &str| kid(&Headers { signature: Some(signature), ..headers() });
+    let told = |signature: &str| kid(&SignedHeaders { signature: Some(signature), ..headers() });
     assert_eq!(told(SIGNATURE).as_deref(), Some("key1"));
     let others = [
         "",
@@ -102,7 +102,7 @@ fn the_id_of_a_key_is_told_only_where_the_signature_is_of_the_documented_kind() 
     ]
     .map(told);
     assert!(others.iter().all(Option::is_none), "{others:?}");
-    assert_eq!(kid(&Headers { signature: None, ..headers() }), None);
+    assert_eq!(kid(&SignedHeaders { signature: None, ..headers() }), None);
 }
 
 #[test]
@@ -118,7 +118,7 @@ proptest! {
     fn no_header_panics_and_none_is_believed_by_accident(
         signature in "[a-zA-Z0-9_.-]{0,200}", id in ".{0,20}", time in "[0-9-]{0,22}"
     ) {
-        let headers = Headers {
+        let headers = SignedHeaders {
             signature: Some(&signature),
             customer_id: Some(&id),
             event_id: Some(&id),

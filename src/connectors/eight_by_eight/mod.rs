@@ -1,10 +1,11 @@
 //! 8x8: a social interaction that an agent accepted, ended and wrapped up makes a request.
 //!
-//! `jws` (PURE) says whether 8x8 sent a notice, `wire` (PURE) what it tells about its interaction,
-//! `interaction` (PURE) puts what was told together in any order, says when it is complete, and makes the
-//! job. `client` asks 8x8 for the public keys that sign notices; everything else notices carry themselves.
+//! `endpoint` takes notifications; `jws` (PURE) verifies them, `wire` (PURE) parses each one, `interaction` (PURE)
+//! merges them in any order, tells whether the interaction is complete, and makes the job. `client` fetches the
+//! public keys that sign notifications; all other data is in the notifications.
 
 pub mod client;
+pub(super) mod endpoint;
 pub mod interaction;
 pub mod jws;
 pub mod wire;

@@ -7,8 +7,8 @@ use super::*;
 use proptest::prelude::*;
 use serde_json::json;
 
-fn told(notice: &Value) -> Option<Told> {
-    parse(notice.to_string().as_bytes()).expect("readable")
+fn told(notification: &Value) -> Option<InteractionUpdate> {
+    parse(notification.to_string().as_bytes()).expect("readable")
 }
 
 fn event(more: Value) -> Value {
@@ -64,9 +64,9 @@ fn the_gateway_tells_who_the_customer_is_and_where_they_came_from() {
 #[test]
 fn a_number_without_country_is_not_taken_for_an_international_one() {
     let phone = |user: Value, msisdn: Value| {
-        let notice = json!({"eventType": "CONVERSATION_UPDATE", "conversationId": "c", "timestamp": 1,
+        let notification = json!({"eventType": "CONVERSATION_UPDATE", "conversationId": "c", "timestamp": 1,
             "data": {"user": {"phone": user, "name": "J"}, "msisdn": msisdn}});
-        told(&notice).expect("something").facts.person().phone
+        told(&notification).expect("something").facts.customer().phone
     };
     assert_eq!(phone(json!("415 555 2671"), json!(null)), None);
     assert_eq!(phone(json!("+1 415 555 2671"), json!(null)).as_deref(), Some("+14155552671"));
@@ -137,11 +137,11 @@ fn as_many_codes_as_a_job_has_tags_are_read_and_a_name_of_that_length_is_none() 
 
 #[test]
 fn what_no_database_keeps_is_taken_out_of_what_customers_call_themselves() {
-    let notice = json!({"eventType": "CONVERSATION_UPDATE", "conversationId": "c\u{0}1", "timestamp": 1,
+    let notification = json!({"eventType": "CONVERSATION_UPDATE", "conversationId": "c\u{0}1", "timestamp": 1,
     "data": {"user": {
         "userId": "u\u{0}1", "name": " Jane\u{0}\r\n\u{202e}Customer ", "email": "\u{0}"
     }}});
-    let told = told(&notice).expect("something");
+    let told = told(&notification).expect("something");
     assert_eq!(told.interaction, "c1");
     assert_eq!(told.facts.social_id.get().map(String::as_str), Some("u1"));
     assert_eq!(told.facts.name.get().map(String::as_str), Some("Jane Customer"));
@@ -172,9 +172,9 @@ fn a_key_is_read_alone_or_out_of_a_set_and_only_if_it_signs() {
 
 #[test]
 fn without_the_conversation_an_interaction_goes_by_its_guid() {
-    let mut notice = event(json!({"event": "InteractionDeleted"}));
-    notice["conversationId"] = json!(null);
-    let told = told(&notice).expect("told");
+    let mut notification = event(json!({"event": "InteractionDeleted"}));
+    notification["conversationId"] = json!(null);
+    let told = told(&notification).expect("told");
     assert_eq!(told.interaction, "int-1963f4d8314-ShlIYL3nayugzbFYJvHhZgPL2-chat-03-tenant01");
 }
 

@@ -1,4 +1,4 @@
-//! Kustomer's notices as documented, forged and broken; and its jobs beside those of its own workflow.
+//! Kustomer's notifications as documented, forged and broken; and its jobs beside those of its own workflow.
 //!
 //! The fixture follows developer.kustomer.com's event catalogue; the signature's vector was made with
 //! another implementation.
@@ -29,8 +29,8 @@ fn recipe() -> Connector {
     Connector { id: "blanca-kustomer".to_owned(), brand: None, test: false, settings }
 }
 
-fn found() -> Found {
-    Found {
+fn found() -> LookedUp {
+    LookedUp {
         customer_name: Some("Jane Customer".to_owned()),
         customer_email: Some("janecustomer@example.com".to_owned()),
         user_email: Some("paulagent@blancapeak.com".to_owned()),
@@ -39,15 +39,15 @@ fn found() -> Found {
 }
 
 /// The fixture with one thing changed.
-fn changed(change: impl FnOnce(&mut Value)) -> Result<Heard, Unreadable> {
-    let mut notice: Value = serde_json::from_slice(DONE_NOTICE).expect("the fixture is JSON");
-    change(&mut notice);
-    parse(notice.to_string().as_bytes(), &settings())
+fn changed(change: impl FnOnce(&mut Value)) -> Result<ParsedNotification, Unreadable> {
+    let mut notification: Value = serde_json::from_slice(DONE_NOTICE).expect("the fixture is JSON");
+    change(&mut notification);
+    parse(notification.to_string().as_bytes(), &settings())
 }
 
-fn closed(change: impl FnOnce(&mut Value)) -> Closed {
+fn closed(change: impl FnOnce(&mut Value)) -> ClosedConversation {
     match changed(change) {
-        Ok(Heard::Closed(closed)) => closed,
+        Ok(ParsedNotification::Closed(closed)) => closed,
         other => panic!("a finished conversation, not {other:?}"),
     }
 }
@@ -61,29 +61,42 @@ fn a_signature_is_taken_only_for_the_very_bytes_under_one_of_the_tokens() {
     let body = br#"{"id":"6717c2b1e5b1f00012ab3511","name":"kustomer.conversation.update"}"#;
     let signature = "1f3643f414fa3278ef1889f1f43edd58ef2eb314e2c6f7789e23fc25bf7e27b3";
     let tokens = [token("an older one"), token("kustomer-token")];
-    assert!(authentic(&tokens, body, Some(signature)));
-    assert!(!authentic(&tokens[..1], body, Some(signature)), "another token");
-    assert!(!authentic(&tokens, &[&body[..], b"\n"].concat(), Some(signature)), "another body");
+    assert!(is_authentic(&tokens, body, Some(signature)));
+    assert!(!is_authentic(&tokens[..1], body, Some(signature)), "another token");
+    assert!(!is_authentic(&tokens, &[&body[..], b"\n"].concat(), Some(signature)), "another body");
     for wrong in [None, Some(""), Some(&signature[1..]), Some(&signature.to_uppercase()[..])] {
-        assert!(!authentic(&tokens, body, wrong), "{wrong:?}");
+        assert!(!is_authentic(&tokens, body, wrong), "{wrong:?}");
     }
     let empty = "3b53e90f176254a344522b8c110932a6e9fc8b5786bc1b3e1540d21a5588d3ae";
-    assert!(!authentic(&[token("")], body, Some(empty)) && !authentic(&[], body, Some(signature)));
+    assert!(!is_authentic(&[token("")], body, Some(empty)) && !is_authentic(&[], body, Some(signature)));
 }
 
 #[test]
 fn only_a_conversation_that_was_just_finished_while_somebody_was_assigned_counts() {
-    let nothing = Ok(Heard::Nothing);
-    assert_eq!(changed(|notice| notice["changes"]["attributes"]["status"]["after"] = json!("open")), nothing);
-    assert_eq!(changed(|notice| notice["changes"]["attributes"] = json!({})), nothing);
-    assert_eq!(changed(|notice| notice["changes"] = json!(null)), nothing, "a conversation that is new");
-    assert_eq!(changed(|notice| notice["name"] = json!("kustomer.customer.update")), nothing);
-    assert_eq!(changed(|notice| notice["data"]["attributes"]["assignedUsers"] = json!([])), nothing);
-    assert_eq!(changed(|notice| notice["data"]["attributes"]["assignedUsers"] = json!(null)), nothing);
+    let nothing = Ok(ParsedNotification::Irrelevant);
+    assert_eq!(
+        changed(|notification| notification["changes"]["attributes"]["status"]["after"] = json!("open")),
+        nothing
+    );
+    assert_eq!(changed(|notification| notification["changes"]["attributes"] = json!({})), nothing);
+    assert_eq!(
+        changed(|notification| notification["changes"] = json!(null)),
+        nothing,
+        "a conversation that is new"
+    );
+    assert_eq!(changed(|notification| notification["name"] = json!("kustomer.customer.update")), nothing);
+    assert_eq!(
+        changed(|notification| notification["data"]["attributes"]["assignedUsers"] = json!([])),
+        nothing
+    );
+    assert_eq!(
+        changed(|notification| notification["data"]["attributes"]["assignedUsers"] = json!(null)),
+        nothing
+    );
     let message = json!({"id": 7, "name": "kustomer.message.create", "data": {"attributes": {"tags": [{}]}}});
     assert_eq!(parse(message.to_string().as_bytes(), &settings()), nothing, "other events have other shapes");
     let closed = closed(|_| {});
-    assert_eq!(closed.notice, "6717c2b1e5b1f00012ab3511");
+    assert_eq!(closed.notification, "6717c2b1e5b1f00012ab3511");
     assert_eq!(
         (closed.customer.as_str(), closed.user.as_str()),
         ("5f0c89aa2d3e4f5061728001", "5f0c8a1b2d3e4f50617200a1")
@@ -92,9 +105,9 @@ fn only_a_conversation_that_was_just_finished_while_somebody_was_assigned_counts
 
 #[test]
 fn null_stands_for_what_a_conversation_does_not_have() {
-    let closed = closed(|notice| {
+    let closed = closed(|notification| {
         for field in ["tags", "channels", "custom"] {
-            notice["data"]["attributes"][field] = json!(null);
+            notification["data"]["attributes"][field] = json!(null);
         }
     });
     assert_eq!((closed.tags.len(), closed.channels.len(), closed.do_not_send), (0, 0, None));
@@ -103,21 +116,21 @@ fn null_stands_for_what_a_conversation_does_not_have() {
 #[test]
 fn an_id_that_would_lead_elsewhere_is_refused_where_it_stands() {
     let bad = json!("../users?x=");
-    let path = |notice: Result<Heard, Unreadable>| notice.expect_err("refused").path;
+    let path = |notification: Result<ParsedNotification, Unreadable>| notification.expect_err("refused").path;
     assert_eq!(
-        path(changed(|notice| notice["data"]["attributes"]["tags"][1] = bad.clone())),
+        path(changed(|notification| notification["data"]["attributes"]["tags"][1] = bad.clone())),
         "data.attributes.tags"
     );
     assert_eq!(
-        path(changed(|notice| notice["data"]["attributes"]["assignedUsers"][0] = bad.clone())),
+        path(changed(|notification| notification["data"]["attributes"]["assignedUsers"][0] = bad.clone())),
         "data.attributes.assignedUsers"
     );
     assert_eq!(
-        path(changed(|notice| notice["data"]["relationships"] = json!({}))),
+        path(changed(|notification| notification["data"]["relationships"] = json!({}))),
         "data.relationships.customer.data.id"
     );
-    assert_eq!(path(changed(|notice| notice["data"] = json!(null))), "data");
-    assert_eq!(path(changed(|notice| notice["id"] = json!(7))), "");
+    assert_eq!(path(changed(|notification| notification["data"] = json!(null))), "data");
+    assert_eq!(path(changed(|notification| notification["id"] = json!(7))), "");
 }
 
 #[test]
@@ -127,7 +140,7 @@ fn the_job_of_a_notice_is_the_one_that_the_workflow_posts() {
         (json!(["chat", "voice"]), WORKFLOWS_VOICE),
         (json!(["voice"]), WORKFLOWS_VOICE),
     ] {
-        let closed = closed(|notice| notice["data"]["attributes"]["channels"] = channels.clone());
+        let closed = closed(|notification| notification["data"]["attributes"]["channels"] = channels.clone());
         let made = job(&closed, &found(), &recipe(), &settings()).expect("a job");
         let made: Value = serde_json::from_slice(&made).expect("JSON");
         let posted: Value = serde_json::from_slice(workflows).expect("JSON");
@@ -140,9 +153,10 @@ fn the_job_of_a_notice_is_the_one_that_the_workflow_posts() {
 fn the_box_that_forbids_asking_is_read_under_the_name_that_the_company_gave_it() {
     let sent = |attribute: &str, value: Value| {
         let settings = KustomerSettings { do_not_send_attribute: attribute.to_owned(), ..settings() };
-        let mut notice: Value = serde_json::from_slice(DONE_NOTICE).expect("JSON");
-        notice["data"]["attributes"]["custom"][attribute] = value;
-        let Ok(Heard::Closed(closed)) = parse(notice.to_string().as_bytes(), &settings) else {
+        let mut notification: Value = serde_json::from_slice(DONE_NOTICE).expect("JSON");
+        notification["data"]["attributes"]["custom"][attribute] = value;
+        let Ok(ParsedNotification::Closed(closed)) = parse(notification.to_string().as_bytes(), &settings)
+        else {
             panic!("finished")
         };
         let made = job(&closed, &found(), &recipe(), &settings).expect("a job");
@@ -159,7 +173,7 @@ fn the_box_that_forbids_asking_is_read_under_the_name_that_the_company_gave_it()
 
 #[test]
 fn a_customer_without_an_email_address_is_not_asked_as_in_the_workflow() {
-    let nowhere = Found { customer_email: None, ..found() };
+    let nowhere = LookedUp { customer_email: None, ..found() };
     assert_eq!(job(&closed(|_| {}), &nowhere, &recipe(), &settings()), None);
 }
 
@@ -183,6 +197,6 @@ proptest! {
     #[test]
     fn no_body_panics_and_none_is_authentic_by_accident(body in any::<Vec<u8>>(), signature in ".{0,80}") {
         let _ = parse(&body, &settings());
-        prop_assert!(!authentic(&[token("kustomer-token")], &body, Some(&signature)));
+        prop_assert!(!is_authentic(&[token("kustomer-token")], &body, Some(&signature)));
     }
 }

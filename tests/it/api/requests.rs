@@ -6,7 +6,7 @@ mod paging;
 
 use std::collections::HashSet;
 
-use postrider::{api::Scope, worker::stages::Worker};
+use postrider::{api::Scope, worker::Worker};
 use serde_json::{Value, json};
 
 use crate::support::{TestEnv, api::Client, arrival, wait};

@@ -5,7 +5,7 @@
 use chrono::{DateTime, Duration, Utc};
 use postrider::{
     intake::{AcceptOutcome, InboundJob, inbound::EntryPoint},
-    worker::stages::Worker,
+    worker::Worker,
 };
 use postrider_domain::{
     ids::{BlockKind, CompanyId, Medium, MessageId},

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, future::join, stream};
 use postrider::{
     intake::{AcceptOutcome, Acceptor},
-    worker::stages::Worker,
+    worker::Worker,
 };
 use postrider_clock::random_id;
 use postrider_domain::{

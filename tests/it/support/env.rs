@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use postrider::{config::Config, worker, worker::stages::Worker};
+use postrider::{config::Config, worker, worker::Worker};
 use postrider_domain::{
     company::{Member, Policy},
     hash_keys::SecretKeys,

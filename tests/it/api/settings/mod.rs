@@ -11,7 +11,7 @@ mod company;
 mod members;
 mod rejected;
 
-use postrider::{intake::AcceptOutcome, worker::stages::Worker};
+use postrider::{intake::AcceptOutcome, worker::Worker};
 use reqwest::Method;
 use serde_json::{Value, json};
 

@@ -10,7 +10,7 @@ use crate::support::{TestEnv, api::Client, arrival};
 const REJECTED: &str = "/v1/rejected";
 
 /// A job with a mistake, refused.
-async fn refused(worker: &postrider::worker::stages::Worker, email: &str) -> Value {
+async fn refused(worker: &postrider::worker::Worker, email: &str) -> Value {
     let mut body = job(email);
     body["channel"] = json!("fax");
     hand_in(worker, &body).await;

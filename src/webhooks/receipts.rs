@@ -1,7 +1,8 @@
-//! The public door and what each case is answered.
+//! The endpoint of providers' webhooks: `/webhooks/{provider}/{account}/{kind}`.
 //!
-//! Written, repeated, unknown or not ours: 200, so that nobody repeats what would change nothing. A bad
-//! signature: 403, for Mailgun 406, which ends its repeats. Too large 413, too slow 408, no database 503.
+//! A receipt that is written, repeated, unknown or not ours is answered 200, so that no provider repeats a call that
+//! would change nothing. A bad signature is answered 403, or 406 for Mailgun, which ends its repeats. A body that is
+//! too large: 413, too slow: 408; no database: 503. `verify` judges the call, `batch` writes its receipt.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,62 +12,61 @@ use axum::{
     extract::{Path, State},
     http::{HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::post,
 };
 
-use crate::{company_cache::CompanyCache, telemetry::names};
+use crate::{
+    company_cache::CompanyCache,
+    http_server::read_body,
+    telemetry::names,
+    webhooks::{
+        batch::ReceiptWriter,
+        verify::{VerifiedCall, WebhookCall, authenticate, verify_token},
+    },
+};
 use postrider_domain::{hash_keys::SecretKeys, ids::Medium, lifecycle::StatusPollPlan};
 use postrider_ledger::Ledger;
 use postrider_providers::{TokenKey, WebhookRefusal};
 
-use crate::webhooks::{
-    batch::Receipts,
-    serve::read_body,
-    unsubscribe,
-    verify::{Call, Verified, authentic, verified},
-};
-
 const BODY_BYTES_MAX: usize = 256 * 1024;
 
-/// What the public door needs.
+/// State behind the endpoint.
 pub struct WebhookState {
     pub ledger: Ledger,
-    pub directory: CompanyCache,
+    pub company_cache: CompanyCache,
     pub keys: Arc<SecretKeys>,
     pub token_key: TokenKey,
-    pub receipts: Receipts,
+    pub receipt_writer: ReceiptWriter,
+    /// Part of the signed URL; without a trailing slash.
     pub public_base_url: String,
-    pub body_within: Duration,
-    /// When missing receipts are asked for.
+    pub body_timeout: Duration,
+    /// Look-up times for missing receipts.
     pub receipt_poll_plan: StatusPollPlan,
 }
 
-/// The public routes.
-pub fn router(door: Arc<WebhookState>) -> Router {
-    Router::new()
-        .route("/webhooks/{provider}/{account}/{kind}", post(webhook))
-        .route("/unsubscribe/{message}/{tag}", get(unsubscribe::ask).post(unsubscribe::unsubscribe))
-        .with_state(door)
+/// The route of receipts and inbound texts.
+pub fn router(state: WebhookState) -> Router {
+    Router::new().route("/webhooks/{provider}/{account}/{kind}", post(webhook)).with_state(Arc::new(state))
 }
 
 async fn webhook(
-    State(door): State<Arc<WebhookState>>,
+    State(state): State<Arc<WebhookState>>,
     Path((provider, account, kind)): Path<(String, String, String)>,
     uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let body = match read_body(body, BODY_BYTES_MAX, door.body_within).await {
+    let body = match read_body(body, BODY_BYTES_MAX, state.body_timeout).await {
         Ok(body) => body,
         Err(status) => {
-            refused(&provider, "body");
+            count_refused(&provider, "body");
             return status.into_response();
         }
     };
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let path_and_query = uri.path_and_query().map_or("/", |path| path.as_str());
-    let public_url = format!("{}{path_and_query}", door.public_base_url);
-    let call = Call {
+    let public_url = format!("{}{path_and_query}", state.public_base_url);
+    let call = WebhookCall {
         provider: &provider,
         kind: &kind,
         public_url: &public_url,
@@ -75,10 +75,10 @@ async fn webhook(
         signature: text("x-twilio-signature"),
         body: &body,
     };
-    let snapshot = door.directory.snapshot();
+    let snapshot = state.company_cache.snapshot();
     let known = snapshot.account(&account);
     let settings = known.and_then(|(_, company)| company.policy.account(&account));
-    let receipt = match authentic(&call, settings) {
+    let receipt = match authenticate(&call, settings) {
         Ok(receipt) => receipt,
         Err(refusal) => return refusal_answer(&provider, refusal),
     };
@@ -86,19 +86,19 @@ async fn webhook(
         return refusal_answer(&provider, WebhookRefusal::BadSignature);
     };
     let medium = if provider == "twilio" { Medium::Sms } else { Medium::Email };
-    let watch_secs = door.receipt_poll_plan.for_medium(medium).first().as_secs_f64();
-    let written = match verified(receipt, *account, company, &door.keys, &door.token_key, watch_secs) {
-        Verified::Receipt(receipt) => door.receipts.take(receipt).await.is_some(),
-        Verified::Wish(wish) => match door.ledger.apply_opt_out(&wish).await {
+    let watch_secs = state.receipt_poll_plan.for_medium(medium).first().as_secs_f64();
+    let written = match verify_token(receipt, *account, company, &state.keys, &state.token_key, watch_secs) {
+        VerifiedCall::Receipt(receipt) => state.receipt_writer.write(receipt).await.is_some(),
+        VerifiedCall::OptOut(change) => match state.ledger.apply_opt_out(&change).await {
             Ok(_) => true,
             Err(error) => {
-                tracing::warn!(%error, "an inbound text could not be written; the provider will repeat it");
+                tracing::warn!(%error, "writing an inbound text failed; the provider is answered 503 and repeats it");
                 false
             }
         },
-        Verified::Nothing => true,
-        Verified::NotOurs => {
-            refused(&provider, "not_ours");
+        VerifiedCall::Irrelevant => true,
+        VerifiedCall::NotOurs => {
+            count_refused(&provider, "not_ours");
             true
         }
     };
@@ -115,7 +115,7 @@ fn refusal_answer(provider: &str, refusal: WebhookRefusal) -> Response {
         WebhookRefusal::OutOfTime => "out_of_time",
         WebhookRefusal::Unreadable => "unreadable",
     };
-    refused(provider, cause);
+    count_refused(provider, cause);
     let status = match (provider, refusal) {
         ("mailgun", _) => StatusCode::NOT_ACCEPTABLE,
         (_, WebhookRefusal::BadSignature | WebhookRefusal::OutOfTime) => StatusCode::FORBIDDEN,
@@ -124,8 +124,8 @@ fn refusal_answer(provider: &str, refusal: WebhookRefusal) -> Response {
     status.into_response()
 }
 
-/// Only known words become labels: the path is the caller's.
-fn refused(provider: &str, cause: &'static str) {
+/// Counts a refused call. The provider comes from the path, so only known names become labels.
+fn count_refused(provider: &str, cause: &'static str) {
     let provider = match provider {
         "twilio" => "twilio",
         "mailgun" => "mailgun",
