@@ -45,7 +45,7 @@ pub mod worker;
 pub mod alerts;
 pub mod amqp;
 pub mod api;
-pub mod blocks;
+mod blocks;
 pub mod connectors;
 pub mod dispatch;
 pub mod intake;

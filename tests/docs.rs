@@ -1,6 +1,6 @@
 //! The documents are true where a test can tell: README.md and every page under `docs/`.
 //!
-//! Generated blocks (states, metrics, configuration) equal the code, pages keep their size limits, relative
+//! Generated blocks (commands, states, metrics, configuration) equal the code, pages keep their size limits, relative
 //! links and anchors resolve, and every Prometheus alert has a runbook section. A generated block stands
 //! between `<!-- name -->` and `<!-- /name -->`; run with `UPDATE_DOCS=1` to write the blocks anew.
 
@@ -18,7 +18,7 @@ const README_BYTES_MAX: usize = 8 * 1024;
 const PAGE_BYTES_MAX: usize = 24 * 1024;
 const ALERTS: &str = "deploy/prometheus/alerts.yml";
 const RUNBOOKS: &str = "docs/operating.md";
-/// Folders and files whose text may name a page under `docs/`.
+/// Folders and files with texts that may name a page under `docs/`.
 const CITING: [&str; 8] =
     ["src", "crates", "tests", "benches", "deploy", "Makefile", "CHANGELOG.md", "Cargo.toml"];
 /// Folders of the repository that a path in a page begins with.
@@ -78,9 +78,54 @@ fn metrics() -> String {
     table
 }
 
+/// Every command with its usage, purpose and options, as `--help` prints them.
+fn commands() -> String {
+    let mut definition = postrider::cli::definition();
+    definition.build();
+    let mut text = String::new();
+    describe(&definition, &mut text);
+    text
+}
+
+fn describe(command: &clap::Command, text: &mut String) {
+    let subcommands: Vec<&clap::Command> =
+        command.get_subcommands().filter(|command| command.get_name() != "help").collect();
+    if subcommands.is_empty() {
+        let usage = command.clone().render_usage().to_string().replace("Usage: ", "");
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        text.push_str(&format!("\n**`{usage}`** {about}\n\n"));
+        let own =
+            |argument: &&clap::Arg| !["help", "version", "config"].contains(&argument.get_id().as_str());
+        for argument in command.get_arguments().filter(own) {
+            text.push_str(&option(argument));
+        }
+    }
+    for subcommand in subcommands {
+        describe(subcommand, text);
+    }
+}
+
+fn option(argument: &clap::Arg) -> String {
+    let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+    let name = argument.to_string();
+    let words = |values: Vec<String>| values.join(", ");
+    let mut notes = Vec::new();
+    if argument.get_action().takes_values() && !argument.is_hide_possible_values_set() {
+        let possible = argument.get_possible_values();
+        let possible: Vec<String> = possible.iter().map(|value| format!("`{}`", value.get_name())).collect();
+        notes.extend((!possible.is_empty()).then(|| format!("one of {}", words(possible))));
+        let default = argument.get_default_values().iter().map(|value| value.to_string_lossy().into_owned());
+        let default: Vec<String> = default.filter(|value| !value.is_empty()).collect();
+        notes.extend((!default.is_empty()).then(|| format!("default `{}`", default.join(","))));
+    }
+    let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
+    format!("* `{name}`: {help}{notes}\n")
+}
+
 /// Page, block name, text of each generated block.
-fn blocks() -> [(&'static str, &'static str, String); 3] {
+fn blocks() -> [(&'static str, &'static str, String); 4] {
     [
+        ("docs/cli.md", "commands", commands()),
         ("docs/concepts.md", "states", fenced("mermaid", &diagram::states())),
         ("docs/metrics.md", "metrics", metrics()),
         ("docs/configuration.md", "config", fenced("toml", include_str!("../src/default.toml"))),
@@ -103,7 +148,7 @@ fn split<'a>(page: &'a str, path: &str, name: &str) -> (&'a str, &'a str, &'a st
 }
 
 #[test]
-fn the_pages_show_the_states_the_metrics_and_the_configuration_as_they_are() {
+fn the_pages_show_the_commands_the_states_the_metrics_and_the_configuration_as_they_are() {
     for (path, name, block) in blocks() {
         let page = read(path);
         let (before, stands, after) = split(&page, path, name);

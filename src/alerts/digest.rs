@@ -1,7 +1,7 @@
-//! The text of a digest, without I/O: how many jobs were refused, the most frequent mistakes, an example of each.
+//! The text of a digest, without I/O: the number of rejected jobs, the most frequent problems, an example of each.
 //!
-//! Field paths, codes and ids only: what a job said is personal and stays where it is kept. Names that a
-//! producer made up are what a job said: a path is merged as far as its names are ours.
+//! It contains field paths, codes and ids only, because a job holds personal data. Field names that a producer made up
+//! are part of the job: a path is cut before the first part that is no field of ours.
 
 use std::fmt::Write as _;
 
@@ -17,12 +17,12 @@ use postrider_domain::{
     },
 };
 
-/// Every name of a job's shape.
+/// Every field name of a job.
 const KNOWN_FIELDS: [&[&str]; 4] = [JOB_FIELDS, CUSTOMER_FIELDS, EMPLOYEE_FIELDS, OVERRIDE_FIELDS];
-/// What was wrong with the notice of a recipe: its paths are written in our code, and of no job's shape.
+/// Problems of a connector's notification: their paths are constants of our code and no fields of a job.
 const NOTIFICATION_CODES: [&str; 2] = ["unreadable_notice", "not_found"];
 
-/// What was counted.
+/// The counts of the last hour before `now`.
 #[derive(Debug, Clone, Copy)]
 pub struct JobCounts {
     pub rejected: u64,
@@ -30,10 +30,10 @@ pub struct JobCounts {
     pub now: DateTime<Utc>,
 }
 
-/// One kind of mistake.
+/// One kind of problem with its count and the id of one rejected job.
 #[derive(Debug, Clone)]
 pub struct ProblemSummary {
-    /// Empty: the job as a whole.
+    /// Empty for the job as a whole.
     pub path: String,
     pub code: String,
     pub message: String,
@@ -41,17 +41,18 @@ pub struct ProblemSummary {
     pub example: Uuid,
 }
 
-pub fn digest(policy: &Policy, counted: JobCounts, mistakes: &[ProblemSummary]) -> PlainEmail {
-    let JobCounts { rejected, accepted, now } = counted;
+/// The letter with the counts and the most frequent problems.
+pub fn digest(policy: &Policy, counts: JobCounts, problems: &[ProblemSummary]) -> PlainEmail {
+    let JobCounts { rejected, accepted, now } = counts;
     let jobs = rejected + accepted;
     let subject = format!("{}: {rejected} of {jobs} jobs were rejected within an hour", policy.name);
     let mut text = format!(
-        "In the hour before {}, {rejected} of {jobs} jobs of {} were rejected.\n\nWhat was wrong, most frequent first:\n",
+        "In the hour before {}, {rejected} of {jobs} jobs of {} were rejected.\n\nProblems, most frequent first:\n",
         now.to_rfc3339_opts(SecondsFormat::Secs, true),
         policy.name,
     );
-    for (place, mistake) in merged(mistakes).iter().enumerate() {
-        let ProblemSummary { path, code, message, times, example } = mistake;
+    for (place, problem) in merged(problems).iter().enumerate() {
+        let ProblemSummary { path, code, message, times, example } = problem;
         let field = if path.is_empty() { "the job" } else { path };
         let _ = write!(
             text,
@@ -69,25 +70,24 @@ pub fn digest(policy: &Policy, counted: JobCounts, mistakes: &[ProblemSummary]) 
     PlainEmail::new(&subject, &text)
 }
 
-/// As they may be merged, the most frequent first: what no longer differs is one mistake.
-fn merged(mistakes: &[ProblemSummary]) -> Vec<ProblemSummary> {
-    let mut merged: Vec<ProblemSummary> = Vec::with_capacity(mistakes.len());
-    for mistake in mistakes {
-        let path = known_path(&mistake.path, &mistake.code);
+/// The problems with their cut paths, the most frequent first; equal ones are merged.
+fn merged(problems: &[ProblemSummary]) -> Vec<ProblemSummary> {
+    let mut merged: Vec<ProblemSummary> = Vec::with_capacity(problems.len());
+    for problem in problems {
+        let path = known_path(&problem.path, &problem.code);
         let same = |one: &&mut ProblemSummary| {
-            one.path == path && one.code == mistake.code && one.message == mistake.message
+            one.path == path && one.code == problem.code && one.message == problem.message
         };
         match merged.iter_mut().find(same) {
-            Some(one) => one.times = one.times.saturating_add(mistake.times),
-            None => merged.push(ProblemSummary { path: path.to_owned(), ..mistake.clone() }),
+            Some(one) => one.times = one.times.saturating_add(problem.times),
+            None => merged.push(ProblemSummary { path: path.to_owned(), ..problem.clone() }),
         }
     }
     merged.sort_by_key(|one| std::cmp::Reverse(one.times));
     merged
 }
 
-/// The path as far as its names are ours; of a field that is unknown, and of what a producer names as it
-/// likes, the one above.
+/// The path up to its last known field; for an unknown field and for free names of the producer, its parent.
 fn known_path<'p>(path: &'p str, code: &str) -> &'p str {
     if NOTIFICATION_CODES.contains(&code) {
         return path;
@@ -106,7 +106,7 @@ fn known_path<'p>(path: &'p str, code: &str) -> &'p str {
     if code == "unknown_field" { &path[..above] } else { &path[..end] }
 }
 
-/// Whether a name, or an item of a list of that name, is of a job's shape.
+/// Whether a part is a field of a job, or an item of such a list.
 fn is_known_part(part: &str) -> bool {
     let (name, place) = part.split_once('[').unwrap_or((part, "0]"));
     let is_place = place
@@ -123,18 +123,18 @@ mod tests {
         job::parse::{parse, parse_call},
     };
 
-    fn text(mistakes: &[(&str, &str, &str, u64)]) -> String {
+    fn text(problems: &[(&str, &str, &str, u64)]) -> String {
         let policy = file::parse(include_str!("../../deploy/example-company.toml")).expect("is valid").policy;
-        let counted = JobCounts { rejected: 9, accepted: 1, now: DateTime::UNIX_EPOCH };
-        let mistake = |(path, code, message, times): &(&str, &str, &str, u64)| ProblemSummary {
+        let counts = JobCounts { rejected: 9, accepted: 1, now: DateTime::UNIX_EPOCH };
+        let problem = |(path, code, message, times): &(&str, &str, &str, u64)| ProblemSummary {
             path: (*path).to_owned(),
             code: (*code).to_owned(),
             message: (*message).to_owned(),
             times: *times,
             example: Uuid::nil(),
         };
-        let mistakes: Vec<ProblemSummary> = mistakes.iter().map(mistake).collect();
-        digest(&policy, counted, &mistakes).text
+        let problems: Vec<ProblemSummary> = problems.iter().map(problem).collect();
+        digest(&policy, counts, &problems).text
     }
 
     #[test]
@@ -172,11 +172,11 @@ mod tests {
         for found in [parse(job.as_bytes()), parse_call(job.as_bytes())] {
             let found = found.expect_err("it is refused");
             assert!(found.iter().any(|problem| problem.path.contains("secret")), "{found:?}");
-            let mistakes: Vec<_> = found
+            let problems: Vec<_> = found
                 .iter()
                 .map(|problem| (problem.path.as_str(), problem.code.as_str(), problem.message.as_str(), 1))
                 .collect();
-            let text = text(&mistakes);
+            let text = text(&problems);
             assert!(!text.contains("secret"), "{text}");
             assert!(text.contains("tags[0]: wrong_type (1 times)"), "{text}");
         }

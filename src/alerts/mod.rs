@@ -1,8 +1,8 @@
-//! Error alerts: a company's own people hear when many of its jobs are refused.
+//! Error alerts: a company is told by email when many of its jobs are rejected.
 //!
-//! `watch` looks once a minute, whichever worker's turn it is; `digest` (PURE) says what was wrong. A digest
-//! is put on its way by one statement (`ledger::alerts`), at most once an hour for each company over the
-//! whole fleet, and sent as every message is: who dies in between loses nothing and doubles nothing.
+//! `scheduler` counts once a minute, on one worker at a time; `digest` (PURE) writes the email. One statement
+//! (`ledger::alerts`) queues a digest, at most once an hour per company over all workers, and the digest is sent like
+//! every message: a crash in between neither loses nor doubles it.
 
 mod digest;
 pub mod scheduler;

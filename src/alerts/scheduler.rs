@@ -1,7 +1,7 @@
-//! The watch: once a minute one worker of the fleet counts the last hour's refused jobs.
+//! Counts the rejected jobs of the last hour once a minute, on one worker at a time.
 //!
-//! Gather (counts by company) → decide (`company::alerts`) → apply (one statement that the database lets win
-//! once an hour). A worker that dies on its turn costs a minute: what it counted is counted again.
+//! Gather (counts by company) → decide (`company::alerts`) → apply (one statement that succeeds once an hour per
+//! company). If a worker crashes on its turn, the next turn counts again a minute later.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,14 +21,14 @@ use postrider_ledger::{
 
 use crate::alerts::digest::{JobCounts, ProblemSummary, digest};
 
-/// Each worker asks so often whether it is its turn.
-const ASK_EVERY: Duration = Duration::from_secs(15);
-/// What nobody could send for a day is no news.
+/// Interval in which each worker tries to take the turn.
+const TURN_INTERVAL: Duration = Duration::from_secs(15);
+/// A digest that could not be sent for a day is outdated.
 const EXPIRES_SECS: i32 = 86_400;
-/// A count beyond this takes too long for what it tells.
+/// Bound of the count of accepted jobs: a larger count takes too long.
 const ACCEPTED_MAX: u64 = 5_000_000;
 
-/// What the watch needs.
+/// The scheduler with its dependencies.
 #[derive(Clone)]
 pub struct AlertScheduler {
     pub ledger: Ledger,
@@ -37,57 +37,59 @@ pub struct AlertScheduler {
 }
 
 impl AlertScheduler {
-    /// Watches until told to stop.
+    /// Runs until `stop` is cancelled.
     pub async fn run(self, stop: CancellationToken) {
-        let ticker = Ticker::new(ASK_EVERY, stop);
+        let ticker = Ticker::new(TURN_INTERVAL, stop);
         let mut first = true;
         while ticker.tick(std::mem::take(&mut first)).await {
             match self.take_turn().await {
                 Ok(_) => {}
-                Err(error) => tracing::warn!(%error, "rejected jobs cannot be counted for alerts"),
+                Err(error) => {
+                    tracing::warn!(%error, "count of rejected jobs for alerts failed, tried again with the next turn")
+                }
             }
         }
     }
 
-    /// Looks if it is this worker's turn; gives whether it was.
+    /// Takes the turn if it is due, and checks the companies; returns whether it was due.
     pub async fn take_turn(&self) -> Result<bool, LedgerError> {
-        let mine = self.ledger.take_alert_turn().await?;
-        if mine {
+        let is_due = self.ledger.take_alert_turn().await?;
+        if is_due {
             self.check_companies().await?;
         }
-        Ok(mine)
+        Ok(is_due)
     }
 
-    /// Looks now; gives the companies whose digest this call put on its way.
+    /// Checks all companies now; returns those for which this call queued a digest.
     pub async fn check_companies(&self) -> Result<Vec<CompanyId>, LedgerError> {
         let snapshot = self.company_cache.snapshot();
-        let watched = snapshot.companies().filter(|company| !company.policy.alerts.emails.is_empty());
-        let watched: Vec<CompanyId> = watched.map(|company| company.id).collect();
-        let mut told = Vec::new();
-        if watched.is_empty() {
-            return Ok(told);
+        let alerted = snapshot.companies().filter(|company| !company.policy.alerts.emails.is_empty());
+        let alerted: Vec<CompanyId> = alerted.map(|company| company.id).collect();
+        let mut queued = Vec::new();
+        if alerted.is_empty() {
+            return Ok(queued);
         }
-        for rejections in self.ledger.alert_rejections(&watched).await? {
+        for rejections in self.ledger.alert_rejections(&alerted).await? {
             let Some(company) = snapshot.company_by_id(rejections.company) else { continue };
-            let telling = match self.alert_if_due(company, rejections).await {
-                // What cannot be told of one company keeps nothing from the others.
+            let is_queued = match self.alert_if_due(company, rejections).await {
+                // Broken data of one company does not keep the alerts of the others.
                 Err(error @ (LedgerError::Data(_) | LedgerError::Broken(_))) => {
-                    tracing::error!(company = company.policy.slug, %error, "a digest cannot be written");
+                    tracing::error!(company = company.policy.slug, %error, "digest not queued: stored data is invalid");
                     continue;
                 }
-                told => told?,
+                result => result?,
             };
-            if telling {
+            if is_queued {
                 metrics::counter!(names::ALERTS).increment(1);
                 tracing::warn!(
                     company = company.policy.slug,
                     rejected = rejections.rejected,
-                    "many jobs are rejected"
+                    "many jobs rejected, digest queued"
                 );
-                told.push(company.id);
+                queued.push(company.id);
             }
         }
-        Ok(told)
+        Ok(queued)
     }
 
     async fn alert_if_due(&self, company: &Company, rejections: Rejections) -> Result<bool, LedgerError> {
@@ -109,39 +111,39 @@ impl AlertScheduler {
         }
     }
 
-    /// `None` where no account of the company can carry it, which its file would not have allowed.
-    fn alert(&self, company: &Company, counted: JobCounts, problems: Vec<ProblemCount>) -> Option<NewAlert> {
+    /// The digest as a message; `None` if the company has no account for it, which validation excludes.
+    fn alert(&self, company: &Company, counts: JobCounts, problems: Vec<ProblemCount>) -> Option<NewAlert> {
         let policy = &company.policy;
         let (brand, account) = policy.alerting_brand()?;
-        let mistake = |ProblemCount { path, code, message, times, example }| ProblemSummary {
+        let summary = |ProblemCount { path, code, message, times, example }| ProblemSummary {
             path,
             code,
             message,
             times,
             example,
         };
-        let mistakes: Vec<ProblemSummary> = problems.into_iter().map(mistake).collect();
+        let problems: Vec<ProblemSummary> = problems.into_iter().map(summary).collect();
         let mail = |email: &String| AlertMail {
             id: postrider_clock::new_id(),
             email: email.clone(),
             address_hash: self.keys.identity.address_hash(company.id, Medium::Email, email),
         };
-        let note = format!("{} rejected, {} accepted within an hour", counted.rejected, counted.accepted);
+        let note = format!("{} rejected, {} accepted within an hour", counts.rejected, counts.accepted);
         Some(NewAlert {
             company: company.id,
-            rejected: counted.rejected,
-            accepted: counted.accepted,
+            rejected: counts.rejected,
+            accepted: counts.accepted,
             mails: policy.alerts.emails.iter().map(mail).collect(),
             brand: brand.label.clone(),
             account: company.account_id(&account.id)?,
-            letter: digest(policy, counted, &mistakes),
+            letter: digest(policy, counts, &problems),
             decision: Decision {
                 verdict: Verdict::Send,
                 candidate: None,
-                due_at: counted.now,
-                expires_at: counted.now + chrono::Duration::seconds(i64::from(EXPIRES_SECS)),
+                due_at: counts.now,
+                expires_at: counts.now + chrono::Duration::seconds(i64::from(EXPIRES_SECS)),
                 policy_version: company.version,
-                decided_at: counted.now,
+                decided_at: counts.now,
                 trail: vec![Finding::pass("alert", note)],
                 inputs: Inputs::default(),
             },

@@ -1,8 +1,8 @@
-//! Drain: what is left of a body when its answer is ready is read and forgotten first.
+//! Reads the rest of a request body before an early response is sent.
 //!
-//! Whoever is answered while still sending sees a broken connection and never the answer: a producer would take
-//! its 401, 413 or 429 for a fault of the network and repeat at once. It stands before the door and all routes,
-//! so none of them thinks of it. Bounded in size and time.
+//! A client that still sends while the response arrives sees a broken connection instead of the response: a producer
+//! would take its 401, 413 or 429 for a network error and repeat at once. This layer stands before `auth` and all
+//! routes. It is bounded in bytes and in time.
 
 use std::{
     pin::Pin,
@@ -19,28 +19,28 @@ use axum::{
 use futures_util::{Stream, StreamExt};
 use tokio::sync::oneshot;
 
-use crate::api::Api;
+use crate::api::ApiState;
 
-/// So much of what nobody wants is read.
+/// Most bytes of a body that are read and discarded.
 const DISCARDED_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Has the call answered; reads on what was left of its body.
-pub(super) async fn discard_body(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+/// Runs the call, then reads the rest of its body before the response is returned.
+pub(super) async fn discard_body(State(api): State<Arc<ApiState>>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    let (lent, left) = track(body);
-    let response = next.run(Request::from_parts(parts, lent)).await;
-    if let Ok(rest) = left.await {
-        // An answer follows in any case.
+    let (tracked, rest) = track(body);
+    let response = next.run(Request::from_parts(parts, tracked)).await;
+    if let Ok(rest) = rest.await {
+        // The response follows even after a timeout.
         drop(tokio::time::timeout(api.body_timeout, discard(rest)).await);
     }
     response
 }
 
-/// A body to give away, and what comes back of it when it is dropped before its end.
+/// Wraps a body; the receiver gets the rest of it if the wrapper is dropped before its end.
 fn track(body: Body) -> (Body, oneshot::Receiver<BodyDataStream>) {
-    let (back, left) = oneshot::channel();
-    let lent = TrackedBody { body: Some(body.into_data_stream()), back: Some(back) };
-    (Body::from_stream(lent), left)
+    let (back, rest) = oneshot::channel();
+    let tracked = TrackedBody { body: Some(body.into_data_stream()), back: Some(back) };
+    (Body::from_stream(tracked), rest)
 }
 
 async fn discard(mut rest: BodyDataStream) {
@@ -74,7 +74,7 @@ impl Stream for TrackedBody {
 impl Drop for TrackedBody {
     fn drop(&mut self) {
         if let (Some(body), Some(back)) = (self.body.take(), self.back.take()) {
-            // Nobody waits for it any more: its caller is gone.
+            // Fails only if the call itself was dropped.
             drop(back.send(body));
         }
     }
@@ -95,9 +95,9 @@ mod tests {
 
     /// Reads as a handler does, then what that left.
     async fn read(body: Body, bytes_max: usize) -> Option<usize> {
-        let (lent, left) = track(body);
-        let read = read_body(lent, bytes_max, Duration::from_secs(10)).await;
-        if let Ok(rest) = left.await {
+        let (tracked, rest) = track(body);
+        let read = read_body(tracked, bytes_max, Duration::from_secs(10)).await;
+        if let Ok(rest) = rest.await {
             discard(rest).await;
         }
         match read {

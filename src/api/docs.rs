@@ -1,7 +1,7 @@
-//! `/docs`: the description as a page for people, made from the same document as `/openapi.json`.
+//! `/docs`: the API description as a page for people, rendered from the same document as `/openapi.json`.
 //!
-//! One page of plain HTML without scripts and without anything from elsewhere: it works behind any firewall
-//! and tells nobody who reads it. Everything in it comes from the code.
+//! The page is plain HTML without scripts and without foreign resources: it works behind any firewall and discloses
+//! its readers to no third party.
 
 use std::fmt::Write as _;
 
@@ -16,27 +16,27 @@ details{margin:.6em 0}summary{cursor:pointer;padding:.3em 0}.m{display:inline-bl
 font-weight:700}a{color:#0550ae}@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}\
 pre{background:#161b22}a{color:#58a6ff}}";
 
-/// The page.
+/// Renders the page as HTML.
 #[must_use]
 pub fn page(document: &OpenApi) -> String {
     let document = serde_json::to_value(document).expect("a description is plain data");
     let mut html = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
          content=\"width=device-width\"><title>Postrider: the API</title><style>{STYLE}</style><body>\
-         <h1>Postrider: the API</h1><p>{}</p><p>Every call carries a key of its company in the header \
-         <code>x-api-key</code>. Whatever goes wrong is answered as <code>application/problem+json</code>. For \
+         <h1>Postrider: the API</h1><p>{}</p><p>Every call carries an API key of its company in the header \
+         <code>x-api-key</code>. Every refusal is answered as <code>application/problem+json</code>. For \
          programs: <a href=\"/openapi.json\">/openapi.json</a>.</p>",
         text(&document["info"]["description"])
     );
     for tag in tags(&document) {
         let _ = write!(html, "<h2 id=\"{tag}\">{tag}</h2>");
         for (path, method, operation) in operations(&document).filter(|(.., one)| tag_of(one) == tag) {
-            operation_of(&mut html, path, method, operation);
+            operation_details(&mut html, path, method, operation);
         }
     }
-    html.push_str("<h2 id=\"shapes\">Shapes</h2>");
+    html.push_str("<h2 id=\"schemas\">Schemas</h2>");
     for (name, schema) in document["components"]["schemas"].as_object().into_iter().flatten() {
-        shape(&mut html, name, schema);
+        schema_details(&mut html, name, schema);
     }
     html.push_str("</body></html>\n");
     html
@@ -56,7 +56,7 @@ fn tag_of(operation: &Value) -> &str {
     operation["tags"][0].as_str().unwrap_or("other")
 }
 
-/// In the order of their paths.
+/// The tags in the order of their paths.
 fn tags(document: &Value) -> Vec<&str> {
     let mut tags: Vec<&str> = Vec::new();
     for (.., operation) in operations(document) {
@@ -68,7 +68,7 @@ fn tags(document: &Value) -> Vec<&str> {
     tags
 }
 
-fn operation_of(html: &mut String, path: &str, method: &str, operation: &Value) {
+fn operation_details(html: &mut String, path: &str, method: &str, operation: &Value) {
     let _ = write!(
         html,
         "<details><summary><span class=\"m\">{}</span> <code>{}</code> {}</summary><p>{}</p>",
@@ -101,9 +101,9 @@ fn operation_of(html: &mut String, path: &str, method: &str, operation: &Value) 
     html.push_str("</table></details>");
 }
 
-fn shape(html: &mut String, name: &str, schema: &Value) {
+fn schema_details(html: &mut String, name: &str, schema: &Value) {
     let name = escaped(name);
-    let _ = write!(html, "<details id=\"shape-{name}\"><summary><code>{name}</code></summary>");
+    let _ = write!(html, "<details id=\"schema-{name}\"><summary><code>{name}</code></summary>");
     let _ = write!(html, "<p>{}</p>", text(&schema["description"]));
     let required = schema["required"].as_array().map_or(&[][..], Vec::as_slice);
     let fields: Vec<_> = schema["properties"].as_object().into_iter().flatten().collect();
@@ -125,10 +125,10 @@ fn shape(html: &mut String, name: &str, schema: &Value) {
     html.push_str("</details>");
 }
 
-/// A schema in a few words, with links to the shapes that it names.
+/// A short description of a schema, with links to the schemas that it refers to.
 fn type_of(schema: &Value) -> String {
     if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
-        return format!("<a href=\"#shape-{0}\">{0}</a>", escaped(name));
+        return format!("<a href=\"#schema-{0}\">{0}</a>", escaped(name));
     }
     let any = ["oneOf", "anyOf", "allOf"].into_iter().find_map(|word| schema[word].as_array());
     if let Some(options) = any {

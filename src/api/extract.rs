@@ -1,8 +1,8 @@
-//! What was sent, read strictly: JSON bodies, path ids and query strings.
+//! Strict extractors: JSON bodies, path ids and query strings.
 //!
-//! Bodies are bounded in size and time. `application/json` in UTF-8 and nothing else; a key twice, a NUL,
-//! a carriage return, half a surrogate pair, an unknown field or a wrong type is refused by its path. An id
-//! that is none is answered like one that is nobody's.
+//! Bodies are bounded in size and time and must be `application/json` in UTF-8. A duplicate key, a NUL, a carriage
+//! return, half a surrogate pair, an unknown field or a wrong type is refused by its path. A malformed id is answered
+//! like an unknown one: 404.
 
 use std::{fmt, marker::PhantomData, sync::Arc};
 
@@ -16,38 +16,38 @@ use serde::{
     de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use crate::api::{Api, Problem, problem::FieldProblem};
+use crate::api::{ApiState, Problem, problem::FieldProblem};
 use crate::http_server::read_body;
 use postrider_domain::document::{fields::expected, node::Node, strict, text::shown_name};
 
-/// Longest body of a call that says nothing else, in bytes.
+/// Largest body of a call without a limit of its own, in bytes.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
-/// Longest message of a reader that is not ours, in characters.
+/// Longest message of a foreign parser that is repeated, in characters.
 const MESSAGE_CHARS_MAX: usize = 200;
 
 /// A JSON body as `T`; `T` should deny unknown fields.
 #[derive(Debug, Clone)]
 pub struct Json<T>(pub T);
 
-impl<T: DeserializeOwned> FromRequest<Arc<Api>> for Json<T> {
+impl<T: DeserializeOwned> FromRequest<Arc<ApiState>> for Json<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, api: &Arc<Api>) -> Result<Json<T>, Problem> {
+    async fn from_request(request: Request, api: &Arc<ApiState>) -> Result<Json<T>, Problem> {
         let bytes = read(request, api, BODY_BYTES_MAX).await?;
         parse(&bytes).map(Json)
     }
 }
 
 /// A JSON body of at most `bytes_max`, unparsed.
-pub async fn read(request: Request, api: &Api, bytes_max: usize) -> Result<Vec<u8>, Problem> {
-    read_as(&["application/json"], request, api, bytes_max).await
+pub async fn read(request: Request, api: &ApiState, bytes_max: usize) -> Result<Vec<u8>, Problem> {
+    read_content(&["application/json"], request, api, bytes_max).await
 }
 
-/// A body of at most `bytes_max` that says it is one of these, in UTF-8.
-pub async fn read_as(
+/// A body of at most `bytes_max` with one of these content types, in UTF-8.
+pub async fn read_content(
     kinds: &[&str],
     request: Request,
-    api: &Api,
+    api: &ApiState,
     bytes_max: usize,
 ) -> Result<Vec<u8>, Problem> {
     let (parts, body) = request.into_parts();
@@ -55,22 +55,24 @@ pub async fn read_as(
     bytes(body, api, bytes_max).await
 }
 
-async fn bytes(body: Body, api: &Api, bytes_max: usize) -> Result<Vec<u8>, Problem> {
+async fn bytes(body: Body, api: &ApiState, bytes_max: usize) -> Result<Vec<u8>, Problem> {
     read_body(body, bytes_max, api.body_timeout).await.map_err(|status| match status {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Problem::new(status, "too_large", format!("the body has more than {bytes_max} bytes; send less"))
-        }
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
+            status,
+            "too_large",
+            format!("the body is larger than {bytes_max} bytes; send a smaller one"),
+        ),
         StatusCode::REQUEST_TIMEOUT => {
-            Problem::new(status, "too_slow", "the body did not come in time; send it again")
+            Problem::new(status, "too_slow", "the body did not arrive in time; send it again")
         }
-        _ => Problem::bad_request("the body ended before its time; send it again"),
+        _ => Problem::bad_request("the body ended early; send it again"),
     })
 }
 
-/// One of these kinds, in UTF-8 where it names a charset.
+/// Requires one of these content types, and UTF-8 if a charset is named.
 fn check_type(kinds: &[&str], headers: &HeaderMap) -> Result<(), Problem> {
     if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        let detail = "send the body as it is, without content-encoding";
+        let detail = "send the body without content-encoding";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_type", detail));
     }
     let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
@@ -94,7 +96,7 @@ fn check_type(kinds: &[&str], headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-/// Reads a document strictly: an object, as every one is that the API takes.
+/// Parses a document strictly; every document of the API is an object.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let node: Node = serde_json::from_slice(bytes).map_err(|error| not_json(bytes, &error))?;
     let problems = strict::check(&node);
@@ -107,12 +109,12 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     }
 }
 
-/// Serde would read a list as the fields of an object in their order.
+/// Refuses a list: serde would read it as the fields of an object in their order.
 fn no_object(node: &Node) -> Problem {
     Problem::unprocessable([FieldProblem::new("", "wrong_type", expected("an object", node))])
 }
 
-/// Reads a document whose parts are judged by somebody else.
+/// Parses a document without the strict check of its parts, which intake makes for each job.
 pub fn parse_plain<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if bytes.trim_ascii_start().starts_with(b"[") {
         let read = serde_json::from_slice::<IgnoredAny>(bytes);
@@ -122,7 +124,7 @@ pub fn parse_plain<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let read: Result<T, _> = serde_path_to_error::deserialize(&mut reader);
     let value = read.map_err(|error| {
-        // A word that is none is a fault of syntax to serde, also where the document is JSON.
+        // serde calls an unknown word a syntax error even if the document is JSON.
         if !error.inner().is_data() && serde_json::from_slice::<Node>(bytes).is_err() {
             return not_json(bytes, error.inner());
         }
@@ -130,14 +132,14 @@ pub fn parse_plain<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
             path if path == "." => String::new(),
             path => shown_name(&path),
         };
-        let said = error.into_inner().to_string();
-        if let Some(name) = said.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
+        let text = error.into_inner().to_string();
+        if let Some(name) = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
             let path = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-            return Problem::unprocessable([FieldProblem::new(path, "missing", "it is needed")]);
+            return Problem::unprocessable([FieldProblem::new(path, "missing", "this field is required")]);
         }
-        let message = match said.starts_with("expected value") {
-            true => "expected another type, or a word that is known".to_owned(),
-            false => without_what_was_sent(&said),
+        let message = match text.starts_with("expected value") {
+            true => "expected another type, or a known word".to_owned(),
+            false => without_sent_value(&text),
         };
         Problem::unprocessable([FieldProblem::new(path, "bad_value", message)])
     })?;
@@ -145,7 +147,7 @@ pub fn parse_plain<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     Ok(value)
 }
 
-/// A part that must be an object: serde would take a list, and an empty one for no fields at all.
+/// Deserializes a part that must be an object: serde would accept a list, even an empty one.
 pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(reader: D) -> Result<T, D::Error> {
     struct AnObject<T>(PhantomData<T>);
     impl<'de, T: Deserialize<'de>> Visitor<'de> for AnObject<T> {
@@ -162,9 +164,9 @@ pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(reader: D) -> Resu
     reader.deserialize_map(AnObject(PhantomData))
 }
 
-/// What was expected and where, of serde's "invalid type: string \"…\", expected a map": what was found may
-/// be personal, and as long as the body.
-fn without_what_was_sent(message: &str) -> String {
+/// The expectation of a serde message (`invalid type: string "…", expected a map`) without the sent value, which
+/// may be personal data and as long as the body.
+fn without_sent_value(message: &str) -> String {
     match message.rsplit_once(", expected ") {
         Some((_, expected)) => format!("expected {expected}"),
         None => message.chars().take(MESSAGE_CHARS_MAX).collect(),
@@ -179,7 +181,7 @@ fn not_json(bytes: &[u8], error: &serde_json::Error) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "not_json", detail)
 }
 
-/// Path parameters; what is malformed names nothing that is there.
+/// Path parameters; a malformed one is answered with 404.
 #[derive(Debug, Clone)]
 pub struct Path<T>(pub T);
 
@@ -204,8 +206,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         query.map(|query| Query(query.0)).map_err(|error| {
             let text = error.body_text();
             let message = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
-            let message = without_what_was_sent(message);
-            Problem::bad_request(format!("the query string is not understood: {message}; see /docs"))
+            let message = without_sent_value(message);
+            Problem::bad_request(format!("the query string is not valid: {message}; see /docs"))
         })
     }
 }

@@ -1,7 +1,7 @@
-//! What a key looks like: made, split and compared here, shown once, kept as a hash.
+//! The format of API keys: generated, split and compared here, printed once, stored as a hash.
 //!
-//! `pr_live_<prefix>_<secret>` or `pr_test_…`: the words tell people what they hold, the prefix finds the
-//! row, the secret proves it. Comparison takes the same time whatever differs.
+//! `pr_live_<prefix>_<secret>` or `pr_test_…`: the prefix finds the row of the key, the secret proves its possession.
+//! The comparison takes constant time.
 
 use postrider_domain::ids::CompanyId;
 use postrider_ledger::api_keys::NewKey;
@@ -12,20 +12,22 @@ use subtle::ConstantTimeEq;
 const PREFIX_CHARS: usize = 12;
 const SECRET_CHARS: usize = 48;
 
-/// What a key may do; a key lists each of its scopes, none implies another.
+/// A permission of a key. A key lists each of its scopes; none implies another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Scope {
-    /// Hand in requests, answers and manual requests.
+    /// Submit jobs, manual requests and responses.
     Send,
-    /// Look at requests and settings.
+    /// Read requests and settings.
     Read,
     /// Change settings, and pause, resume, cancel and retry requests.
     Manage,
 }
 
 impl Scope {
+    /// Every scope.
     pub const ALL: [Scope; 3] = [Scope::Send, Scope::Read, Scope::Manage];
 
+    /// The stored word of the scope.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -36,7 +38,7 @@ impl Scope {
     }
 }
 
-/// A new key: the text to show once, and what is kept of it.
+/// A new key: its text, to be printed once, and the parts that are stored.
 #[derive(Debug)]
 pub struct NewApiKey {
     text: SecretString,
@@ -45,7 +47,7 @@ pub struct NewApiKey {
     live: bool,
 }
 
-/// Makes a key.
+/// Generates a random key, live or for tests.
 #[must_use]
 pub fn generate(live: bool) -> NewApiKey {
     let random =
@@ -57,7 +59,7 @@ pub fn generate(live: bool) -> NewApiKey {
     NewApiKey { hash: hash(&text), prefix, text: SecretString::from(text), live }
 }
 
-/// The prefix of what may be a key; `None`: it cannot be one, and nobody needs to look.
+/// The prefix of a well-formed key; `None` saves the look-up of any other text.
 #[must_use]
 pub fn prefix(text: &str) -> Option<&str> {
     let (prefix, secret) = text.rsplit_once('_')?;
@@ -68,10 +70,10 @@ pub fn prefix(text: &str) -> Option<&str> {
     (plain(random, PREFIX_CHARS) && plain(secret, SECRET_CHARS)).then_some(prefix)
 }
 
-/// Whether a key is the one of which this hash is kept, in constant time.
+/// Whether the stored hash is the one of this key, in constant time.
 #[must_use]
-pub fn matches(text: &str, kept: &[u8]) -> bool {
-    hash(text).as_slice().ct_eq(kept).into()
+pub fn matches(text: &str, stored_hash: &[u8]) -> bool {
+    hash(text).as_slice().ct_eq(stored_hash).into()
 }
 
 fn hash(text: &str) -> [u8; 32] {
@@ -79,16 +81,16 @@ fn hash(text: &str) -> [u8; 32] {
 }
 
 impl NewApiKey {
-    /// The one time that it is shown.
+    /// The key itself, to be printed once.
     #[must_use]
     pub fn as_text(&self) -> &str {
         self.text.expose_secret()
     }
 
-    /// What is kept of it.
+    /// The row to store: prefix, hash and scopes, without the secret.
     #[must_use]
     pub fn to_row(&self, company: CompanyId, name: &str, scopes: &[Scope]) -> NewKey {
-        let given = Scope::ALL.into_iter().filter(|scope| scopes.contains(scope));
+        let scopes = Scope::ALL.into_iter().filter(|scope| scopes.contains(scope));
         NewKey {
             id: postrider_clock::new_id(),
             company,
@@ -96,7 +98,7 @@ impl NewApiKey {
             prefix: self.prefix.clone(),
             hash: self.hash,
             live: self.live,
-            scopes: given.map(|scope| scope.as_str().to_owned()).collect(),
+            scopes: scopes.map(|scope| scope.as_str().to_owned()).collect(),
         }
     }
 }
@@ -106,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_made_key_is_found_by_its_prefix_and_known_by_its_hash() {
+    fn a_generated_key_is_found_by_its_prefix_and_matches_its_hash() {
         for live in [true, false] {
             let made = generate(live);
             assert_eq!(prefix(made.as_text()), Some(made.prefix.as_str()));
@@ -116,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_key_is_not_looked_for() {
+    fn a_malformed_key_has_no_prefix() {
         let good = generate(true);
         let good = good.as_text();
         for text in ["", "_", "pr_live__", "éé", &good[1..], &good[..good.len() - 1], &good.to_uppercase()]

@@ -1,30 +1,31 @@
-//! The API: JSON over HTTP for producers, people's tools and administrators. It decides nothing itself.
+//! The HTTP API: JSON calls of producers, of support tools and of company administrators.
 //!
-//! `router` joins one file or folder per area and puts `auth` before all of them: no call reaches a
-//! handler without a key (`key`, `key_cache`) and its share (`rate_limit`). Whatever goes wrong is a `problem`; `body`
-//! reads what was sent, strictly; `openapi` completes the description that the code gives.
-//! Invariant: every statement behind a handler names the caller's company.
+//! `router` joins one file or folder per area. `auth` stands before every route under `/v1`: a call without a known
+//! API key (`key`, `key_cache`) or beyond the key's rate limit (`rate_limit`) reaches no handler. Every refusal is a
+//! `problem` (RFC 9457); `extract` reads bodies, paths and query strings strictly; `openapi` completes the
+//! description that the handlers give. Decisions about requests are made in `intake` and `requests`, not here.
+//! Invariant: every ledger call of a handler names the caller's company.
 
-pub mod auth;
+mod auth;
 mod discard_body;
 pub mod docs;
-pub mod extract;
+mod extract;
 pub mod key;
 mod key_cache;
 pub mod openapi;
-pub mod preview;
-pub mod problem;
-pub mod rate_limit;
+mod preview;
+mod problem;
+pub(crate) mod rate_limit;
 mod requests;
-pub mod responses;
+mod responses;
 pub mod router;
 mod settings;
 mod simulations;
 mod state;
-pub mod submit;
+pub(crate) mod submit;
 mod whoami;
 
 pub use auth::Caller;
 pub use key::Scope;
 pub use problem::Problem;
-pub use state::{Api, ApiDeps};
+pub use state::{ApiDeps, ApiState};

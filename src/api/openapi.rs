@@ -1,7 +1,7 @@
-//! The description of the API, completed: what is true of every call is said here once.
+//! Completes the OpenAPI description with the parts that every call has in common.
 //!
-//! Handlers describe what is their own. The key, its refusals and its share, bodies that cannot be read and
-//! times when nothing can be taken are added to every operation under `/v1`.
+//! Handlers describe their own parameters, bodies and responses. The API key, its refusals and rate limit, the refusals
+//! of bodies and the 503 are added here to every operation under `/v1`.
 
 use std::collections::BTreeMap;
 
@@ -18,23 +18,23 @@ use utoipa::{
 use crate::api::{Problem, problem::FieldProblem};
 
 const SCHEME: &str = "key";
-/// Refusals that any call may meet.
+/// Refusals of any call.
 const ANY: [(&str, &str); 5] = [
     ("400", "The call is malformed"),
-    ("401", "No key, or none that is known"),
-    ("403", "The key has not the scope that this needs"),
-    ("429", "More calls than the key's share; see Retry-After"),
-    ("503", "Not just now; see Retry-After"),
+    ("401", "The API key is missing, unknown or revoked"),
+    ("403", "The API key lacks the scope that this call needs"),
+    ("429", "The API key exceeded its rate limit; see Retry-After"),
+    ("503", "Temporarily unavailable; see Retry-After"),
 ];
-/// Refusals that any call with a body may meet.
+/// Further refusals of any call with a body.
 const WITH_BODY: [(&str, &str); 4] = [
-    ("408", "The body did not come in time"),
+    ("408", "The body did not arrive in time"),
     ("413", "The body is too large"),
     ("415", "The body is not application/json in UTF-8"),
-    ("422", "What was sent is not valid; every problem is named by its field"),
+    ("422", "The sent fields are not valid; `problems` names each"),
 ];
 
-/// Completes what the handlers say.
+/// Completes the description of the handlers.
 #[must_use]
 pub fn complete(mut document: OpenApi) -> OpenApi {
     document.info = info();
@@ -44,16 +44,18 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
     {
         components.schemas.insert(name.into_owned(), schema);
     }
-    let key = ApiKey::Header(ApiKeyValue::with_description("x-api-key", "A key of your company"));
+    let key = ApiKey::Header(ApiKeyValue::with_description("x-api-key", "An API key of your company"));
     components.add_security_scheme(SCHEME, SecurityScheme::ApiKey(key));
     let routes = operations_by_path(&document);
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
             operation.operation_id = Some(operation_id(method, path));
             if is_shadowed(path, method, &routes) {
-                let word =
-                    refusal("405", "The id is the word of another path, which does not take this method");
-                operation.responses.responses.entry("405".to_owned()).or_insert(RefOr::T(word));
+                let response = refusal(
+                    "405",
+                    "The id equals the last part of another path, which does not accept this method",
+                );
+                operation.responses.responses.entry("405".to_owned()).or_insert(RefOr::T(response));
             }
             complete_operation(operation);
         }
@@ -61,7 +63,7 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
     document
 }
 
-/// Whether some id leads to a path of its own that has no such method: `GET /v1/requests/batch`.
+/// Whether some value of the id matches another path without this method: `GET /v1/requests/batch`.
 fn is_shadowed(path: &str, method: &str, routes: &BTreeMap<String, Vec<&'static str>>) -> bool {
     let fits = |other: &str| {
         let (mut ours, mut theirs) = (path.split('/'), other.split('/'));
@@ -76,7 +78,9 @@ fn info() -> Info {
     InfoBuilder::new()
         .title("Postrider")
         .version(env!("CARGO_PKG_VERSION"))
-        .description(Some("Dispatches customer feedback requests: whether, when and how to ask, once."))
+        .description(Some(
+            "Dispatches customer feedback requests: decides whether, when and how to ask, and asks once.",
+        ))
         .build()
 }
 
@@ -87,7 +91,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
         .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
-/// Handlers of several areas have one name; whatever is generated from the description needs different ones.
+/// An operation id by method and path: handlers of several areas share a name, generated clients need unique ones.
 fn operation_id(method: &str, path: &str) -> String {
     let parts = path.trim_start_matches("/v1").split(['/', '{', '}']).filter(|part| !part.is_empty());
     parts.fold(method.to_ascii_lowercase(), |id, part| format!("{id}_{part}"))
@@ -101,7 +105,7 @@ fn complete_operation(operation: &mut Operation) {
         responses.entry((*status).to_owned()).or_insert_with(|| RefOr::T(refusal(status, meaning)));
     }
     for (status, response) in responses.iter_mut().filter(|(status, _)| !status.starts_with('2')) {
-        // A handler that only names a refusal means a problem.
+        // A refusal without a body of its own has a `Problem` as its body.
         if let RefOr::T(response) = response
             && response.content.is_empty()
         {
@@ -124,7 +128,7 @@ fn refusal(status: &str, meaning: &str) -> Response {
     }
 }
 
-/// Names of the paths and their methods, for tests that walk them all.
+/// The methods of each path, for tests that call all of them.
 #[must_use]
 pub fn operations_by_path(document: &OpenApi) -> BTreeMap<String, Vec<&'static str>> {
     let methods = |mut item: PathItem| operations(&mut item).map(|(method, _)| method).collect();

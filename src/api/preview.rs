@@ -1,7 +1,7 @@
-//! `POST /v1/requests/preview`: what would happen to a job, and why, before anything is sent.
+//! `POST /v1/requests/preview`: the decision and the text of a job, before it is submitted.
 //!
-//! For people who ask by hand, and for whoever sets a producer up. Writes nothing: no request, no reservation,
-//! no rejected job, no idempotency key.
+//! For manual requests and for the integration of a producer. The call writes nothing: no request, no reservation, no
+//! rejected job, no idempotency key.
 
 use std::sync::Arc;
 
@@ -16,9 +16,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use crate::api::{
-    Api, Caller, Problem, Scope, extract,
+    ApiState, Caller, Problem, Scope, extract,
     problem::FieldProblem,
-    submit::{self, job::JobBody, submission_answer::DecisionView},
+    submit::{
+        call::{ensure_company_is_known, idempotency_key, inbound_job},
+        job::JobBody,
+        submission_answer::{self, DecisionView},
+    },
 };
 use crate::intake::{
     Acceptor,
@@ -28,34 +32,34 @@ use postrider_domain::job::parse::BODY_BYTES_MAX;
 
 const PATH: &str = "/v1/requests/preview";
 
-pub fn routes() -> OpenApiRouter<Arc<Api>> {
+pub fn routes() -> OpenApiRouter<Arc<ApiState>> {
     OpenApiRouter::new().routes(routes!(preview))
 }
 
-/// What would become of a job.
+/// The outcome that the job would have.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct PreviewResult {
-    /// `send`, `suppress`, `duplicate` of a request that is there, or `reject`.
+    /// `send`, `suppress`, `duplicate` of an existing request, or `reject`.
     pub outcome: &'static str,
-    /// The status that the request would have at first, or has.
+    /// The first status of the new request, or the status of the existing one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<&'static str>,
-    /// Why it would be held back, or is.
+    /// The reason of a suppression, or of the existing request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Of a duplicate: the request that is there.
+    /// The existing request of a duplicate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<Uuid>,
-    /// Made with a test key: it reaches no customer.
+    /// The key is a test key: the request would reach no customer.
     pub test: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub brand: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
-    /// `email` or `sms`; of a suppressed one the medium that would have been first.
+    /// `email` or `sms`; for a suppressed job the medium that would have been used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub medium: Option<&'static str>,
-    /// The account that would carry it.
+    /// The account that would send it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,15 +68,15 @@ pub struct PreviewResult {
     pub expires_at: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<DecisionView>,
-    /// What the customer would read.
+    /// The message as the customer would read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<PreviewText>,
-    /// Why it would be rejected.
+    /// The problems of a rejected job.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<FieldProblem>,
 }
 
-/// A message as its customer would read it; its links lead nowhere.
+/// The message as the customer would read it; its links are placeholders.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PreviewText {
     pub medium: &'static str,
@@ -84,34 +88,34 @@ pub struct PreviewText {
     pub text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub html: Option<String>,
-    /// Of a text message.
+    /// Segments of a text message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segments: Option<usize>,
 }
 
-/// Says what would become of a request, and why.
+/// Evaluates a job without accepting it.
 ///
-/// Takes what `POST /v1/requests` takes and changes nothing: whether it would be sent, when, by which medium
-/// and with which text, or why not. What is no job at all is refused as it would be there.
+/// Takes the body of `POST /v1/requests` and changes nothing. The answer says whether the request would be sent, when,
+/// by which medium and with which text, or why not. A body that is not a job is refused as it would be there.
 #[utoipa::path(
     post, path = "/v1/requests/preview", tag = "requests",
     request_body = JobBody,
-    responses((status = 200, description = "What would happen", body = PreviewResult))
+    responses((status = 200, description = "The outcome that the job would have", body = PreviewResult))
 )]
 async fn preview(
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     caller: Caller,
     request: Request,
 ) -> Result<Json<PreviewResult>, Problem> {
     caller.require(Scope::Send)?;
-    let key = submit::idempotency_key(request.headers())?;
+    let key = idempotency_key(request.headers())?;
     let body = extract::read(request, &api, BODY_BYTES_MAX).await?;
-    submit::ensure_company_is_known(&api, &caller).await?;
-    // By the web's own connections: nobody who waits for an answer of intake's is held up.
+    ensure_company_is_known(&api, &caller).await?;
+    // The pool of the web role: a preview does not delay the accepting of jobs.
     let acceptor = Acceptor { ledger: api.ledger.clone(), ..api.acceptor.clone() };
-    let inbound_job = submit::inbound_job(&caller, PATH, key, body);
-    let view = match acceptor.preview(&inbound_job, &api.public_base_url).await? {
-        Preview::Unreadable(problems) => return Err(submit::submission_answer::refusal(problems)),
+    let job = inbound_job(&caller, PATH, key, body);
+    let view = match acceptor.preview(&job, &api.public_base_url).await? {
+        Preview::Unreadable(problems) => return Err(submission_answer::refusal(problems)),
         preview => view(preview),
     };
     Ok(Json(PreviewResult { test: !caller.live, ..view }))
@@ -130,7 +134,7 @@ fn view(preview: Preview) -> PreviewResult {
                 account,
                 due_at: Some(decision.due_at),
                 expires_at: Some(decision.expires_at),
-                decision: Some(DecisionView::of(decision)),
+                decision: Some(DecisionView::from(decision)),
                 message: text.map(PreviewText::from),
                 brand: Some(request.brand),
                 channel: Some(request.channel),

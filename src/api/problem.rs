@@ -1,7 +1,7 @@
-//! What a refused call is told: `application/problem+json` (RFC 9457), with every problem by field path.
+//! The body of every refused call: `application/problem+json` (RFC 9457), with every mistake by field path.
 //!
-//! The type's last word is stable and for programs; the detail is for people and names the remedy. No
-//! problem repeats what was sent: it may be personal.
+//! The last part of `type` is a stable word for programs; `detail` is a sentence for people that names the remedy.
+//! A problem never repeats sent values: they may be personal data.
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -16,16 +16,16 @@ use postrider_ledger::LedgerError;
 /// A refused call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Problem {
-    /// `urn:problem-type:postrider:` and a stable word.
+    /// `urn:problem-type:postrider:` followed by a stable word.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The status in words.
+    /// The phrase of the status code.
     pub title: String,
     #[schema(minimum = 400, maximum = 599)]
     pub status: u16,
-    /// What is wrong with this call and what to do about it.
+    /// The mistake of this call, and the remedy.
     pub detail: String,
-    /// Every mistake in what was sent, by field.
+    /// Every mistake of the sent fields.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<FieldProblem>,
     /// Seconds after which to try again.
@@ -33,14 +33,14 @@ pub struct Problem {
     pub retry_after_secs: Option<u64>,
 }
 
-/// One mistake in what was sent.
+/// One mistake of a sent field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldProblem {
-    /// Path as in `customer.email` or `tags[3]`; empty for the whole.
+    /// Path as in `customer.email` or `tags[3]`; empty for the whole document.
     pub field: String,
     /// A stable word for programs.
     pub code: String,
-    /// For people, with the remedy.
+    /// A sentence for people that names the remedy.
     pub message: String,
 }
 
@@ -51,13 +51,14 @@ impl From<document::Problem> for FieldProblem {
 }
 
 impl FieldProblem {
+    /// A mistake with its stable code and its sentence.
     pub fn new(field: impl Into<String>, code: &str, message: impl Into<String>) -> FieldProblem {
         FieldProblem { field: field.into(), code: code.to_owned(), message: message.into() }
     }
 }
 
 impl Problem {
-    /// Any other than the named ones below.
+    /// A problem of the type `word`, without field mistakes.
     pub fn new(status: StatusCode, word: &str, detail: impl Into<String>) -> Problem {
         Problem {
             kind: format!("urn:problem-type:postrider:{word}"),
@@ -69,9 +70,9 @@ impl Problem {
         }
     }
 
-    /// 422 with every problem by field path.
+    /// 422 with every mistake by field path.
     pub fn unprocessable<P: Into<FieldProblem>>(problems: impl IntoIterator<Item = P>) -> Problem {
-        let detail = "what was sent cannot be taken as it is; nothing was changed; mend every field named";
+        let detail = "the sent fields are not valid; nothing was changed; correct every field in `problems`";
         Problem {
             problems: problems.into_iter().map(Into::into).collect(),
             ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unprocessable", detail)
@@ -83,7 +84,7 @@ impl Problem {
         Problem::new(StatusCode::BAD_REQUEST, "bad_request", detail)
     }
 
-    /// 401: no key, or none of ours.
+    /// 401: no API key, or an unknown one.
     #[must_use]
     pub fn unauthorized(detail: &str) -> Problem {
         Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
@@ -94,40 +95,39 @@ impl Problem {
         Problem::new(StatusCode::FORBIDDEN, "forbidden", detail)
     }
 
-    /// 404: there is no such thing in the caller's company.
+    /// 404: the caller's company has no such object.
     #[must_use]
     pub fn not_found() -> Problem {
-        let detail = "there is no such thing here; check the path and its ids";
+        let detail = "no such path or object; check the path and its ids";
         Problem::new(StatusCode::NOT_FOUND, "not_found", detail)
     }
 
-    /// 405: the path is right and the method is not.
+    /// 405: the path exists, but not with this method.
     #[must_use]
     pub fn method_not_allowed() -> Problem {
-        let detail = "this path does not take that method; see the header allow, or /docs";
+        let detail = "this path does not accept the method; see the header allow, or /docs";
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
     }
 
-    /// 409: it stands in the way of what is there.
+    /// 409: the call conflicts with the stored state.
     pub fn conflict(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::CONFLICT, "conflict", detail)
     }
 
-    /// 429: more calls than the key's share.
+    /// 429: more calls than the rate limit of the key.
     #[must_use]
     pub fn too_many(retry_after_secs: u64) -> Problem {
-        let detail =
-            format!("this key has made more calls than its share; try again in {retry_after_secs} s");
+        let detail = format!("this API key exceeded its rate limit; try again in {retry_after_secs} s");
         Problem {
             retry_after_secs: Some(retry_after_secs),
             ..Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_calls", detail)
         }
     }
 
-    /// 503: not now; the same call again will be taken once.
+    /// 503: temporarily unavailable; the same call may be repeated.
     #[must_use]
     pub fn unavailable(retry_after_secs: u64) -> Problem {
-        let detail = "it cannot be taken just now; send the same again later";
+        let detail = "the service cannot answer this call now; repeat the same call later";
         Problem {
             retry_after_secs: Some(retry_after_secs),
             ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
@@ -135,10 +135,10 @@ impl Problem {
     }
 }
 
-/// The database's trouble is nobody's mistake: logged here, told as 503.
+/// A ledger error is not the caller's mistake: it is logged here and answered with 503.
 impl From<LedgerError> for Problem {
     fn from(error: LedgerError) -> Problem {
-        tracing::warn!(%error, "a call could not be answered");
+        tracing::warn!(%error, "API call failed on the database, answered 503");
         Problem::unavailable(2)
     }
 }

@@ -1,19 +1,19 @@
-//! A key's share of calls, and the headers that say what is left of it.
+//! The rate limit of a key, and the headers that tell the remaining calls.
 //!
-//! A bucket per key and worker: it holds a burst and fills at a steady rate. Headers as in
-//! draft-ietf-httpapi-ratelimit-headers-10: `RateLimit-Policy` for the whole, `RateLimit` for the rest.
+//! One token bucket per key and worker: it holds a burst and refills at a steady rate. The headers follow
+//! draft-ietf-httpapi-ratelimit-headers-10: `RateLimit-Policy` describes the limit, `RateLimit` the remaining calls.
 
 use std::num::NonZeroU32;
 
 use axum::http::{HeaderMap, HeaderValue};
 use governor::{
-    Quota as Cells, RateLimiter,
+    Quota, RateLimiter,
     clock::{Clock, DefaultClock},
     middleware::StateInformationMiddleware,
     state::{InMemoryState, NotKeyed},
 };
 
-/// How many calls a key may make.
+/// The calls that a key may make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
     pub calls_per_sec: NonZeroU32,
@@ -22,33 +22,38 @@ pub struct RateLimit {
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformationMiddleware>;
 
-/// One key's bucket.
+/// The token bucket of one key.
 #[derive(Debug)]
 pub struct Bucket {
     limiter: Limiter,
     rate_limit: RateLimit,
 }
 
-/// What is left after a call.
+/// The remaining calls after one was counted or refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Remaining {
+    /// Calls left in the burst.
     pub left: u32,
-    /// Seconds until the bucket is full again.
+    /// Seconds until the whole burst is available again.
     pub full_in_secs: u64,
-    /// Seconds after which one more call is taken; 0: now.
+    /// Seconds until one more call is accepted; 0 if there is one now.
     pub retry_after_secs: u64,
 }
 
 impl Bucket {
+    /// A full bucket.
     #[must_use]
     pub fn new(rate_limit: RateLimit) -> Bucket {
-        let cells = Cells::per_second(rate_limit.calls_per_sec).allow_burst(rate_limit.burst);
-        let limiter = RateLimiter::direct(cells).with_middleware::<StateInformationMiddleware>();
+        let quota = Quota::per_second(rate_limit.calls_per_sec).allow_burst(rate_limit.burst);
+        let limiter = RateLimiter::direct(quota).with_middleware::<StateInformationMiddleware>();
         Bucket { limiter, rate_limit }
     }
 
-    /// Takes one call's worth; `Err`: there is none.
-    pub fn take(&self) -> Result<Remaining, Remaining> {
+    /// Takes one call from the bucket.
+    ///
+    /// # Errors
+    /// The remaining limit, if the bucket is empty.
+    pub fn try_take(&self) -> Result<Remaining, Remaining> {
         match self.limiter.check() {
             Ok(state) => {
                 let left = state.remaining_burst_capacity();
@@ -64,12 +69,12 @@ impl Bucket {
         }
     }
 
-    /// Writes what is left into an answer.
-    pub fn write_headers(&self, rest: Remaining, headers: &mut HeaderMap) {
+    /// Writes the limit and the remaining calls into the headers of a response.
+    pub fn write_headers(&self, remaining: Remaining, headers: &mut HeaderMap) {
         let RateLimit { burst, .. } = self.rate_limit;
         let policy = format!("\"calls\";q={burst};w={}", secs(burst.get(), self.rate_limit));
-        let rest = format!("\"calls\";r={};t={}", rest.left, rest.full_in_secs);
-        for (name, value) in [("ratelimit-policy", policy), ("ratelimit", rest)] {
+        let remaining = format!("\"calls\";r={};t={}", remaining.left, remaining.full_in_secs);
+        for (name, value) in [("ratelimit-policy", policy), ("ratelimit", remaining)] {
             if let Ok(value) = HeaderValue::try_from(value) {
                 headers.insert(name, value);
             }
@@ -77,7 +82,7 @@ impl Bucket {
     }
 }
 
-/// How long so many calls take to come back.
+/// Seconds in which so many calls refill.
 fn secs(calls: u32, rate_limit: RateLimit) -> u64 {
     u64::from(calls.div_ceil(rate_limit.calls_per_sec.get()))
 }
@@ -91,9 +96,9 @@ mod tests {
         let rate_limit =
             RateLimit { calls_per_sec: NonZeroU32::MIN, burst: NonZeroU32::new(3).expect("three") };
         let bucket = Bucket::new(rate_limit);
-        let left: Vec<u32> = (0..3).map(|_| bucket.take().expect("within the share").left).collect();
+        let left: Vec<u32> = (0..3).map(|_| bucket.try_take().expect("within the share").left).collect();
         assert_eq!(left, [2, 1, 0]);
-        let rest = bucket.take().expect_err("the share is used up");
+        let rest = bucket.try_take().expect_err("the share is used up");
         assert!((1..=2).contains(&rest.retry_after_secs), "{rest:?}");
         let mut headers = HeaderMap::new();
         bucket.write_headers(rest, &mut headers);

@@ -1,7 +1,7 @@
-//! `POST /v1/responses`: a customer answered.
+//! `POST /v1/responses`: the response of a customer to a feedback request.
 //!
-//! The same as over AMQP: kept, then counted for the requests that it names, before the answer comes. What
-//! is refused here is told to whoever calls, and kept nowhere.
+//! The same as over AMQP: a response is stored and counted for the requests that it names before the call is answered.
+//! A refused response is reported to the caller and not stored.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -16,7 +16,9 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use crate::api::{Api, Caller, Problem, Scope, extract, problem::FieldProblem};
+use crate::api::{
+    ApiState, Caller, Problem, Scope, extract, problem::FieldProblem, submit::call::ensure_company_is_known,
+};
 use crate::intake::{
     Acceptor, InboundJob,
     inbound::EntryPoint,
@@ -27,24 +29,24 @@ use postrider_domain::job::{JobOrigin, parse::BODY_BYTES_MAX, response::parse_re
 
 const PATH: &str = "/v1/responses";
 
-pub fn routes() -> OpenApiRouter<Arc<Api>> {
+pub fn routes() -> OpenApiRouter<Arc<ApiState>> {
     OpenApiRouter::new().routes(routes!(respond))
 }
 
-/// What a customer answered. Names the request or the interaction, one of the two.
+/// The response of a customer. It names either the request or the interaction.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({ "response_id": "survey-4711", "ext_interaction_id": "123456", "score": 5 }))]
+#[schema(as = Response, example = json!({ "response_id": "survey-4711", "ext_interaction_id": "123456", "score": 5 }))]
 pub struct ResponseBody {
-    /// Whoever sends it made it; the same one again changes nothing.
+    /// Unique id of the response, given by its sender; a repeat with the same content changes nothing.
     #[schema(min_length = 1, max_length = 255)]
     pub response_id: String,
-    /// The request's id here, or its `former_id`.
+    /// Id of the request, or its `former_id`.
     pub request_id: Option<Uuid>,
-    /// The interaction: every request about it is completed, but for service recoveries.
+    /// Id of the interaction: completes every request about it except service recoveries.
     #[schema(min_length = 1, max_length = 255)]
     pub ext_interaction_id: Option<String>,
-    /// Left out, or a time to come: now.
+    /// The current time if absent or in the future.
     pub answered_at: Option<DateTime<Utc>>,
     #[schema(minimum = 0, maximum = 1_000)]
     pub score: Option<u32>,
@@ -55,12 +57,13 @@ pub struct ResponseBody {
     pub custom_properties: Option<BTreeMap<String, String>>,
 }
 
-/// A response that is kept.
+/// A stored response.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StoredResponse)]
 pub struct ResponseView {
     pub id: Uuid,
-    /// `completed`, or `waiting` for a request that is not known yet: kept for 30 days, and counted when the
-    /// request comes.
+    /// `completed`, or `waiting` for a request that is not known yet: stored for 30 days and counted when the
+    /// request arrives.
     pub status: &'static str,
     /// The requests that it completes.
     pub request_ids: Vec<Uuid>,
@@ -68,27 +71,27 @@ pub struct ResponseView {
     pub received_at: DateTime<Utc>,
 }
 
-/// Hands in what a customer answered.
+/// Submits the response of a customer.
 ///
-/// The request shows as answered and nothing more is sent for it. It may not be known yet. The same
-/// `response_id` again is answered as the first time; with another content it is a conflict.
+/// The request becomes answered and nothing more is sent for it. It need not be known yet. A repeated `response_id`
+/// gets the first answer; with different content it is a conflict.
 #[utoipa::path(
     post, path = "/v1/responses", tag = "responses",
     request_body = ResponseBody,
     responses(
-        (status = 200, description = "Kept, and counted for the requests that are known", body = ResponseView),
-        (status = 409, description = "Another response with this response_id was taken before"),
+        (status = 200, description = "Stored, and counted for the requests that are known", body = ResponseView),
+        (status = 409, description = "Another response with this response_id was accepted before"),
     )
 )]
 async fn respond(
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     caller: Caller,
     request: Request,
 ) -> Result<Json<ResponseView>, Problem> {
     caller.require(Scope::Send)?;
     let body = extract::read(request, &api, BODY_BYTES_MAX).await?;
     parse_response_call(&body).map_err(refusal)?;
-    super::submit::ensure_company_is_known(&api, &caller).await?;
+    ensure_company_is_known(&api, &caller).await?;
     let inbound_job = InboundJob {
         body,
         company: Some(caller.slug.to_string()),
@@ -98,7 +101,7 @@ async fn respond(
         origin: JobOrigin::Automatic,
         suspect: None,
     };
-    // By the web's own connections: what is read from the broker is not held up here.
+    // The pool of the web role: a call does not delay the consumers of the broker.
     let acceptor = Acceptor { ledger: api.ledger.clone(), ..api.acceptor.clone() };
     match acceptor.accept_responses(&[inbound_job]).await?.pop() {
         Some(ResponseOutcome::Kept(kept)) => Ok(Json(ResponseView {
@@ -120,7 +123,7 @@ fn refusal(problems: Vec<document::Problem>) -> Problem {
             Problem::new(StatusCode::BAD_REQUEST, "not_json", "the body is not JSON; send one response")
         }
         "conflict" => {
-            Problem::conflict("another response with this response_id was taken before; use a new id")
+            Problem::conflict("another response with this response_id was accepted before; use a new id")
         }
         _ => return Problem::unprocessable(problems),
     };

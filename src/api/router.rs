@@ -1,7 +1,7 @@
-//! Every route of the API, one line per area, and what stands around all of them.
+//! All routes of the API, one line per area, and the layers around them.
 //!
-//! Routes under `/v1` pass the door (`auth`); the description does not need a key. Whatever no route
-//! knows is answered as a problem too.
+//! Routes under `/v1` pass `auth::require_key`; `/openapi.json` and `/docs` need no key. An unknown path or method is
+//! answered with a `Problem` too.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use axum::{
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::api::{Api, Problem, auth, discard_body, docs, openapi};
+use crate::api::{ApiState, Problem, auth, discard_body, docs, openapi};
 
-/// Everything that needs a key.
-fn v1() -> OpenApiRouter<Arc<Api>> {
+/// The routes that need a key.
+fn v1() -> OpenApiRouter<Arc<ApiState>> {
     OpenApiRouter::new()
         .merge(super::whoami::routes())
         .merge(super::submit::routes())
@@ -31,11 +31,11 @@ fn v1() -> OpenApiRouter<Arc<Api>> {
         .merge(super::settings::routes())
 }
 
-/// The API as a whole, for the public port.
-pub fn router(api: Arc<Api>) -> Router {
+/// The complete router of the API, for the public port.
+pub fn router(api: Arc<ApiState>) -> Router {
     let (v1, document) = v1().split_for_parts();
     let document = openapi::complete(document);
-    let described = Arc::new(Described {
+    let described = Arc::new(RenderedDescription {
         json: serde_json::to_vec(&document).expect("a description is plain data").into(),
         page: docs::page(&document),
     });
@@ -50,24 +50,24 @@ pub fn router(api: Arc<Api>) -> Router {
         .fallback(async || Problem::not_found())
 }
 
-/// The description, without a server.
+/// The OpenAPI 3.1 description, without a server.
 #[must_use]
 pub fn document() -> OpenApi {
     openapi::complete(v1().into_openapi())
 }
 
-/// The description, made once.
-struct Described {
+/// The description in both forms, rendered once at the start.
+struct RenderedDescription {
     json: Bytes,
     page: String,
 }
 
-async fn json(State(described): State<Arc<Described>>) -> impl IntoResponse {
+async fn json(State(described): State<Arc<RenderedDescription>>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], described.json.clone())
 }
 
-/// The page runs nothing and loads nothing.
-async fn page(State(described): State<Arc<Described>>) -> impl IntoResponse {
+/// The policy forbids scripts and loading: the page needs neither.
+async fn page(State(described): State<Arc<RenderedDescription>>) -> impl IntoResponse {
     let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
     ([(header::CONTENT_SECURITY_POLICY, policy)], Html(described.page.clone()))
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::api::{Api, Caller, Problem, Scope, extract, problem::FieldProblem};
+use crate::api::{ApiState, Caller, Problem, Scope, extract, problem::FieldProblem};
 use crate::backtest::{BacktestError, BacktestLimits, BacktestQuery, DAYS_MAX, run_backtest};
 use postrider_domain::{
     backtest::BacktestReport,
@@ -23,11 +23,11 @@ const DAYS_USUAL: u32 = 30;
 const BUSY_SECS: u64 = 5;
 const REMEDY: &str = "ask for fewer days, or run `postrider simulate-rules`";
 
-pub fn routes() -> OpenApiRouter<Arc<Api>> {
+pub fn routes() -> OpenApiRouter<Arc<ApiState>> {
     OpenApiRouter::new().routes(routes!(simulated))
 }
 
-/// What to simulate: one of `changes` and `company`, or neither for the settings in force.
+/// The settings to replay: `changes`, `company`, or neither for those in force.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = SimulationRequest)]
@@ -48,7 +48,7 @@ struct BacktestRequest {
 #[utoipa::path(post, path = "/v1/simulations", tag = "simulations", request_body = BacktestRequest,
     responses((status = 200, description = "What would have come out", body = BacktestReport)))]
 async fn simulated(
-    axum::extract::State(api): axum::extract::State<Arc<Api>>,
+    axum::extract::State(api): axum::extract::State<Arc<ApiState>>,
     caller: Caller,
     extract::Json(request): extract::Json<BacktestRequest>,
 ) -> Result<Json<BacktestReport>, Problem> {

@@ -1,7 +1,8 @@
-//! What every handler may use.
+//! The state that all handlers share.
 //!
-//! `ledger` has the plans of the hot path and is for single rows by key; `reads` is a small pool with free
-//! plans for lists and settings. Jobs go through `jobs`, which shares commits; `acceptor` is for previews.
+//! `ledger` serves single rows by key, with the prepared plans of the hot path; `reads` is a small pool with custom
+//! plans, for lists and settings. Jobs go through `jobs`, which shares commits between calls; `acceptor` is for
+//! previews, replays and responses.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,28 +16,30 @@ use crate::{
 use postrider_domain::hash_keys::SecretKeys;
 use postrider_ledger::Ledger;
 
-const BATCHES_AT_ONCE: usize = 16;
-const SIMULATIONS_AT_ONCE: usize = 1;
+const BATCH_CONCURRENCY: usize = 16;
+const SIMULATION_CONCURRENCY: usize = 1;
 
-/// The API's state.
-pub struct Api {
+/// The state of the API.
+pub struct ApiState {
     pub ledger: Ledger,
     pub reads: Ledger,
     pub company_cache: CompanyCache,
     pub keys: Arc<SecretKeys>,
-    /// Decides as intake does and hands nothing over: its lanes are nobody's.
+    /// The acceptor of intake without lanes: it decides and writes, and dispatches nothing itself.
     pub acceptor: Acceptor,
     pub jobs: JobBatcher,
-    /// Calls with many jobs at once; each may hold some megabytes.
+    /// Limits concurrent batch calls; each holds up to 4 MiB.
     pub(super) batches: Semaphore,
-    /// Simulations under way; each may keep a connection of `reads` and a thread busy.
+    /// Limits concurrent simulations; each occupies a connection of `reads` and a thread.
     pub(super) simulations: Semaphore,
+    /// Longest time in which a request body arrives.
     pub body_timeout: Duration,
+    /// Base of the unsubscribe links in previews, without a trailing slash.
     pub public_base_url: String,
     pub(super) key_cache: KeyCache,
 }
 
-/// What the API is made of.
+/// The dependencies of [`ApiState::new`]; the fields are those of [`ApiState`].
 pub struct ApiDeps {
     pub ledger: Ledger,
     pub reads: Ledger,
@@ -49,21 +52,22 @@ pub struct ApiDeps {
     pub rate_limit: RateLimit,
 }
 
-impl Api {
+impl ApiState {
+    /// The state with an empty key cache.
     #[must_use]
-    pub fn new(parts: ApiDeps) -> Arc<Api> {
-        Arc::new(Api {
-            key_cache: KeyCache::new(parts.ledger.clone(), parts.rate_limit),
-            ledger: parts.ledger,
-            reads: parts.reads,
-            company_cache: parts.company_cache,
-            keys: parts.keys,
-            acceptor: parts.acceptor,
-            jobs: parts.jobs,
-            batches: Semaphore::new(BATCHES_AT_ONCE),
-            simulations: Semaphore::new(SIMULATIONS_AT_ONCE),
-            body_timeout: parts.body_timeout,
-            public_base_url: parts.public_base_url,
+    pub fn new(deps: ApiDeps) -> Arc<ApiState> {
+        Arc::new(ApiState {
+            key_cache: KeyCache::new(deps.ledger.clone(), deps.rate_limit),
+            ledger: deps.ledger,
+            reads: deps.reads,
+            company_cache: deps.company_cache,
+            keys: deps.keys,
+            acceptor: deps.acceptor,
+            jobs: deps.jobs,
+            batches: Semaphore::new(BATCH_CONCURRENCY),
+            simulations: Semaphore::new(SIMULATION_CONCURRENCY),
+            body_timeout: deps.body_timeout,
+            public_base_url: deps.public_base_url,
         })
     }
 }

@@ -1,6 +1,6 @@
-//! `GET /v1/key`: who a key says that it is.
+//! `GET /v1/key`: the API key of the call, as the worker knows it.
 //!
-//! The first call of whoever sets something up: it answers with any key that is good, and changes nothing.
+//! A first call for a new integration: it answers with any valid key and changes nothing.
 
 use std::sync::Arc;
 
@@ -10,26 +10,27 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use crate::api::{Api, Caller};
+use crate::api::{ApiState, Caller};
 
-pub fn routes() -> OpenApiRouter<Arc<Api>> {
+pub fn routes() -> OpenApiRouter<Arc<ApiState>> {
     OpenApiRouter::new().routes(routes!(show_key))
 }
 
-/// The key that calls.
+/// The API key of the call.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ApiKey)]
 pub struct KeyView {
     id: Uuid,
     name: String,
     /// Slug of its company.
     company: String,
-    /// False: a test key, by which no customer is reached.
+    /// False for a test key: none of its requests reaches a customer.
     live: bool,
     /// Of `send`, `read` and `manage`.
     scopes: Vec<&'static str>,
 }
 
-/// The key that calls: its company, name and scopes.
+/// The API key of the call: its company, name and scopes.
 #[utoipa::path(get, path = "/v1/key", tag = "key", responses((status = 200, description = "The key", body = KeyView)))]
 async fn show_key(caller: Caller) -> Json<KeyView> {
     Json(KeyView {

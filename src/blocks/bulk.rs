@@ -1,8 +1,8 @@
-//! Blocks in bulk: a file of them in, and everything that is blocked out.
+//! Blocks in bulk: CSV files in, and the complete list out.
 //!
-//! `address,medium,reason` with a heading, in any order, `medium` and `reason` optional; every problem is
-//! named by its line. What goes out can come in again, but for rows without an address: what a customer
-//! asked for is known by a hash only. How CSV is read and cells are escaped is `csv_rows`'s.
+//! `address,medium,reason` with a heading, in any order; `medium` and `reason` are optional. Every problem names its line.
+//! An export can be imported again except for rows without an address: a block that the customer asked for is stored
+//! as a hash only. `csv_rows` parses the rows and escapes formulas.
 
 use std::collections::HashMap;
 
@@ -18,9 +18,9 @@ use postrider_domain::{
 };
 use postrider_ledger::manual_blocks::{BlockRow, ManualBlock, kind_words};
 
-/// The heading of what goes out.
+/// The heading of an export.
 pub const HEADING: &str = "id,medium,address,kinds,reason,source,blocked_at,changed_at\n";
-/// How many blocks are read at once for it.
+/// Blocks that an export reads at once.
 pub const PAGE: i64 = 1_000;
 
 const COLUMNS: Columns = Columns {
@@ -29,8 +29,9 @@ const COLUMNS: Columns = Columns {
     ignored: &["id", "kinds", "source", "blocked_at", "changed_at"],
 };
 
-/// The blocks of a file, each address once (its last row counts); `reason` is that of rows without one.
-pub fn read(
+/// The blocks of a file, one per address (its last row counts); `reason` is for rows without one. Every mistake is
+/// added to `problems`.
+pub fn from_csv(
     bytes: &[u8],
     reason: &str,
     keys: &IdentityKey,
@@ -39,12 +40,12 @@ pub fn read(
 ) -> Vec<ManualBlock> {
     let mut blocks: HashMap<Uuid, ManualBlock> = HashMap::new();
     each_row(bytes, &COLUMNS, problems, |row, problems| {
-        let wanted = BlockInput {
+        let input = BlockInput {
             address: row.cell(0).unwrap_or_default(),
             medium: row.cell(1),
             reason: row.cell(2).unwrap_or(reason),
         };
-        match wanted.read(keys, company) {
+        match input.parse(keys, company) {
             Ok(block) => drop(blocks.insert(block.id, block)),
             Err(found) => {
                 for problem in found {
@@ -57,7 +58,7 @@ pub fn read(
     blocks.into_values().collect()
 }
 
-/// Lines of what is blocked, as they go out.
+/// The lines of an export, without the heading.
 #[must_use]
 pub fn to_csv(rows: &[BlockRow]) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
@@ -69,7 +70,7 @@ pub fn to_csv(rows: &[BlockRow]) -> String {
             row.id.to_string(),
             medium.map_or("unknown", Medium::as_str).to_owned(),
             match medium {
-                // A number is no formula, and other programs could not read a quoted one.
+                // A phone number is no formula, and an escaped one is unreadable for other programs.
                 Some(Medium::Sms) => address.to_owned(),
                 Some(Medium::Email) | None => escape_formula(address),
             },
@@ -91,7 +92,7 @@ mod tests {
     fn import(text: &str) -> Result<Vec<ManualBlock>, Vec<(String, String)>> {
         let keys = IdentityKey::new([7; 32]);
         let mut problems = Problems::default();
-        let mut blocks = read(text.as_bytes(), "from the old system", &keys, CompanyId(1), &mut problems);
+        let mut blocks = from_csv(text.as_bytes(), "from the old system", &keys, CompanyId(1), &mut problems);
         blocks.sort_by(|left, right| left.address.cmp(&right.address));
         let found = |problems: Vec<postrider_domain::document::Problem>| {
             problems.into_iter().map(|problem| (problem.path, problem.code)).collect()

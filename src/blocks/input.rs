@@ -1,7 +1,7 @@
-//! A block as a person writes it: an address, why, and by what words kinds are named.
+//! Parses a block as a person writes it: the address, the reason, and the words of its kinds.
 //!
-//! Whatever reads one from people reads it here, so that the command line, the API and a file mean the same
-//! address. No problem repeats what was written: it is a customer's.
+//! The command line, the API and CSV files all parse here, so that they mean the same address. A problem never repeats
+//! the written text: it is personal data.
 
 use postrider_domain::{
     address::{normalise_email, normalise_phone},
@@ -14,21 +14,21 @@ use postrider_ledger::manual_blocks::ManualBlock;
 /// Longest reason, in characters.
 pub const REASON_CHARS_MAX: usize = 500;
 
-/// An address that somebody blocks.
+/// An address to block, unparsed.
 #[derive(Debug, Clone, Copy)]
 pub struct BlockInput<'a> {
     pub address: &'a str,
-    /// Left out: as the address looks.
+    /// `email` or `sms`; absent: derived from the address.
     pub medium: Option<&'a str>,
     pub reason: &'a str,
 }
 
 impl BlockInput<'_> {
-    /// The block to write.
+    /// The parsed block.
     ///
     /// # Errors
-    /// Every problem, by field.
-    pub fn read(&self, keys: &IdentityKey, company: CompanyId) -> Result<ManualBlock, Vec<Problem>> {
+    /// Every problem by field.
+    pub fn parse(&self, keys: &IdentityKey, company: CompanyId) -> Result<ManualBlock, Vec<Problem>> {
         let mut problems = Vec::new();
         let medium = self.medium.map(parse_medium);
         if medium == Some(None) {
@@ -48,14 +48,14 @@ impl BlockInput<'_> {
     }
 }
 
-/// A written reason: one line, never empty.
+/// A reason: one line, not empty.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The problem of the field `reason`.
 pub fn parse_reason(text: &str) -> Result<String, Problem> {
     let reason = text.trim();
     if reason.is_empty() {
-        return Err(Problem::new("reason", "missing", "give the reason; it is kept on record"));
+        return Err(Problem::new("reason", "missing", "give a reason; it is stored in the audit entry"));
     }
     if reason.chars().count() > REASON_CHARS_MAX || reason.chars().any(char::is_control) {
         let message = format!("give one line of at most {REASON_CHARS_MAX} characters");
@@ -64,17 +64,17 @@ pub fn parse_reason(text: &str) -> Result<String, Problem> {
     Ok(reason.to_owned())
 }
 
-/// An address in its normal form, as jobs have it; its medium is the one given, else as it looks.
+/// An address in the normal form of jobs, with the given medium, or the one derived from the text.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The problem of the field `address`.
 pub fn parse_address(text: &str, medium: Option<Medium>) -> Result<(Medium, String), Problem> {
     if text.trim().is_empty() {
         let message = "give an email address, or a phone number with + and country code";
         return Err(Problem::new("address", "missing", message));
     }
-    let looks = if text.contains('@') { Medium::Email } else { Medium::Sms };
-    let medium = medium.unwrap_or(looks);
+    let derived = if text.contains('@') { Medium::Email } else { Medium::Sms };
+    let medium = medium.unwrap_or(derived);
     let address = match medium {
         Medium::Email => normalise_email(text),
         Medium::Sms => normalise_phone(text, None),
@@ -85,22 +85,22 @@ pub fn parse_address(text: &str, medium: Option<Medium>) -> Result<(Medium, Stri
     }
 }
 
-/// The medium of a word.
+/// The medium of `email` or `sms`.
 #[must_use]
 pub fn parse_medium(word: &str) -> Option<Medium> {
     Medium::ALL.into_iter().find(|medium| medium.as_str() == word)
 }
 
-/// The bits of words with commas between.
+/// The bits of kinds that are separated by commas.
 ///
 /// # Errors
-/// The words that are known, where one is not.
+/// The known words, if one is unknown.
 pub fn parse_kinds(words: &str) -> Result<i32, String> {
     let bit = |word: &str| {
         let kind = BlockKind::ALL.into_iter().find(|kind| kind.as_str() == word.trim());
         kind.map(BlockKind::bit).ok_or_else(|| {
             let known: Vec<&str> = BlockKind::ALL.into_iter().map(BlockKind::as_str).collect();
-            format!("a kind is one of {}", known.join(", "))
+            format!("give kinds of {}", known.join(", "))
         })
     };
     words.split(',').try_fold(0, |bits, word| Ok(bits | bit(word)?))
@@ -111,8 +111,8 @@ mod tests {
     use super::*;
 
     fn problems(address: &str, medium: Option<&str>, reason: &str) -> Vec<(String, String)> {
-        let wanted = BlockInput { address, medium, reason };
-        let read = wanted.read(&IdentityKey::new([7; 32]), CompanyId(1));
+        let input = BlockInput { address, medium, reason };
+        let read = input.parse(&IdentityKey::new([7; 32]), CompanyId(1));
         let problems = read.expect_err("is refused").into_iter();
         problems.map(|problem| (problem.path, problem.code)).collect()
     }
@@ -121,8 +121,8 @@ mod tests {
     fn one_customer_is_one_block_however_the_address_is_written() {
         let keys = IdentityKey::new([7; 32]);
         let id = |address: &str| {
-            let wanted = BlockInput { address, medium: None, reason: "r" };
-            wanted.read(&keys, CompanyId(1)).expect("is valid").id
+            let input = BlockInput { address, medium: None, reason: "r" };
+            input.parse(&keys, CompanyId(1)).expect("is valid").id
         };
         assert_eq!(id("Jane@Example.com"), id("jane@example.COM"));
         assert_eq!(id("+1 (415) 555-2671"), id("+14155552671"));

@@ -1,7 +1,7 @@
-//! Blocks as people write and read them: the same at the command line and over the API.
+//! Blocked addresses as people write and read them, the same at the command line and over HTTP.
 //!
-//! `wanted` reads an address that somebody blocks or looks for, `bulk` whole files of them, `view` is one
-//! block as programs read it. Nothing here asks the database: what is blocked is `ledger::blocks_by_hand`'s.
+//! `input` parses an address and a reason, `bulk` reads and writes CSV files, `view` is a block as programs read it.
+//! Nothing here reads the database: the stored blocks are in `ledger::manual_blocks`.
 
 pub mod bulk;
 pub mod input;

@@ -1,6 +1,6 @@
-//! One block as programs read it: in the API's answers and behind `--json`.
+//! A block as programs read it, in answers of the API and with `--json`.
 //!
-//! It holds an address only where a person wrote it; of what customers asked for there is the hash alone.
+//! Only a block by hand contains an address; of a block that the customer asked for, only the hash is stored.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -12,19 +12,20 @@ use postrider_ledger::manual_blocks::{BlockRow, kind_words, opt_outs};
 
 /// A blocked address.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Block)]
 pub struct BlockView {
     pub id: Uuid,
     /// `email` or `sms`.
     pub medium: &'static str,
-    /// Why, the strongest first.
+    /// Kinds of the block, the strongest first.
     pub kinds: Vec<&'static str>,
-    /// Whether the customer asked for it.
+    /// Whether the customer asked for the block.
     pub opt_out: bool,
     pub blocked_at: DateTime<Utc>,
     pub changed_at: DateTime<Utc>,
-    /// Through what it was changed last.
+    /// Source of the last change.
     pub source: String,
-    /// Only of what was blocked by hand.
+    /// Present for a block by hand only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

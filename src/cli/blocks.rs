@@ -1,12 +1,12 @@
-//! `postrider blocks`: addresses that may not be written to; looked up, blocked and lifted, or in bulk.
+//! `postrider blocks`: lists, adds and lifts blocked addresses, one by one or from a file.
 //!
-//! The same as the API's `/v1/blocks`, by the same functions and on record like it. An address is printed
-//! only where a person blocked it by hand. What a customer asked for (STOP, unsubscribe, complaint) is
-//! lifted only by who says that they know it. A command that could not do its work ends with status 1.
+//! The same functions and audit entries as `/v1/blocks` of the API. An address is printed only if a person blocked it by
+//! hand. A block that the customer asked for (STOP, unsubscribe, complaint) is lifted only with
+//! `--acknowledge-opt-out`.
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use uuid::Uuid;
 
 use crate::{
@@ -15,9 +15,11 @@ use crate::{
         input::{BlockInput, parse_address, parse_kinds, parse_medium, parse_reason},
         view::BlockView,
     },
-    cli::output::{self, Table, time},
+    cli::{
+        input, lookup,
+        output::{self, Table, time},
+    },
     config::Config,
-    csv_rows::BYTES_MAX,
     worker,
 };
 use postrider_domain::{
@@ -31,20 +33,18 @@ use postrider_ledger::{
     manual_blocks::{BlockFilter, Lift, Lifted, kind_words},
 };
 
-use crate::cli::{publish::read, requests::company_of};
-
-/// Look at blocked addresses, block one, and lift a block.
+/// List blocked addresses, block one, and lift a block.
 #[derive(Debug, clap::Subcommand)]
 pub enum Blocks {
-    /// List blocked addresses, the latest first; with --address, whether that one is blocked.
+    /// List blocked addresses, newest first; with --address, only that one.
     List(List),
     /// Block an address by hand.
     Add(Add),
     /// Lift the block of an address.
     Remove(Remove),
-    /// Block the addresses of a CSV file, all of them or none.
+    /// Block the addresses of a CSV file, all or none.
     Import(Import),
-    /// Print everything that is blocked as CSV; addresses only where they were blocked by hand.
+    /// Print all blocks as CSV; only blocks by hand contain an address.
     Export {
         /// The company's slug.
         company: String,
@@ -55,16 +55,16 @@ pub enum Blocks {
 pub struct List {
     /// The company's slug.
     company: String,
-    /// Exactly this email address or phone number (+ and country code).
+    /// Only this email address or phone number (with + and country code).
     #[arg(long)]
     address: Option<String>,
-    /// Only of this medium.
+    /// Only blocks of this medium.
     #[arg(long, value_parser = ["email", "sms"])]
     medium: Option<String>,
-    /// stop, unsubscribed, complained, hard_bounced or blocked_by_hand; several with commas between.
+    /// Only stop, unsubscribed, complained, hard_bounced or blocked_by_hand; several separated by commas.
     #[arg(long, value_name = "KINDS")]
     kind: Option<String>,
-    /// Most blocks shown.
+    /// Most blocks to list.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
     limit: i64,
     /// Print JSON.
@@ -78,10 +78,10 @@ pub struct Add {
     company: String,
     /// An email address, or a phone number with + and country code.
     address: String,
-    /// Why; kept with the block and on record.
+    /// The reason; stored with the block and in the audit entry.
     #[arg(long)]
     reason: String,
-    /// Left out: as the address looks.
+    /// Medium of the address; derived from it by default.
     #[arg(long, value_parser = ["email", "sms"])]
     medium: Option<String>,
     /// Print JSON.
@@ -93,18 +93,18 @@ pub struct Add {
 pub struct Remove {
     /// The company's slug.
     company: String,
-    /// The blocked address, or the block's id.
+    /// The blocked address, or the id of the block.
     block: String,
-    /// Why; kept on record.
+    /// The reason; stored in the audit entry.
     #[arg(long)]
     reason: String,
-    /// Which kinds, with commas between; left out: all of them.
+    /// Kinds to lift, separated by commas; all by default.
     #[arg(long, value_name = "KINDS")]
     kinds: Option<String>,
-    /// Left out: as the address looks.
+    /// Medium of the address; derived from it by default.
     #[arg(long, value_parser = ["email", "sms"])]
     medium: Option<String>,
-    /// The customer asked for the block, and you know that they want it lifted.
+    /// Lift a block that the customer asked for: the customer wants messages again.
     #[arg(long)]
     acknowledge_opt_out: bool,
     /// Print JSON.
@@ -116,12 +116,12 @@ pub struct Remove {
 pub struct Import {
     /// The company's slug.
     company: String,
-    /// File with a heading (address, and medium and reason where rows give them), or `-` for standard input.
+    /// CSV file, or `-` for standard input. Its heading names address and optionally medium and reason.
     file: PathBuf,
-    /// Of rows that give none.
+    /// Reason of the rows without one.
     #[arg(long, default_value = "")]
     reason: String,
-    /// Only check; nothing is written.
+    /// Only check the file; nothing is written.
     #[arg(long)]
     dry_run: bool,
     /// Print JSON.
@@ -131,8 +131,7 @@ pub struct Import {
 
 impl Blocks {
     pub async fn run(self, config: Config) -> anyhow::Result<()> {
-        let ledger = worker::admin_ledger(&config)?;
-        ledger.check_schema().await?;
+        let ledger = lookup::ledger(&config).await?;
         let keys = worker::keys(&config)?;
         let slug = match &self {
             Blocks::List(List { company, .. })
@@ -141,19 +140,19 @@ impl Blocks {
             | Blocks::Import(Import { company, .. })
             | Blocks::Export { company } => company,
         };
-        let company = company_of(&ledger, slug).await?;
-        let of = CompanyBlocks { ledger: &ledger, keys: &keys.identity, company };
+        let company = lookup::company_id(&ledger, slug).await?;
+        let blocks = CompanyBlocks { ledger: &ledger, keys: &keys.identity, company };
         match self {
-            Blocks::List(list) => list.run(&of).await,
-            Blocks::Add(add) => add.run(&of).await,
-            Blocks::Remove(remove) => remove.run(&of).await,
-            Blocks::Import(import) => import.run(&of).await,
-            Blocks::Export { .. } => export(&of).await,
+            Blocks::List(list) => list.run(&blocks).await,
+            Blocks::Add(add) => add.run(&blocks).await,
+            Blocks::Remove(remove) => remove.run(&blocks).await,
+            Blocks::Import(import) => import.run(&blocks).await,
+            Blocks::Export { .. } => export(&blocks).await,
         }
     }
 }
 
-/// Whose blocks, and how an address of theirs is found.
+/// The blocks of one company.
 struct CompanyBlocks<'a> {
     ledger: &'a Ledger,
     keys: &'a IdentityKey,
@@ -161,75 +160,75 @@ struct CompanyBlocks<'a> {
 }
 
 impl CompanyBlocks<'_> {
-    /// The block of an address.
+    /// The id of the block of an address.
     fn id(&self, address: &str, medium: Option<&str>) -> anyhow::Result<Uuid> {
-        let (medium, address) = parse_address(address, medium.and_then(parse_medium)).map_err(refused)?;
+        let (medium, address) = parse_address(address, medium.and_then(parse_medium)).map_err(invalid)?;
         Ok(self.keys.address_hash(self.company, medium, &address))
     }
 
-    async fn page(&self, wish: BlockFilter) -> anyhow::Result<Vec<BlockView>> {
-        let rows = self.ledger.blocks_page(self.company, &wish).await?;
+    async fn page(&self, filter: BlockFilter) -> anyhow::Result<Vec<BlockView>> {
+        let rows = self.ledger.blocks_page(self.company, &filter).await?;
         Ok(rows.into_iter().map(BlockView::from).collect())
     }
 }
 
 impl List {
-    async fn run(self, of: &CompanyBlocks<'_>) -> anyhow::Result<()> {
-        let id = self.address.as_deref().map(|address| of.id(address, self.medium.as_deref())).transpose()?;
+    async fn run(self, blocks: &CompanyBlocks<'_>) -> anyhow::Result<()> {
+        let id =
+            self.address.as_deref().map(|address| blocks.id(address, self.medium.as_deref())).transpose()?;
         let medium: Option<Medium> = self.medium.as_deref().and_then(parse_medium);
         let kinds = self.kind.as_deref().map(parse_kinds).transpose().map_err(anyhow::Error::msg)?;
-        let wish =
+        let filter =
             BlockFilter { id, medium, kinds: kinds.unwrap_or_default(), before: None, max: self.limit };
-        let blocks = of.page(wish).await?;
+        let found = blocks.page(filter).await?;
         if self.json {
-            return output::json(&blocks);
+            return output::json(&found);
         }
-        match (blocks.is_empty(), id) {
-            (true, Some(_)) => output::put("not blocked\n"),
-            (true, None) => output::put("nothing is blocked\n"),
-            (false, _) => table(&blocks).print(),
+        match (found.is_empty(), id) {
+            (true, Some(_)) => output::put("the address is not blocked\n"),
+            (true, None) => output::put("no address is blocked\n"),
+            (false, _) => table(&found).print(),
         }
     }
 }
 
 impl Add {
-    async fn run(self, of: &CompanyBlocks<'_>) -> anyhow::Result<()> {
-        let wanted =
-            BlockInput { address: &self.address, medium: self.medium.as_deref(), reason: &self.reason };
-        let block = wanted.read(of.keys, of.company).map_err(|problems| all(&problems))?;
+    async fn run(self, blocks: &CompanyBlocks<'_>) -> anyhow::Result<()> {
+        let new = BlockInput { address: &self.address, medium: self.medium.as_deref(), reason: &self.reason };
+        let block = new.parse(blocks.keys, blocks.company).map_err(|problems| unchanged(&problems))?;
         let id = block.id;
         let actor = Actor::at_the_command_line();
-        let added = of.ledger.block_manually(of.company, &[block], "cli", &actor).await?;
+        let added = blocks.ledger.block_manually(blocks.company, &[block], "cli", &actor).await?;
         if self.json {
-            let blocks = of.page(BlockFilter { id: Some(id), max: 1, ..BlockFilter::default() }).await?;
-            return output::json(blocks.first().context("somebody lifted it at once")?);
+            let found = blocks.page(BlockFilter { id: Some(id), max: 1, ..BlockFilter::default() }).await?;
+            return output::json(found.first().context("the block was lifted at once by another command")?);
         }
         match added {
-            0 => output::put(&format!("{id} was blocked by hand before; the reason is the new one\n")),
+            0 => output::put(&format!("{id} was blocked by hand before; its reason is replaced\n")),
             _ => output::put(&format!("{id} is blocked\n")),
         }
     }
 }
 
 impl Remove {
-    async fn run(self, of: &CompanyBlocks<'_>) -> anyhow::Result<()> {
+    async fn run(self, blocks: &CompanyBlocks<'_>) -> anyhow::Result<()> {
         let id = match Uuid::try_parse(&self.block) {
             Ok(id) => id,
-            Err(_) => of.id(&self.block, self.medium.as_deref())?,
+            Err(_) => blocks.id(&self.block, self.medium.as_deref())?,
         };
         let kinds = self.kinds.as_deref().map(parse_kinds).transpose().map_err(anyhow::Error::msg)?;
-        let reason = parse_reason(&self.reason).map_err(refused)?;
+        let reason = parse_reason(&self.reason).map_err(invalid)?;
         let acknowledged = self.acknowledge_opt_out;
         let lift = Lift { id, kinds: kinds.unwrap_or(i32::MAX), reason: &reason, acknowledged };
-        match of.ledger.lift_manually(of.company, &lift, &Actor::at_the_command_line()).await? {
+        match blocks.ledger.lift_manually(blocks.company, &lift, &Actor::at_the_command_line()).await? {
             Lifted::Done { lifted, left } if self.json => {
                 output::json(&serde_json::json!({ "lifted": kind_words(lifted), "left": kind_words(left) }))
             }
             Lifted::Done { lifted, left } => output::put(&lifted_text(lifted, left)),
-            Lifted::Unknown => bail!("it is not blocked, or not by these kinds; nothing was lifted"),
+            Lifted::Unknown => bail!("the address is not blocked, or not by these kinds; nothing was lifted"),
             Lifted::Unacknowledged { opt_outs } => bail!(
-                "the customer asked for it ({}); nothing was lifted; pass --acknowledge-opt-out if you know \
-                 that they want messages again, or name the other kinds with --kinds",
+                "the customer asked for this block ({}); nothing was lifted; pass --acknowledge-opt-out if the \
+                 customer wants messages again, or name other kinds with --kinds",
                 kind_words(opt_outs).join(", ")
             ),
         }
@@ -237,18 +236,17 @@ impl Remove {
 }
 
 impl Import {
-    async fn run(self, of: &CompanyBlocks<'_>) -> anyhow::Result<()> {
-        let bytes = read(&self.file)?;
-        ensure!(bytes.len() <= BYTES_MAX, "the file is larger than {BYTES_MAX} bytes; split it");
+    async fn run(self, blocks: &CompanyBlocks<'_>) -> anyhow::Result<()> {
+        let bytes = input::read_csv(&self.file)?;
         let mut problems = Problems::default();
-        let blocks = bulk::read(&bytes, &self.reason, of.keys, of.company, &mut problems);
-        let blocks = problems.settle(Some(blocks)).map_err(|problems| all(&problems))?;
-        let rows = blocks.len();
-        let added = match self.dry_run || blocks.is_empty() {
+        let imported = bulk::from_csv(&bytes, &self.reason, blocks.keys, blocks.company, &mut problems);
+        let imported = problems.settle(Some(imported)).map_err(|problems| unchanged(&problems))?;
+        let rows = imported.len();
+        let added = match self.dry_run || imported.is_empty() {
             true => None,
             false => {
                 let actor = Actor::at_the_command_line();
-                Some(of.ledger.block_manually(of.company, &blocks, "import", &actor).await?)
+                Some(blocks.ledger.block_manually(blocks.company, &imported, "import", &actor).await?)
             }
         };
         if self.json {
@@ -257,18 +255,18 @@ impl Import {
             }));
         }
         match added {
-            Some(added) => output::put(&format!("{rows} addresses are blocked, {added} were not before\n")),
+            Some(added) => output::put(&format!("{rows} addresses are blocked, {added} of them new\n")),
             None => output::put(&format!("{rows} addresses; nothing was changed\n")),
         }
     }
 }
 
-async fn export(of: &CompanyBlocks<'_>) -> anyhow::Result<()> {
+async fn export(blocks: &CompanyBlocks<'_>) -> anyhow::Result<()> {
     output::put(HEADING)?;
     let mut before = None;
     loop {
-        let wish = BlockFilter { before, max: PAGE, ..BlockFilter::default() };
-        let rows = of.ledger.blocks_page(of.company, &wish).await?;
+        let filter = BlockFilter { before, max: PAGE, ..BlockFilter::default() };
+        let rows = blocks.ledger.blocks_page(blocks.company, &filter).await?;
         output::put(&bulk::to_csv(&rows))?;
         match rows.last().filter(|_| rows.len() as i64 == PAGE) {
             Some(last) => before = Some((last.since, last.id)),
@@ -294,25 +292,19 @@ fn table(blocks: &[BlockView]) -> Table<7> {
 }
 
 fn lifted_text(lifted: i32, left: i32) -> String {
-    let still = match kind_words(left) {
-        left if left.is_empty() => "nothing blocks the address any more".to_owned(),
+    let remaining = match kind_words(left) {
+        left if left.is_empty() => "the address is not blocked any more".to_owned(),
         left => format!("still blocked: {}", left.join(", ")),
     };
-    format!("lifted: {}; {still}\n", kind_words(lifted).join(", "))
+    format!("lifted: {}; {remaining}\n", kind_words(lifted).join(", "))
 }
 
-fn refused(problem: Problem) -> anyhow::Error {
+fn invalid(problem: Problem) -> anyhow::Error {
     anyhow::anyhow!("{}: {}", problem.path, problem.message)
 }
 
-/// Every problem, a line each.
-pub(super) fn all(problems: &[Problem]) -> anyhow::Error {
-    let line = |problem: &Problem| match problem.path.as_str() {
-        "" => format!("  {}", output::clean(&problem.message)),
-        path => format!("  {}: {}", output::clean(path), output::clean(&problem.message)),
-    };
-    let lines: Vec<String> = problems.iter().map(line).collect();
-    anyhow::anyhow!("nothing was changed:\n{}", lines.join("\n"))
+fn unchanged(problems: &[Problem]) -> anyhow::Error {
+    input::problems("nothing was changed", problems)
 }
 
 #[cfg(test)]
@@ -327,7 +319,7 @@ mod tests {
         assert_eq!(lifted_text(hand, stop), "lifted: blocked_by_hand; still blocked: stop\n");
         assert_eq!(
             lifted_text(hand | stop, 0),
-            "lifted: stop, blocked_by_hand; nothing blocks the address any more\n"
+            "lifted: stop, blocked_by_hand; the address is not blocked any more\n"
         );
     }
 
@@ -348,12 +340,5 @@ mod tests {
         Block                                 Medium  Kinds  Blocked at            Through  Address  Reason
         00000000-0000-0000-0000-000000000005  sms     stop   1970-01-01T00:00:00Z  inbound  -        -
         "#);
-    }
-
-    #[test]
-    fn every_problem_of_a_file_is_a_line() {
-        let problems =
-            [Problem::new("line 3.address", "bad_address", "give one"), Problem::new("", "x", "y")];
-        assert_eq!(all(&problems).to_string(), "nothing was changed:\n  line 3.address: give one\n  y");
     }
 }

@@ -1,13 +1,16 @@
-//! `postrider company`: apply a company's file, and show what is in force.
+//! `postrider company`: applies a company's file, and shows the settings in force.
 //!
-//! Apply is idempotent, validates everything before it writes anything, says what changed, writes only what
-//! it said, and refuses to take away what queued messages need unless forced. Workers follow within seconds.
+//! Apply is idempotent. It validates everything before it writes, prints the changes, writes only those, and refuses to
+//! remove accounts and brands that queued messages need unless `--force` is given. Workers follow within seconds.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use crate::cli::output;
+use crate::cli::{
+    input, lookup,
+    output::{self, Table},
+};
 use crate::{config::Config, worker};
 use postrider_domain::company::{
     change::{changes, member_changes, removals},
@@ -19,27 +22,27 @@ use postrider_ledger::{
     companies::{Change, Changed, Expected},
 };
 
-/// Configure companies.
+/// Apply and show the settings of companies.
 #[derive(Debug, clap::Subcommand)]
 pub enum Company {
-    /// Put a company's file in force.
+    /// Apply a company's file, after checking it.
     Apply {
         /// The company's TOML file; deploy/example-company.toml shows every key.
         file: PathBuf,
-        /// Take away accounts and brands even while queued messages need them.
+        /// Remove accounts and brands even if queued messages need them.
         #[arg(long)]
         force: bool,
-        /// Only say what would change.
+        /// Only print the changes; nothing is written.
         #[arg(long)]
         dry_run: bool,
     },
-    /// List companies with the version in force.
+    /// List the companies with their versions.
     List {
-        /// For programs.
+        /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Print the policy in force of one company, as JSON.
+    /// Print the settings of one company as JSON.
     Show {
         /// The company's slug.
         slug: String,
@@ -48,7 +51,7 @@ pub enum Company {
 
 impl Company {
     pub async fn run(self, config: Config) -> anyhow::Result<()> {
-        let ledger = worker::admin_ledger(&config)?;
+        let ledger = lookup::ledger(&config).await?;
         match self {
             Company::Apply { file, force, dry_run } => apply(&config, &ledger, &file, force, dry_run).await,
             Company::List { json } => list(&ledger, json).await,
@@ -57,20 +60,18 @@ impl Company {
     }
 }
 
-/// Reads a company's file; the error lists every problem by its path.
-pub fn read(file: &std::path::Path) -> anyhow::Result<CompanyFile> {
+/// Parses a company's file; the error lists every problem by its path.
+pub(super) fn read(file: &Path) -> anyhow::Result<CompanyFile> {
     let text = std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
     file::parse(&text).map_err(|problems| {
-        let lines: Vec<String> =
-            problems.iter().map(|problem| format!("  {}: {}", problem.path, problem.message)).collect();
-        anyhow::anyhow!("{} is not valid; nothing was changed:\n{}", file.display(), lines.join("\n"))
+        input::problems(&format!("{} is not valid; nothing was changed", file.display()), &problems)
     })
 }
 
 async fn apply(
     config: &Config,
     ledger: &Ledger,
-    path: &std::path::Path,
+    path: &Path,
     force: bool,
     dry_run: bool,
 ) -> anyhow::Result<()> {
@@ -82,27 +83,27 @@ async fn apply(
         Some(id) => ledger.settings(id).await?,
         None => None,
     };
-    let mut said = changes(old.as_ref().map(|(_, policy)| policy), &new.policy);
-    // Read after the version: whoever changes them in between is noticed when this is written.
+    let mut changed = changes(old.as_ref().map(|(_, policy)| policy), &new.policy);
+    // Read after the version: a change of members in between is detected when this is written.
     let members = match id {
         Some(id) => ledger.members(id).await?,
         None => Vec::new(),
     };
-    said.extend(member_changes(&members, &new.members));
-    if let Some((version, _)) = old.as_ref().filter(|_| said.is_empty()) {
+    changed.extend(member_changes(&members, &new.members));
+    if let Some((version, _)) = old.as_ref().filter(|_| changed.is_empty()) {
         return output::put(&format!("{slug}: nothing changed; version {} stays in force\n", version.policy));
     }
     if let (Some(id), Some((_, policy)), false) = (id, &old, force) {
         let needs = ledger.queued_use(id).await?.needs(&removals(Some(policy), &new.policy));
         if !needs.is_empty() {
             bail!(
-                "{slug}: nothing was changed, because this takes away what is needed:\n  {}\n\
+                "{slug}: nothing was changed, because queued messages need what this removes:\n  {}\n\
                  wait for them, or pass --force",
                 needs.join("\n  ")
             );
         }
     }
-    let lines: Vec<String> = said.iter().map(|line| format!("{slug}: {line}\n")).collect();
+    let lines: Vec<String> = changed.iter().map(|line| format!("{slug}: {line}\n")).collect();
     output::put(&lines.concat())?;
     if dry_run {
         return output::put(&format!("{slug}: dry run, nothing was changed\n"));
@@ -116,8 +117,8 @@ async fn apply(
             output::put(&format!("{slug}: version {} is in force\n", version.policy))
         }
         Changed::Overtaken(_) => bail!(
-            "{slug}: somebody else changed it at the same time, and nothing of this was; apply it again to \
-             see what differs now"
+            "{slug}: the company was changed at the same time; nothing was changed; apply the file again to see \
+             the differences"
         ),
     }
 }
@@ -139,15 +140,20 @@ async fn list(ledger: &Ledger, json: bool) -> anyhow::Result<()> {
     if companies.is_empty() {
         return output::put("no companies yet; apply one with `postrider company apply FILE.toml`\n");
     }
-    let line = |company: &postrider_domain::company::Company| {
-        format!("{}  version {}  {}\n", company.policy.slug, company.version, company.policy.name)
-    };
-    output::put(&companies.iter().map(line).collect::<String>())
+    let mut table = Table::new(["Slug", "Version", "Brands", "Accounts", "Name"]);
+    for company in &companies {
+        let policy = &company.policy;
+        table.row([
+            policy.slug.clone(),
+            company.version.to_string(),
+            policy.brands.len().to_string(),
+            policy.accounts.len().to_string(),
+            policy.name.clone(),
+        ]);
+    }
+    table.print()
 }
 
 async fn show(ledger: &Ledger, slug: &str) -> anyhow::Result<()> {
-    let company = ledger.companies().await?.into_iter().find(|company| company.policy.slug == slug);
-    let company = company
-        .with_context(|| format!("no company has the slug {slug}; `postrider company list` shows all"))?;
-    output::json(&company.policy)
+    output::json(&lookup::company(ledger, slug).await?.policy)
 }

@@ -1,17 +1,15 @@
-//! `postrider customers`: customers whom a company knows from elsewhere, brought in from a file.
+//! `postrider customers`: imports customers of a company from a CSV file.
 //!
-//! They are recognised as recipes and people's requests recognise them (`ledger::customers`): a row
-//! completes and corrects a customer who is known, and makes one who is not. All rows or none, on record by
-//! count alone: who they are is nobody's to read in an audit.
+//! Imported customers are recognised like those of connectors and of manual requests (`ledger::customers`): a row
+//! completes and corrects a known customer, and adds an unknown one. All rows are imported or none; the audit entry holds
+//! their number only, because they are personal data.
 
 use std::path::PathBuf;
 
-use anyhow::ensure;
-
 use crate::{
-    cli::output,
+    cli::{input, lookup, output},
     config::Config,
-    csv_rows::{BYTES_MAX, Columns, Row, each_row},
+    csv_rows::{Columns, Row, each_row},
     worker,
 };
 use postrider_domain::{
@@ -25,25 +23,23 @@ use postrider_domain::{
 };
 use postrider_ledger::{audit::Actor, customers::NamedCustomer};
 
-use crate::cli::{blocks::all, publish::read, requests::company_of};
-
 const COLUMNS: Columns = Columns {
     read: &["custom_id", "social_id", "name", "email", "phone", "country"],
     required: &["custom_id", "social_id", "email", "phone"],
     ignored: &[],
 };
 
-/// Bring in customers.
+/// Import customers of a company.
 #[derive(Debug, clap::Subcommand)]
 pub enum Customers {
-    /// Take up the customers of a CSV file, all of them or none: jobs that name one go to their addresses.
+    /// Import the customers of a CSV file, all or none; later jobs may name them without an address.
     Import {
         /// The company's slug.
         company: String,
-        /// File with a heading of custom_id, social_id (as in facebook:4711), name, email, phone, country, or
-        /// some of them; `-` for standard input.
+        /// CSV file, or `-` for standard input. Its heading names custom_id, social_id (as in facebook:4711), name,
+        /// email, phone, country, or some of them.
         file: PathBuf,
-        /// Only check; nothing is written.
+        /// Only check the file; nothing is written.
         #[arg(long)]
         dry_run: bool,
         /// Print JSON.
@@ -55,15 +51,15 @@ pub enum Customers {
 impl Customers {
     pub async fn run(self, config: Config) -> anyhow::Result<()> {
         let Customers::Import { company, file, dry_run, json } = self;
-        let ledger = worker::admin_ledger(&config)?;
-        ledger.check_schema().await?;
+        let ledger = lookup::ledger(&config).await?;
         let keys = worker::keys(&config)?;
-        let company = company_of(&ledger, &company).await?;
-        let bytes = read(&file)?;
-        ensure!(bytes.len() <= BYTES_MAX, "the file is larger than {BYTES_MAX} bytes; split it");
+        let company = lookup::company_id(&ledger, &company).await?;
+        let bytes = input::read_csv(&file)?;
         let mut problems = Problems::default();
         let named = customers(&bytes, &mut problems);
-        let named = problems.settle(Some(named)).map_err(|problems| all(&problems))?;
+        let named = problems
+            .settle(Some(named))
+            .map_err(|problems| input::problems("nothing was changed", &problems))?;
         let rows = named.len();
         let added = match dry_run || named.is_empty() {
             true => None,
@@ -76,20 +72,20 @@ impl Customers {
             return output::json(&serde_json::json!({ "dry_run": dry_run, "rows": rows, "added": added }));
         }
         match added {
-            Some(added) => output::put(&format!("{rows} customers are known, {added} were not before\n")),
+            Some(added) => output::put(&format!("{rows} customers imported, {added} of them new\n")),
             None => output::put(&format!("{rows} customers; nothing was changed\n")),
         }
     }
 }
 
-/// The customers of a file in its order: of two rows about one, the later corrects.
+/// The customers of a file in its order: a later row about the same customer corrects an earlier one.
 fn customers(bytes: &[u8], problems: &mut Problems) -> Vec<NamedCustomer> {
     let mut named = Vec::new();
     each_row(bytes, &COLUMNS, problems, |row, problems| named.extend(customer(row, problems)));
     named
 }
 
-/// By the rules of a job's customer.
+/// The customer of one row, by the rules for the customer of a job.
 fn customer(row: &Row<'_>, problems: &mut Problems) -> Option<NamedCustomer> {
     let cells = COLUMNS.read.iter().enumerate();
     let written = cells
@@ -97,7 +93,7 @@ fn customer(row: &Row<'_>, problems: &mut Problems) -> Option<NamedCustomer> {
     let node = Node::Object(written.collect());
     let fields = Fields::open(&row.place, &node, COLUMNS.read, problems)?;
     if COLUMNS.required.iter().all(|name| fields.get(name).is_none()) {
-        let message = format!("give one of {}", COLUMNS.required.join(", "));
+        let message = format!("give at least one of {}", COLUMNS.required.join(", "));
         problems.add(&row.place, "missing", message);
     }
     Some(NamedCustomer {
@@ -109,7 +105,7 @@ fn customer(row: &Row<'_>, problems: &mut Problems) -> Option<NamedCustomer> {
     })
 }
 
-/// As recipes write it: the channel in lower case, a colon, and the channel's own id.
+/// A social id as connectors write it: the channel in lower case, a colon, and the id within the channel.
 fn social_id(fields: &Fields, problems: &mut Problems) -> Option<String> {
     let text = fields.text("social_id", LABEL_CHARS_MAX, problems)?;
     match text.split_once(':') {

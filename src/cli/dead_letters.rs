@@ -1,7 +1,7 @@
-//! `postrider parked`: dead letters, looked at and replayed.
+//! `postrider parked`: lists the dead letters of the broker and replays them.
 //!
-//! Arguments and words only: what the broker is asked is `intake::parked`'s. A listing changes nothing but
-//! the broker's count of deliveries.
+//! Arguments and output only: `amqp::dead_letters` does the work. A listing changes nothing but the broker's count of
+//! deliveries.
 
 use anyhow::bail;
 
@@ -16,27 +16,27 @@ use crate::{
     config::{Amqp, Config},
 };
 
-/// A queue that was made with a delivery limit drops letters that were looked at too often.
+/// Deliveries after which a listing warns: a queue with a delivery limit drops the letter at the limit.
 const DELIVERIES_WARNED: i64 = 10;
 
-/// Look at dead letters, and replay them.
+/// List dead letters of the broker and replay them.
 #[derive(Debug, clap::Subcommand)]
 pub enum DeadLetters {
-    /// List dead letters, the oldest first, and leave them where they are.
+    /// List dead letters, oldest first, and leave them in their queue.
     List {
-        /// Most letters shown.
+        /// Most letters to list.
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1_000))]
         limit: u16,
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Publish dead letters again, the oldest first; each is one request however often it is replayed.
+    /// Publish dead letters again, oldest first; a repeated replay makes no second request.
     Replay {
-        /// Most letters replayed.
+        /// Most letters to replay.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "id")]
         limit: u16,
-        /// Only the letter with this message id.
+        /// Replay only the letter with this message id.
         #[arg(long, value_name = "MESSAGE_ID")]
         id: Option<String>,
     },
@@ -58,7 +58,7 @@ async fn list(amqp: &Amqp, max: usize, json: bool) -> anyhow::Result<()> {
     let (letters, more) = listed?;
     if letters.iter().any(|letter| letter.deliveries >= DELIVERIES_WARNED) {
         eprintln!(
-            "some letters were looked at {DELIVERIES_WARNED} times or more; a queue with a delivery limit drops them at it"
+            "some letters were delivered {DELIVERIES_WARNED} times or more; a queue with a delivery limit drops them at the limit"
         );
     }
     if json {
@@ -66,7 +66,7 @@ async fn list(amqp: &Amqp, max: usize, json: bool) -> anyhow::Result<()> {
     }
     table(&letters).print()?;
     if more > 0 {
-        eprintln!("{more} more; raise --limit");
+        eprintln!("{more} more letters; raise --limit");
     }
     Ok(())
 }
@@ -78,26 +78,26 @@ async fn replay(amqp: &Amqp, max: usize, id: Option<String>) -> anyhow::Result<(
     let replayed = dead_letters::replay(&connection, &Topology::new(&amqp.name), &query).await;
     session::close(&connection).await;
     let ReplayReport { replays, broken } = replayed?;
-    output::put(&told(&replays))?;
+    output::put(&replay_lines(&replays))?;
     if replays.iter().any(|replay| replay.user_dropped) {
         eprintln!(
-            "some letters lost their user-id, which only its own user may set; if a company's bindings refuse \
-             them, see `postrider rejected list`"
+            "some letters were published without their user-id, which only that broker user may set; if the bindings of \
+             a company reject them, see `postrider rejected list`"
         );
     }
     if let Some(error) = broken {
-        return Err(error.context("the rest stays parked"));
+        return Err(error.context("the remaining letters stay in the queue"));
     }
     match (replays.last(), &query.message_id) {
         (Some(last), _) if last.outcome != PublishOutcome::Confirmed => {
-            bail!("the last one stays parked: {}", last.outcome.as_str())
+            bail!("the last letter stays in the queue: {}", last.outcome.as_str())
         }
         (Some(_), _) => Ok(()),
         (None, Some(id)) => {
             bail!("no dead letter has the message id {id:?}; `postrider parked list` shows them")
         }
         (None, None) => {
-            eprintln!("nothing is parked");
+            eprintln!("there are no dead letters");
             Ok(())
         }
     }
@@ -105,7 +105,7 @@ async fn replay(amqp: &Amqp, max: usize, id: Option<String>) -> anyhow::Result<(
 
 fn table(letters: &[DeadLetter]) -> Table<7> {
     let mut table =
-        Table::new(["Message id", "Routing key", "Bytes", "Died of", "Deaths", "Looked at", "Died at"]);
+        Table::new(["Message id", "Routing key", "Bytes", "Reason", "Deaths", "Deliveries", "Died at"]);
     for letter in letters {
         table.row([
             letter.message_id.clone().unwrap_or_default(),
@@ -120,7 +120,7 @@ fn table(letters: &[DeadLetter]) -> Table<7> {
     table
 }
 
-fn told(replayed: &[Replay]) -> String {
+fn replay_lines(replayed: &[Replay]) -> String {
     let line = |replay: &Replay| {
         let id = replay.letter.message_id.as_deref().unwrap_or("(no message id)");
         let word = if replay.outcome == PublishOutcome::Confirmed { "replayed" } else { "not replayed" };
@@ -146,20 +146,20 @@ mod tests {
     }
 
     #[test]
-    fn the_table_tells_what_died_of_what() {
+    fn the_table_shows_the_reason_of_each_dead_letter() {
         assert_eq!(
             table(&[letter(Some("m-1")), letter(None)]).render(false),
-            "Message id  Routing key    Bytes  Died of         Deaths  Looked at  Died at\n\
-             m-1         requests.acme    512  delivery_limit       1          3  1970-01-01T00:00:00Z\n\
-             -           requests.acme    512  delivery_limit       1          3  1970-01-01T00:00:00Z\n"
+            "Message id  Routing key    Bytes  Reason          Deaths  Deliveries  Died at\n\
+             m-1         requests.acme    512  delivery_limit       1           3  1970-01-01T00:00:00Z\n\
+             -           requests.acme    512  delivery_limit       1           3  1970-01-01T00:00:00Z\n"
         );
     }
 
     #[test]
-    fn a_replay_tells_what_moved_and_what_did_not() {
+    fn a_replay_prints_each_letter_with_its_result() {
         let replay = |outcome| Replay { letter: letter(Some("m-1")), outcome, user_dropped: false };
         assert_eq!(
-            told(&[replay(PublishOutcome::Confirmed), replay(PublishOutcome::Refused)]),
+            replay_lines(&[replay(PublishOutcome::Confirmed), replay(PublishOutcome::Refused)]),
             "replayed m-1 to requests.acme\nnot replayed m-1 to requests.acme\n"
         );
     }

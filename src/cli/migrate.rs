@@ -1,12 +1,12 @@
-//! `postrider migrate`: applies missing migrations, apart from the workers' start.
+//! `postrider migrate`: applies the missing database migrations.
 //!
-//! A job of its own: many replicas that migrate at their start would wait for each other.
+//! A command of its own: replicas that all migrate at their start would wait for each other.
 
 use anyhow::Context;
 
-use crate::{config::Config, worker};
+use crate::{cli::output, config::Config, worker};
 
-/// Apply the migrations that the database is missing.
+/// Apply the missing database migrations.
 #[derive(Debug, clap::Args)]
 pub struct Migrate {}
 
@@ -15,7 +15,6 @@ impl Migrate {
         let ledger = worker::admin_ledger(&config)?;
         ledger.migrate().await.context("apply migrations")?;
         ledger.check_schema().await?;
-        println!("the schema is up to date");
-        Ok(())
+        output::put("the schema is up to date\n")
     }
 }

@@ -1,8 +1,7 @@
-//! What commands print: tables, name-value lines, JSON, and times.
+//! Output of commands: tables, name-value lines, JSON, and times.
 //!
-//! People get aligned columns, programs get JSON (`--json`). Names, addresses and codes come from outside:
-//! no control character of theirs reaches a terminal through here. A reader that has seen enough
-//! (`| head`) is no error. Read `requests` for how it is used.
+//! People get aligned columns, programs get JSON (`--json`). Names, addresses and codes come from outside: `clean` keeps
+//! their control characters from the terminal. A reader that closes the pipe early (`| head`) is no error.
 
 use std::{
     fmt::Write as _,
@@ -14,7 +13,7 @@ use serde::Serialize;
 
 pub use crate::requests::views::format_time::{moment, relative, time};
 
-/// Columns of a cell, but for the last one of a row, which may be as long as it is.
+/// Widest cell in columns; the last cell of a row has no limit.
 const CELL_WIDTH_MAX: usize = 48;
 const GAP: &str = "  ";
 
@@ -26,12 +25,13 @@ pub struct Table<const N: usize> {
 }
 
 impl<const N: usize> Table<N> {
+    /// An empty table with its headings.
     #[must_use]
     pub fn new(heads: [&'static str; N]) -> Table<N> {
         Table { heads, rows: Vec::new() }
     }
 
-    /// Adds a row; an empty cell is shown as `-`.
+    /// Adds a row; an empty cell is printed as `-`.
     pub fn row(&mut self, cells: [String; N]) {
         self.rows.push(cells);
     }
@@ -39,7 +39,7 @@ impl<const N: usize> Table<N> {
     /// The table as text. Columns of nothing but numbers are aligned to the right.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
-        let rows: Vec<[String; N]> = self.rows.iter().map(shown).collect();
+        let rows: Vec<[String; N]> = self.rows.iter().map(printable).collect();
         let widths: [usize; N] = std::array::from_fn(|column| {
             rows.iter().map(|row| width(&row[column])).chain([self.heads[column].len()]).max().unwrap_or(0)
         });
@@ -60,12 +60,13 @@ impl<const N: usize> Table<N> {
         text
     }
 
+    /// Prints the table to standard output.
     pub fn print(&self) -> anyhow::Result<()> {
         put(&self.render(colour()))
     }
 }
 
-/// Aligned `name  value` lines; an empty value is left out.
+/// Aligned `name  value` lines; a pair with an empty value is left out.
 #[must_use]
 pub fn fields(pairs: &[(&str, String)]) -> String {
     let names =
@@ -77,7 +78,7 @@ pub fn fields(pairs: &[(&str, String)]) -> String {
     text
 }
 
-/// Prints JSON, with an end of line.
+/// Prints JSON and a line end to standard output.
 pub fn json<T: Serialize + ?Sized>(value: &T) -> anyhow::Result<()> {
     let mut text = serde_json::to_string_pretty(value).context("write json")?;
     text.push('\n');
@@ -89,7 +90,7 @@ pub fn put(text: &str) -> anyhow::Result<()> {
     put_bytes(text.as_bytes())
 }
 
-/// Prints bytes as they are to standard output.
+/// Prints bytes unchanged to standard output.
 pub fn put_bytes(bytes: &[u8]) -> anyhow::Result<()> {
     let mut output = std::io::stdout().lock();
     match output.write_all(bytes).and_then(|()| output.flush()) {
@@ -98,25 +99,24 @@ pub fn put_bytes(bytes: &[u8]) -> anyhow::Result<()> {
     }
 }
 
-/// Text from outside without what could steer a terminal: control characters and marks that turn the
-/// direction of writing become `?`.
+/// Text that is safe for a terminal: control characters and marks that change the writing direction become `?`.
 #[must_use]
 pub fn clean(text: &str) -> String {
-    let steers = |letter: char| {
+    let is_unsafe = |letter: char| {
         letter.is_control()
             || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    text.chars().map(|letter| if steers(letter) { '?' } else { letter }).collect()
+    text.chars().map(|letter| if is_unsafe(letter) { '?' } else { letter }).collect()
 }
 
-/// Whether standard output takes colour.
+/// Whether standard output is a terminal and colour is not disabled by `NO_COLOR`.
 #[must_use]
 pub fn colour() -> bool {
     let unset = |name: &str| std::env::var_os(name).is_none_or(|value| value.is_empty());
     std::io::stdout().is_terminal() && unset("NO_COLOR")
 }
 
-fn shown<const N: usize>(row: &[String; N]) -> [String; N] {
+fn printable<const N: usize>(row: &[String; N]) -> [String; N] {
     std::array::from_fn(|column| {
         let cell = clean(&row[column]);
         match cell.as_str() {
@@ -159,7 +159,7 @@ fn width(text: &str) -> usize {
     text.chars().map(letter_width).sum()
 }
 
-/// Columns of a letter on a terminal, near enough for names: marks take none, wide scripts take two.
+/// Columns of a letter on a terminal, approximated for names: marks take none, wide scripts two.
 fn letter_width(letter: char) -> usize {
     match u32::from(letter) {
         0x300..=0x36f | 0x200b..=0x200f | 0xfe00..=0xfe0f => 0,

@@ -1,8 +1,8 @@
-//! `postrider quarantine`: messages that killed their workers, looked at and replayed.
+//! `postrider quarantine`: lists messages that crashed their workers, and replays one.
 //!
-//! A replay is a resume: the rules are asked again, and the message goes back as a suspect, so that one more
-//! death quarantines it again. Jobs that were quarantined before they became requests are kept with the
-//! refused ones: here they are only counted.
+//! A replay is a resume: the rules are evaluated again, and the message goes back as a poison suspect, so that one more
+//! crash quarantines it again. Jobs that were quarantined before they became requests are stored with the rejected
+//! ones; here they are only counted.
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
@@ -12,7 +12,6 @@ use uuid::Uuid;
 use crate::{
     cli::output::{self, Table, fields, moment, time},
     config::Config,
-    worker,
 };
 use postrider_domain::{
     ids::{Medium, MessageId},
@@ -20,24 +19,24 @@ use postrider_domain::{
 };
 use postrider_ledger::{Ledger, quarantine::Quarantined};
 
-use crate::cli::requests::{company_named, resume};
+use crate::cli::{lookup, requests::resume};
 
-/// Look at messages that killed their workers, and replay one.
+/// List quarantined messages, which crashed their workers, and replay one.
 #[derive(Debug, clap::Subcommand)]
 pub enum Quarantine {
-    /// List messages that are held, the latest first.
+    /// List quarantined messages, newest first.
     List {
-        /// Only this company's.
+        /// Only messages of the company with this slug.
         #[arg(long, value_name = "SLUG")]
         company: Option<String>,
-        /// Most messages shown.
+        /// Most messages to list.
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
         limit: i64,
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Show what is known of one message that is or was held.
+    /// Show one message that is or was quarantined.
     Show {
         /// The message's id.
         id: Uuid,
@@ -45,7 +44,7 @@ pub enum Quarantine {
         #[arg(long)]
         json: bool,
     },
-    /// Let a held message go on, if the rules still let it: it is tried alone.
+    /// Release a quarantined message if the rules still allow it; it is tried alone.
     Replay {
         /// The message's id.
         id: Uuid,
@@ -54,8 +53,7 @@ pub enum Quarantine {
 
 impl Quarantine {
     pub async fn run(self, config: Config) -> anyhow::Result<()> {
-        let ledger = worker::admin_ledger(&config)?;
-        ledger.check_schema().await?;
+        let ledger = lookup::ledger(&config).await?;
         match self {
             Quarantine::List { company, limit, json } => list(&ledger, company, limit, json).await,
             Quarantine::Show { id, json } => {
@@ -64,8 +62,8 @@ impl Quarantine {
             }
             Quarantine::Replay { id } => {
                 let held = find(&ledger, id).await?;
-                if let Some(why) = not_held(&held) {
-                    bail!("{why}");
+                if let Some(message) = not_held(&held) {
+                    bail!("{message}");
                 }
                 resume(&config, &ledger, held.request).await
             }
@@ -73,7 +71,7 @@ impl Quarantine {
     }
 }
 
-/// A held message as programs read it.
+/// A quarantined message as programs read it.
 #[derive(Debug, Serialize)]
 struct QuarantinedView {
     message_id: Uuid,
@@ -90,11 +88,11 @@ struct QuarantinedView {
     expires_at: DateTime<Utc>,
 }
 
-/// Everything that is held.
+/// All quarantined messages.
 #[derive(Debug, Serialize)]
 struct QuarantineList {
     messages: Vec<QuarantinedView>,
-    /// Of `postrider rejected list`, not replayed.
+    /// Number of quarantined jobs in `postrider rejected list`, without replayed ones.
     jobs: i64,
 }
 
@@ -118,7 +116,7 @@ impl From<Quarantined> for QuarantinedView {
 }
 
 async fn list(ledger: &Ledger, company: Option<String>, limit: i64, json: bool) -> anyhow::Result<()> {
-    let company = company_named(ledger, company.as_deref()).await?;
+    let company = lookup::optional_company_id(ledger, company.as_deref()).await?;
     let messages = ledger.quarantined_messages(company, limit).await?;
     let jobs = ledger.quarantined_job_count(company).await?;
     if json {
@@ -136,15 +134,15 @@ async fn list(ledger: &Ledger, company: Option<String>, limit: i64, json: bool) 
         eprintln!("there may be more; raise --limit");
     }
     if jobs > 0 {
-        eprintln!("{}", beside(jobs));
+        eprintln!("{}", quarantined_jobs_hint(jobs));
     }
     Ok(())
 }
 
-fn beside(jobs: i64) -> String {
+fn quarantined_jobs_hint(jobs: i64) -> String {
     let jobs = if jobs == 1 { "1 job is".to_owned() } else { format!("{jobs} jobs are") };
     format!(
-        "{jobs} quarantined, too: `postrider rejected list` shows them, `postrider rejected replay` tries again"
+        "{jobs} quarantined, too; `postrider rejected list` shows them, `postrider rejected replay` submits one again"
     )
 }
 
@@ -152,7 +150,7 @@ async fn find(ledger: &Ledger, id: Uuid) -> anyhow::Result<Quarantined> {
     let held = ledger.quarantined_message(MessageId(id)).await?;
     held.with_context(|| {
         format!(
-            "no message with the id {id} was ever quarantined; `postrider quarantine list` shows those held, \
+            "no message with the id {id} was ever quarantined; `postrider quarantine list` shows the messages, \
              `postrider rejected list` the jobs"
         )
     })
@@ -165,7 +163,7 @@ fn table(held: &[Quarantined]) -> Table<8> {
         "Medium",
         "Account",
         "Quarantined",
-        "Deaths",
+        "Crashes",
         "Attempts",
         "Expires",
     ]);
@@ -187,7 +185,8 @@ fn table(held: &[Quarantined]) -> Table<8> {
 fn facts(held: &Quarantined) -> String {
     let workers: Vec<String> = held.workers.iter().map(Uuid::to_string).collect();
     let next = not_held(held).unwrap_or_else(|| {
-        "find the cause in the log of its workers; then replay it, or cancel its request".to_owned()
+        "find the cause in the logs of the last workers; then replay the message, or cancel its request"
+            .to_owned()
     });
     fields(&[
         ("Message", held.message.0.to_string()),
@@ -197,7 +196,7 @@ fn facts(held: &Quarantined) -> String {
         ("Account", held.account.clone().unwrap_or_default()),
         ("Status", held.state.status().as_str().to_owned()),
         ("Quarantined", moment(held.at, held.now)),
-        ("Deaths", held.crashes.to_string()),
+        ("Crashes", held.crashes.to_string()),
         ("Last workers", workers.join(", ")),
         ("Attempts", held.attempts.to_string()),
         ("Released", held.released_at.map(|at| moment(at, held.now)).unwrap_or_default()),
@@ -206,13 +205,14 @@ fn facts(held: &Quarantined) -> String {
     ])
 }
 
-/// Why there is nothing to replay; `None` where it is held.
+/// The reason why there is nothing to replay; `None` if the message is held.
 fn not_held(held: &Quarantined) -> Option<String> {
     if let Some(at) = held.released_at {
-        return Some(format!("it is not held any more: it was replayed at {}", time(at)));
+        return Some(format!("the message is not quarantined any more: it was replayed at {}", time(at)));
     }
-    let over = held.state != State::Waiting;
-    over.then(|| format!("it is not held any more: it is {}", held.state.status().as_str()))
+    let has_ended = held.state != State::Waiting;
+    has_ended
+        .then(|| format!("the message is not quarantined any more: it is {}", held.state.status().as_str()))
 }
 
 #[cfg(test)]
@@ -239,15 +239,15 @@ mod tests {
     }
 
     #[test]
-    fn the_list_tells_how_often_workers_died() {
+    fn the_list_counts_the_crashes() {
         insta::assert_snapshot!(table(&[held()]).render(false), @r#"
-        Message                               Company  Medium  Account    Quarantined           Deaths  Attempts  Expires
-        00000000-0000-0000-0000-000000000007  acme     email   acme-mail  1970-01-01T00:01:00Z       3         0  1970-01-04T00:00:00Z
+        Message                               Company  Medium  Account    Quarantined           Crashes  Attempts  Expires
+        00000000-0000-0000-0000-000000000007  acme     email   acme-mail  1970-01-01T00:01:00Z        3         0  1970-01-04T00:00:00Z
         "#);
     }
 
     #[test]
-    fn show_names_the_workers_and_what_to_do() {
+    fn show_names_the_workers_and_the_next_step() {
         insta::assert_snapshot!(facts(&held()), @r#"
         Message       00000000-0000-0000-0000-000000000007
         Request       00000000-0000-0000-0000-000000000007
@@ -256,29 +256,32 @@ mod tests {
         Account       acme-mail
         Status        queued
         Quarantined   1970-01-01T00:01:00Z (1 min ago)
-        Deaths        3
+        Crashes       3
         Last workers  00000000-0000-0000-0000-000000000009
         Attempts      0
         Expires       1970-01-04T00:00:00Z (in 2 d)
-        Next          find the cause in the log of its workers; then replay it, or cancel its request
+        Next          find the cause in the logs of the last workers; then replay the message, or cancel its request
         "#);
     }
 
     #[test]
-    fn what_is_not_held_any_more_says_why() {
+    fn a_released_message_says_why_it_is_not_held() {
         let replayed = Quarantined { released_at: Some(held().now), ..held() };
         assert_eq!(
             not_held(&replayed).as_deref(),
-            Some("it is not held any more: it was replayed at 1970-01-01T00:02:00Z")
+            Some("the message is not quarantined any more: it was replayed at 1970-01-01T00:02:00Z")
         );
         let canceled = Quarantined { state: State::Canceled, ..held() };
-        assert_eq!(not_held(&canceled).as_deref(), Some("it is not held any more: it is canceled"));
+        assert_eq!(
+            not_held(&canceled).as_deref(),
+            Some("the message is not quarantined any more: it is canceled")
+        );
         assert_eq!(not_held(&held()), None);
     }
 
     #[test]
     fn quarantined_jobs_are_counted_with_the_command_that_shows_them() {
-        assert!(beside(1).starts_with("1 job is quarantined, too: `postrider rejected list`"));
-        assert!(beside(2).starts_with("2 jobs are quarantined"));
+        assert!(quarantined_jobs_hint(1).starts_with("1 job is quarantined, too; `postrider rejected list`"));
+        assert!(quarantined_jobs_hint(2).starts_with("2 jobs are quarantined"));
     }
 }

@@ -1,6 +1,6 @@
 //! `postrider run`: a worker, until SIGTERM or Ctrl-C; a second signal ends it at once.
 //!
-//! `worker` starts and stops; this file waits for the signal.
+//! `worker` builds and stops everything; this file applies the options and waits for the signals.
 
 use std::process::ExitCode;
 
@@ -11,19 +11,19 @@ use crate::{
     telemetry, worker,
 };
 
-/// Run a worker: take jobs, send messages, take webhooks.
+/// Run a worker: accept jobs, send messages, receive webhooks.
 #[derive(Debug, clap::Args)]
 pub struct Run {
-    /// Take jobs from the broker; also set by `roles.intake`.
+    /// Accept jobs from the broker; overrides `roles.intake`.
     #[arg(long, value_name = "true|false")]
     intake: Option<bool>,
-    /// Send messages; also set by `roles.dispatch`.
+    /// Send messages; overrides `roles.dispatch`.
     #[arg(long, value_name = "true|false")]
     dispatch: Option<bool>,
-    /// Take webhooks; also set by `roles.web`.
+    /// Serve the API and receive webhooks; overrides `roles.web`.
     #[arg(long, value_name = "true|false")]
     web: Option<bool>,
-    /// Apply missing migrations first (for development; run `postrider migrate` apart in production).
+    /// Apply missing migrations first; for development (in production run `postrider migrate` separately).
     #[arg(long)]
     migrate: bool,
 }
@@ -49,13 +49,13 @@ impl Run {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("stopping; a second signal ends at once");
+        tracing::info!("worker stopping; a second signal ends it at once");
         let in_time = tokio::select! {
             in_time = worker.stop() => in_time,
             _ = terminate.recv() => return Ok(ExitCode::FAILURE),
             _ = interrupt.recv() => return Ok(ExitCode::FAILURE),
         };
-        tracing::info!(in_time, "stopped");
+        tracing::info!(in_time, "worker stopped");
         Ok(if in_time { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

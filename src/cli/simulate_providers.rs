@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use postrider_provider_simulator::{Behaviour, RecipientFault, Simulator, SimulatorConfig};
 
-/// Behave as Mailgun, Twilio and an SMTP relay do, faults included.
+/// Run simulated providers: Mailgun, Twilio and an SMTP relay.
 #[derive(Debug, clap::Args)]
 pub struct SimulateProviders {
     /// Where the simulated Mailgun and Twilio listen.

@@ -1,6 +1,6 @@
-//! `postrider run_backtest-rules`: what a changed policy would have made of the last days' requests.
+//! `postrider simulate-rules`: replays the requests of the last days under a changed policy.
 //!
-//! Writes nothing. Progress goes to standard error, the answer to standard output.
+//! Writes nothing to the database. Progress goes to standard error, the report to standard output.
 
 use std::{io::Write as _, path::PathBuf, time::Duration};
 
@@ -21,51 +21,48 @@ use postrider_domain::{
 };
 
 use crate::cli::{
-    company,
+    company, input, lookup,
     output::{self, Table},
 };
 
 const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 
-/// Replay the requests of the last days under a changed policy, and say what would have come out.
+/// Replay the requests of the last days under a changed policy, and print the difference.
 #[derive(Debug, clap::Args)]
 pub struct SimulateRules {
     /// The company's slug.
     company: String,
-    /// The company's whole file as it would be; its team members are not looked at. With neither this nor
-    /// changes the policy in force is replayed.
+    /// Complete file of the changed company; its team members are ignored. Without --file and --changes the
+    /// settings in force are replayed.
     #[arg(long, value_name = "FILE", conflicts_with = "changes")]
     file: Option<PathBuf>,
-    /// Changes of the policy in force, as a merge patch (RFC 7396): '{"suppression_days": 60}'.
+    /// Changes of the settings in force, as a JSON merge patch (RFC 7396): '{"suppression_days": 60}'.
     #[arg(long, value_name = "JSON")]
     changes: Option<String>,
-    /// How many days to go back.
+    /// Days to go back.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=i64::from(DAYS_MAX)))]
     days: u32,
-    /// Most requests to read, those of the suppression period before the days included.
+    /// Most requests to read, including those of the suppression period before the first day.
     #[arg(long, default_value_t = 2_000_000)]
     requests_max: u64,
-    /// For programs.
+    /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
 impl SimulateRules {
     pub async fn run(self, config: Config) -> anyhow::Result<()> {
-        let ledger = worker::admin_ledger(&config)?;
+        let ledger = lookup::ledger(&config).await?;
         let keys = worker::keys(&config)?;
-        let slug = &self.company;
-        let current = ledger.companies().await?.into_iter().find(|company| company.policy.slug == *slug);
-        let current = current
-            .with_context(|| format!("no company has the slug {slug}; `postrider company list` shows all"))?;
+        let current = lookup::company(&ledger, &self.company).await?;
         let changed = self.changed(&current.policy)?;
         let bounds =
             BacktestLimits { requests_max: self.requests_max, within: Duration::from_secs(24 * 3_600) };
-        let mut said = postrider_clock::monotonic();
+        let mut printed_at = postrider_clock::monotonic();
         let progress = |requests, reached| {
-            if postrider_clock::monotonic().saturating_duration_since(said) >= PROGRESS_EVERY {
-                said = postrider_clock::monotonic();
-                say(&format!("{requests} requests replayed, up to {}", output::time(reached)));
+            if postrider_clock::monotonic().saturating_duration_since(printed_at) >= PROGRESS_EVERY {
+                printed_at = postrider_clock::monotonic();
+                print_progress(&format!("{requests} requests replayed, up to {}", output::time(reached)));
             }
         };
         let question = BacktestQuery { current, changed, days: self.days };
@@ -97,15 +94,12 @@ fn patched(current: &Policy, patch: &str) -> anyhow::Result<Policy> {
     let patch: Node = serde_json::from_str(patch).context("read --changes as JSON")?;
     let twice = strict::check(&patch);
     let read = if twice.is_empty() { json::read_patched(current, None, &patch) } else { Err(twice) };
-    read.map(|file| file.policy).map_err(|problems| {
-        let lines: Vec<String> =
-            problems.iter().map(|problem| format!("  {}: {}", problem.path, problem.message)).collect();
-        anyhow::anyhow!("--changes make no valid settings:\n{}", lines.join("\n"))
-    })
+    read.map(|file| file.policy)
+        .map_err(|problems| input::problems("--changes do not result in valid settings", &problems))
 }
 
-fn say(line: &str) {
-    // Nobody may be reading.
+fn print_progress(line: &str) {
+    // Standard error may be closed.
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 

@@ -1,7 +1,7 @@
-//! Requests as people read them (`views`), and what people may do to them (`actions`).
+//! Requests as people read them (`views`), and the actions of people on them (`actions`).
 //!
-//! The API and the command line share both, so that every page and command has one wording. Nothing here
-//! is on the hot path. Read `views::page` for the list and `actions::action` for the acts.
+//! The API and the command line share both, so that each fact has one wording. Nothing here is on the hot path. Start
+//! with `views::page` for the list and with `actions::action` for the actions.
 
 pub mod actions;
 pub mod views;

@@ -8,7 +8,7 @@ use anyhow::Context;
 use tokio::{net::TcpListener, sync::Notify};
 
 use crate::{
-    api::{self, Api, rate_limit::RateLimit},
+    api::{self, ApiState, rate_limit::RateLimit},
     config::Config,
     connectors::{self, ConnectorState, eight_by_eight::client::PublicKeys},
     dispatch::fast_path::FastPath,
@@ -69,12 +69,12 @@ pub(super) fn start(
     Ok(())
 }
 
-fn api(config: &Config, ledgers: &Ledgers, acceptor: &Acceptor, stages: &mut Stages) -> Arc<Api> {
+fn api(config: &Config, ledgers: &Ledgers, acceptor: &Acceptor, stages: &mut Stages) -> Arc<ApiState> {
     let (jobs, batching) = JobBatcher::new(acceptor.clone(), stages.token(Stage::Intake));
     stages.spawn(Stage::Intake, batching);
     // Lanes close before the web stage ends: its state cannot hold them.
     let fast_path = FastPath { lanes: None, ..acceptor.fast_path.clone() };
-    Api::new(api::ApiDeps {
+    ApiState::new(api::ApiDeps {
         ledger: ledgers.web.clone(),
         reads: ledgers.reads.clone(),
         company_cache: acceptor.company_cache.clone(),

@@ -163,7 +163,7 @@ async fn a_message_that_kills_three_workers_is_quarantined_and_its_neighbours_ar
     assert_eq!((&listed["jobs"], &listed["messages"][0]["deaths"]), (&json!(0), &json!(3)));
     assert_eq!(listed["messages"][0]["workers"].as_array().map(Vec::len), Some(1));
     let id = listed["messages"][0]["message_id"].as_str().expect("an id").to_owned();
-    assert!(told(&env, &["quarantine", "show", &id]).await.contains("Deaths        3"));
+    assert!(told(&env, &["quarantine", "show", &id]).await.contains("Crashes       3"));
     let shown = told(&env, &["requests", "show", &id]).await;
     assert!(shown.contains("queued (quarantined)"), "{shown}");
     assert!(told(&env, &["requests", "why", &id]).await.contains("postrider quarantine replay"));
@@ -179,7 +179,7 @@ async fn a_message_that_kills_three_workers_is_quarantined_and_its_neighbours_ar
     delivered(&env, &mended, GOOD + 1).await;
     each_once(&env, 0..GOOD + 1, 0);
     let again = tell(&env, &["quarantine", "replay", &id], &[]).await;
-    assert!(String::from_utf8_lossy(&again.stderr).contains("not held any more"), "{again:?}");
+    assert!(String::from_utf8_lossy(&again.stderr).contains("not quarantined any more"), "{again:?}");
     in_order(&env, mended, web).await;
 }
 

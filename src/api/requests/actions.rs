@@ -1,7 +1,7 @@
 //! `POST /v1/requests/{id}/pause`, `resume`, `cancel` and `retry`.
 //!
-//! Each is the person's until the message is begun; doing it twice changes nothing and says so. What is not
-//! possible is a 409 whose type's last word is the reason.
+//! An action is possible until the first attempt has begun; a repeated action changes nothing and says so. An
+//! impossible action is a 409; the last part of its `type` is the reason.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::api::requests::one;
 use crate::{
-    api::{Api, Caller, Problem, Scope, extract, extract::Path, problem::FieldProblem},
+    api::{ApiState, Caller, Problem, Scope, extract, extract::Path, problem::FieldProblem},
     requests::actions::{
         action::{Action, ActionContext, ActionStatus, Outcome},
         retry::{ActionRequest, NOTE_MAX, REQUESTED_BY_MAX},
@@ -21,7 +21,7 @@ use crate::{
 };
 use postrider_domain::ids::MessageId;
 
-pub fn routes() -> OpenApiRouter<Arc<Api>> {
+pub fn routes() -> OpenApiRouter<Arc<ApiState>> {
     OpenApiRouter::new()
         .routes(routes!(pause))
         .routes(routes!(resume))
@@ -29,109 +29,110 @@ pub fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(retry))
 }
 
-/// What came of an act.
+/// The result of an action.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ActionResult {
     request_id: Uuid,
-    /// A stable word: what holds now.
+    /// A stable word for the state that holds now.
     result: &'static str,
-    /// It was so before, and nothing was changed.
+    /// The state held before, and nothing was changed.
     already: bool,
-    /// The same in words.
+    /// The result as a sentence.
     detail: String,
-    /// Of a retry: its message.
+    /// The new message of a retry.
     message_id: Option<Uuid>,
 }
 
-/// Who wants a failed request sent once more.
+/// The wish to send a failed request again.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Retry)]
 #[serde(deny_unknown_fields)]
 pub struct RetryBody {
-    /// The person who wants it; kept and shown.
+    /// Name of the person that asks for the retry; stored and displayed.
     #[schema(min_length = 1, max_length = 200)]
     requested_by: String,
-    /// Why; kept and shown.
+    /// The reason; stored and displayed.
     #[serde(default)]
     #[schema(max_length = 2000)]
     note: Option<String>,
-    /// Needed where an earlier attempt may have gone out: the customer may get it twice.
+    /// Required if an earlier attempt may have been sent: the customer may receive the message twice.
     #[serde(default)]
     acknowledge_possible_duplicate: bool,
-    /// Only if this is the message that failed: a call that is repeated then makes no second retry.
+    /// Id of the failed message; a repeated call with it makes no second retry.
     #[serde(default)]
     of: Option<Uuid>,
 }
 
-/// Stops what is still on its way, until it is resumed. It still expires.
+/// Pauses a queued request until it is resumed. It still expires.
 #[utoipa::path(post, path = "/v1/requests/{id}/pause", tag = "requests",
     params(("id" = Uuid, Path, description = "The request's id")), responses(
-    (status = 200, description = "It is paused, or the attempt under way is the last", body = ActionResult),
+    (status = 200, description = "The request is paused; an attempt in flight is completed", body = ActionResult),
     (status = 404, description = "No request of the company has that id"),
-    (status = 409, description = "Nothing of it is on its way")))]
+    (status = 409, description = "The request is not queued any more")))]
 async fn pause(
-    state: State<Arc<Api>>,
+    state: State<Arc<ApiState>>,
     caller: Caller,
     id: Path<Uuid>,
 ) -> Result<Json<ActionResult>, Problem> {
-    simple(Action::Pause, state, caller, id).await
+    apply_without_body(Action::Pause, state, caller, id).await
 }
 
-/// Lets a paused request go on, if the rules still let it.
+/// Resumes a paused request if the rules still allow it.
 #[utoipa::path(post, path = "/v1/requests/{id}/resume", tag = "requests",
     params(("id" = Uuid, Path, description = "The request's id")), responses(
-    (status = 200, description = "It is not paused any more", body = ActionResult),
+    (status = 200, description = "The request is not paused any more", body = ActionResult),
     (status = 404, description = "No request of the company has that id"),
-    (status = 409, description = "The rules keep it back, or it has ended")))]
+    (status = 409, description = "The rules suppress the request, or it has ended")))]
 async fn resume(
-    state: State<Arc<Api>>,
+    state: State<Arc<ApiState>>,
     caller: Caller,
     id: Path<Uuid>,
 ) -> Result<Json<ActionResult>, Problem> {
-    simple(Action::Resume, state, caller, id).await
+    apply_without_body(Action::Resume, state, caller, id).await
 }
 
-/// Takes back what is not yet handed over.
+/// Cancels a request that is not yet handed to a provider.
 #[utoipa::path(post, path = "/v1/requests/{id}/cancel", tag = "requests",
     params(("id" = Uuid, Path, description = "The request's id")), responses(
-    (status = 200, description = "It is canceled", body = ActionResult),
+    (status = 200, description = "The request is canceled", body = ActionResult),
     (status = 404, description = "No request of the company has that id"),
-    (status = 409, description = "It is handed over, or has ended")))]
+    (status = 409, description = "The request is handed to a provider, or has ended")))]
 async fn cancel(
-    state: State<Arc<Api>>,
+    state: State<Arc<ApiState>>,
     caller: Caller,
     id: Path<Uuid>,
 ) -> Result<Json<ActionResult>, Problem> {
-    simple(Action::Cancel, state, caller, id).await
+    apply_without_body(Action::Cancel, state, caller, id).await
 }
 
-/// Sends a failed request once more, as a new message, on record.
+/// Sends a failed request again, as a new message.
 #[utoipa::path(post, path = "/v1/requests/{id}/retry", tag = "requests", request_body = RetryBody,
     params(("id" = Uuid, Path, description = "The request's id")), responses(
     (status = 202, description = "A new message waits to be sent", body = ActionResult),
-    (status = 200, description = "It was retried before", body = ActionResult),
+    (status = 200, description = "The message was retried before", body = ActionResult),
     (status = 404, description = "No request of the company has that id"),
-    (status = 409, description = "It did not fail, may have gone out, or is kept back; the type says which")))]
+    (status = 409, description = "The request did not fail, may have been sent, or is suppressed; the type says which")))]
 async fn retry(
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     caller: Caller,
     Path(id): Path<Uuid>,
-    extract::Json(wish): extract::Json<RetryBody>,
+    extract::Json(body): extract::Json<RetryBody>,
 ) -> Result<(StatusCode, Json<ActionResult>), Problem> {
     caller.require(Scope::Manage)?;
-    wish.check()?;
-    let acted = apply(&api, &caller, Action::Retry, id, wish.wish(&caller)).await?;
-    let status = if acted.already { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok((status, Json(acted)))
+    body.check()?;
+    let result = apply(&api, &caller, Action::Retry, id, body.to_request(&caller)).await?;
+    let status = if result.already { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((status, Json(result)))
 }
 
-async fn simple(
-    act: Action,
-    State(api): State<Arc<Api>>,
+async fn apply_without_body(
+    action: Action,
+    State(api): State<Arc<ApiState>>,
     caller: Caller,
     Path(id): Path<Uuid>,
 ) -> Result<Json<ActionResult>, Problem> {
     caller.require(Scope::Manage)?;
-    let wish = ActionRequest {
+    let request = ActionRequest {
         door: &caller.name,
         key: Some(caller.key),
         requested_by: "",
@@ -139,7 +140,7 @@ async fn simple(
         acknowledged: false,
         of: None,
     };
-    apply(&api, &caller, act, id, wish).await.map(Json)
+    apply(&api, &caller, action, id, request).await.map(Json)
 }
 
 impl RetryBody {
@@ -148,7 +149,7 @@ impl RetryBody {
         self.note.as_ref().map_or(Ok(()), |note| check_text("note", note, 0, NOTE_MAX))
     }
 
-    fn wish<'a>(&'a self, caller: &'a Caller) -> ActionRequest<'a> {
+    fn to_request<'a>(&'a self, caller: &'a Caller) -> ActionRequest<'a> {
         ActionRequest {
             door: &caller.name,
             key: Some(caller.key),
@@ -160,29 +161,32 @@ impl RetryBody {
     }
 }
 
-/// One line of text of so many characters.
+/// Requires one line of `min` to `max` characters.
+///
+/// # Errors
+/// 422 with the field.
 pub(super) fn check_text(field: &str, text: &str, min: usize, max: usize) -> Result<(), Problem> {
     let chars = text.trim().chars().count();
     if (min..=max).contains(&chars) && text.chars().count() <= max && !text.chars().any(char::is_control) {
         return Ok(());
     }
-    let message = format!("{min} to {max} characters on one line, without control characters, are allowed");
+    let message = format!("give one line of {min} to {max} characters without control characters");
     Err(Problem::unprocessable([FieldProblem::new(field, "bad_text", message)]))
 }
 
-/// Acts on one of the caller's own requests.
+/// Applies an action to a request of the caller's company.
 async fn apply(
-    api: &Api,
+    api: &ApiState,
     caller: &Caller,
-    act: Action,
+    action: Action,
     id: Uuid,
-    wish: ActionRequest<'_>,
+    request: ActionRequest<'_>,
 ) -> Result<ActionResult, Problem> {
     let detail = one::find(api, caller, id).await?;
     if !caller.live && !detail.test {
-        return Err(Problem::forbidden("a test key acts on test requests only; use a live key"));
+        return Err(Problem::forbidden("a test key changes test requests only; use a live key"));
     }
-    let outcome = outcome(api, act, id, wish).await?;
+    let outcome = outcome(api, action, id, request).await?;
     let Outcome { did, result, detail, message, problems } = outcome;
     match did {
         ActionStatus::Done | ActionStatus::Already => Ok(ActionResult {
@@ -200,16 +204,19 @@ async fn apply(
     }
 }
 
-/// What came of an act; trouble that is not the caller's is a 503.
+/// The outcome of an action.
+///
+/// # Errors
+/// 503 for an error that the caller did not cause.
 pub(super) async fn outcome(
-    api: &Api,
-    act: Action,
+    api: &ApiState,
+    action: Action,
     id: Uuid,
-    wish: ActionRequest<'_>,
+    request: ActionRequest<'_>,
 ) -> Result<Outcome, Problem> {
     let context = ActionContext { ledger: &api.ledger, company_cache: &api.company_cache, keys: &api.keys };
-    act.apply(context, id, wish).await.map_err(|error| {
-        tracing::warn!(request = %id, error = %format!("{error:#}"), "an act was not done");
+    action.apply(context, id, request).await.map_err(|error| {
+        tracing::warn!(request = %id, error = %format!("{error:#}"), "action on a request failed, answered 503");
         Problem::unavailable(2)
     })
 }

@@ -1,7 +1,8 @@
-//! `POST /v1/requests/bulk`: one act on all requests that fit a filter, after a preview.
+//! `POST /v1/requests/bulk`: one action on all requests that match a filter, after a preview.
 //!
-//! Without `confirm` nothing is done: the answer counts, shows a sample and gives a confirmation. With it, and
-//! the same words, one batch is acted on; as long as the answer has a confirmation, the next call goes on.
+//! Without `confirm` nothing is changed: the answer counts the requests, shows a sample and gives a confirmation. With
+//! the confirmation and otherwise the same body, one batch is processed; the answer gives the next confirmation as long
+//! as requests remain.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,7 +14,7 @@ use uuid::Uuid;
 
 use crate::api::requests::{actions::check_text, filter::RequestFilter};
 use crate::{
-    api::{Api, Caller, Problem, Scope, extract, problem::FieldProblem},
+    api::{ApiState, Caller, Problem, Scope, extract, problem::FieldProblem},
     requests::{
         actions::{
             action::{Action, ActionContext},
@@ -25,51 +26,52 @@ use crate::{
 };
 use postrider_ledger::list::ListFilter;
 
-pub fn routes() -> OpenApiRouter<Arc<Api>> {
+pub fn routes() -> OpenApiRouter<Arc<ApiState>> {
     OpenApiRouter::new().routes(routes!(many))
 }
 
-/// One act on many requests.
+/// One action on many requests.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = BulkAction)]
 #[serde(deny_unknown_fields)]
 pub struct BulkBody {
     act: Action,
-    /// Which requests; only those that the act can change are counted and hit.
+    /// ListFilter of the requests; only those that the action can change are counted and processed.
     #[serde(deserialize_with = "extract::object")]
     filter: RequestFilter,
-    /// The person who wants it, kept and shown; a retry needs one.
+    /// Name of the person that asks, stored and displayed; required for a retry.
     #[serde(default)]
     #[schema(max_length = 200)]
     requested_by: Option<String>,
     #[serde(default)]
     #[schema(max_length = 2000)]
     note: Option<String>,
-    /// Of a retry: also those of which an earlier attempt may have gone out.
+    /// Retries also requests of which an earlier attempt may have been sent.
     #[serde(default)]
     acknowledge_possible_duplicate: bool,
-    /// From the preview, or from the batch before; everything else must be said just as it was there. It holds
-    /// for an hour, also after other acts on the same requests: do not send it again once it was answered.
+    /// The confirmation of the preview, or of the previous batch; all other fields must be the same as there. It is
+    /// valid for an hour, even after other actions on the same requests: do not repeat a call that was answered.
     #[serde(default)]
     #[schema(max_length = 200)]
     confirm: Option<String>,
 }
 
-/// What it would hit, or what was done.
+/// The count of a preview, or the results of a batch.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BulkResult {
-    /// Requests that are still to be acted on.
+    /// Requests that remain to be processed.
     left: usize,
-    /// Of a preview: the newest of them.
+    /// The newest of them, in a preview.
     sample: Vec<RequestSummary>,
-    /// Of a batch: how many by result.
+    /// Number of requests by result, in a batch.
     results: BTreeMap<&'static str, usize>,
-    /// Of a batch: each request and what came of it.
+    /// Each processed request with its result, in a batch.
     requests: Vec<BulkItem>,
-    /// To be sent back for the next batch; absent where nothing is left.
+    /// Confirmation for the next batch; absent if nothing remains.
     confirm: Option<String>,
 }
 
-/// What came of one request.
+/// The result of one request.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BulkItem {
     request_id: Uuid,
@@ -77,7 +79,7 @@ pub struct BulkItem {
     detail: String,
 }
 
-/// What both the filter's company and the confirmation are bound to.
+/// The fields that a confirmation is bound to.
 #[derive(Serialize)]
 struct SignedTerms<'a> {
     company: i32,
@@ -89,25 +91,25 @@ struct SignedTerms<'a> {
     acknowledge_possible_duplicate: bool,
 }
 
-/// Pauses, resumes, cancels or retries all requests that fit: a preview first, then by its confirmation.
+/// Pauses, resumes, cancels or retries all requests that match a filter: first a preview, then by its confirmation.
 #[utoipa::path(post, path = "/v1/requests/bulk", tag = "requests", request_body = BulkBody, responses(
-    (status = 200, description = "What it would hit, or what was done in this batch", body = BulkResult),
-    (status = 409, description = "The confirmation is not for these words, or has had its time")))]
+    (status = 200, description = "The count of the preview, or the results of this batch", body = BulkResult),
+    (status = 409, description = "The confirmation is for another body, or has expired")))]
 async fn many(
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     caller: Caller,
     extract::Json(bulk): extract::Json<BulkBody>,
 ) -> Result<Json<BulkResult>, Problem> {
     caller.require(Scope::Manage)?;
     bulk.check()?;
-    let mut filter: ListFilter = bulk.filter.filter(caller.company)?;
+    let mut filter: ListFilter = bulk.filter.to_ledger(caller.company)?;
     if !caller.live {
-        // A test key reaches no customer: with live requests asked for, nothing fits.
+        // A test key changes test requests only; a filter for live ones matches nothing.
         filter.test =
-            if filter.test == Some(false) { return Ok(Json(BulkResult::none())) } else { Some(true) };
+            if filter.test == Some(false) { return Ok(Json(BulkResult::empty())) } else { Some(true) };
     }
-    let said = bulk.said(&caller);
-    let plan = Plan { act: bulk.act, filter: &filter, wish: bulk.wish(&caller), said: &said };
+    let terms = bulk.signed_terms(&caller);
+    let plan = Plan { act: bulk.act, filter: &filter, wish: bulk.to_request(&caller), said: &terms };
     let answer = match &bulk.confirm {
         None => {
             let preview = bulk::preview(&api.reads, &api.keys, plan).await.map_err(refused)?;
@@ -115,7 +117,7 @@ async fn many(
                 left: preview.count,
                 sample: preview.sample.into_iter().map(RequestSummary::from).collect(),
                 confirm: preview.confirm,
-                ..BulkResult::none()
+                ..BulkResult::empty()
             }
         }
         Some(confirm) => {
@@ -135,7 +137,7 @@ async fn many(
                     })
                     .collect(),
                 confirm: batch.confirm,
-                ..BulkResult::none()
+                ..BulkResult::empty()
             }
         }
     };
@@ -146,7 +148,7 @@ impl BulkBody {
     fn check(&self) -> Result<(), Problem> {
         match (&self.requested_by, self.act) {
             (None, Action::Retry) => {
-                let message = "a retry needs the name of the person who wants it";
+                let message = "give the name of the person that asks for the retry";
                 return Err(Problem::unprocessable([FieldProblem::new("requested_by", "missing", message)]));
             }
             (Some(name), _) => check_text("requested_by", name, 1, REQUESTED_BY_MAX)?,
@@ -155,7 +157,7 @@ impl BulkBody {
         self.note.as_ref().map_or(Ok(()), |note| check_text("note", note, 0, NOTE_MAX))
     }
 
-    fn wish<'a>(&'a self, caller: &'a Caller) -> ActionRequest<'a> {
+    fn to_request<'a>(&'a self, caller: &'a Caller) -> ActionRequest<'a> {
         ActionRequest {
             door: &caller.name,
             key: Some(caller.key),
@@ -166,8 +168,8 @@ impl BulkBody {
         }
     }
 
-    fn said(&self, caller: &Caller) -> Vec<u8> {
-        let said = SignedTerms {
+    fn signed_terms(&self, caller: &Caller) -> Vec<u8> {
+        let terms = SignedTerms {
             company: caller.company.0,
             live: caller.live,
             act: self.act,
@@ -176,12 +178,12 @@ impl BulkBody {
             note: self.note.as_deref(),
             acknowledge_possible_duplicate: self.acknowledge_possible_duplicate,
         };
-        serde_json::to_vec(&said).expect("plain data")
+        serde_json::to_vec(&terms).expect("plain data")
     }
 }
 
 impl BulkResult {
-    fn none() -> BulkResult {
+    fn empty() -> BulkResult {
         BulkResult {
             left: 0,
             sample: Vec::new(),
@@ -199,7 +201,7 @@ fn refused(error: BulkError) -> Problem {
         }
         BulkError::NotConfirmed => Problem::new(StatusCode::CONFLICT, "not_confirmed", error.to_string()),
         BulkError::Failed(error) => {
-            tracing::warn!(error = %format!("{error:#}"), "an act on many requests was not done");
+            tracing::warn!(error = %format!("{error:#}"), "bulk action failed, answered 503");
             Problem::unavailable(2)
         }
     }

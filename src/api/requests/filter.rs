@@ -1,6 +1,6 @@
-//! Which requests: the same fields in a query string and in a body, read into the ledger's filter.
+//! The filter of requests, the same in a query string and in a body, parsed into the filter of the ledger.
 //!
-//! Words separated by commas mean any of them. What is no such word is refused by its field.
+//! Words separated by commas match any of them. An unknown word is refused by its field.
 
 use std::fmt;
 
@@ -27,16 +27,16 @@ use postrider_ledger::list::ListFilter;
 const WORDS_MAX: usize = 20;
 const TEXT_CHARS_MAX: usize = 255;
 
-/// Which requests; absent means all.
+/// The filter of requests; an absent field matches all.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, ToSchema, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
 pub struct RequestFilter {
-    /// Of `queued`, `sent`, `delivered`, `failed`, `suppressed` and `canceled`, separated by commas.
+    /// `queued`, `sent`, `delivered`, `failed`, `suppressed` or `canceled`; several separated by commas.
     pub status: Option<String>,
-    /// Words of reasons, separated by commas.
+    /// Reason words, separated by commas.
     pub reason: Option<String>,
-    /// `email`, `sms`.
+    /// `email` or `sms`.
     pub medium: Option<String>,
     /// Channels of the interaction, separated by commas.
     pub channel: Option<String>,
@@ -46,22 +46,22 @@ pub struct RequestFilter {
     pub employee: Option<String>,
     /// One tag, exactly.
     pub tag: Option<String>,
-    /// `amqp`, `http`, `operator`, `recipe`.
+    /// `amqp`, `http`, `operator` or `recipe` (a connector); several separated by commas.
     pub source: Option<String>,
     /// Accepted at this time or later: RFC 3339, or a date in UTC.
     pub from: Option<String>,
     /// Accepted before this time: RFC 3339, or a date in UTC.
     pub to: Option<String>,
-    /// Only test requests, or none of them.
+    /// True: only test requests; false: none of them.
     #[param(value_type = Option<String>)]
     #[schema(value_type = Option<String>)]
     pub test: Option<Flag>,
-    /// Exactly the customer's email address, phone number or custom id, or the interaction's id; with `from`
-    /// also the beginning of the customer's name.
+    /// Exactly the email address, phone number or custom id of the customer, or the id of the interaction; together
+    /// with `from` also the beginning of the customer's name.
     pub q: Option<String>,
 }
 
-/// `true` or `false`, as a query string says it, or as JSON does.
+/// `true` or `false`, as text of a query string or as JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Flag {
@@ -79,12 +79,12 @@ impl<'de> Deserialize<'de> for Flag {
                 out.write_str("true or false")
             }
 
-            fn visit_bool<E: serde::de::Error>(self, said: bool) -> Result<Flag, E> {
-                Ok(if said { Flag::True } else { Flag::False })
+            fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Flag, E> {
+                Ok(if value { Flag::True } else { Flag::False })
             }
 
-            fn visit_str<E: serde::de::Error>(self, said: &str) -> Result<Flag, E> {
-                match said {
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Flag, E> {
+                match text {
                     "true" => Ok(Flag::True),
                     "false" => Ok(Flag::False),
                     _ => Err(E::invalid_value(Unexpected::Other("another word"), &self)),
@@ -96,8 +96,11 @@ impl<'de> Deserialize<'de> for Flag {
 }
 
 impl RequestFilter {
-    /// The ledger's filter for one company.
-    pub fn filter(&self, company: CompanyId) -> Result<ListFilter, Problem> {
+    /// The filter of the ledger for one company.
+    ///
+    /// # Errors
+    /// 422 with every mistake by field.
+    pub fn to_ledger(&self, company: CompanyId) -> Result<ListFilter, Problem> {
         let mut problems = Vec::new();
         let mut reader = Reader { problems: &mut problems };
         let statuses = reader.words("status", &self.status, Status::parse);
@@ -140,7 +143,7 @@ impl Reader<'_> {
         let Some(text) = self.text(field, given) else { return Vec::new() };
         let words: Vec<&str> = text.split(',').map(str::trim).collect();
         if words.len() > WORDS_MAX {
-            self.refuse(field, "too_many", format!("at most {WORDS_MAX} words are allowed; ask for fewer"));
+            self.refuse(field, "too_many", format!("give at most {WORDS_MAX} words"));
             return Vec::new();
         }
         let read: Vec<T> = words.iter().filter_map(|word| read(word)).collect();
@@ -148,13 +151,13 @@ impl Reader<'_> {
             self.refuse(
                 field,
                 "unknown_word",
-                "one of these words is not known; see the description of this field",
+                "one of these words is unknown; see /docs for the words of this field",
             );
         }
         read
     }
 
-    /// Words of the company's own, which may hold commas themselves.
+    /// Labels of the company, which may contain commas themselves.
     fn labels(&mut self, field: &str, given: &Option<String>) -> Vec<String> {
         let mut labels = self.words(field, given, |word| Some(word.to_owned()));
         labels.extend(given.as_deref().map(str::trim).filter(|text| text.contains(',')).map(str::to_owned));
@@ -165,7 +168,7 @@ impl Reader<'_> {
         let text = given.as_ref()?;
         if text.trim().is_empty() || text.contains('\0') || text.chars().count() > TEXT_CHARS_MAX {
             let message =
-                format!("1 to {TEXT_CHARS_MAX} characters are allowed; leave the field out to mean all");
+                format!("give 1 to {TEXT_CHARS_MAX} characters, or leave the field out to match all");
             self.refuse(field, "bad_length", message);
             return None;
         }
@@ -174,15 +177,15 @@ impl Reader<'_> {
 
     fn time(&mut self, field: &str, given: &Option<String>) -> Option<DateTime<Utc>> {
         let text = given.as_ref()?;
-        // A plus that a query string made a space.
+        // A query string turns a plus sign into a space.
         let time = DateTime::parse_from_rfc3339(&text.trim().replace(' ', "+")).map(|at| at.to_utc()).ok();
         let day = || {
             let day: NaiveDate = text.trim().parse().ok()?;
             Some(day.and_hms_opt(0, 0, 0)?.and_utc())
         };
-        // What the ledger can hold.
-        let known = |at: &DateTime<Utc>| (0..=253_402_300_799).contains(&at.timestamp());
-        let read = time.or_else(day).filter(known);
+        // The range of years that the ledger stores.
+        let storable = |at: &DateTime<Utc>| (0..=253_402_300_799).contains(&at.timestamp());
+        let read = time.or_else(day).filter(storable);
         if read.is_none() {
             self.refuse(field, "bad_time", "write it as 2030-12-31 or as 2030-12-31T12:00:00Z");
         }
@@ -201,7 +204,7 @@ mod tests {
 
     #[test]
     fn words_are_any_of_them_and_times_may_be_days() {
-        let wanted = RequestFilter {
+        let filter = RequestFilter {
             status: Some("failed, sent".into()),
             reason: Some("stop".into()),
             source: Some("http".into()),
@@ -211,7 +214,7 @@ mod tests {
             q: Some("Jane".into()),
             ..RequestFilter::default()
         };
-        let filter = wanted.filter(CompanyId(7)).expect("it is fine");
+        let filter = filter.to_ledger(CompanyId(7)).expect("it is fine");
         assert_eq!(filter.states, [State::Sent, State::PresumedFailed, State::Failed]);
         assert_eq!((filter.sources, filter.test), (vec![1], Some(false)));
         assert_eq!((filter.to.expect("given") - filter.from.expect("given")).num_hours(), 24);
@@ -220,7 +223,7 @@ mod tests {
 
     #[test]
     fn every_mistake_is_named_by_its_field() {
-        let wanted = RequestFilter {
+        let filter = RequestFilter {
             status: Some("lost".into()),
             reason: Some("because".into()),
             medium: Some("fax".into()),
@@ -229,18 +232,18 @@ mod tests {
             tag: Some("x".repeat(300)),
             ..RequestFilter::default()
         };
-        let problem = wanted.filter(CompanyId(7)).expect_err("it is not");
+        let problem = filter.to_ledger(CompanyId(7)).expect_err("it is not");
         let fields: Vec<&str> = problem.problems.iter().map(|problem| problem.field.as_str()).collect();
         assert_eq!(fields, ["status", "from", "reason", "medium", "tag", "source"]);
     }
 
     #[test]
     fn a_label_with_a_comma_is_found_and_too_many_words_are_called_so() {
-        let wanted = RequestFilter { brand: Some("Blanca, Inc".into()), ..RequestFilter::default() };
-        let brands = wanted.filter(CompanyId(7)).expect("it is fine").brands;
+        let filter = RequestFilter { brand: Some("Blanca, Inc".into()), ..RequestFilter::default() };
+        let brands = filter.to_ledger(CompanyId(7)).expect("it is fine").brands;
         assert_eq!(brands, ["Blanca", "Inc", "Blanca, Inc"]);
         let many = RequestFilter { brand: Some("x,".repeat(20)), ..RequestFilter::default() };
-        let problem = many.filter(CompanyId(7)).expect_err("it is not");
+        let problem = many.to_ledger(CompanyId(7)).expect_err("it is not");
         assert_eq!(problem.problems[0].code, "too_many");
     }
 }

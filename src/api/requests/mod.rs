@@ -1,7 +1,8 @@
-//! Requests over HTTP: looking at them, and what people do to one or to many.
+//! Requests over HTTP: list, details, explanation, and the actions on one or many.
 //!
-//! `filter` reads which ones; `list` pages through them, `one` shows one and says why, `actions` pauses, resumes,
-//! cancels and retries one, `bulk` many after a preview. The words and the work are `crate::requests`'.
+//! `filter` parses the filter fields; `list` pages through requests, `one` answers one with its details or its
+//! explanation, `actions` pauses, resumes, cancels and retries one, `bulk` many after a preview. The work and its
+//! wording are in `crate::requests`, shared with the command line.
 
 mod actions;
 mod bulk;
@@ -13,9 +14,9 @@ use std::sync::Arc;
 
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::api::Api;
+use crate::api::ApiState;
 
-pub fn routes() -> OpenApiRouter<Arc<Api>> {
+pub fn routes() -> OpenApiRouter<Arc<ApiState>> {
     OpenApiRouter::new()
         .merge(list::routes())
         .merge(one::routes())

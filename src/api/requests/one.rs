@@ -1,6 +1,6 @@
-//! `GET /v1/requests/{id}` and `…/why`: everything about one request, and why it stands as it does.
+//! `GET /v1/requests/{id}` and `…/why`: the details of one request, and the explanation of its status.
 //!
-//! Whose it is comes first: anybody else's request is answered like one that is not there.
+//! A request of another company is answered like an unknown one.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use crate::{
-    api::{Api, Caller, Problem, Scope, extract::Path},
+    api::{ApiState, Caller, Problem, Scope, extract::Path},
     requests::views::{
         detail::RequestView,
         explain::{Explanation, explain},
@@ -17,7 +17,7 @@ use crate::{
 };
 use postrider_ledger::requests::RequestDetail;
 
-pub fn routes() -> OpenApiRouter<Arc<Api>> {
+pub fn routes() -> OpenApiRouter<Arc<ApiState>> {
     OpenApiRouter::new().routes(routes!(show)).routes(routes!(why))
 }
 
@@ -27,7 +27,7 @@ pub fn routes() -> OpenApiRouter<Arc<Api>> {
     (status = 200, description = "The request", body = RequestView),
     (status = 404, description = "No request of the company has that id")))]
 async fn show(
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     caller: Caller,
     Path(id): Path<Uuid>,
 ) -> Result<Json<RequestView>, Problem> {
@@ -35,13 +35,13 @@ async fn show(
     Ok(Json(RequestView::from(find(&api, &caller, id).await?)))
 }
 
-/// What each rule found, what happened since, and when it could pass.
+/// The finding of each rule, the events since, and the time at which the request could pass.
 #[utoipa::path(get, path = "/v1/requests/{id}/why", tag = "requests",
     params(("id" = Uuid, Path, description = "The request's id")), responses(
-    (status = 200, description = "The account", body = Explanation),
+    (status = 200, description = "The explanation", body = Explanation),
     (status = 404, description = "No request of the company has that id")))]
 async fn why(
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     caller: Caller,
     Path(id): Path<Uuid>,
 ) -> Result<Json<Explanation>, Problem> {
@@ -49,13 +49,16 @@ async fn why(
     let detail = find(&api, &caller, id).await?;
     let why = explain(&api.ledger, Some((&api.company_cache, &api.keys)), &detail).await;
     why.map(Json).map_err(|error| {
-        tracing::error!(request = %id, error = %format!("{error:#}"), "a decision cannot be read");
+        tracing::error!(request = %id, %error, "the stored decision of a request cannot be read, answered 503");
         Problem::unavailable(60)
     })
 }
 
-/// The caller's own request; anybody else's is not there.
-pub(super) async fn find(api: &Api, caller: &Caller, id: Uuid) -> Result<RequestDetail, Problem> {
+/// The request, if it belongs to the caller's company.
+///
+/// # Errors
+/// 404 otherwise.
+pub(super) async fn find(api: &ApiState, caller: &Caller, id: Uuid) -> Result<RequestDetail, Problem> {
     let detail = api.ledger.request(id).await?.filter(|detail| detail.company == caller.company);
     detail.ok_or_else(Problem::not_found)
 }

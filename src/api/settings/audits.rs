@@ -1,6 +1,6 @@
-//! `GET /v1/audit`: who changed which setting, when, from what to what.
+//! `GET /v1/audit`: the changes of settings, each with its actor, time and difference.
 //!
-//! Read-only: audits are written by the ledger with the change that they are about (`ledger::audit`).
+//! Read-only: the ledger writes each audit entry in the transaction of its change (`ledger::audit`).
 
 use std::sync::Arc;
 
@@ -13,16 +13,16 @@ use uuid::Uuid;
 
 use crate::api::settings::{
     access,
-    page::{Page, PageLimit, QueryText, QueryTime},
+    page::{ItemPage, PageLimit, QueryText, QueryTime},
 };
-use crate::api::{Api, Caller, Problem, extract::Query};
+use crate::api::{ApiState, Caller, Problem, extract::Query};
 use postrider_ledger::audit::{Audit, AuditFilter};
 
-pub fn routes() -> OpenApiRouter<Arc<Api>> {
+pub fn routes() -> OpenApiRouter<Arc<ApiState>> {
     OpenApiRouter::new().routes(routes!(list))
 }
 
-/// Which audits.
+/// The filter of audit entries.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -36,38 +36,39 @@ pub struct AuditQuery {
     /// RFC 3339.
     #[param(value_type = Option<DateTime<Utc>>)]
     since: Option<QueryTime>,
-    /// `next` of the page before.
+    /// `next` of the previous page.
     cursor: Option<Uuid>,
     #[serde(default)]
     #[param(value_type = Option<u8>, minimum = 1, maximum = 200)]
     limit: PageLimit,
 }
 
-/// One change.
+/// One change of a setting.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
 pub struct AuditView {
     id: Uuid,
     at: DateTime<Utc>,
     who: AuditActor,
     action: String,
-    /// Absent where the company is meant.
+    /// Absent for a change of the company itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     object: Option<String>,
-    /// What differs by path, each with `before` and `after`; one side is absent where there was nothing.
+    /// The differences by path, each with `before` and `after`; an absent side had no value.
     #[schema(value_type = Object)]
     changes: serde_json::Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
 
-/// Who changed it.
+/// The actor of a change.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AuditActor {
     /// `key`, `cli` or `system`.
     through: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<Uuid>,
-    /// Of the key, or of the command line's user.
+    /// Name of the API key, or of the user at the command line.
     name: String,
 }
 
@@ -85,22 +86,22 @@ impl From<Audit> for AuditView {
     }
 }
 
-/// Who changed which setting, the newest first.
+/// Changes of settings, newest first.
 #[utoipa::path(get, path = "/v1/audit", tag = "settings", params(AuditQuery),
-    responses((status = 200, description = "A page of changes", body = Page<AuditView>)))]
+    responses((status = 200, description = "A page of changes", body = ItemPage<AuditView>)))]
 async fn list(
     caller: Caller,
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     Query(query): Query<AuditQuery>,
-) -> Result<Json<Page<AuditView>>, Problem> {
+) -> Result<Json<ItemPage<AuditView>>, Problem> {
     access::require_read(&caller)?;
-    let wish = AuditFilter {
-        action: query.action.map(|word| word.0),
-        object: query.object.map(|word| word.0),
-        since: query.since.map(|moment| moment.0),
+    let filter = AuditFilter {
+        action: query.action.map(|text| text.0),
+        object: query.object.map(|text| text.0),
+        since: query.since.map(|time| time.0),
         before: query.cursor,
         max: query.limit.fetch_limit(),
     };
-    let rows = api.reads.audits(caller.company, &wish).await?;
-    Ok(Json(Page::of(rows, query.limit, |row| row.id.to_string(), AuditView::from)))
+    let rows = api.reads.audits(caller.company, &filter).await?;
+    Ok(Json(ItemPage::new(rows, query.limit, |row| row.id.to_string(), AuditView::from)))
 }

@@ -1,9 +1,9 @@
-//! `/v1/blocks`: addresses that may not be written to; looked up, added and lifted by hand.
+//! `/v1/blocks`: blocked addresses, looked up, added and lifted by hand.
 //!
-//! A block's id is the keyed hash of its address: whoever knows the address finds it, nobody reads an
-//! address out of it. Addresses stand here only where a person wrote them. What a customer asked for
-//! (STOP, unsubscribe, complaint) is lifted only by who says that they know it. How a block is written and
-//! shown is `crate::blocks`, which the command line shares; in bulk: `blocks_csv`.
+//! The id of a block is the keyed hash of its address: a caller that knows the address finds the block, and the id
+//! discloses no address. An address is stored only for a block by hand. A block that the customer asked for (STOP,
+//! unsubscribe, complaint) is lifted only with `acknowledge_opt_out`. Parsing and the views are in `crate::blocks`,
+//! shared with the command line; bulk import and export are `blocks_csv`.
 
 use std::sync::Arc;
 
@@ -21,11 +21,11 @@ use uuid::Uuid;
 
 use crate::api::settings::{
     access,
-    page::{Page, PageLimit, QueryText},
+    page::{ItemPage, PageLimit, QueryText},
 };
 use crate::{
     api::{
-        Api, Caller, Problem,
+        ApiState, Caller, Problem,
         extract::{self, Path, Query},
     },
     blocks::{
@@ -36,13 +36,14 @@ use crate::{
 use postrider_domain::ids::Medium;
 use postrider_ledger::manual_blocks::{BlockFilter, BlockRow, Lift, Lifted, kind_words};
 
-/// What the database can compare with.
+/// The latest time that the database compares with, in microseconds since 1970.
 const YEAR_9999_MICROS: i64 = 253_402_300_799_999_999;
 
-pub fn routes() -> OpenApiRouter<Arc<Api>> {
+pub fn routes() -> OpenApiRouter<Arc<ApiState>> {
     OpenApiRouter::new().routes(routes!(list, add)).routes(routes!(show, lift))
 }
 
+/// The filter of blocks.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -55,7 +56,7 @@ pub struct BlockQuery {
     /// `stop`, `unsubscribed`, `complained`, `hard_bounced` or `blocked_by_hand`.
     #[param(value_type = Option<String>)]
     kind: Option<QueryText>,
-    /// `next` of the page before.
+    /// `next` of the previous page.
     #[param(value_type = Option<String>)]
     cursor: Option<QueryText>,
     #[serde(default)]
@@ -63,53 +64,56 @@ pub struct BlockQuery {
     limit: PageLimit,
 }
 
-/// An address to block.
+/// The address to block.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewBlock)]
 #[serde(deny_unknown_fields)]
 pub struct BlockBody {
     /// An email address, or a phone number with `+` and country code.
     address: String,
-    /// `email` or `sms`; left out: as the address says.
+    /// `email` or `sms`; absent: derived from the address.
     medium: Option<String>,
-    /// Why; kept with the block and on record.
+    /// The reason; stored with the block and in the audit entry.
     reason: String,
 }
 
+/// The options of lifting a block.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct LiftQuery {
-    /// Why; kept on record.
+    /// The reason; stored in the audit entry.
     #[param(value_type = String)]
     reason: QueryText,
-    /// Which kinds, with commas between; left out: all of them.
+    /// Kinds to lift, separated by commas; absent: all.
     #[param(value_type = Option<String>)]
     kinds: Option<QueryText>,
-    /// The customer asked for the block, and you know that they want it lifted.
+    /// Required for a block that the customer asked for: confirms that the customer wants messages again.
     #[serde(default)]
     acknowledge_opt_out: bool,
 }
 
-/// What was lifted.
+/// The lifted kinds.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LiftedBlock)]
 pub struct LiftedView {
     lifted: Vec<&'static str>,
-    /// What still blocks the address; empty: nothing does.
+    /// The kinds that still block the address; empty if none does.
     left: Vec<&'static str>,
 }
 
-/// Blocked addresses, the latest first; by `address` whether that one is blocked.
+/// Blocked addresses, newest first; with `address`, the block of that address.
 #[utoipa::path(get, path = "/v1/blocks", tag = "settings", params(BlockQuery),
-    responses((status = 200, description = "A page of blocks", body = Page<BlockView>)))]
+    responses((status = 200, description = "A page of blocks", body = ItemPage<BlockView>)))]
 async fn list(
     caller: Caller,
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     Query(query): Query<BlockQuery>,
-) -> Result<Json<Page<BlockView>>, Problem> {
+) -> Result<Json<ItemPage<BlockView>>, Problem> {
     access::require_read(&caller)?;
     let id = match &query.address {
         Some(QueryText(text)) => {
-            // A `+` in a query string is a blank, and nobody means one.
+            // A query string turns a plus sign into a space.
             let text = text.strip_prefix(' ').map_or_else(|| text.clone(), |digits| format!("+{digits}"));
             let (medium, address) = parse_address(&text, query.medium)
                 .map_err(|problem| Problem::bad_request(format!("address: {}", problem.message)))?;
@@ -123,31 +127,32 @@ async fn list(
     };
     let before = match &query.cursor {
         Some(QueryText(cursor)) => Some(
-            read_cursor(cursor).ok_or_else(|| Problem::bad_request("cursor: send `next` as it was given"))?,
+            read_cursor(cursor)
+                .ok_or_else(|| Problem::bad_request("cursor: send the `next` of the previous page"))?,
         ),
         None => None,
     };
-    let wish = BlockFilter { id, medium: query.medium, kinds, before, max: query.limit.fetch_limit() };
-    let rows = api.reads.blocks_page(caller.company, &wish).await?;
-    Ok(Json(Page::of(rows, query.limit, cursor_of, BlockView::from)))
+    let filter = BlockFilter { id, medium: query.medium, kinds, before, max: query.limit.fetch_limit() };
+    let rows = api.reads.blocks_page(caller.company, &filter).await?;
+    Ok(Json(ItemPage::new(rows, query.limit, cursor_of, BlockView::from)))
 }
 
 /// Blocks an address by hand.
 #[utoipa::path(post, path = "/v1/blocks", tag = "settings", request_body = BlockBody, responses(
-    (status = 200, description = "It was blocked by hand before; the reason is the new one", body = BlockView),
-    (status = 201, description = "It is blocked", body = BlockView)))]
+    (status = 200, description = "The address was blocked by hand before; its reason is replaced", body = BlockView),
+    (status = 201, description = "The address is blocked", body = BlockView)))]
 async fn add(
     caller: Caller,
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     extract::Json(body): extract::Json<BlockBody>,
 ) -> Result<Response, Problem> {
     let actor = access::require_change(&caller)?;
-    let wanted = BlockInput { address: &body.address, medium: body.medium.as_deref(), reason: &body.reason };
-    let block = wanted.read(&api.keys.identity, caller.company).map_err(Problem::unprocessable)?;
+    let input = BlockInput { address: &body.address, medium: body.medium.as_deref(), reason: &body.reason };
+    let block = input.parse(&api.keys.identity, caller.company).map_err(Problem::unprocessable)?;
     let id = block.id;
     let added = api.reads.block_manually(caller.company, &[block], "api", &actor).await?;
     let status = if added > 0 { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(BlockView::from(found(&api, &caller, id).await?))).into_response())
+    Ok((status, Json(BlockView::from(find(&api, &caller, id).await?))).into_response())
 }
 
 /// One block.
@@ -156,21 +161,21 @@ async fn add(
     (status = 404, description = "No such block")))]
 async fn show(
     caller: Caller,
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     Path(id): Path<Uuid>,
 ) -> Result<Json<BlockView>, Problem> {
     access::require_read(&caller)?;
-    Ok(Json(BlockView::from(found(&api, &caller, id).await?)))
+    Ok(Json(BlockView::from(find(&api, &caller, id).await?)))
 }
 
-/// Lifts a block. A provider may block the address for itself (Twilio after STOP): that is not lifted here.
+/// Lifts a block. A block at the provider (Twilio after STOP) is not lifted by this call.
 #[utoipa::path(delete, path = "/v1/blocks/{id}", tag = "settings", params(("id" = Uuid, Path), LiftQuery), responses(
-    (status = 200, description = "What was lifted, and what still holds", body = LiftedView),
+    (status = 200, description = "The lifted kinds, and those that remain", body = LiftedView),
     (status = 404, description = "No such block, or none of these kinds"),
-    (status = 409, description = "The customer asked for it; see acknowledge_opt_out")))]
+    (status = 409, description = "The customer asked for the block; see acknowledge_opt_out")))]
 async fn lift(
     caller: Caller,
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     Path(id): Path<Uuid>,
     Query(query): Query<LiftQuery>,
 ) -> Result<Json<LiftedView>, Problem> {
@@ -187,16 +192,16 @@ async fn lift(
         }
         Lifted::Unknown => Err(Problem::not_found()),
         Lifted::Unacknowledged { opt_outs } => Err(Problem::conflict(format!(
-            "the customer asked for it ({}); nothing was lifted; send acknowledge_opt_out=true if you know that \
-             they want messages again, or name the other kinds",
+            "the customer asked for this block ({}); nothing was lifted; send acknowledge_opt_out=true if the customer \
+             wants messages again, or name other kinds",
             kind_words(opt_outs).join(", ")
         ))),
     }
 }
 
-async fn found(api: &Api, caller: &Caller, id: Uuid) -> Result<BlockRow, Problem> {
-    let wish = BlockFilter { id: Some(id), max: 1, ..BlockFilter::default() };
-    let rows = api.reads.blocks_page(caller.company, &wish).await?;
+async fn find(api: &ApiState, caller: &Caller, id: Uuid) -> Result<BlockRow, Problem> {
+    let filter = BlockFilter { id: Some(id), max: 1, ..BlockFilter::default() };
+    let rows = api.reads.blocks_page(caller.company, &filter).await?;
     rows.into_iter().next().ok_or_else(Problem::not_found)
 }
 

@@ -1,7 +1,7 @@
-//! `/v1/blocks/import` and `/v1/blocks/export`: blocks in bulk, CSV in, all rows or none, and CSV out.
+//! `/v1/blocks/import` and `/v1/blocks/export`: blocked addresses as CSV, imported all or none.
 //!
-//! Calls and bounds only: how a file is read and written is `blocks::bulk`, which the command line shares.
-//! What goes out is read page by page, so that no company's list is held in memory.
+//! Routes and limits only: `blocks::bulk` reads and writes the CSV for the command line too. The export is read page by
+//! page, so that no complete list is held in memory.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::api::settings::{access, page::QueryText};
 use crate::{
     api::{
-        Api, Caller, Problem,
+        ApiState, Caller, Problem,
         extract::{self, Query},
     },
     blocks::bulk::{self, HEADING, PAGE},
@@ -29,29 +29,31 @@ use crate::{
 use postrider_domain::{document::fields::Problems, ids::CompanyId};
 use postrider_ledger::manual_blocks::{BlockFilter, BlockRow};
 
-pub fn routes() -> OpenApiRouter<Arc<Api>> {
+pub fn routes() -> OpenApiRouter<Arc<ApiState>> {
     OpenApiRouter::new().routes(routes!(import)).routes(routes!(export))
 }
 
+/// The options of an import.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ImportQuery {
-    /// Of rows that give none.
+    /// Reason of the rows without one.
     #[param(value_type = Option<String>)]
     reason: Option<QueryText>,
-    /// Only check; nothing is written.
+    /// Only check the file; nothing is written.
     #[serde(default)]
     preview: bool,
 }
 
-/// What was imported, or would be.
+/// The counts of an import, or of its preview.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BlockImport)]
 pub struct ImportView {
     preview: bool,
-    /// Addresses in the file, each once.
+    /// Distinct addresses in the file.
     rows: usize,
-    /// Not blocked by hand before; absent in a preview.
+    /// Addresses that were not blocked by hand before; absent in a preview.
     #[serde(skip_serializing_if = "Option::is_none")]
     added: Option<i64>,
 }
@@ -59,21 +61,21 @@ pub struct ImportView {
 /// Blocks up to 10,000 addresses by hand, all or none.
 #[utoipa::path(post, path = "/v1/blocks/import", tag = "settings", params(ImportQuery),
     request_body(content = String, content_type = "text/csv",
-        description = "A heading with address, and medium and reason where rows give them; then a line for each"),
+        description = "A heading with `address` and optionally `medium` and `reason`, then one line per address"),
     responses(
-        (status = 200, description = "What was imported, or would be", body = ImportView),
+        (status = 200, description = "The counts of the import, or of its preview", body = ImportView),
         (status = 415, description = "The body is not text/csv in UTF-8")))]
 async fn import(
     caller: Caller,
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     Query(query): Query<ImportQuery>,
     request: Request,
 ) -> Result<Json<ImportView>, Problem> {
     let actor = access::require_change(&caller)?;
-    let bytes = extract::read_as(&["text/csv"], request, &api, BYTES_MAX).await?;
-    let reason = query.reason.map(|word| word.0).unwrap_or_default();
+    let bytes = extract::read_content(&["text/csv"], request, &api, BYTES_MAX).await?;
+    let reason = query.reason.map(|text| text.0).unwrap_or_default();
     let mut problems = Problems::default();
-    let blocks = bulk::read(&bytes, &reason, &api.keys.identity, caller.company, &mut problems);
+    let blocks = bulk::from_csv(&bytes, &reason, &api.keys.identity, caller.company, &mut problems);
     let blocks = problems.settle(Some(blocks)).map_err(Problem::unprocessable)?;
     let rows = blocks.len();
     let added = match query.preview || blocks.is_empty() {
@@ -83,11 +85,11 @@ async fn import(
     Ok(Json(ImportView { preview: query.preview, rows, added }))
 }
 
-/// Everything that is blocked, as CSV; addresses only where they were blocked by hand.
+/// All blocks as CSV; only blocks by hand have an address.
 #[utoipa::path(get, path = "/v1/blocks/export", tag = "settings",
-    responses((status = 200, description = "One line for each block, the latest first", body = String,
+    responses((status = 200, description = "One line per block, newest first", body = String,
         content_type = "text/csv")))]
-async fn export(caller: Caller, State(api): State<Arc<Api>>) -> Result<Response, Problem> {
+async fn export(caller: Caller, State(api): State<Arc<ApiState>>) -> Result<Response, Problem> {
     access::require_read(&caller)?;
     let first = page(&api, caller.company, None).await?;
     let start = (Some(HEADING.to_owned()), Some(first));
@@ -104,7 +106,7 @@ async fn export(caller: Caller, State(api): State<Arc<Api>>) -> Result<Response,
         }
     });
     let lines = futures_util::TryStreamExt::map_err(lines, |problem: Problem| {
-        // The answer has begun: it ends short, and its reader sees that.
+        // The response has begun: it ends early, which the client detects.
         std::io::Error::other(problem.detail)
     });
     let headers = [
@@ -114,8 +116,12 @@ async fn export(caller: Caller, State(api): State<Arc<Api>>) -> Result<Response,
     Ok((headers, Body::from_stream(lines)).into_response())
 }
 
-async fn page(api: &Api, company: CompanyId, after: Option<&BlockRow>) -> Result<Vec<BlockRow>, Problem> {
+async fn page(
+    api: &ApiState,
+    company: CompanyId,
+    after: Option<&BlockRow>,
+) -> Result<Vec<BlockRow>, Problem> {
     let before = after.map(|row| (row.since, row.id));
-    let wish = BlockFilter { before, max: PAGE, ..BlockFilter::default() };
-    Ok(api.reads.blocks_page(company, &wish).await?)
+    let filter = BlockFilter { before, max: PAGE, ..BlockFilter::default() };
+    Ok(api.reads.blocks_page(company, &filter).await?)
 }

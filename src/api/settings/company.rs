@@ -1,9 +1,9 @@
-//! `/v1/company`: the company's file in JSON, whole (GET, PUT) or in parts (PATCH).
+//! `/v1/company`: the company's document in JSON, whole (GET, PUT) or in parts (PATCH).
 //!
-//! Checked as one, by the rules of `postrider company apply`, and put in force as it puts it. Team members
-//! are in it where they are asked for or sent; a document without them leaves them alone. What reaches
-//! beyond one company stays the operator's (`company::operator`). No secret is ever in an answer: only the
-//! names of the variables, and whether this worker has them.
+//! Validated by the rules of `postrider company apply` and applied the same way. Team members are part of the document
+//! only if they are asked for or sent; a document without them leaves them unchanged. Settings that reach beyond one
+//! company stay with the operator (`company::operator`). An answer never contains a secret: only the names of the
+//! environment variables, and whether this worker has them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ use crate::api::settings::{
     if_match::{etag, expected, overtaken},
 };
 use crate::api::{
-    Api, Caller, Problem,
+    ApiState, Caller, Problem,
     extract::{self, Query},
 };
 use postrider_domain::{
@@ -41,34 +41,37 @@ use postrider_ledger::{
 };
 
 const PATCH_KINDS: [&str; 2] = ["application/merge-patch+json", "application/json"];
-/// A change of whatever is there starts over when somebody was faster, so often, after a moment of chance.
+/// Attempts of a change with `If-Match: *` that concurrent changes overtake, with a random pause between them.
 const TRIES_MAX: usize = 50;
-const AGAIN_AFTER_MAX: Duration = Duration::from_millis(50);
+const RETRY_DELAY_MAX: Duration = Duration::from_millis(50);
 
-pub fn routes() -> OpenApiRouter<Arc<Api>> {
+pub fn routes() -> OpenApiRouter<Arc<ApiState>> {
     OpenApiRouter::new().routes(routes!(show, replace, patch)).routes(routes!(secrets))
 }
 
+/// The options of reading the company.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ShowQuery {
-    /// With all team members, up to 50,000.
+    /// Include all team members, up to 50,000.
     #[serde(default)]
     members: bool,
 }
 
+/// The options of changing the company.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ChangeQuery {
-    /// Take away accounts and brands even while queued messages need them.
+    /// Remove accounts and brands even if queued messages need them.
     #[serde(default)]
     force: bool,
 }
 
-/// The company, by the keys of its file (`deploy/example-company.toml` shows every one).
+/// The company, with the keys of its file (`deploy/example-company.toml` shows all of them).
 #[derive(Debug, ToSchema)]
+#[schema(as = Company)]
 #[expect(dead_code, reason = "the description of what company::document writes and file::read reads")]
 pub struct CompanyDocument {
     slug: String,
@@ -77,7 +80,7 @@ pub struct CompanyDocument {
     suppression_days: Option<u32>,
     /// `company` or `brand`.
     suppression_scope: Option<String>,
-    /// Of `email` and `sms`.
+    /// `email`, `sms` or both, the preferred one first.
     medium_preference: Option<Vec<String>>,
     delay_secs: Option<u32>,
     expires_after_secs: Option<u32>,
@@ -92,60 +95,62 @@ pub struct CompanyDocument {
     brands: Vec<serde_json::Value>,
     #[schema(value_type = Option<Vec<Object>>)]
     channels: Option<Vec<serde_json::Value>>,
-    /// Tuned or taken away by a key; made and pointed elsewhere only by an operator.
+    /// An API key may tune or remove an account; only the operator creates one or changes its provider.
     #[schema(value_type = Option<Vec<Object>>)]
     accounts: Option<Vec<serde_json::Value>>,
-    /// The operator's.
+    /// Set by the operator only.
     #[schema(value_type = Option<Vec<Object>>)]
     bindings: Option<Vec<serde_json::Value>>,
-    /// As accounts.
+    /// Connectors to other systems; the permissions are those of `accounts`.
     #[schema(value_type = Option<Vec<Object>>)]
     recipes: Option<Vec<serde_json::Value>>,
-    /// Left out: they stay as they are.
+    /// Absent: unchanged.
     #[schema(value_type = Option<Vec<Object>>)]
     members: Option<Vec<serde_json::Value>>,
 }
 
-/// Variables of the workers that hold the company's secrets.
+/// The environment variables of the workers that hold the company's secrets.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SecretList {
     items: Vec<SecretView>,
 }
 
+/// One environment variable.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Secret)]
 pub struct SecretView {
     /// As in `accounts[mail].api_key_env`.
     field: String,
     variable: String,
-    /// Whether the worker that answers has it.
+    /// Whether the answering worker has the variable.
     set: bool,
 }
 
 /// The company's settings in force.
 #[utoipa::path(get, path = "/v1/company", tag = "settings", params(ShowQuery), responses(
-    (status = 200, description = "The company; the header etag names its version", body = CompanyDocument,
-        headers(("etag" = String, description = "Send it as if-match with a change")))))]
+    (status = 200, description = "The company; the header etag is its version", body = CompanyDocument,
+        headers(("etag" = String, description = "Version of the document; send it as if-match with a change")))))]
 async fn show(
     caller: Caller,
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     Query(query): Query<ShowQuery>,
 ) -> Result<Response, Problem> {
     access::require_read(&caller)?;
     respond(&api, &caller, query.members).await
 }
 
-/// Puts the whole company in force; what is left out gets its default, members stay.
+/// Replaces the company's settings; an absent setting gets its default, absent members stay.
 #[utoipa::path(put, path = "/v1/company", tag = "settings", request_body = CompanyDocument,
-    params(ChangeQuery, ("if-match" = Option<String>, Header, description = "The etag that you started from, or *")),
+    params(ChangeQuery, ("if-match" = Option<String>, Header, description = "The etag of the document that was changed, or *")),
     responses(
-        (status = 200, description = "The company as it is in force now", body = CompanyDocument,
-            headers(("etag" = String, description = "Send it as if-match with a change"))),
-        (status = 409, description = "It takes away what queued messages need; see force"),
-        (status = 412, description = "Somebody changed it meanwhile; nothing was written"),
+        (status = 200, description = "The company as it is now in force", body = CompanyDocument,
+            headers(("etag" = String, description = "Version of the document; send it as if-match with a change"))),
+        (status = 409, description = "The change removes an account or a brand that queued messages need; see force"),
+        (status = 412, description = "The company was changed meanwhile; nothing was written"),
         (status = 428, description = "The header if-match is missing")))]
 async fn replace(
     caller: Caller,
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     Query(query): Query<ChangeQuery>,
     headers: HeaderMap,
     request: Request,
@@ -160,7 +165,7 @@ async fn replace(
     loop {
         let (version, policy) = in_force(&api, &caller).await?;
         check_start(wanted, version, with_members)?;
-        // What it was checked against must still be there: an operator's change is not put back unseen.
+        // The version that was validated must still be in force, so that no concurrent change is reverted.
         let checked = match wanted {
             Expected::Both(_) if with_members => wanted,
             _ => Expected::Policy(version.policy),
@@ -173,27 +178,28 @@ async fn replace(
     }
 }
 
-/// Changes parts of the company, by JSON merge patch (RFC 7396): null takes away, lists are replaced whole.
+/// Changes parts of the company by JSON merge patch (RFC 7396): null removes a setting, lists are replaced whole.
 #[utoipa::path(patch, path = "/v1/company", tag = "settings",
     request_body(content((Object = "application/merge-patch+json"), (Object = "application/json")),
-        description = "What changes, by the keys of the company"),
-    params(ChangeQuery, ("if-match" = Option<String>, Header, description = "The etag that you started from, or *")),
+        description = "The changed settings, by the keys of the company"),
+    params(ChangeQuery, ("if-match" = Option<String>, Header, description = "The etag of the document that was changed, or *")),
     responses(
-        (status = 200, description = "The company as it is in force now", body = CompanyDocument,
-            headers(("etag" = String, description = "Send it as if-match with a change"))),
-        (status = 409, description = "It takes away what queued messages need; see force"),
-        (status = 412, description = "Somebody changed it meanwhile; nothing was written"),
+        (status = 200, description = "The company as it is now in force", body = CompanyDocument,
+            headers(("etag" = String, description = "Version of the document; send it as if-match with a change"))),
+        (status = 409, description = "The change removes an account or a brand that queued messages need; see force"),
+        (status = 412, description = "The company was changed meanwhile; nothing was written"),
         (status = 428, description = "The header if-match is missing")))]
 async fn patch(
     caller: Caller,
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     Query(query): Query<ChangeQuery>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
     let actor = access::require_change(&caller)?;
     let wanted = expected(&headers)?;
-    let patch: Node = extract::parse(&extract::read_as(&PATCH_KINDS, request, &api, FILE_BYTES_MAX).await?)?;
+    let patch: Node =
+        extract::parse(&extract::read_content(&PATCH_KINDS, request, &api, FILE_BYTES_MAX).await?)?;
     let with_members = patch_sets_members(&patch);
     let editor = Editor { api: &api, caller: &caller, actor: &actor, force: query.force };
     let mut tries = 0;
@@ -205,7 +211,7 @@ async fn patch(
             false => None,
         };
         let file = read_patched(&policy, members.as_deref(), &patch).map_err(Problem::unprocessable)?;
-        // What was merged into must still be there when it is written.
+        // The version that the patch was merged into must still be in force when it is written.
         let merged_into = match with_members {
             true => Expected::Both(version),
             false => Expected::Policy(version.policy),
@@ -218,10 +224,10 @@ async fn patch(
     }
 }
 
-/// Which variables of the workers hold the company's secrets, and whether they are set; never their values.
+/// The environment variables that hold the company's secrets, and whether they are set; never their values.
 #[utoipa::path(get, path = "/v1/company/secrets", tag = "settings",
     responses((status = 200, description = "The variables", body = SecretList)))]
-async fn secrets(caller: Caller, State(api): State<Arc<Api>>) -> Result<Json<SecretList>, Problem> {
+async fn secrets(caller: Caller, State(api): State<Arc<ApiState>>) -> Result<Json<SecretList>, Problem> {
     access::require_read(&caller)?;
     let (_, policy) = in_force(&api, &caller).await?;
     let set = |variable: &str| std::env::var_os(variable).is_some_and(|value| !value.is_empty());
@@ -233,26 +239,29 @@ async fn secrets(caller: Caller, State(api): State<Arc<Api>>) -> Result<Json<Sec
     Ok(Json(SecretList { items: items.collect() }))
 }
 
-/// Before another try; whoever was overtaken all the time is asked to come again.
+/// Waits before another attempt.
+///
+/// # Errors
+/// 503 after `TRIES_MAX` attempts.
 async fn wait_before_retry(tries: &mut usize) -> Result<(), Problem> {
     *tries += 1;
     if *tries >= TRIES_MAX {
         return Err(Problem::unavailable(1));
     }
-    tokio::time::sleep(AGAIN_AFTER_MAX.mul_f64(postrider_clock::jitter())).await;
+    tokio::time::sleep(RETRY_DELAY_MAX.mul_f64(postrider_clock::jitter())).await;
     Ok(())
 }
 
-/// Who puts what in force.
+/// A change of the company with its caller and options.
 struct Editor<'a> {
-    api: &'a Api,
+    api: &'a ApiState,
     caller: &'a Caller,
     actor: &'a Actor,
     force: bool,
 }
 
 impl Editor<'_> {
-    /// Everything that `postrider company apply` checks, and what only an operator may do; then writes.
+    /// Makes the checks of `postrider company apply`, refuses changes that only the operator may make, and writes.
     async fn put(
         &self,
         old: &Policy,
@@ -272,19 +281,19 @@ impl Editor<'_> {
         let change = Change { policy: &new.policy, members, expected, actor: self.actor };
         let changed = self.api.reads.change_company(&change, &self.api.keys.identity).await?;
         if let Err(error) = self.api.company_cache.refresh().await {
-            tracing::warn!(%error, "companies cannot be read; this worker follows later");
+            tracing::warn!(%error, "company cache refresh failed; this worker applies the change with the next refresh");
         }
         Ok(changed)
     }
 }
 
-async fn in_force(api: &Api, caller: &Caller) -> Result<(Version, Policy), Problem> {
+async fn in_force(api: &ApiState, caller: &Caller) -> Result<(Version, Policy), Problem> {
     api.reads.settings(caller.company).await?.ok_or_else(Problem::not_found)
 }
 
-async fn respond(api: &Api, caller: &Caller, with_members: bool) -> Result<Response, Problem> {
+async fn respond(api: &ApiState, caller: &Caller, with_members: bool) -> Result<Response, Problem> {
     let (version, policy) = in_force(api, caller).await?;
-    // Read after the version: members that changed in between make the tag too old, never too new.
+    // Read after the version: a change of members in between makes the etag too old, never too new.
     let members = match with_members {
         true => Some(api.reads.members(caller.company).await?),
         false => None,
@@ -293,7 +302,10 @@ async fn respond(api: &Api, caller: &Caller, with_members: bool) -> Result<Respo
     Ok(([(header::ETAG, tag)], Json(document(&policy, members.as_deref()))).into_response())
 }
 
-/// 412 where the editor started from something else; members are replaced only by who saw them.
+/// Compares the etag of the editor with the version in force; replacing members needs an etag that includes them.
+///
+/// # Errors
+/// 412 if they differ.
 fn check_start(wanted: Expected, found: Version, with_members: bool) -> Result<(), Problem> {
     let holds = match wanted {
         Expected::Any => true,
@@ -305,21 +317,23 @@ fn check_start(wanted: Expected, found: Version, with_members: bool) -> Result<(
         (false, Expected::Policy(version)) if version == found.policy => {
             let mut problem = overtaken(found);
             problem.detail =
-                "to replace team members, start from GET /v1/company?members=true and send its etag"
-                    .to_owned();
+                "to replace team members, send the etag of GET /v1/company?members=true".to_owned();
             Err(problem)
         }
         (false, _) => Err(overtaken(found)),
     }
 }
 
-/// 409 where the change takes away what queued messages need.
+/// Refuses to remove accounts and brands that queued messages need.
+///
+/// # Errors
+/// 409 with their names.
 fn check_needs(old: &Policy, new: &Policy, queued: &QueuedUse) -> Result<(), Problem> {
     let needs = queued.needs(&removals(Some(old), new));
     match needs.is_empty() {
         true => Ok(()),
         false => Err(Problem::conflict(format!(
-            "nothing was changed, because this takes away what is needed ({}); wait for them, or send ?force=true",
+            "queued messages need what this change removes ({}); nothing was changed; wait for them, or send force=true",
             needs.join(", ")
         ))),
     }

@@ -1,15 +1,14 @@
-//! `ETag` and `If-Match` of the company: an editor says from what they started.
+//! `ETag` and `If-Match` of the company: optimistic locking between editors.
 //!
-//! `"7"` is the policy in its seventh version, `"7.3"` the same with the third state of the team members.
-//! Without a word of it nothing is written (428), and with an old one neither (412): two editors do not
-//! overwrite each other. `*` means: whatever is there.
+//! `"7"` is version 7 of the policy, `"7.3"` the same with version 3 of the team members. A change without `If-Match` is
+//! refused with 428, one with an old etag with 412: two editors do not overwrite each other. `*` accepts any version.
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::api::Problem;
 use postrider_ledger::companies::{Expected, Version};
 
-/// The tag of what was given out.
+/// The etag of a document, with or without team members.
 pub fn etag(version: Version, with_members: bool) -> HeaderValue {
     let tag = match with_members {
         true => format!("\"{}.{}\"", version.policy, version.members),
@@ -18,32 +17,33 @@ pub fn etag(version: Version, with_members: bool) -> HeaderValue {
     HeaderValue::try_from(tag).expect("digits in quotes are a header's value")
 }
 
-/// What the editor started from.
+/// The version that the change is based on.
+///
+/// # Errors
+/// 428 without the header, 400 for a malformed one.
 pub fn expected(headers: &HeaderMap) -> Result<Expected, Problem> {
     let mut values = headers.get_all(header::IF_MATCH).iter();
     let Some(value) = values.next() else {
         return Err(Problem::new(
             StatusCode::PRECONDITION_REQUIRED,
             "if_match_missing",
-            "send if-match with the etag of what you started from (GET /v1/company), or * to change whatever is there",
+            "send if-match with the etag of GET /v1/company, or * to change any version",
         ));
     };
     let text = value.to_str().unwrap_or("").trim();
     match read(text).filter(|_| values.next().is_none()) {
         Some(expected) => Ok(expected),
-        None => {
-            Err(Problem::bad_request("if-match must be one etag of GET /v1/company as it was given, or *"))
-        }
+        None => Err(Problem::bad_request("send if-match with one unchanged etag of GET /v1/company, or *")),
     }
 }
 
-/// Somebody else was there first.
+/// The 412 of a change that another one overtook.
 pub fn overtaken(found: Version) -> Problem {
     Problem::new(
         StatusCode::PRECONDITION_FAILED,
         "overtaken",
         format!(
-            "the company was changed meanwhile, its policy is in version {}; get it again, and make your change in that",
+            "the company was changed meanwhile and its policy has version {}; read it again and repeat the change",
             found.policy
         ),
     )

@@ -1,7 +1,7 @@
-//! `/v1/members`: team members one by one, by an id that they keep.
+//! `/v1/members`: team members one by one, by a stable id.
 //!
-//! The rules look them up for every job: a change counts from the next one on. All at once they are
-//! replaced with the company (`company`).
+//! The rules look team members up for every job: a change takes effect with the next job. `company` replaces all
+//! members at once.
 
 use std::sync::Arc;
 
@@ -18,10 +18,10 @@ use uuid::Uuid;
 
 use crate::api::settings::{
     access,
-    page::{Page, PageLimit, QueryText},
+    page::{ItemPage, PageLimit, QueryText},
 };
 use crate::api::{
-    Api, Caller, Problem,
+    ApiState, Caller, Problem,
     extract::{self, BODY_BYTES_MAX, Path, Query},
     problem::FieldProblem,
 };
@@ -36,32 +36,34 @@ use postrider_ledger::{
 };
 
 const PATCH_KINDS: [&str; 2] = ["application/merge-patch+json", "application/json"];
-/// A patch starts over when somebody was faster, so often.
+/// Attempts of a patch that concurrent changes overtake.
 const TRIES_MAX: usize = 5;
 
-pub fn routes() -> OpenApiRouter<Arc<Api>> {
+pub fn routes() -> OpenApiRouter<Arc<ApiState>> {
     OpenApiRouter::new().routes(routes!(list, add)).routes(routes!(show, replace, patch, remove))
 }
 
+/// The filter of team members.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct MemberQuery {
-    /// Exactly this address, in any case.
+    /// Exactly this address; upper and lower case are equal.
     #[param(value_type = Option<String>)]
     email: Option<QueryText>,
     #[param(value_type = Option<String>)]
     custom_id: Option<QueryText>,
     approved: Option<bool>,
-    /// `next` of the page before.
+    /// `next` of the previous page.
     cursor: Option<Uuid>,
     #[serde(default)]
     #[param(value_type = Option<u8>, minimum = 1, maximum = 200)]
     limit: PageLimit,
 }
 
-/// A team member: whom customers are asked about.
+/// A team member: the feedback of customers is about one.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Member)]
 pub struct MemberView {
     id: Uuid,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,16 +77,17 @@ pub struct MemberView {
     approved: bool,
 }
 
-/// A team member as sent: an email address, a custom id, or both.
+/// The fields of a team member: an email address, a custom id, or both.
 #[derive(Debug, ToSchema)]
+#[schema(as = MemberFields)]
 #[expect(dead_code, reason = "the description of what company::file reads")]
 pub struct MemberBody {
     email: Option<String>,
     custom_id: Option<String>,
     name: Option<String>,
-    /// `member` (left out), `leader` or `admin`.
+    /// `member` (default), `leader` or `admin`.
     role: Option<String>,
-    /// Left out: true.
+    /// Default: true.
     approved: Option<bool>,
 }
 
@@ -96,35 +99,39 @@ impl From<MemberRow> for MemberView {
     }
 }
 
-/// Team members, the latest first.
+/// Team members, newest first.
 #[utoipa::path(get, path = "/v1/members", tag = "settings", params(MemberQuery),
-    responses((status = 200, description = "A page of members", body = Page<MemberView>)))]
+    responses((status = 200, description = "A page of members", body = ItemPage<MemberView>)))]
 async fn list(
     caller: Caller,
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     Query(query): Query<MemberQuery>,
-) -> Result<Json<Page<MemberView>>, Problem> {
+) -> Result<Json<ItemPage<MemberView>>, Problem> {
     access::require_read(&caller)?;
-    let wish = MemberFilter {
-        email: query.email.map(|word| word.0),
-        custom_id: query.custom_id.map(|word| word.0),
+    let filter = MemberFilter {
+        email: query.email.map(|text| text.0),
+        custom_id: query.custom_id.map(|text| text.0),
         approved: query.approved,
         before: query.cursor,
         max: query.limit.fetch_limit(),
     };
-    let rows = api.reads.members_page(caller.company, &wish).await?;
-    Ok(Json(Page::of(rows, query.limit, |row| row.id.to_string(), MemberView::from)))
+    let rows = api.reads.members_page(caller.company, &filter).await?;
+    Ok(Json(ItemPage::new(rows, query.limit, |row| row.id.to_string(), MemberView::from)))
 }
 
 /// Adds a team member.
 #[utoipa::path(post, path = "/v1/members", tag = "settings", request_body = MemberBody, responses(
     (status = 201, description = "The new member", body = MemberView),
     (status = 409, description = "Another member has the email address or the custom id")))]
-async fn add(caller: Caller, State(api): State<Arc<Api>>, request: Request) -> Result<Response, Problem> {
+async fn add(
+    caller: Caller,
+    State(api): State<Arc<ApiState>>,
+    request: Request,
+) -> Result<Response, Problem> {
     let actor = access::require_change(&caller)?;
     let member = read(request, &api).await?;
     let done = change(&api, &caller, &actor, postrider_clock::new_id(), MemberChange::Add(&member)).await?;
-    Ok((StatusCode::CREATED, settled(done)?).into_response())
+    Ok((StatusCode::CREATED, changed_member(done)?).into_response())
 }
 
 /// One team member.
@@ -133,83 +140,84 @@ async fn add(caller: Caller, State(api): State<Arc<Api>>, request: Request) -> R
     (status = 404, description = "No such member")))]
 async fn show(
     caller: Caller,
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     Path(id): Path<Uuid>,
 ) -> Result<Json<MemberView>, Problem> {
     access::require_read(&caller)?;
-    Ok(Json(MemberView::from(found(&api, &caller, id).await?)))
+    Ok(Json(MemberView::from(find(&api, &caller, id).await?)))
 }
 
-/// Makes a team member what is sent; what is left out gets its default.
+/// Replaces a team member; an absent field gets its default.
 #[utoipa::path(put, path = "/v1/members/{id}", tag = "settings", params(("id" = Uuid, Path)),
     request_body = MemberBody, responses(
-    (status = 200, description = "The member as it is now", body = MemberView),
+    (status = 200, description = "The changed member", body = MemberView),
     (status = 404, description = "No such member"),
-    (status = 409, description = "Another member has the email address or the custom id, or somebody was faster")))]
+    (status = 409, description = "Another member has the email address or the custom id, or the member was changed meanwhile")))]
 async fn replace(
     caller: Caller,
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     Path(id): Path<Uuid>,
     request: Request,
 ) -> Result<Json<MemberView>, Problem> {
     let actor = access::require_change(&caller)?;
     let member = read(request, &api).await?;
-    let old = found(&api, &caller, id).await?.member;
-    settled(change(&api, &caller, &actor, id, MemberChange::Replace(&old, &member)).await?)
+    let old = find(&api, &caller, id).await?.member;
+    changed_member(change(&api, &caller, &actor, id, MemberChange::Replace(&old, &member)).await?)
 }
 
 /// Changes parts of a team member, by JSON merge patch (RFC 7396).
 #[utoipa::path(patch, path = "/v1/members/{id}", tag = "settings", params(("id" = Uuid, Path)),
     request_body(content((MemberBody = "application/merge-patch+json"), (MemberBody = "application/json"))),
     responses(
-    (status = 200, description = "The member as it is now", body = MemberView),
+    (status = 200, description = "The changed member", body = MemberView),
     (status = 404, description = "No such member"),
-    (status = 409, description = "Another member has the email address or the custom id, or somebody was faster")))]
+    (status = 409, description = "Another member has the email address or the custom id, or the member was changed meanwhile")))]
 async fn patch(
     caller: Caller,
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     Path(id): Path<Uuid>,
     request: Request,
 ) -> Result<Json<MemberView>, Problem> {
     let actor = access::require_change(&caller)?;
-    let patch: Node = extract::parse(&extract::read_as(&PATCH_KINDS, request, &api, BODY_BYTES_MAX).await?)?;
+    let patch: Node =
+        extract::parse(&extract::read_content(&PATCH_KINDS, request, &api, BODY_BYTES_MAX).await?)?;
     let mut tries = 0;
     loop {
-        let old = found(&api, &caller, id).await?.member;
+        let old = find(&api, &caller, id).await?.member;
         let new = read_patched_member(&old, &patch).map_err(Problem::unprocessable)?;
         tries += 1;
         match change(&api, &caller, &actor, id, MemberChange::Replace(&old, &new)).await? {
             MemberChanged::Overtaken if tries < TRIES_MAX => {}
-            done => return settled(done),
+            done => return changed_member(done),
         }
     }
 }
 
-/// Takes a team member away; jobs that name them are rejected from then on.
+/// Removes a team member; later jobs that name the member are rejected.
 #[utoipa::path(delete, path = "/v1/members/{id}", tag = "settings", params(("id" = Uuid, Path)), responses(
-    (status = 204, description = "The member is gone"),
+    (status = 204, description = "The member is removed"),
     (status = 404, description = "No such member")))]
 async fn remove(
     caller: Caller,
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     Path(id): Path<Uuid>,
 ) -> Result<StatusCode, Problem> {
     let actor = access::require_change(&caller)?;
     let done = change(&api, &caller, &actor, id, MemberChange::Remove).await?;
-    settled(done).map(|_| StatusCode::NO_CONTENT)
+    changed_member(done).map(|_| StatusCode::NO_CONTENT)
 }
 
-async fn read(request: Request, api: &Api) -> Result<Member, Problem> {
+async fn read(request: Request, api: &ApiState) -> Result<Member, Problem> {
     let node: Node = extract::parse(&extract::read(request, api, BODY_BYTES_MAX).await?)?;
     read_one_member(&node).map_err(Problem::unprocessable)
 }
 
-async fn found(api: &Api, caller: &Caller, id: Uuid) -> Result<MemberRow, Problem> {
+async fn find(api: &ApiState, caller: &Caller, id: Uuid) -> Result<MemberRow, Problem> {
     api.reads.member(caller.company, id).await?.ok_or_else(Problem::not_found)
 }
 
 async fn change(
-    api: &Api,
+    api: &ApiState,
     caller: &Caller,
     actor: &Actor,
     id: Uuid,
@@ -219,23 +227,29 @@ async fn change(
         Ok(changed) => Ok(changed),
         Err(LedgerError::Taken(constraint)) => {
             let field = if constraint.contains("email") { "email" } else { "custom_id" };
-            let message = format!("another team member has this {field}; change that one, or give another");
+            let message =
+                format!("another team member has this {field}; change that member, or give another {field}");
             let problems = vec![FieldProblem::new(field, "duplicate", message)];
-            Err(Problem { problems, ..Problem::conflict("nothing was changed: two members cannot be one") })
+            Err(Problem {
+                problems,
+                ..Problem::conflict(
+                    "another team member has the same email address or custom id; nothing was changed",
+                )
+            })
         }
         Err(error) => Err(error.into()),
     }
 }
 
-fn settled(changed: MemberChanged) -> Result<Json<MemberView>, Problem> {
+fn changed_member(changed: MemberChanged) -> Result<Json<MemberView>, Problem> {
     match changed {
         MemberChanged::Done(row) => Ok(Json(MemberView::from(row))),
         MemberChanged::Unknown => Err(Problem::not_found()),
         MemberChanged::Overtaken => {
-            Err(Problem::conflict("somebody changed this member meanwhile; get it again, and change that"))
+            Err(Problem::conflict("the member was changed meanwhile; read it again and repeat the change"))
         }
-        MemberChanged::TooMany => {
-            Err(Problem::conflict("the company has as many team members as it may have; remove some"))
-        }
+        MemberChanged::TooMany => Err(Problem::conflict(
+            "the company has the largest allowed number of team members; remove some first",
+        )),
     }
 }

@@ -1,8 +1,8 @@
-//! Settings over the API: the company, its team members, blocked addresses, refused jobs, audits.
+//! Settings over HTTP: the company, its team members, blocked addresses, rejected jobs and audit entries.
 //!
-//! `company` is the company's file in JSON, whole or in parts; `members`, `blocks` (with `blocks_csv`) and
-//! `rejected` are rows of it; `audits` tells who changed what. `access` says who may look and who may change,
-//! `page` how a list goes on. Every change is one transaction with its audit, written by the ledger.
+//! `company` is the company's document, whole or in parts; `members`, `blocks` (with `blocks_csv`) and `rejected` are its
+//! rows; `audits` lists the changes. `access` checks the permission to read and to change, `page` the paging of lists.
+//! Every change is one transaction with its audit entry, written by the ledger.
 
 mod access;
 mod audits;
@@ -18,9 +18,9 @@ use std::sync::Arc;
 
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::api::Api;
+use crate::api::ApiState;
 
-pub fn routes() -> OpenApiRouter<Arc<Api>> {
+pub fn routes() -> OpenApiRouter<Arc<ApiState>> {
     OpenApiRouter::new()
         .merge(company::routes())
         .merge(members::routes())

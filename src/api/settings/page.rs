@@ -1,7 +1,7 @@
-//! Pages of lists: how many, and where to go on.
+//! Pages of the settings lists, and the types of their query parameters.
 //!
-//! A cursor is the place of the last row that was given out, in an order that never changes: rows that
-//! arrive meanwhile are on the first page, none is told twice and none left out.
+//! A cursor is the position of the last returned row in an immutable order: a row that is added meanwhile appears on the
+//! first page, and no row is returned twice or left out.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
@@ -14,30 +14,31 @@ const WORD_CHARS_MAX: usize = 320;
 
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Page<T> {
+#[schema(as = Page)]
+pub struct ItemPage<T> {
     pub items: Vec<T>,
     /// Send it as `cursor` for the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
 
-impl<T> Page<T> {
-    /// Of rows that were asked for with one more than the limit.
-    pub fn of<R>(
+impl<T> ItemPage<T> {
+    /// A page of rows that were fetched with [`PageLimit::fetch_limit`].
+    pub fn new<R>(
         mut rows: Vec<R>,
         limit: PageLimit,
         cursor: impl Fn(&R) -> String,
         view: impl Fn(R) -> T,
-    ) -> Page<T> {
+    ) -> ItemPage<T> {
         let limit = usize::try_from(limit.0).unwrap_or(usize::MAX);
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next = rows.last().filter(|_| more).map(cursor);
-        Page { items: rows.into_iter().map(view).collect(), next }
+        ItemPage { items: rows.into_iter().map(view).collect(), next }
     }
 }
 
-/// How many rows of a page, 1 to 200.
+/// Rows of a page, 1 to 200.
 #[derive(Debug, Clone, Copy)]
 pub struct PageLimit(i64);
 
@@ -48,7 +49,7 @@ impl Default for PageLimit {
 }
 
 impl PageLimit {
-    /// One more than is shown: whether there is a next page.
+    /// Rows to fetch: one more than the page has, to see whether a next page exists.
     pub fn fetch_limit(self) -> i64 {
         self.0 + 1
     }
@@ -59,12 +60,12 @@ impl<'de> Deserialize<'de> for PageLimit {
         let limit = i64::deserialize(deserializer)?;
         match (1..=LIMIT_MAX).contains(&limit) {
             true => Ok(PageLimit(limit)),
-            false => Err(D::Error::custom(format!("the limit must be from 1 to {LIMIT_MAX}"))),
+            false => Err(D::Error::custom(format!("give a limit from 1 to {LIMIT_MAX}"))),
         }
     }
 }
 
-/// A text of a query string that may go to the database: bounded, without control characters.
+/// A text parameter that is safe for the database: bounded, not empty, without control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueryText(pub String);
 
@@ -72,25 +73,25 @@ impl<'de> Deserialize<'de> for QueryText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<QueryText, D::Error> {
         let text = String::deserialize(deserializer)?;
         if text.trim().is_empty() {
-            return Err(D::Error::custom("a text is empty, leave it out instead"));
+            return Err(D::Error::custom("the text is empty, leave the parameter out"));
         }
         if text.chars().count() > WORD_CHARS_MAX || text.chars().any(char::is_control) {
-            return Err(D::Error::custom("a text is too long or holds a control character"));
+            return Err(D::Error::custom("the text is too long or contains a control character"));
         }
         Ok(QueryText(text))
     }
 }
 
-/// A time in a query string: RFC 3339, of a year that everybody can store.
+/// A time parameter in RFC 3339.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueryTime(pub DateTime<Utc>);
 
 impl<'de> Deserialize<'de> for QueryTime {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<QueryTime, D::Error> {
-        // A `+` in a query string is a blank, and no time holds one.
+        // A query string turns a plus sign into a space.
         let text = String::deserialize(deserializer)?.replace(' ', "+");
         let time = DateTime::parse_from_rfc3339(&text).map_err(|_| {
-            D::Error::custom("a time must be RFC 3339 with its offset, as in 2026-03-01T09:00:00Z")
+            D::Error::custom("give the time as RFC 3339 with its offset, as in 2026-03-01T09:00:00Z")
         })?;
         Ok(QueryTime(time.to_utc()))
     }
@@ -102,7 +103,7 @@ mod tests {
 
     #[test]
     fn only_a_full_page_says_where_to_go_on() {
-        let page = |rows: Vec<i32>| Page::of(rows, PageLimit(2), ToString::to_string, |row| row * 10);
+        let page = |rows: Vec<i32>| ItemPage::new(rows, PageLimit(2), ToString::to_string, |row| row * 10);
         let (full, last) = (page(vec![3, 2, 1]), page(vec![1]));
         assert_eq!((full.items, full.next.as_deref()), (vec![30, 20], Some("2")));
         assert_eq!((last.items, last.next), (vec![10], None));

@@ -1,8 +1,8 @@
-//! `/v1/rejected`: jobs of the company that were refused, with every problem, and another try.
+//! `/v1/rejected`: rejected jobs of the company, with every problem, and their replay.
 //!
-//! A replay takes the way of every job (`intake::replay`): the same rules and the same key, so that it may
-//! be repeated. With `preview` it only says what would happen. Bodies are personal data: only the one that
-//! is asked for is given out. Jobs whose company was never known are the operator's (`postrider rejected`).
+//! A replay follows the path of every job (`intake::replay`): the same rules and the same idempotency key, so that it may
+//! be repeated. With `preview` it only evaluates the job. A body is personal data: only the details of one job contain
+//! it. Jobs of an unknown company are handled by the operator (`postrider rejected`).
 
 use std::sync::Arc;
 
@@ -16,14 +16,14 @@ use uuid::Uuid;
 
 use crate::api::settings::{
     access,
-    page::{Page, PageLimit, QueryText, QueryTime},
+    page::{ItemPage, PageLimit, QueryText, QueryTime},
 };
 use crate::{
     api::{
-        Api, Caller, Problem,
+        ApiState, Caller, Problem,
         extract::{self, Path, Query},
         problem::FieldProblem,
-        submit::{self, submission_answer::DecisionView},
+        submit::{call::ensure_company_is_known, submission_answer::DecisionView},
     },
     intake::{
         AcceptOutcome,
@@ -33,105 +33,110 @@ use crate::{
 };
 use postrider_ledger::rejected::{RejectedFilter, RejectedJob, RejectedRow};
 
-/// After a replay that ended without an answer.
-const AGAIN_SECS: u64 = 2;
+/// Seconds to wait after a replay without a result.
+const RETRY_AFTER_SECS: u64 = 2;
 
-pub fn routes() -> OpenApiRouter<Arc<Api>> {
+pub fn routes() -> OpenApiRouter<Arc<ApiState>> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(replay_job))
 }
 
+/// The filter of rejected jobs.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct RejectedQuery {
-    /// With a problem of this code, such as `unknown_brand`.
+    /// Jobs with a problem of this code, such as `unknown_brand`.
     #[param(value_type = Option<String>)]
     code: Option<QueryText>,
-    /// With a problem at exactly this field, such as `customer.email`; of that code where both are given.
+    /// Jobs with a problem at exactly this field, such as `customer.email`; with `code`, a problem of both.
     #[param(value_type = Option<String>)]
     field: Option<QueryText>,
-    /// Seen since then: RFC 3339.
+    /// Jobs last seen at this time or later: RFC 3339.
     #[param(value_type = Option<DateTime<Utc>>)]
     since: Option<QueryTime>,
-    /// Also those that were replayed and taken.
+    /// Include jobs that were replayed and accepted.
     #[serde(default)]
     replayed: bool,
-    /// `next` of the page before.
+    /// `next` of the previous page.
     cursor: Option<Uuid>,
     #[serde(default)]
     #[param(value_type = Option<u8>, minimum = 1, maximum = 200)]
     limit: PageLimit,
 }
 
-/// A refused job.
+/// A rejected job.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RejectedJob)]
 pub struct RejectedView {
     id: Uuid,
-    /// Through what it came.
+    /// Entry point of the job.
     source: String,
-    /// Routing key, or path.
+    /// Routing key, or path of the call.
     routing: String,
     received_at: DateTime<Utc>,
     last_seen_at: DateTime<Utc>,
-    /// How often the same job came with the same mistake.
+    /// Number of times that the same job was rejected for the same problems.
     times: i32,
     body_bytes: i64,
     problems: Vec<FieldProblem>,
-    /// It came through a test key or a test user.
+    /// The job was submitted with a test key or by a test user.
     test: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     replayed_at: Option<DateTime<Utc>>,
-    /// The request that it became.
+    /// Id of the request of the replay.
     #[serde(skip_serializing_if = "Option::is_none")]
     replayed_as: Option<Uuid>,
 }
 
-/// A refused job with its body.
+/// A rejected job with its body.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RejectedJobDetails)]
 pub struct RejectedJobView {
     #[serde(flatten)]
     row: RejectedView,
-    /// The idempotency key that came beside the body.
+    /// Idempotency key of the header or of the AMQP message.
     #[serde(skip_serializing_if = "Option::is_none")]
     message_key: Option<String>,
     body_sha256: String,
-    /// As it came; absent where it was too large to keep.
+    /// The unchanged body; absent if it was too large to store.
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<String>,
-    /// Instead of `body` where that is no UTF-8.
+    /// Instead of `body`, if the body is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     body_base64: Option<String>,
 }
 
-/// How to hand it in again.
+/// The options of a replay.
 #[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = Replay)]
 #[serde(deny_unknown_fields)]
 pub struct ReplayBody {
-    /// The corrected job; left out: as it came.
+    /// The corrected job; absent: the stored body.
     #[schema(value_type = Option<Object>)]
     #[serde(default)]
     body: Option<serde_json::Map<String, serde_json::Value>>,
-    /// Only say what would happen; nothing is written.
+    /// Only evaluate the job; nothing is written.
     #[serde(default)]
     preview: bool,
 }
 
-/// What became of a replay, or would.
+/// The outcome of a replay, or of its preview.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReplayResult)]
 pub struct ReplayView {
-    /// `accepted`, `duplicate` (the job is a request already), `heard` (it is a customer's response, of this
-    /// request where that is known), or in a preview also `rejected`.
+    /// `accepted`, `duplicate` (the job was accepted before), `heard` (the job is a response of a customer, counted
+    /// for this request if it is known), or in a preview also `rejected`.
     outcome: &'static str,
     preview: bool,
-    /// The request; absent in a preview of a new one.
+    /// Id of the request; absent in the preview of a new one.
     #[serde(skip_serializing_if = "Option::is_none")]
     request: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'static str>,
-    /// What the rules say, in a preview of a new request.
+    /// The decision of the rules, in the preview of a new request.
     #[serde(skip_serializing_if = "Option::is_none")]
     decision: Option<DecisionView>,
-    /// What is wrong with it, in a preview.
+    /// The problems of the job, in a preview.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<FieldProblem>,
 }
@@ -171,90 +176,94 @@ impl From<RejectedJob> for RejectedJobView {
     }
 }
 
-/// Refused jobs of the company, by when each was first seen, the latest first.
+/// Rejected jobs of the company by the time of their first rejection, newest first.
 #[utoipa::path(get, path = "/v1/rejected", tag = "settings", params(RejectedQuery),
-    responses((status = 200, description = "A page of refused jobs", body = Page<RejectedView>)))]
+    responses((status = 200, description = "A page of rejected jobs", body = ItemPage<RejectedView>)))]
 async fn list(
     caller: Caller,
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     Query(query): Query<RejectedQuery>,
-) -> Result<Json<Page<RejectedView>>, Problem> {
+) -> Result<Json<ItemPage<RejectedView>>, Problem> {
     access::require_read(&caller)?;
-    let wish = RejectedFilter {
-        code: query.code.map(|word| word.0),
-        field: query.field.map(|word| word.0),
-        since: query.since.map(|moment| moment.0),
+    let filter = RejectedFilter {
+        code: query.code.map(|text| text.0),
+        field: query.field.map(|text| text.0),
+        since: query.since.map(|time| time.0),
         replayed: query.replayed,
         before: query.cursor,
         max: query.limit.fetch_limit(),
     };
-    let rows = api.reads.rejected_jobs_page(caller.company, &wish).await?;
-    Ok(Json(Page::of(rows, query.limit, |row| row.id.to_string(), RejectedView::from)))
+    let rows = api.reads.rejected_jobs_page(caller.company, &filter).await?;
+    Ok(Json(ItemPage::new(rows, query.limit, |row| row.id.to_string(), RejectedView::from)))
 }
 
-/// One refused job with its body and all its problems.
+/// One rejected job with its body and all its problems.
 #[utoipa::path(get, path = "/v1/rejected/{id}", tag = "settings", params(("id" = Uuid, Path)), responses(
     (status = 200, description = "The job", body = RejectedJobView),
     (status = 404, description = "No such job")))]
 async fn show(
     caller: Caller,
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     Path(id): Path<Uuid>,
 ) -> Result<Json<RejectedJobView>, Problem> {
     access::require_read(&caller)?;
-    Ok(Json(RejectedJobView::from(found(&api, &caller, id).await?)))
+    Ok(Json(RejectedJobView::from(find(&api, &caller, id).await?)))
 }
 
-/// Hands a refused job in again, as it came or corrected. Repeating it is safe: it becomes one request.
+/// Submits a rejected job again, unchanged or corrected. A repeat is safe: the job becomes one request.
 #[utoipa::path(post, path = "/v1/rejected/{id}/replay", tag = "settings", params(("id" = Uuid, Path)),
     request_body = ReplayBody, responses(
-    (status = 200, description = "What became of it, or would", body = ReplayView),
+    (status = 200, description = "The outcome of the replay, or of its preview", body = ReplayView),
     (status = 404, description = "No such job"),
-    (status = 409, description = "Its body was not kept, or somebody replays it just now")))]
+    (status = 409, description = "The body was not stored, or the job is being replayed")))]
 async fn replay_job(
     caller: Caller,
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<ApiState>>,
     Path(id): Path<Uuid>,
-    extract::Json(wish): extract::Json<ReplayBody>,
+    extract::Json(replay_body): extract::Json<ReplayBody>,
 ) -> Result<Json<ReplayView>, Problem> {
     let actor = access::require_change(&caller)?;
-    submit::ensure_company_is_known(&api, &caller).await?;
-    let job = found(&api, &caller, id).await?;
-    let corrected = wish.body.map(|body| serde_json::Value::Object(body).to_string().into_bytes());
+    ensure_company_is_known(&api, &caller).await?;
+    let job = find(&api, &caller, id).await?;
+    let corrected = replay_body.body.map(|body| serde_json::Value::Object(body).to_string().into_bytes());
     let is_corrected = corrected.is_some();
     let inbound_job = match replay::arrival(&job, corrected, Some(caller.slug.to_string())) {
         Ok(inbound_job) => inbound_job,
         Err(NotReplayable::Done(request)) => {
-            return Ok(Json(ReplayView { request: Some(request), ..view("duplicate", wish.preview) }));
+            return Ok(Json(ReplayView { request: Some(request), ..view("duplicate", replay_body.preview) }));
         }
         Err(NotReplayable::NoBody | NotReplayable::NoCompany) => {
-            return Err(Problem::conflict("its body was too large to keep; send a smaller one as `body`"));
+            return Err(Problem::conflict(
+                "the body of the job was too large to store; send a smaller one as `body`",
+            ));
         }
     };
-    if wish.preview && replay::is_response(&job) {
-        return Err(Problem::conflict("it is a customer's response, which has no preview; replay it"));
+    if replay_body.preview && replay::is_response(&job) {
+        return Err(Problem::conflict(
+            "the job is a response of a customer, which has no preview; replay it",
+        ));
     }
-    if wish.preview {
+    if replay_body.preview {
         let preview = api.acceptor.preview(&inbound_job, &api.public_base_url).await?;
         return Ok(Json(previewed(preview)));
     }
-    // A task of its own: a caller that hangs up once the job is in does not keep that from being noted.
+    // A task of its own: the replay is recorded even if the caller disconnects meanwhile.
     let acceptor = api.acceptor.clone();
     let task =
         tokio::spawn(async move { replay::replay(&acceptor, &job, inbound_job, is_corrected, &actor).await });
-    match task.await.map_err(|_| Problem::unavailable(AGAIN_SECS))?? {
-        Replayed::Answered(answer) => answered(answer).map(Json),
+    match task.await.map_err(|_| Problem::unavailable(RETRY_AFTER_SECS))?? {
+        Replayed::Answered(outcome) => replayed(outcome).map(Json),
         Replayed::ResponseOutcome(requests) => {
             Ok(Json(ReplayView { request: requests.first().copied(), ..view("heard", false) }))
         }
         Replayed::Refused(problems) => Err(Problem::unprocessable(problems)),
         Replayed::UnderWay => {
-            Err(Problem::conflict("somebody replays it just now, or has; get it again to see what it became"))
+            Err(Problem::conflict("the job is being replayed, or was; read it again for the result"))
         }
     }
 }
 
-async fn found(api: &Api, caller: &Caller, id: Uuid) -> Result<RejectedJob, Problem> {
+async fn find(api: &ApiState, caller: &Caller, id: Uuid) -> Result<RejectedJob, Problem> {
     api.reads.rejected_job(id, Some(caller.company)).await?.ok_or_else(Problem::not_found)
 }
 
@@ -265,7 +274,7 @@ fn view(outcome: &'static str, preview: bool) -> ReplayView {
 fn previewed(preview: Preview) -> ReplayView {
     match preview {
         Preview::Decided { request, .. } => {
-            ReplayView { decision: Some(DecisionView::of(&request.decision)), ..view("accepted", true) }
+            ReplayView { decision: Some(DecisionView::from(&request.decision)), ..view("accepted", true) }
         }
         Preview::Duplicate { id, state, .. } => {
             ReplayView { request: Some(id), status: Some(state.status().as_str()), ..view("duplicate", true) }
@@ -277,12 +286,12 @@ fn previewed(preview: Preview) -> ReplayView {
     }
 }
 
-fn answered(answer: AcceptOutcome) -> Result<ReplayView, Problem> {
-    let taken =
+fn replayed(outcome: AcceptOutcome) -> Result<ReplayView, Problem> {
+    let result =
         |outcome, id, status| ReplayView { request: Some(id), status: Some(status), ..view(outcome, false) };
-    match answer {
-        AcceptOutcome::Accepted { id, state, .. } => Ok(taken("accepted", id, state.status().as_str())),
-        AcceptOutcome::Duplicate { id, state, .. } => Ok(taken("duplicate", id, state.status().as_str())),
+    match outcome {
+        AcceptOutcome::Accepted { id, state, .. } => Ok(result("accepted", id, state.status().as_str())),
+        AcceptOutcome::Duplicate { id, state, .. } => Ok(result("duplicate", id, state.status().as_str())),
         AcceptOutcome::Rejected { problems, .. } => Err(Problem::unprocessable(problems)),
     }
 }

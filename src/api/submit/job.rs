@@ -1,6 +1,7 @@
-//! The shape of a job, for descriptions: the API's and the one that `postrider schema` prints.
+//! The schema of a job, for the API description and for `postrider schema`.
 //!
-//! `message::parse` is what reads jobs; a test holds the two to the same fields. `null` means absent everywhere.
+//! `job::parse` in the crate `postrider-domain` reads jobs; a test keeps its fields and this schema equal. `null` means
+//! absent everywhere.
 
 use std::collections::BTreeMap;
 
@@ -18,34 +19,34 @@ use postrider_domain::{
     job::{RequesterRole, parse},
 };
 
-/// One wish to ask one customer for feedback about one interaction.
+/// A job: ask one customer for feedback about one interaction.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(title = "Job", example = json!({
+#[schema(as = Job, title = "Job", example = json!({
     "customer": { "name": "Jane", "email": "janecustomer@example.com" },
     "ext_interaction_id": "123456",
     "employee": { "email": "paulagent@blancapeak.com" },
     "channel": "phone"
 }))]
 pub struct JobBody {
-    /// Whom to ask. Only a service recovery may leave it out.
+    /// The customer to ask. Optional for a service recovery only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer: Option<CustomerBody>,
-    /// Who served the customer.
+    /// The team member that served the customer.
     pub employee: EmployeeBody,
-    /// The interaction's channel, such as phone: one of the company's. Only a service recovery may leave it out.
+    /// Channel of the interaction, such as phone: one of the company's. Optional for a service recovery only.
     #[schema(min_length = 1, max_length = 255)]
     pub channel: Option<String>,
-    /// The interaction's id in the producer's system; need not be unique.
+    /// Id of the interaction in the producer's system; need not be unique.
     #[schema(min_length = 1, max_length = 255)]
     pub ext_interaction_id: Option<String>,
-    /// The ticket in the producer's system: kept and shown, never fetched.
+    /// Link to the ticket in the producer's system: stored and displayed, never fetched.
     #[schema(min_length = 1, max_length = 2000)]
     pub external_url: Option<String>,
-    /// What is said of them: `tags_schema`.
+    /// Described by `tags_schema`.
     #[schema(schema_with = tags_schema)]
     pub tags: Option<Vec<Option<String>>>,
-    /// A label of the company; may be left out where it has one brand or a default.
+    /// Label of a brand of the company; optional if the company has one brand or a default.
     #[schema(min_length = 1, max_length = 255)]
     pub brand: Option<String>,
     /// BCP 47, as in en or fr-CA.
@@ -54,47 +55,50 @@ pub struct JobBody {
     /// ISO 3166-1 alpha-2, as in CA.
     #[schema(min_length = 2, max_length = 2, pattern = "^[A-Za-z]{2}$")]
     pub country: Option<String>,
-    /// True records the request and never sends it.
+    /// True stores the request and never sends it.
     pub do_not_send: Option<bool>,
-    /// A service recovery of that earlier request, by its id here or its `former_id`; inherits what it leaves out.
+    /// Makes the job a service recovery of an earlier request, named by its id or `former_id`; absent fields are
+    /// inherited from it.
     #[schema(value_type = Option<String>, format = "uuid", min_length = 32)]
     pub initial_feedback_request_id: Option<Uuid>,
-    /// What is said of them: `properties_schema`.
+    /// Described by `properties_schema`.
     #[schema(schema_with = properties_schema)]
     pub custom_properties: Option<BTreeMap<String, Option<String>>>,
-    /// `email` or `sms`; left out, the company's preference decides.
+    /// `email` or `sms`; absent: the preference of the company decides.
     #[schema(value_type = Option<MediumBody>)]
     pub medium: Option<Medium>,
-    /// Not before then; in the past: now. With `delay_secs`, the later counts.
+    /// Earliest time of sending; a past time means now. With `delay_secs`, the later of both counts.
     #[schema(value_type = Option<String>, format = "date-time", min_length = 20)]
     pub send_after: Option<DateTime<Utc>>,
-    /// Not before so many seconds have passed.
+    /// Seconds to wait before sending.
     #[schema(minimum = 0, maximum = 31_622_400)]
     pub delay_secs: Option<u32>,
-    /// Not after so many seconds from when it was due.
+    /// Seconds after the due time at which the request expires.
     #[schema(minimum = 0, maximum = 31_622_400)]
     pub expires_after_secs: Option<u32>,
-    /// Makes repeats of this job one request, for as long as that is kept; goes before a door's key.
+    /// Repeats of a job with the same key become one request, for as long as that is stored. Takes precedence over
+    /// the header `Idempotency-Key` and the AMQP message id.
     #[schema(min_length = 1, max_length = 255)]
     pub idempotency_key: Option<String>,
-    /// The id that another system gave this request; unique in the company.
+    /// Id of this request in another system; unique in the company.
     #[schema(value_type = Option<String>, format = "uuid", min_length = 32)]
     pub former_id: Option<Uuid>,
-    /// A person asks: their name or email address. Makes it a manual request. Over HTTP only.
+    /// Name or email address of the person that asks. Makes the job a manual request. Over HTTP only.
     #[schema(min_length = 1, max_length = 200)]
     pub requested_by: Option<String>,
-    /// As whoever calls says; a company administrator asks on behalf of others only where the company allows it.
+    /// Role of that person, as stated by the caller. A company administrator asks on behalf of others only if the
+    /// company allows it.
     #[schema(value_type = Option<RequesterRoleBody>)]
     pub requested_by_role: Option<RequesterRole>,
-    /// Passes the suppression period, never a block. Needs `requested_by` and a key with the scope `manage`.
+    /// Overrides the suppression period, never a block. Needs `requested_by` and a key with the scope `manage`.
     #[serde(rename = "override")]
     pub override_: Option<OverrideBody>,
 }
 
-/// At least one address, unless `do_not_send` is true or the customer is known by `custom_id`.
+/// A customer with at least one address, unless `do_not_send` is true or the customer is known by `custom_id`.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(title = "Customer")]
+#[schema(as = Customer, title = "Customer")]
 pub struct CustomerBody {
     /// The customer's id in the producer's system.
     #[schema(min_length = 1, max_length = 255)]
@@ -103,15 +107,15 @@ pub struct CustomerBody {
     pub name: Option<String>,
     #[schema(max_length = 254, format = "email")]
     pub email: Option<String>,
-    /// E.164, or a national number where the job names its country.
+    /// E.164, or a national number if the job names its country.
     #[schema(min_length = 1, max_length = 255)]
     pub phone: Option<String>,
 }
 
-/// One of the two; both must name the same team member.
+/// A team member, by one of the two fields; both must name the same one.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(title = "Employee")]
+#[schema(as = Employee, title = "Employee")]
 pub struct EmployeeBody {
     #[schema(max_length = 254, format = "email")]
     pub email: Option<String>,
@@ -119,35 +123,37 @@ pub struct EmployeeBody {
     pub custom_id: Option<String>,
 }
 
-/// In which role a person asks.
+/// The role of the person that asks.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-#[schema(title = "RequesterRole")]
+#[schema(as = RequesterRole, title = "RequesterRole")]
+#[expect(dead_code, reason = "the schema of what job::parse reads")]
 pub enum RequesterRoleBody {
     TeamMember,
     TeamLeader,
     CompanyAdmin,
 }
 
-/// Why the suppression period is not to hold this request back.
+/// The reason for overriding the suppression period.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(title = "Override")]
+#[schema(as = Override, title = "Override")]
 pub struct OverrideBody {
     #[schema(min_length = 1, max_length = 500)]
     pub reason: String,
 }
 
-/// How the customer is reached.
+/// The medium of a message.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-#[schema(title = "Medium")]
+#[schema(as = Medium, title = "Medium")]
+#[expect(dead_code, reason = "the schema of what job::parse reads")]
 pub enum MediumBody {
     Email,
     Sms,
 }
 
-/// Bounds of items are nothing that the macro can say.
+/// The schema of `tags`: the derive macro cannot state bounds of items.
 fn tags_schema() -> Schema {
     let tag = ObjectBuilder::new()
         .schema_type(or_null(Type::String))
@@ -155,13 +161,13 @@ fn tags_schema() -> Schema {
         .max_length(Some(parse::TAG_CHARS_MAX));
     let tags = ArrayBuilder::new()
         .schema_type(or_null(Type::Array))
-        .description(Some("Words to find the request by; one that is null is absent."))
+        .description(Some("Words to find the request by; a null is ignored."))
         .items(tag)
         .max_items(Some(parse::TAGS_MAX));
     Schema::Array(tags.build())
 }
 
-/// Nor are those of names and values.
+/// The schema of `custom_properties`: the derive macro cannot state bounds of names and values.
 fn properties_schema() -> Schema {
     let name = ObjectBuilder::new()
         .schema_type(Type::String)
@@ -170,11 +176,11 @@ fn properties_schema() -> Schema {
     let value = ObjectBuilder::new()
         .schema_type(or_null(Type::String))
         .max_length(Some(parse::PROPERTY_VALUE_CHARS_MAX));
-    let said = "Texts to use in templates: at most 50, names of at most 64 characters, values of at most 2,000. \
-                One that is null is absent.";
+    let description = "Texts for templates: at most 50, names of at most 64 characters, values of at most 2,000. \
+                       A null is ignored.";
     let properties = ObjectBuilder::new()
         .schema_type(or_null(Type::Object))
-        .description(Some(said))
+        .description(Some(description))
         .max_properties(Some(parse::PROPERTIES_MAX))
         .property_names(Some(name.build()))
         .additional_properties(Some(value));
@@ -185,7 +191,7 @@ fn or_null(kind: Type) -> SchemaType {
     SchemaType::from_iter([kind, Type::Null])
 }
 
-/// The JSON Schema (2020-12) of a job, on every entrance.
+/// The JSON Schema (2020-12) of a job, for every entry point.
 #[must_use]
 pub fn schema() -> Value {
     let mut shapes = Vec::new();
@@ -197,24 +203,24 @@ pub fn schema() -> Value {
         .collect();
     schema["$schema"] = Value::from("https://json-schema.org/draft/2020-12/schema");
     schema["$defs"] = Value::Object(definitions);
-    localised(&mut schema);
+    localise_references(&mut schema);
     schema
 }
 
-/// References of the API's description become references within the schema.
-fn localised(value: &mut Value) {
+/// Turns references of the API description into references within the schema.
+fn localise_references(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             if let Some(Value::String(target)) = fields.get_mut("$ref") {
                 *target = target.replace("#/components/schemas/", "#/$defs/");
             }
-            // OpenAPI's word; JSON Schema's takes a list.
+            // JSON Schema has `examples`, a list, instead of OpenAPI's `example`.
             if let Some(example) = fields.remove("example") {
                 fields.insert("examples".to_owned(), Value::from(vec![example]));
             }
-            fields.values_mut().for_each(localised);
+            fields.values_mut().for_each(localise_references);
         }
-        Value::Array(items) => items.iter_mut().for_each(localised),
+        Value::Array(items) => items.iter_mut().for_each(localise_references),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
@@ -237,8 +243,8 @@ mod tests {
     fn the_schema_names_the_fields_that_are_read_and_no_others() {
         let schema = schema();
         assert_eq!(sorted(&fields(&schema)), sorted(parse::JOB_FIELDS));
-        assert_eq!(sorted(&fields(&schema["$defs"]["CustomerBody"])), sorted(parse::CUSTOMER_FIELDS));
-        assert_eq!(sorted(&fields(&schema["$defs"]["EmployeeBody"])), sorted(parse::EMPLOYEE_FIELDS));
+        assert_eq!(sorted(&fields(&schema["$defs"]["Customer"])), sorted(parse::CUSTOMER_FIELDS));
+        assert_eq!(sorted(&fields(&schema["$defs"]["Employee"])), sorted(parse::EMPLOYEE_FIELDS));
         assert_eq!(schema["additionalProperties"], false);
         assert_eq!(schema["required"], serde_json::json!(["employee"]));
     }
@@ -246,11 +252,11 @@ mod tests {
     #[test]
     fn the_schema_bounds_what_is_bounded_and_allows_null_where_null_is_absent() {
         let schema = schema();
-        let of = |name: &str| &schema["properties"][name];
+        let property = |name: &str| &schema["properties"][name];
         let nullable = serde_json::json!(["string", "null"]);
         let tag = serde_json::json!({ "type": nullable, "minLength": 1, "maxLength": 200 });
-        assert_eq!((&of("tags")["items"], &of("tags")["maxItems"]), (&tag, &Value::from(50)));
-        let properties = of("custom_properties");
+        assert_eq!((&property("tags")["items"], &property("tags")["maxItems"]), (&tag, &Value::from(50)));
+        let properties = property("custom_properties");
         let value = serde_json::json!({ "type": nullable, "maxLength": 2_000 });
         let name = serde_json::json!({ "type": "string", "minLength": 1, "maxLength": 64 });
         assert_eq!((&properties["additionalProperties"], &properties["propertyNames"]), (&value, &name));
@@ -260,9 +266,9 @@ mod tests {
             ("initial_feedback_request_id", "uuid", 32),
             ("send_after", "date-time", 20),
         ] {
-            assert_eq!(of(name)["type"], nullable, "{name}");
-            assert_eq!(of(name)["format"], format, "{name}");
-            assert_eq!(of(name)["minLength"], least, "{name}");
+            assert_eq!(property(name)["type"], nullable, "{name}");
+            assert_eq!(property(name)["format"], format, "{name}");
+            assert_eq!(property(name)["minLength"], least, "{name}");
         }
     }
 

@@ -1,6 +1,6 @@
-//! What is told about a job that was handed in: the request and its decision, or its problems.
+//! The answer to a submitted job: the request with its decision, or the problems of the job.
 //!
-//! A repeat gets the first answer again: the same id and decision, and how the request stands by now.
+//! A repeated job gets the first answer again: the same id and decision, with the current status of the request.
 
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
@@ -18,65 +18,65 @@ use postrider_domain::{
     rules::{self, Verdict},
 };
 
-/// A request that was accepted.
+/// An accepted request.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AcceptedRequest {
-    /// Of the request; every other call names it so.
+    /// Id of the request, for all other calls.
     pub id: Uuid,
     #[schema(value_type = String, example = "queued")]
     pub status: Status,
-    /// Why it is held, or has ended; absent where nothing is in its way.
+    /// The reason of a hold or of an end; absent otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Made with a test key: it reaches no customer.
+    /// The key is a test key: the request reaches no customer.
     pub test: bool,
-    /// The same job came before; this is its first answer again.
+    /// The job repeats an earlier one; this is the first answer again.
     pub duplicate: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<DecisionView>,
 }
 
-/// What the rules said.
+/// The decision of the rules.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Decision)]
 pub struct DecisionView {
     /// `send` or `suppress`.
     pub verdict: &'static str,
-    /// The reason to suppress.
+    /// The reason of a suppression.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
-    /// When it is to be sent.
+    /// Time at which the request is to be sent.
     pub due_at: DateTime<Utc>,
-    /// Not sent by then, it is not sent at all.
+    /// Time after which the request is not sent any more.
     pub expires_at: DateTime<Utc>,
-    /// Of a suppressed one: when every rule could pass; absent where one never will by itself.
+    /// For a suppressed request: the time at which every rule could pass; absent if a rule never passes by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub could_pass_at: Option<DateTime<Utc>>,
-    /// The version of the company's settings by which it was decided.
+    /// Version of the company's settings that the decision used.
     pub policy_version: i32,
     pub decided_at: DateTime<Utc>,
-    /// Each rule's word, in order.
+    /// The result of each rule, in order.
     pub rules: Vec<RuleResult>,
 }
 
-/// One rule's word.
+/// The result of one rule.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RuleResult {
     pub rule: String,
     pub passes: bool,
-    /// The reason for which it keeps the request back.
+    /// The reason for which the rule suppresses the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
-    /// What it went by.
+    /// The facts that the rule used.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub note: String,
-    /// When it could pass next.
+    /// Time at which the rule could pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passes_at: Option<DateTime<Utc>>,
 }
 
-impl DecisionView {
-    #[must_use]
-    pub fn of(decision: &rules::Decision) -> DecisionView {
+impl From<&rules::Decision> for DecisionView {
+    fn from(decision: &rules::Decision) -> DecisionView {
         let stops = matches!(decision.verdict, Verdict::Suppress(_));
         DecisionView {
             verdict: if stops { "suppress" } else { "send" },
@@ -101,25 +101,37 @@ impl DecisionView {
     }
 }
 
-/// The request, or what is wrong with the job.
-pub(super) fn answer(answer: AcceptOutcome, test: bool) -> Result<AcceptedRequest, Problem> {
-    let accepted = |id, status, told: Option<Box<DecisionSummary>>, duplicate| {
-        let decision = told.as_ref().map(|told| DecisionView::of(&told.decision));
-        AcceptedRequest { id, status, reason: told.and_then(|told| told.reason), test, duplicate, decision }
+/// The accepted request of an outcome.
+///
+/// # Errors
+/// The problem of a rejected job.
+pub(super) fn answer(outcome: AcceptOutcome, test: bool) -> Result<AcceptedRequest, Problem> {
+    let accepted = |id, status, summary: Option<Box<DecisionSummary>>, duplicate| {
+        let decision = summary.as_ref().map(|summary| DecisionView::from(&summary.decision));
+        AcceptedRequest {
+            id,
+            status,
+            reason: summary.and_then(|summary| summary.reason),
+            test,
+            duplicate,
+            decision,
+        }
     };
-    match answer {
-        AcceptOutcome::Accepted { id, state, summary: told } => Ok(accepted(id, state.status(), told, false)),
-        AcceptOutcome::Duplicate { id, state, summary: told } => Ok(accepted(id, state.status(), told, true)),
+    match outcome {
+        AcceptOutcome::Accepted { id, state, summary } => Ok(accepted(id, state.status(), summary, false)),
+        AcceptOutcome::Duplicate { id, state, summary } => Ok(accepted(id, state.status(), summary, true)),
         AcceptOutcome::Rejected { problems, .. } => Err(refusal(problems)),
     }
 }
 
-/// 400 for what is no JSON, 409 for a key that is taken, 422 for everything else.
+/// The problem of a rejected job: 400 for a body that is not JSON, 409 for a used idempotency key, else 422.
 pub(in crate::api) fn refusal(problems: Vec<document::Problem>) -> Problem {
     let code = problems.first().map_or("", |problem| problem.code.as_str());
     let plain = match code {
         "not_json" => Problem::new(StatusCode::BAD_REQUEST, "not_json", "the body is not JSON; send one job"),
-        "conflict" => Problem::conflict("another job with this idempotency key was accepted before"),
+        "conflict" => {
+            Problem::conflict("a different job with this idempotency key was accepted before; use a new key")
+        }
         _ => return Problem::unprocessable(problems),
     };
     Problem { problems: problems.into_iter().map(FieldProblem::from).collect(), ..plain }

@@ -1,13 +1,13 @@
-//! `postrider requests pause`, `resume`, `cancel`, `retry`, `answered`: what a person may do to one request.
+//! `postrider requests pause`, `resume`, `cancel`, `retry` and `answered`: the actions on one request.
 //!
-//! What there is to do, and its words, is `requests::act`'s. What was not done is an error that says why, so
-//! that the exit status is 1.
+//! `requests::actions` does the work and words the result. An action without effect is an error, so that the exit status
+//! is 1.
 
 use anyhow::bail;
 use uuid::Uuid;
 
 use crate::{
-    cli::output,
+    cli::{lookup, output},
     company_cache::CompanyCache,
     config::Config,
     requests::{
@@ -21,18 +21,18 @@ use crate::{
 };
 use postrider_ledger::{Ledger, audit::Actor};
 
-/// Send a failed request once more.
+/// Send a failed request again, as a new message.
 #[derive(Debug, clap::Args)]
 pub struct RetryArgs {
     /// The request's id.
     id: Uuid,
-    /// Who wants it; kept and shown.
+    /// Name of the person that asks for the retry; stored and displayed.
     #[arg(long, value_name = "NAME")]
     by: String,
-    /// Why; kept and shown.
+    /// The reason; stored and displayed.
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
-    /// Where an earlier attempt may have gone out: send it all the same.
+    /// Send the request even if an earlier attempt may have been sent: the customer may receive it twice.
     #[arg(long)]
     acknowledge_possible_duplicate: bool,
 }
@@ -41,48 +41,49 @@ impl RetryArgs {
     pub(super) async fn run(self, config: &Config, ledger: &Ledger) -> anyhow::Result<()> {
         let length = |text: &str| text.trim().chars().count();
         if length(&self.by) == 0 || length(&self.by) > REQUESTED_BY_MAX {
-            bail!("name who wants it with --by, in {REQUESTED_BY_MAX} characters at most");
+            bail!("give a name of 1 to {REQUESTED_BY_MAX} characters with --by");
         }
         if self.note.as_deref().is_some_and(|note| length(note) > NOTE_MAX) {
-            bail!("write at most {NOTE_MAX} characters as --note");
+            bail!("give at most {NOTE_MAX} characters with --note");
         }
-        let wish = ActionRequest {
+        let request = ActionRequest {
             requested_by: self.by.trim(),
             note: self.note.as_deref(),
             acknowledged: self.acknowledge_possible_duplicate,
-            ..of_user("")
+            ..request_of("")
         };
-        apply(Action::Retry, config, ledger, self.id, wish).await
+        apply(Action::Retry, config, ledger, self.id, request).await
     }
 }
 
 pub(super) async fn pause(ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
-    tell(action::pause(ledger, id, of_user(&user()).by()).await?, id)
+    print_outcome(action::pause(ledger, id, request_of(&user()).by()).await?, id)
 }
 
 pub(super) async fn cancel(ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
-    tell(action::cancel(ledger, id, of_user(&user()).by()).await?, id)
+    print_outcome(action::cancel(ledger, id, request_of(&user()).by()).await?, id)
 }
 
-/// Also the replay of a quarantined one.
+/// Resumes a request, which is also the replay of a quarantined one.
 pub(in crate::cli) async fn resume(config: &Config, ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
-    let held = ledger.open_request(id).await?.is_some_and(|detail| StatusText::of(&detail).is_quarantined());
-    apply(Action::Resume, config, ledger, id, of_user(&user())).await?;
-    if held {
-        output::put("it is tried alone, and one more death of its worker quarantines it again\n")?;
+    let is_quarantined =
+        ledger.open_request(id).await?.is_some_and(|detail| StatusText::new(&detail).is_quarantined());
+    apply(Action::Resume, config, ledger, id, request_of(&user())).await?;
+    if is_quarantined {
+        output::put("it is tried alone, and one more crash of its worker quarantines it again\n")?;
     }
     Ok(())
 }
 
 pub(super) async fn answered(ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
-    super::find(ledger, id).await?;
-    match ledger.answer(id, of_user(&user()).by()).await? {
+    lookup::request(ledger, id).await?;
+    match ledger.answer(id, request_of(&user()).by()).await? {
         true => output::put("answered; nothing more is sent for this request\n"),
-        false => output::put("it was answered before\n"),
+        false => output::put("the request was answered before\n"),
     }
 }
 
-/// Who sits at the terminal, where an act asks for no name.
+/// The user at the terminal, for the actions without `--by`.
 fn user() -> String {
     match Actor::at_the_command_line() {
         Actor::Cli { user } | Actor::Key { name: user, .. } => user,
@@ -90,27 +91,27 @@ fn user() -> String {
     }
 }
 
-fn of_user(user: &str) -> ActionRequest<'_> {
+fn request_of(user: &str) -> ActionRequest<'_> {
     ActionRequest { door: "cli", key: None, requested_by: user, note: None, acknowledged: false, of: None }
 }
 
 async fn apply(
-    act: Action,
+    action: Action,
     config: &Config,
     ledger: &Ledger,
     id: Uuid,
-    wish: ActionRequest<'_>,
+    request: ActionRequest<'_>,
 ) -> anyhow::Result<()> {
     let keys = worker::keys(config)?;
     let company_cache = CompanyCache::load(ledger.clone()).await?;
     let context = ActionContext { ledger, company_cache: &company_cache, keys: &keys };
-    tell(act.apply(context, id, wish).await?, id)
+    print_outcome(action.apply(context, id, request).await?, id)
 }
 
-fn tell(outcome: Outcome, id: Uuid) -> anyhow::Result<()> {
+fn print_outcome(outcome: Outcome, id: Uuid) -> anyhow::Result<()> {
     match outcome.did {
         ActionStatus::Done => output::put(&format!("{}\n", outcome.detail)),
         ActionStatus::Already | ActionStatus::Refused => bail!("{}", outcome.detail),
-        ActionStatus::Unknown => Err(super::unknown(id)),
+        ActionStatus::Unknown => bail!("{}", lookup::unknown_request(id)),
     }
 }

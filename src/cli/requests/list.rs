@@ -1,15 +1,17 @@
-//! `postrider requests list`: the table that people know, newest first.
+//! `postrider requests list`: the list of requests, newest first.
 //!
-//! The columns are a promise: sent to, address, medium, sent by, date sent, status, retries (follow-ups),
-//! and beside them attempts, reason and the request's id. JSON has one object per request with the same
-//! in snake case.
+//! The columns are stable: sent to, address, medium, sent by, date sent, status, retries (follow-ups), attempts, reason,
+//! and the id of the request. JSON has one object per request with the same in snake case.
 
 use chrono::{DateTime, Utc};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use uuid::Uuid;
 
 use crate::{
-    cli::output::{self, Table, time},
+    cli::{
+        lookup,
+        output::{self, Table, time},
+    },
     requests::views::{
         page,
         status_text::{StatusText, address, quarantined, sent_by},
@@ -25,16 +27,16 @@ use postrider_ledger::{
 /// List requests, newest first.
 #[derive(Debug, clap::Args)]
 pub struct List {
-    /// Only this company's.
+    /// Only requests of the company with this slug.
     #[arg(long, value_name = "SLUG")]
     company: Option<String>,
-    /// Only with this status; may be given several times.
+    /// Only requests with this status; several separated by commas.
     #[arg(long, value_delimiter = ',', value_parser = status_parser())]
     status: Vec<Status>,
-    /// Most requests shown.
+    /// Most requests to list.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
     limit: i64,
-    /// Go on before this request, the last of the list before.
+    /// Continue before this request, the last one of the previous list.
     #[arg(long, value_name = "ID")]
     before: Option<Uuid>,
     /// Print JSON.
@@ -45,12 +47,12 @@ pub struct List {
 impl List {
     pub(super) async fn run(self, ledger: &Ledger) -> anyhow::Result<()> {
         let filter = ListFilter {
-            company: super::company_named(ledger, self.company.as_deref()).await?,
+            company: lookup::optional_company_id(ledger, self.company.as_deref()).await?,
             states: states_of(&self.status),
             ..ListFilter::default()
         };
         let (mut rows, mut next) = (Vec::new(), self.before);
-        // A page may be short; whoever waits at a terminal wants it full.
+        // A page may be short; the list is filled up to the limit.
         loop {
             let page = page::fetch_page(ledger, &filter, next, self.limit - rows.len() as i64).await?;
             rows.extend(page.rows);
@@ -65,7 +67,7 @@ impl List {
         }
         table(&rows, postrider_clock::wall()).print()?;
         if let Some(next) = next {
-            eprintln!("there may be more: --before {next}");
+            eprintln!("there may be more requests; continue with --before {next}");
         }
         Ok(())
     }
@@ -91,7 +93,7 @@ fn table(rows: &[ListRow], now: DateTime<Utc>) -> Table<10> {
     ]);
     let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
     for row in rows {
-        let standing = StatusText {
+        let status = StatusText {
             state: row.state,
             paused: row.paused,
             quarantined: quarantined(row.reason.as_deref()),
@@ -104,7 +106,7 @@ fn table(rows: &[ListRow], now: DateTime<Utc>) -> Table<10> {
             text(row.medium.map(Medium::as_str)),
             text(sent_by(&row.employee)),
             row.sent_at.map(time).unwrap_or_default(),
-            completed(standing.text(now), row.answered_at),
+            with_answer(status.text(now), row.answered_at),
             row.follow_ups.to_string(),
             row.attempts.to_string(),
             text(row.reason.as_deref()),
@@ -114,8 +116,8 @@ fn table(rows: &[ListRow], now: DateTime<Utc>) -> Table<10> {
     table
 }
 
-/// A status, and that the request is completed.
-fn completed(status: String, answered_at: Option<DateTime<Utc>>) -> String {
+/// The status, and whether the customer has answered.
+fn with_answer(status: String, answered_at: Option<DateTime<Utc>>) -> String {
     match answered_at {
         Some(_) => format!("{status}, answered"),
         None => status,

@@ -1,45 +1,42 @@
-//! `postrider requests`: what became of requests, why, and what a person may do to one.
+//! `postrider requests`: lists and explains requests, and changes one.
 //!
-//! `list` shows the columns that people know, `show` one request with its timeline, `why` each rule's word
-//! and what happened since; `actions` pauses, resumes, cancels and retries. The words are `crate::requests`',
-//! which the API shares. A command that found nothing to do ends with status 1 and says why.
+//! `list` prints the list, `show` one request with its timeline, `why` the finding of each rule and the events since;
+//! `actions` pauses, resumes, cancels, retries and answers one. The wording is in `crate::requests`, shared with the
+//! API. A command that changed nothing ends with status 1 and says why.
 
 mod actions;
 mod list;
 mod show;
 mod why;
 
-use anyhow::Context;
 use uuid::Uuid;
 
 pub(super) use actions::resume;
 
-use crate::{config::Config, worker};
-use postrider_domain::ids::CompanyId;
-use postrider_ledger::{Ledger, requests::RequestDetail};
+use crate::{cli::lookup, config::Config};
 
-/// Look at requests, and pause, resume, cancel or retry one.
+/// List and explain requests; pause, resume, cancel or retry one.
 #[derive(Debug, clap::Subcommand)]
 pub enum Requests {
     /// List requests, newest first.
     List(list::List),
-    /// Show everything about one request, with its timeline.
+    /// Show one request with its timeline of attempts and receipts.
     Show(ShowArgs),
-    /// Say what each rule found, what happened since, and when it could pass.
+    /// Explain the status of a request: the finding of each rule, the events since, the next step.
     Why(ShowArgs),
-    /// Stop a queued request until it is resumed; it still expires.
+    /// Pause a queued request until it is resumed; it still expires.
     Pause(RequestArgs),
-    /// Let a paused request go on, if the rules still let it.
+    /// Resume a paused request if the rules still allow it.
     Resume(RequestArgs),
-    /// Take back a request that is not yet handed over.
+    /// Cancel a request that is not yet handed to a provider.
     Cancel(RequestArgs),
-    /// Send a failed request once more, as a new message, on record.
+    /// Send a failed request again, as a new message.
     Retry(actions::RetryArgs),
-    /// Note that the customer answered elsewhere: nothing more is sent for this request.
+    /// Record that the customer answered elsewhere: nothing more is sent for this request.
     Answered(RequestArgs),
 }
 
-/// One request to look at.
+/// The request to print.
 #[derive(Debug, clap::Args)]
 pub struct ShowArgs {
     /// The request's id.
@@ -49,7 +46,7 @@ pub struct ShowArgs {
     json: bool,
 }
 
-/// One request to act on.
+/// The request to change.
 #[derive(Debug, clap::Args)]
 pub struct RequestArgs {
     /// The request's id.
@@ -58,43 +55,16 @@ pub struct RequestArgs {
 
 impl Requests {
     pub async fn run(self, config: Config) -> anyhow::Result<()> {
-        let ledger = worker::admin_ledger(&config)?;
-        ledger.check_schema().await?;
+        let ledger = lookup::ledger(&config).await?;
         match self {
             Requests::List(list) => list.run(&ledger).await,
-            Requests::Show(look) => show::run(&ledger, look.id, look.json).await,
-            Requests::Why(look) => why::run(&config, &ledger, look.id, look.json).await,
-            Requests::Pause(one) => actions::pause(&ledger, one.id).await,
-            Requests::Resume(one) => actions::resume(&config, &ledger, one.id).await,
-            Requests::Cancel(one) => actions::cancel(&ledger, one.id).await,
+            Requests::Show(args) => show::run(&ledger, args.id, args.json).await,
+            Requests::Why(args) => why::run(&config, &ledger, args.id, args.json).await,
+            Requests::Pause(args) => actions::pause(&ledger, args.id).await,
+            Requests::Resume(args) => actions::resume(&config, &ledger, args.id).await,
+            Requests::Cancel(args) => actions::cancel(&ledger, args.id).await,
             Requests::Retry(retry) => retry.run(&config, &ledger).await,
-            Requests::Answered(one) => actions::answered(&ledger, one.id).await,
+            Requests::Answered(args) => actions::answered(&ledger, args.id).await,
         }
     }
-}
-
-/// The company of a `--company`, where one is given.
-pub(super) async fn company_named(ledger: &Ledger, slug: Option<&str>) -> anyhow::Result<Option<CompanyId>> {
-    match slug {
-        Some(slug) => company_of(ledger, slug).await.map(Some),
-        None => Ok(None),
-    }
-}
-
-/// The company with this slug.
-pub(super) async fn company_of(ledger: &Ledger, slug: &str) -> anyhow::Result<CompanyId> {
-    ledger.company_id(slug).await?.with_context(|| {
-        format!("no company has the slug {slug:?}; `postrider company apply` makes one from its file")
-    })
-}
-
-async fn find(ledger: &Ledger, id: Uuid) -> anyhow::Result<RequestDetail> {
-    match ledger.request(id).await? {
-        Some(detail) => Ok(detail),
-        None => Err(unknown(id)),
-    }
-}
-
-fn unknown(id: Uuid) -> anyhow::Error {
-    anyhow::anyhow!("no request has the id {id}; `postrider requests list` shows the latest")
 }

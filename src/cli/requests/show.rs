@@ -1,7 +1,6 @@
-//! `postrider requests show`: everything about one request, and what happened to it in order.
+//! `postrider requests show`: one request with everything that is stored about it, and its timeline.
 //!
-//! What there is to show is `requests::shown`'s and `requests::timeline`'s. For the rules' account read
-//! `why`.
+//! The facts are those of `requests::views::detail`; `why` explains the decision of the rules.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +8,10 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::{
-    cli::output::{self, Table, fields, moment, time},
+    cli::{
+        lookup,
+        output::{self, Table, fields, moment, time},
+    },
     requests::views::{
         detail::RequestView,
         status_text::{StatusText, address, sent_by},
@@ -20,7 +22,7 @@ use postrider_domain::ids::Medium;
 use postrider_ledger::{Ledger, requests::RequestDetail};
 
 pub(super) async fn run(ledger: &Ledger, id: Uuid, json: bool) -> anyhow::Result<()> {
-    let detail = super::find(ledger, id).await?;
+    let detail = lookup::request(ledger, id).await?;
     if json {
         return output::json(&RequestView::from(detail));
     }
@@ -37,7 +39,7 @@ fn facts(detail: &RequestDetail) -> String {
     fields(&[
         ("Request", detail.id.to_string()),
         ("Company", detail.slug.clone()),
-        ("Status", StatusText::of(detail).text(now)),
+        ("Status", StatusText::new(detail).text(now)),
         ("Reason", text(detail.reason.as_deref())),
         ("Code", text(detail.code.as_deref())),
         ("Sent to", text(customer.name.as_deref())),
@@ -85,15 +87,15 @@ fn table(events: &[TimelineEvent], now: DateTime<Utc>) -> Table<5> {
             time(event.at),
             output::relative(event.at, now),
             event.event.replace('_', " "),
-            event.attempt.map(|attempt| number(event.message, attempt)).unwrap_or_default(),
+            event.attempt.map(|attempt| attempt_number(event.message, attempt)).unwrap_or_default(),
             detail.join(": "),
         ]);
     }
     table
 }
 
-/// Of a person's retry with its message's number before it.
-fn number(message: i16, attempt: i16) -> String {
+/// The number of an attempt; of a retry with the number of its message before it.
+fn attempt_number(message: i16, attempt: i16) -> String {
     if message == 0 { attempt.to_string() } else { format!("{message}.{attempt}") }
 }
 

@@ -1,12 +1,16 @@
-//! `postrider requests why`: what each rule found, what happened since, and when it could pass.
+//! `postrider requests why`: the finding of each rule, the events since, and the time at which the request could pass.
 //!
-//! The account is `requests::why`'s; here it becomes a table and sentences.
+//! The explanation is that of `requests::views::explain`; this file prints it as a table and sentences.
 
+use anyhow::Context;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::{
-    cli::output::{self, Table, fields, moment},
+    cli::{
+        lookup,
+        output::{self, Table, fields, moment},
+    },
     company_cache::CompanyCache,
     config::Config,
     requests::views::{
@@ -19,15 +23,16 @@ use crate::{
 use postrider_ledger::Ledger;
 
 pub(super) async fn run(config: &Config, ledger: &Ledger, id: Uuid, json: bool) -> anyhow::Result<()> {
-    let detail = super::find(ledger, id).await?;
-    // Without the installation's secret the rules are not asked again.
+    let detail = lookup::request(ledger, id).await?;
+    // Without the secret of the installation the rules cannot be evaluated again.
     let company_cache = CompanyCache::load(ledger.clone()).await.ok();
     let keys = worker::keys(config).ok();
-    let why = explain(ledger, company_cache.as_ref().zip(keys.as_deref()), &detail).await?;
+    let why = explain(ledger, company_cache.as_ref().zip(keys.as_deref()), &detail).await;
+    let why = why.context("read the stored decision")?;
     if json {
         return output::json(&why);
     }
-    output::put(&head(&why, StatusText::of(&detail).text(detail.now), detail.now))?;
+    output::put(&head(&why, StatusText::new(&detail).text(detail.now), detail.now))?;
     output::put("\n")?;
     table(&why.rules, detail.now).print()?;
     output::put(&format!("\n{}", tail(&why)))
@@ -95,13 +100,13 @@ mod tests {
         decision(vec![
             Finding::pass("do_not_send", ""),
             Finding::pass("medium", "email, by the company's preference"),
-            Finding::pass("suppression_period", "nobody asked within 30 days"),
+            Finding::pass("suppression_period", "no request within 30 days"),
         ])
     }
 
     fn text(detail: &RequestDetail, decision: Decision, again: Option<Decision>) -> String {
         let why = explanation(detail, decision, again);
-        let head = head(&why, StatusText::of(detail).text(detail.now), detail.now);
+        let head = head(&why, StatusText::new(detail).text(detail.now), detail.now);
         format!("{head}\n{}\n{}", table(&why.rules, detail.now).render(false), tail(&why))
     }
 
@@ -126,10 +131,10 @@ mod tests {
         Rule                Finding  Could pass  Because
         do_not_send         pass     -           -
         medium              pass     -           email, by the company's preference
-        suppression_period  pass     -           nobody asked within 30 days
+        suppression_period  pass     -           no request within 30 days
 
         Since then  nothing
-        Next        it goes out at 1970-01-01T00:01:00Z (in 30 s)
+        Next        it is sent at 1970-01-01T00:01:00Z (in 30 s)
         "#);
     }
 
@@ -171,7 +176,7 @@ mod tests {
         let blind = explanation(&suppressed("overtaken"), passed(), None);
         insta::assert_snapshot!(tail(&blind), @r#"
         Since then  suppressed at 1970-01-01T00:00:20Z, overtaken: it waited past its suppression period, and a later request asked the customer instead
-        Next        a new job could pass after the suppression period of who asked instead
+        Next        a new job could pass after the suppression period of the request that was sent instead
         "#);
     }
 
@@ -181,12 +186,12 @@ mod tests {
             .map(|reason| tail(&explanation(&suppressed(reason), passed(), None)))
             .to_vec();
         insta::assert_snapshot!(told.concat(), @r#"
-        Since then  suppressed at 1970-01-01T00:00:20Z, expired: it was not sent within its time
+        Since then  suppressed at 1970-01-01T00:00:20Z, expired: it was not sent before it expired
         Next        a new job for this customer could pass at 1970-01-01T00:00:30Z (now)
         Since then  suppressed at 1970-01-01T00:00:20Z, stop: the customer answered STOP
-        Next        a new job for this customer would not pass by itself, at any time
+        Next        a new job for this customer never passes by itself
         Since then  suppressed at 1970-01-01T00:00:20Z, blocked_by_hand: a person blocked the address
-        Next        a new job for this customer would not pass by itself, at any time
+        Next        a new job for this customer never passes by itself
         "#);
     }
 
@@ -222,26 +227,26 @@ mod tests {
         .map(|detail| tail(&explanation(detail, passed(), None)))
         .collect();
         insta::assert_snapshot!(told.concat(), @r#"
-        Since then  attempt 2 at 1970-01-01T00:00:05Z did not go out, refused_for_now: the provider asked to wait (http_503)
-        Next        it goes out at 1970-01-01T00:01:00Z (in 30 s)
-        Since then  attempt 2 is under way, begun at 1970-01-01T00:00:05Z
-        Next        the attempt under way decides
-        Since then  attempt 2 was made at 1970-01-01T00:00:05Z, awaiting_proof: the provider's answer was lost; nobody knows yet whether it went out (http_503)
-        Next        a receipt, or the end of the time for one, decides; no further attempt is made meanwhile
+        Since then  attempt 2 at 1970-01-01T00:00:05Z was not sent, refused_for_now: the provider refused it temporarily (http_503)
+        Next        it is sent at 1970-01-01T00:01:00Z (in 30 s)
+        Since then  attempt 2 is in flight, begun at 1970-01-01T00:00:05Z
+        Next        the attempt in flight decides
+        Since then  attempt 2 was made at 1970-01-01T00:00:05Z, awaiting_proof: the provider's answer was lost; it is not known yet whether it was sent (http_503)
+        Next        a receipt, or the end of the time for one, decides; no further attempt is made until then
         Since then  attempt 2 was handed over at 1970-01-01T00:00:05Z
-        Next        it went out; nothing is left to pass
+        Next        none: it was sent
         Since then  delivered at 1970-01-01T00:00:09Z, by attempt 2
-        Next        it went out; nothing is left to pass
-        Since then  failed at 1970-01-01T00:00:09Z, outcome_unknown: the provider's answer was lost and nothing told the truth in time (http_503)
-        Next        it ended; a person may have it sent once more, or a new job may ask this customer
+        Next        none: it was sent
+        Since then  failed at 1970-01-01T00:00:09Z, outcome_unknown: the provider's answer was lost, and no receipt or status query gave the result in time (http_503)
+        Next        it has ended; a person may retry it, or a new job may ask this customer
         Since then  failed at 1970-01-01T00:00:09Z, a_reason_of_a_later_version (http_503)
-        Next        it ended; a person may have it sent once more, or a new job may ask this customer
-        Since then  canceled at 1970-01-01T00:00:09Z, canceled_by_person: a person took it back
-        Next        it ended; only a new job could ask this customer
+        Next        it has ended; a person may retry it, or a new job may ask this customer
+        Since then  canceled at 1970-01-01T00:00:09Z, canceled_by_person: a person canceled it
+        Next        it has ended; only a new job can ask this customer
         Since then  paused by a person at 1970-01-01T00:00:12Z
-        Next        when it is resumed: the rules are then asked again
-        Since then  quarantined at 1970-01-01T00:00:12Z: its workers died over it before any call was made, the last one while it tried nothing else; attempt 2 at 1970-01-01T00:00:05Z did not go out (http_503)
-        Next        when it is replayed by `postrider quarantine replay`: the rules are then asked again, and it is tried alone
+        Next        it waits until it is resumed: the rules are then evaluated again
+        Since then  quarantined at 1970-01-01T00:00:12Z: its workers crashed on it before any call was made, the last one while it processed nothing else; attempt 2 at 1970-01-01T00:00:05Z was not sent (http_503)
+        Next        it waits for `postrider quarantine replay`: the rules are then evaluated again, and it is tried alone
         "#);
     }
 
@@ -253,7 +258,7 @@ mod tests {
         let answered = RequestDetail { state: State::Sent, attempt: 1, answered_at, answer, ..detail() };
         insta::assert_snapshot!(tail(&explanation(&answered, passed(), None)), @r#"
         Since then  attempt 1 was handed over; the customer answered at 1970-01-01T00:00:09Z, score 4
-        Next        it went out; nothing is left to pass
+        Next        none: it was sent
         "#);
     }
 

@@ -131,7 +131,7 @@ fn paused(paused: &Paused) -> Outcome {
         Paused::Done(_) => Outcome::new(ActionStatus::Done, "paused", "paused"),
         Paused::Already(detail) => {
             let since = detail.paused_at.map(|at| format!(", since {}", time(at))).unwrap_or_default();
-            match StatusText::of(detail).is_quarantined() {
+            match StatusText::new(detail).is_quarantined() {
                 true => Outcome::new(
                     ActionStatus::Already,
                     "quarantined",

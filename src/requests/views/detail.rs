@@ -1,6 +1,6 @@
-//! Everything about one request, as programs read it.
+//! One request with everything that is stored about it, as programs read it.
 //!
-//! The same for the command line's `--json` and the API; what happened in order is `timeline`'s.
+//! The API and `--json` of the command line share it; the order of events is in `timeline`.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ use crate::requests::views::{
     timeline::{TimelineEvent, timeline},
 };
 
-/// One request as programs read it.
+/// One request with its messages, attempts and events.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Request)]
 pub struct RequestView {
@@ -54,36 +54,36 @@ pub struct RequestView {
     pub tags: Vec<String>,
     pub custom_properties: BTreeMap<String, String>,
     pub initial_feedback_request_id: Option<Uuid>,
-    /// Who asks by hand.
+    /// Name or email address of the person that asks, for a manual request.
     pub requested_by: Option<String>,
     #[schema(value_type = Option<String>)]
     pub requested_by_role: Option<RequesterRole>,
     pub override_reason: Option<String>,
-    /// Calls to the provider, for all messages.
+    /// Calls to providers, over all messages.
     pub attempts: i64,
     pub messages: Vec<MessageView>,
     pub created_at: DateTime<Utc>,
     pub first_due_at: DateTime<Utc>,
-    /// When it is next sent or looked at, where it waits.
+    /// Time of the next attempt or status query, if one is due.
     pub due_at: Option<DateTime<Utc>>,
     pub expires_at: DateTime<Utc>,
     pub paused_at: Option<DateTime<Utc>>,
     pub delivered_at: Option<DateTime<Utc>>,
-    /// When the customer answered: the request is completed.
+    /// Time of the customer's response, which completes the request.
     pub answered_at: Option<DateTime<Utc>>,
-    /// What the customer answered, as far as we were told.
+    /// The response of the customer, as far as it was submitted.
     pub answer: Option<AnswerView>,
     pub ended_at: Option<DateTime<Utc>>,
     pub timeline: Vec<TimelineEvent>,
 }
 
-/// What a customer answered, in their own words.
+/// The response of a customer.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RequestAnswer)]
 pub struct AnswerView {
-    /// `amqp` or `http`; `cli`: a person knew of it.
+    /// `amqp` or `http`; `cli` for an entry by hand.
     pub source: String,
-    /// The response that said so.
+    /// Id of the response, given by its sender.
     pub response_id: Option<String>,
     pub received_at: Option<DateTime<Utc>>,
     pub score: Option<u32>,
@@ -98,7 +98,7 @@ impl From<AnswerRecord> for AnswerView {
     }
 }
 
-/// One message of it: the first ask, or a person's retry.
+/// One message of a request: the first one, or a retry by a person.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RequestMessage)]
 pub struct MessageView {
@@ -116,18 +116,18 @@ pub struct MessageView {
     pub attempts: i16,
     pub delivered_at: Option<DateTime<Utc>>,
     pub ended_at: Option<DateTime<Utc>>,
-    /// Where a person asked for it: who, through what, and why.
+    /// The retry that made this message; absent for the first message.
     pub retry: Option<RetryView>,
 }
 
-/// A person's retry.
+/// A retry by a person.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RequestRetry)]
 pub struct RetryView {
     pub of: Uuid,
     pub at: DateTime<Utc>,
     pub requested_by: String,
-    /// An API key's name, or `cli`.
+    /// Name of the API key, or `cli`.
     pub through: String,
     pub note: Option<String>,
     pub acknowledged_possible_duplicate: bool,
@@ -163,7 +163,7 @@ impl From<MessageDetail> for MessageView {
 impl From<RequestDetail> for RequestView {
     fn from(detail: RequestDetail) -> RequestView {
         let messages: Vec<MessageView> = detail.messages().into_iter().map(MessageView::from).collect();
-        let (paused, timeline) = (StatusText::of(&detail).is_paused(), timeline(&detail));
+        let (paused, timeline) = (StatusText::new(&detail).is_paused(), timeline(&detail));
         let RequestDetail { job, .. } = detail;
         let used = job.customer.as_ref().and_then(|customer| address(customer, detail.medium));
         RequestView {

@@ -1,10 +1,8 @@
-//! Why a request stands as it does: what each rule found, what happened since, and when it could pass.
+//! Explains the status of a request: the finding of each rule, the events since, and the time at which it could pass.
 //!
-//! The findings are the stored decision's, made when the request was accepted; they are never guessed
-//! anew. What happened since is the message's. Only of a request that lost its person to another one are
-//! the rules asked again, for the next time. The words for reasons are in `reasons`.
+//! The findings are those of the stored decision; they are never recomputed. Only for a request that another one
+//! overtook are the rules evaluated again, for the time at which a new job could pass. `reasons` has the sentences.
 
-use anyhow::Context;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -23,7 +21,7 @@ use crate::requests::views::{
     status_text::StatusText,
 };
 
-/// The account of one request.
+/// The explanation of one request.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Explanation {
     pub request_id: Uuid,
@@ -41,14 +39,14 @@ pub struct Explanation {
     pub due_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
     pub rules: Vec<RuleFinding>,
-    /// What happened after the decision, in words.
+    /// The events after the decision, as a sentence.
     pub since: Option<String>,
+    /// The next step of the request, or the time at which a new job could pass.
     pub next: NextStep,
 }
 
-/// One rule's finding.
+/// The finding of one rule.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = WhyRule)]
 pub struct RuleFinding {
     pub rule: String,
     /// `pass` or `stop`.
@@ -59,13 +57,16 @@ pub struct RuleFinding {
     pub could_pass_at: Option<DateTime<Utc>>,
 }
 
-/// The account of a request; the rules are asked again where their word now tells the next time.
+/// Explains a request. With `rules`, the rules are evaluated again if their result gives the next possible time.
+///
+/// # Errors
+/// The stored decision cannot be parsed.
 pub async fn explain(
     ledger: &Ledger,
     rules: Option<(&CompanyCache, &SecretKeys)>,
     detail: &RequestDetail,
-) -> anyhow::Result<Explanation> {
-    let decision: Decision = serde_json::from_str(&detail.decision).context("read the stored decision")?;
+) -> Result<Explanation, serde_json::Error> {
+    let decision: Decision = serde_json::from_str(&detail.decision)?;
     let again = match (later_suppression(detail, &decision), rules) {
         (Some(Reason::SuppressionPeriod | Reason::Overtaken), Some((company_cache, keys))) => {
             resume::decide_again(ledger, company_cache, keys, detail).await.ok().and_then(Result::ok)
@@ -75,7 +76,7 @@ pub async fn explain(
     Ok(explanation(detail, decision, again))
 }
 
-/// What happened is told by `detail`; `again` is the rules' word now, where they were asked.
+/// The explanation of `detail` and its stored decision; `again` is the decision of today, if it was evaluated.
 #[must_use]
 pub fn explanation(detail: &RequestDetail, decision: Decision, again: Option<Decision>) -> Explanation {
     Explanation {
@@ -83,7 +84,7 @@ pub fn explanation(detail: &RequestDetail, decision: Decision, again: Option<Dec
         company: detail.slug.clone(),
         status: detail.state.status(),
         detail: detail.state.detail(),
-        paused: StatusText::of(detail).is_paused(),
+        paused: StatusText::new(detail).is_paused(),
         reason: detail.reason.clone(),
         verdict: match decision.verdict {
             Verdict::Send => "send",

@@ -1,6 +1,6 @@
-//! A request for tests: just accepted, and it waits.
+//! A request for unit tests: just accepted and waiting.
 //!
-//! Each test changes what it is about.
+//! Each test changes the fields that it is about.
 
 use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
@@ -12,11 +12,12 @@ use postrider_domain::{
 };
 use postrider_ledger::requests::RequestDetail;
 
+/// A time in seconds since 1970.
 pub fn at(secs: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + Duration::seconds(secs)
 }
 
-/// A request that was just accepted and waits.
+/// A request that was accepted at second 0 and is due at second 60; the current time is second 30.
 pub fn detail() -> RequestDetail {
     RequestDetail {
         id: Uuid::from_u128(7),

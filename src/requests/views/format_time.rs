@@ -1,6 +1,6 @@
-//! Times as people read them: UTC to the second, and how far off.
+//! Times as people read them: UTC to the second, and the distance from now.
 //!
-//! Every page, answer and command words its times here.
+//! Every page, answer and command formats its times here.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -10,13 +10,13 @@ pub fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// The time, and how far it is from `now`.
+/// The time with its distance from `now`.
 #[must_use]
 pub fn moment(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     format!("{} ({})", time(at), relative(at, now))
 }
 
-/// How far a time is from `now`, in its largest unit.
+/// The distance of a time from `now`, in its largest unit.
 #[must_use]
 pub fn relative(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let secs = (at - now).num_seconds();

@@ -1,17 +1,17 @@
-//! One wording of requests for every page and command.
+//! The wording of requests, shared by every page and command.
 //!
-//! `page` pages through the list and `summary` is one line of it; `detail` is one request with its `timeline`,
-//! `explain` each rule's finding, `post_decision` what changed after the decision. `status_text`, `reasons`
-//! and `format_time` are shared by all of them.
+//! `page` pages through the list, `summary` is one row of it; `detail` is one request with its `timeline`; `explain` gives
+//! the finding of each rule and `post_decision` the events after the decision. `status_text`, `reasons` and
+//! `format_time` are the words that all of them use.
 
-pub mod detail;
-pub mod explain;
+pub(crate) mod detail;
+pub(crate) mod explain;
 #[cfg(test)]
-pub mod fixtures;
-pub mod format_time;
+pub(crate) mod fixtures;
+pub(crate) mod format_time;
 pub mod page;
-pub mod post_decision;
-pub mod reasons;
-pub mod status_text;
-pub mod summary;
+pub(crate) mod post_decision;
+pub(crate) mod reasons;
+pub(crate) mod status_text;
+pub(crate) mod summary;
 pub mod timeline;

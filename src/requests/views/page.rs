@@ -1,10 +1,9 @@
-//! A page of the list, newest first, and where the next one goes on.
+//! A page of the list of requests, newest first, and the cursor of the next one.
 //!
-//! A page is found by steps backwards along the key of company and id. It ends when it is full, when nothing
-//! is left, or when its patience ends: then it may be short, even empty, and its cursor goes on where it
-//! stopped. A cursor is an id: whatever arrives meanwhile, what was there at the first page is shown, and
-//! nothing twice. What is committed late, with an id before the cursor, is on a page to come; with a later one
-//! it shows to whoever begins anew, as all that is newer.
+//! A page is collected in steps backwards along the key of company and id. It ends when it is full, when no request
+//! remains, or after `TIMEOUT`: then it may be short, even empty, and its cursor continues there. A cursor is a request
+//! id: requests that arrive meanwhile shift no later page, and none is returned twice. A request that is committed late
+//! with an id before the cursor appears on a later page.
 
 use std::time::Duration;
 
@@ -19,74 +18,78 @@ use postrider_ledger::{
 };
 use uuid::Uuid;
 
-/// Requests that one step looks at; some tens of milliseconds.
+/// Requests that one step examines, in some tens of milliseconds.
 const STEP: i64 = 2_000;
 const STEPS_MAX: usize = 20;
-/// No further step is begun after so long.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// Ids carry their worker's time, `created_at` is the database's: their clocks differ by less.
-const CLOCKS_APART: TimeDelta = TimeDelta::hours(1);
+/// Time after which no further step begins.
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// Bound of the difference between the clock of a worker (ids) and of the database (`created_at`).
+const CLOCK_SKEW_MAX: TimeDelta = TimeDelta::hours(1);
 
-/// A page, and where the next one goes on; `None`: nothing is left.
+/// A page of rows.
 #[derive(Debug, Default)]
-pub struct Page {
+pub struct RowPage {
     pub rows: Vec<ListRow>,
+    /// Cursor of the next page; `None` if no request remains.
     pub next: Option<Uuid>,
-    /// The database's time at the beginning.
+    /// Time of the database at the first step.
     pub now: Option<DateTime<Utc>>,
 }
 
-/// The next page of at most `rows_max` rows, of requests before `before`.
+/// Fetches the page of at most `rows_max` rows with ids before `before`.
+///
+/// # Errors
+/// The ledger cannot be read.
 pub async fn fetch_page(
     ledger: &Ledger,
     filter: &ListFilter,
     before: Option<Uuid>,
     rows_max: i64,
-) -> Result<Page, LedgerError> {
+) -> Result<RowPage, LedgerError> {
     let began = postrider_clock::monotonic();
-    let newest = filter.to.map_or(Uuid::max(), |to| lowest_id_at(to + CLOCKS_APART));
-    let down_to = filter.from.map_or(Uuid::nil(), |from| lowest_id_at(from - CLOCKS_APART));
+    let newest = filter.to.map_or(Uuid::max(), |to| lowest_id_at(to + CLOCK_SKEW_MAX));
+    let down_to = filter.from.map_or(Uuid::nil(), |from| lowest_id_at(from - CLOCK_SKEW_MAX));
     let plain = *filter == ListFilter { company: filter.company, ..ListFilter::default() };
     let next = before.map_or(newest, |before| before.min(newest));
-    let mut page = Page { next: Some(next), ..Page::default() };
+    let mut page = RowPage { next: Some(next), ..RowPage::default() };
     for _ in 0..STEPS_MAX {
         let (Some(before), left) = (page.next, rows_max - page.rows.len() as i64) else { break };
-        // Where everything fits, no more is looked at than is shown.
-        let looks_max = if plain { left } else { STEP };
-        let step = Step { before, down_to, scan_max: looks_max, rows_max: left };
+        // Without a filter every examined request is a row.
+        let scan_max = if plain { left } else { STEP };
+        let step = Step { before, down_to, scan_max, rows_max: left };
         let found = ledger.list_step(filter, step).await?;
         let full = found.rows.len() as i64 == left;
         page.next = match full {
             true => found.rows.last().map(|row| row.id),
-            false => found.last.filter(|_| found.scanned == looks_max),
+            false => found.last.filter(|_| found.scanned == scan_max),
         };
         page.now = page.now.or(found.now);
         page.rows.extend(found.rows);
-        if full || page.next.is_none() || began.elapsed() > PATIENCE {
+        if full || page.next.is_none() || began.elapsed() > TIMEOUT {
             break;
         }
     }
     Ok(page)
 }
 
-/// What a text in the search box may mean. A name is sought only within a time, because many have it.
+/// The meanings of a search text. A name is searched only within a `bounded` time, because many customers share it.
 #[must_use]
 pub fn search(text: &str, bounded: bool) -> Search {
-    // A plus that a query string made a space.
-    let dialled = match text.strip_prefix(' ') {
+    // A query string turns a plus sign into a space.
+    let phone = match text.strip_prefix(' ') {
         Some(rest) if rest.starts_with(|first: char| first.is_ascii_digit()) => format!("+{rest}"),
         _ => text.to_owned(),
     };
     let text = text.trim();
     Search {
         email: normalise_email(text).unwrap_or_else(|_| text.to_owned()),
-        phone: normalise_phone(&dialled, None).ok(),
+        phone: normalise_phone(&phone, None).ok(),
         id: text.to_owned(),
         names: if bounded { spellings(text) } else { Vec::new() },
     }
 }
 
-/// A name as it may be spelt: the database may tell the case of ASCII letters only.
+/// The spellings of a name in upper and lower case: the database folds the case of ASCII letters only.
 fn spellings(text: &str) -> Vec<String> {
     let capital = |word: &str| {
         let mut letters = word.chars();

@@ -1,6 +1,6 @@
-//! What happened to a request after its decision, and when it, or a new job, could pass.
+//! The events of a request after its decision, and the time at which it, or a new job, could pass.
 //!
-//! No I/O: words over what the ledger holds of the message. `why` has them beside the rules' findings.
+//! No I/O: sentences over the stored facts of the message. `explain` combines them with the findings of the rules.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -18,22 +18,21 @@ use crate::requests::views::{
     status_text::StatusText,
 };
 
-/// When it could go out, or a new job for the same customer could pass.
+/// The time at which the request is sent, or at which a new job for the same customer could pass.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-#[schema(as = WhyNext)]
 pub struct NextStep {
     pub at: Option<DateTime<Utc>>,
     pub text: String,
 }
 
-/// The reason for which the message was suppressed although the rules had let it pass.
+/// The reason of a suppression after the rules had let the request pass.
 #[must_use]
 pub fn later_suppression(detail: &RequestDetail, decision: &Decision) -> Option<Reason> {
     let stored = Reason::parse(detail.reason.as_deref()?)?;
     (detail.state == State::Suppressed && decision.reason() != Some(stored)).then_some(stored)
 }
 
-/// What happened since, in words; `None` where nothing did.
+/// The events after the decision, as a sentence; `None` if there were none.
 #[must_use]
 pub fn after_decision(detail: &RequestDetail, decision: &Decision) -> Option<String> {
     let when = |at: Option<DateTime<Utc>>| at.map(|at| format!(" at {}", time(at))).unwrap_or_default();
@@ -46,12 +45,12 @@ pub fn after_decision(detail: &RequestDetail, decision: &Decision) -> Option<Str
     let attempt = detail.attempt;
     let text = match detail.state {
         State::Waiting if attempt == 0 => String::new(),
-        // The reason is the quarantine's, told before.
-        State::Waiting if StatusText::of(detail).is_quarantined() => {
-            format!("attempt {attempt}{} did not go out{code}", when(detail.begun_at))
+        // The reason is the quarantine, which `paused` below names.
+        State::Waiting if StatusText::new(detail).is_quarantined() => {
+            format!("attempt {attempt}{} was not sent{code}", when(detail.begun_at))
         }
-        State::Waiting => format!("attempt {attempt}{} did not go out{because}{code}", when(detail.begun_at)),
-        State::Sending => format!("attempt {attempt} is under way, begun{}", when(detail.begun_at)),
+        State::Waiting => format!("attempt {attempt}{} was not sent{because}{code}", when(detail.begun_at)),
+        State::Sending => format!("attempt {attempt} is in flight, begun{}", when(detail.begun_at)),
         State::Unknown => format!("attempt {attempt} was made{}{because}{code}", when(detail.begun_at)),
         State::Sent => format!("attempt {attempt} was handed over{}", when(detail.begun_at)),
         State::Delivered => format!("delivered{}, by attempt {attempt}", when(detail.delivered_at)),
@@ -62,21 +61,21 @@ pub fn after_decision(detail: &RequestDetail, decision: &Decision) -> Option<Str
         },
         State::Canceled => format!("canceled{}{because}", when(detail.ended_at)),
     };
-    let held = StatusText::of(detail).is_quarantined();
+    let held = StatusText::new(detail).is_quarantined();
     let paused = detail.paused_at.map(|at| match held {
         true => format!("quarantined at {}: {}", time(at), sentence(Reason::Quarantined)),
         false => format!("paused by a person at {}", time(at)),
     });
-    // The score, and not the customer's words: those are shown with the request itself.
+    // The score only: the comment of the customer is part of the request's details.
     let score = detail.answer.as_ref().and_then(|answer| answer.score);
     let score = score.map(|score| format!(", score {score}")).unwrap_or_default();
     let answered = detail.answered_at.map(|at| format!("the customer answered at {}{score}", time(at)));
-    let told: Vec<String> =
+    let parts: Vec<String> =
         [paused, Some(text).filter(|text| !text.is_empty()), answered].into_iter().flatten().collect();
-    (!told.is_empty()).then(|| told.join("; "))
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
-/// The next time, of it or of a new job; `again` is the rules' word now, where they were asked.
+/// The next step of the request, or the time for a new job; `again` is the decision of today, if it was evaluated.
 #[must_use]
 pub fn next_step(detail: &RequestDetail, decision: &Decision, again: Option<&Decision>) -> NextStep {
     let never = |text: &str| NextStep { at: None, text: text.to_owned() };
@@ -85,22 +84,22 @@ pub fn next_step(detail: &RequestDetail, decision: &Decision, again: Option<&Dec
         text: format!("{what} {}", moment(at, detail.now)),
     };
     match detail.state {
-        State::Waiting if StatusText::of(detail).is_quarantined() => never(
-            "when it is replayed by `postrider quarantine replay`: the rules are then asked again, and it is tried alone",
+        State::Waiting if StatusText::new(detail).is_quarantined() => never(
+            "it waits for `postrider quarantine replay`: the rules are then evaluated again, and it is tried alone",
         ),
         State::Waiting if detail.paused_at.is_some() => {
-            never("when it is resumed: the rules are then asked again")
+            never("it waits until it is resumed: the rules are then evaluated again")
         }
-        State::Waiting => at(detail.due_at.unwrap_or(detail.first_due_at).max(detail.now), "it goes out at"),
-        State::Sending => never("the attempt under way decides"),
+        State::Waiting => at(detail.due_at.unwrap_or(detail.first_due_at).max(detail.now), "it is sent at"),
+        State::Sending => never("the attempt in flight decides"),
         State::Unknown => {
-            never("a receipt, or the end of the time for one, decides; no further attempt is made meanwhile")
+            never("a receipt, or the end of the time for one, decides; no further attempt is made until then")
         }
-        State::Sent | State::Delivered => never("it went out; nothing is left to pass"),
+        State::Sent | State::Delivered => never("none: it was sent"),
         State::PresumedFailed | State::Failed => {
-            never("it ended; a person may have it sent once more, or a new job may ask this customer")
+            never("it has ended; a person may retry it, or a new job may ask this customer")
         }
-        State::Canceled => never("it ended; only a new job could ask this customer"),
+        State::Canceled => never("it has ended; only a new job can ask this customer"),
         State::Suppressed => {
             let could = match later_suppression(detail, decision) {
                 None => decision.could_pass_at(),
@@ -108,7 +107,7 @@ pub fn next_step(detail: &RequestDetail, decision: &Decision, again: Option<&Dec
                     Some(again) => again.could_pass_at(),
                     None => {
                         return never(
-                            "a new job could pass after the suppression period of who asked instead",
+                            "a new job could pass after the suppression period of the request that was sent instead",
                         );
                     }
                 },
@@ -117,7 +116,7 @@ pub fn next_step(detail: &RequestDetail, decision: &Decision, again: Option<&Dec
             };
             match could {
                 Some(could) => at(could.max(detail.now), "a new job for this customer could pass at"),
-                None => never("a new job for this customer would not pass by itself, at any time"),
+                None => never("a new job for this customer never passes by itself"),
             }
         }
     }

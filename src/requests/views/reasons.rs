@@ -1,19 +1,19 @@
 //! A sentence for each reason, for people.
 //!
-//! The word is the promise and the same everywhere; the sentence only explains it and may be reworded.
+//! The reason word is stable and the same everywhere; the sentence only explains it and may change.
 
 use postrider_domain::lifecycle::Reason;
 
-/// What a reason means.
+/// The meaning of a reason.
 #[must_use]
 pub fn sentence(reason: Reason) -> &'static str {
     match reason {
-        Reason::DoNotSend => "the job asked for it not to be sent",
-        Reason::NoMedium => "no address that an allowed medium can use",
+        Reason::DoNotSend => "the job asked not to send it (do_not_send)",
+        Reason::NoMedium => "the customer has no address for an allowed medium",
         Reason::Stop => "the customer answered STOP",
         Reason::Unsubscribed => "the customer unsubscribed",
         Reason::Complained => "the customer complained",
-        Reason::HardBounced => "the address does not exist or takes no mail",
+        Reason::HardBounced => "the address does not exist or accepts no mail",
         Reason::BlockedByHand => "a person blocked the address",
         Reason::SuppressionPeriod => {
             "another request asks or asked this customer within the suppression period"
@@ -22,21 +22,23 @@ pub fn sentence(reason: Reason) -> &'static str {
             "it waited past its suppression period, and a later request asked the customer instead"
         }
         Reason::Answered => "the customer answered before it was sent",
-        Reason::AlreadySent => "the message that it repeats turned out to have gone out after all",
-        Reason::Expired => "it was not sent within its time",
-        Reason::CanceledByPerson => "a person took it back",
-        Reason::RetriesExhausted => "every attempt allowed was refused",
-        Reason::OutcomeUnknown => "the provider's answer was lost and nothing told the truth in time",
-        Reason::RefusedByProvider => "the provider refused the message for good",
-        Reason::RecipientRefused => "the provider refused the recipient for good",
-        Reason::FailedAtProvider => "the provider took it and reported its failure later",
-        Reason::RenderFailed => "its text could not be made",
-        Reason::RefusedForNow => "the provider asked to wait",
-        Reason::AccountMisconfigured => "the provider refuses the account: see its credentials and state",
+        Reason::AlreadySent => "the message that it repeats turned out to have been sent",
+        Reason::Expired => "it was not sent before it expired",
+        Reason::CanceledByPerson => "a person canceled it",
+        Reason::RetriesExhausted => "every allowed attempt was refused",
+        Reason::OutcomeUnknown => {
+            "the provider's answer was lost, and no receipt or status query gave the result in time"
+        }
+        Reason::RefusedByProvider => "the provider refused the message permanently",
+        Reason::RecipientRefused => "the provider refused the recipient permanently",
+        Reason::FailedAtProvider => "the provider accepted it and reported its failure later",
+        Reason::RenderFailed => "its text could not be rendered",
+        Reason::RefusedForNow => "the provider refused it temporarily",
+        Reason::AccountMisconfigured => "the provider refuses the account; check its credentials and state",
         Reason::NotCalled => "no connection to the provider could be made",
-        Reason::AwaitingProof => "the provider's answer was lost; nobody knows yet whether it went out",
+        Reason::AwaitingProof => "the provider's answer was lost; it is not known yet whether it was sent",
         Reason::Quarantined => {
-            "its workers died over it before any call was made, the last one while it tried nothing else"
+            "its workers crashed on it before any call was made, the last one while it processed nothing else"
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Where a message stands, in words: the status that users know, with its detail.
+//! The status of a message as text: the public status with its detail.
 //!
-//! Only words: what a state means is `lifecycle`'s, what moves it is the ledger's.
+//! Wording only: `lifecycle` defines the states, the ledger changes them.
 
 use chrono::{DateTime, Utc};
 
@@ -13,21 +13,22 @@ use postrider_ledger::requests::RequestDetail;
 
 use crate::requests::views::format_time::time;
 
-/// What the words depend on.
+/// The facts that the text depends on.
 #[derive(Debug, Clone, Copy)]
 pub struct StatusText {
     pub state: State,
     pub paused: bool,
-    /// Held not by a person but because workers died over it.
+    /// Held because workers crashed on it, not by a person.
     pub quarantined: bool,
     pub attempts: i16,
-    /// When it is due, where that is known.
+    /// Due time, if known.
     pub due_at: Option<DateTime<Utc>>,
 }
 
 impl StatusText {
+    /// The facts of a request's current message.
     #[must_use]
-    pub fn of(detail: &RequestDetail) -> StatusText {
+    pub fn new(detail: &RequestDetail) -> StatusText {
         StatusText {
             state: detail.state,
             paused: detail.paused_at.is_some(),
@@ -47,12 +48,13 @@ impl StatusText {
         }
     }
 
-    /// Held, by a person or in quarantine; what ended while paused is not.
+    /// Whether the message is held, by a person or in quarantine; an ended message is not.
     #[must_use]
     pub fn is_paused(self) -> bool {
         self.paused && self.state.detail().is_some()
     }
 
+    /// Whether the message is held in quarantine.
     #[must_use]
     pub fn is_quarantined(self) -> bool {
         self.quarantined && self.is_paused()
@@ -66,20 +68,20 @@ impl StatusText {
             ("waiting", false, 0, Some(later)) => format!("waiting until {later}"),
             ("waiting", false, _, Some(later)) => format!("waiting to retry at {later}"),
             ("waiting", false, 1.., None) => "waiting to retry".to_owned(),
-            (word, true, _, _) => format!("{word}; paused after it"),
+            (word, true, _, _) => format!("{word}; paused afterwards"),
             (word, false, _, _) => word.to_owned(),
         };
         Some(detail)
     }
 }
 
-/// Whether a message's reason says so.
+/// Whether the reason of a message is the quarantine.
 #[must_use]
 pub fn quarantined(reason: Option<&str>) -> bool {
     reason == Some(Reason::Quarantined.as_str())
 }
 
-/// The address used, or that would have been: the medium's, else whichever there is.
+/// The address of the medium; without a medium, the first address that the customer has.
 #[must_use]
 pub fn address(customer: &Customer, medium: Option<Medium>) -> Option<&str> {
     match medium {
@@ -88,7 +90,7 @@ pub fn address(customer: &Customer, medium: Option<Medium>) -> Option<&str> {
     }
 }
 
-/// The team member, by email or else by custom id.
+/// The team member: the email address, or else the custom id.
 #[must_use]
 pub fn sent_by(employee: &Employee) -> Option<&str> {
     employee.email.as_deref().or(employee.custom_id.as_deref())
@@ -126,7 +128,7 @@ mod tests {
         for (state, word) in [(State::Sending, "sending"), (State::Unknown, "unknown")] {
             let texts = texts(state);
             assert_eq!(texts[0], format!("queued ({word})"));
-            assert_eq!(texts[3], format!("queued ({word}; paused after it)"));
+            assert_eq!(texts[3], format!("queued ({word}; paused afterwards)"));
         }
     }
 

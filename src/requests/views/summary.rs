@@ -1,7 +1,6 @@
-//! One line of the list of requests, as programs read it.
+//! One row of the list of requests, as programs read it.
 //!
-//! The fields are a promise: the columns that people know, in snake case, for the command line's `--json`
-//! and the API.
+//! The fields are stable: the columns of the list in snake case, for the API and for `--json` of the command line.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -16,9 +15,8 @@ use postrider_ledger::list::ListRow;
 
 use crate::requests::views::status_text::{address, sent_by};
 
-/// One request as programs read it.
+/// One request of the list.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = RequestLine)]
 pub struct RequestSummary {
     pub request_id: Uuid,
     pub company: String,
@@ -36,31 +34,31 @@ pub struct RequestSummary {
     pub reason: Option<String>,
     /// Follow-ups to the same customer.
     pub retries: i64,
-    /// Calls to the provider.
+    /// Calls to providers.
     pub attempts: i64,
     pub first_due_at: DateTime<Utc>,
     pub delivered_at: Option<DateTime<Utc>>,
-    /// When the customer answered.
+    /// Time of the customer's response.
     pub answered_at: Option<DateTime<Utc>>,
     pub brand: String,
     pub channel: String,
     pub ext_interaction_id: Option<String>,
-    /// Through which door it came.
+    /// Entry point of the job: `amqp`, `http`, `operator` or `recipe` (a connector).
     pub source: &'static str,
     pub test: bool,
     pub created_at: DateTime<Utc>,
 }
 
-/// The words of the stored sources.
+/// The words of the stored entry points.
 pub const SOURCES: [(&str, i16); 4] = [("amqp", 0), ("http", 1), ("operator", 2), ("recipe", 3)];
 
-/// The word of a stored source.
+/// The word of a stored entry point.
 #[must_use]
 pub fn source_name(code: i16) -> &'static str {
     SOURCES.iter().find(|(_, stored)| *stored == code).map_or("other", |(word, _)| word)
 }
 
-/// The stored states behind status words; none means all.
+/// The stored states of public statuses; an empty result matches all.
 #[must_use]
 pub fn states_of(wanted: &[Status]) -> Vec<State> {
     if wanted.is_empty() {

@@ -1,7 +1,6 @@
-//! What happened to a request, in order.
+//! The events of a request in order: accepted, attempts, receipts, actions of people, end.
 //!
-//! Made of columns: accepted, each message's attempts begun and settled, receipts, its end; and of what people
-//! did to it: who, through what and why. For the rules' account of it read `why`.
+//! The events are derived from stored columns. `explain` describes the decision of the rules.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -13,24 +12,25 @@ use postrider_ledger::requests::{
     ActionKind, ActionRecord, MessageDetail, PastAttempt, RequestDetail, RetryRecord,
 };
 
-/// One thing that happened.
+/// One event.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = RequestEvent)]
 pub struct TimelineEvent {
     pub at: DateTime<Utc>,
     pub event: &'static str,
-    /// Of which message: 0 is the first ask.
+    /// Number of the message; 0 is the first one.
     pub message: i16,
     pub attempt: Option<i16>,
-    /// The outcome of an attempt, the kind of a receipt, the status of an end, who did it and through what.
+    /// The outcome of an attempt, the kind of a receipt, the status of an end, or the person and the entry point of
+    /// an action.
     pub what: Option<String>,
-    /// The provider's code, the reason of an end, a person's note.
+    /// The code of the provider, the reason of an end, or the note of a person.
     pub why: Option<String>,
-    /// Of what was done through the API: the key's id.
+    /// Id of the API key of an action.
     pub key_id: Option<Uuid>,
 }
 
-/// What happened, in order.
+/// The events in order.
 #[must_use]
 pub fn timeline(detail: &RequestDetail) -> Vec<TimelineEvent> {
     let mut events = vec![event(detail.created_at, "accepted", 0)];
@@ -45,7 +45,7 @@ pub fn timeline(detail: &RequestDetail) -> Vec<TimelineEvent> {
     if !detail.actions.iter().any(|act| act.action == ActionKind::Answered) {
         events.extend(detail.answered_at.map(|at| event(at, "answered", 0)));
     }
-    // Stable: what happened at one instant stays in the order above.
+    // A stable sort: events of the same instant keep the order above.
     events.sort_by_key(|event| event.at);
     events
 }
@@ -64,7 +64,7 @@ fn message_events(message: &MessageDetail, acts: &[ActionRecord]) -> Vec<Timelin
         begun_at: message.begun_at,
         settled_at: message.settled_at,
         outcome: message.outcome,
-        // A failure that a provider reported later left its own code there.
+        // A failure that the provider reported later has replaced the code of the attempt.
         code: message.code.clone().filter(|_| message.reason.as_deref() != Some("failed_at_provider")),
     });
     for attempt in message.past.iter().chain(&current) {
@@ -82,7 +82,7 @@ fn message_events(message: &MessageDetail, acts: &[ActionRecord]) -> Vec<Timelin
         why: receipt.code.clone(),
         ..event(receipt.at, if receipt.looked_up { "found_by_asking" } else { "receipt" })
     }));
-    // By a person it is an act of theirs; else it was quarantined.
+    // A pause without an action of a person is a quarantine.
     let by_person = |at: &DateTime<Utc>| {
         acts.iter().any(|act| act.action == ActionKind::Paused && act.message == message.id && act.at == *at)
     };
@@ -97,9 +97,9 @@ fn message_events(message: &MessageDetail, acts: &[ActionRecord]) -> Vec<Timelin
 }
 
 fn retry_event(retry: &RetryRecord, message: i16) -> TimelineEvent {
-    let knew = if retry.acknowledged { ", who knew that it may go out twice" } else { "" };
+    let acknowledged = if retry.acknowledged { ", acknowledging a possible duplicate" } else { "" };
     TimelineEvent {
-        what: Some(format!("by {} through {}{knew}", retry.requested_by, retry.entry_point)),
+        what: Some(format!("by {} through {}{acknowledged}", retry.requested_by, retry.entry_point)),
         why: retry.note.clone(),
         key_id: retry.key,
         ..event(retry.at, "retried", message)
@@ -145,7 +145,7 @@ mod tests {
         }
     }
 
-    fn told(detail: &RequestDetail) -> Vec<(&'static str, Option<String>)> {
+    fn events_of(detail: &RequestDetail) -> Vec<(&'static str, Option<String>)> {
         timeline(detail).into_iter().map(|event| (event.event, event.what)).collect()
     }
 
@@ -164,10 +164,10 @@ mod tests {
             ("resumed", by("by Ann through crm")),
             ("paused", by("through crm")),
         ];
-        assert_eq!(told(&paused), expected);
+        assert_eq!(events_of(&paused), expected);
         assert_eq!(timeline(&paused)[1].key_id, Some(Uuid::from_u128(9)));
         let quarantined = RequestDetail { paused_at: Some(at(7)), ..detail() };
-        assert_eq!(told(&quarantined), [("accepted", None), ("paused", None)]);
+        assert_eq!(events_of(&quarantined), [("accepted", None), ("paused", None)]);
     }
 
     #[test]
@@ -190,6 +190,6 @@ mod tests {
             ..detail()
         };
         let expected = [("accepted", None), ("answered", Some("by Ann through crm".to_owned()))];
-        assert_eq!(told(&answered), expected);
+        assert_eq!(events_of(&answered), expected);
     }
 }

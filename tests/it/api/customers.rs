@@ -88,7 +88,7 @@ async fn a_file_of_customers_is_taken_up_whole_or_not_at_all() {
     let checked = process::told(&env, &[&import[..], &["--dry-run"]].concat()).await;
     assert_eq!(checked, "2 customers; nothing was changed\n");
     assert!(customers(&env).await.is_empty());
-    assert_eq!(process::told(&env, &import).await, "2 customers are known, 2 were not before\n");
+    assert_eq!(process::told(&env, &import).await, "2 customers imported, 2 of them new\n");
     let known = [row("C-1", Some("jane@example.com"), None), row("C-2", None, Some("+14155552671"))];
     assert_eq!(customers(&env).await, known);
     let on_record = client.get("/v1/audit?action=customers.import").await.json["items"][0].clone();

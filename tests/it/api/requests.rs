@@ -175,7 +175,7 @@ async fn one_request_is_shown_whole_and_says_why_it_stands_as_it_does() {
     let rules: Vec<&str> =
         why["rules"].as_array().expect("rules").iter().filter_map(|rule| rule["rule"].as_str()).collect();
     assert!(rules.contains(&"suppression_period") && rules.contains(&"blocked"), "{rules:?}");
-    assert!(why["next"]["text"].as_str().is_some_and(|text| text.starts_with("it goes out at")), "{why}");
+    assert!(why["next"]["text"].as_str().is_some_and(|text| text.starts_with("it is sent at")), "{why}");
     house.end().await;
 }
 

@@ -36,8 +36,8 @@ async fn support_blocks_an_address_and_lifts_it_on_record() {
     assert_eq!(json!(listed(&env, &["--address", "jane@example.com"]).await), blocks);
     assert_eq!(json!(listed(&env, &["--kind", "blocked_by_hand", "--medium", "email"]).await), blocks);
     let nobody = process::told(&env, &["blocks", "list", "blanca", "--address", "joe@example.com"]).await;
-    assert_eq!(nobody, "not blocked\n");
-    assert_eq!(process::told(&env, &["blocks", "list", "other"]).await, "nothing is blocked\n");
+    assert_eq!(nobody, "the address is not blocked\n");
+    assert_eq!(process::told(&env, &["blocks", "list", "other"]).await, "no address is blocked\n");
     let again = process::told(&env, &add).await;
     assert!(again.contains("was blocked by hand before"), "{again}");
 
@@ -47,7 +47,7 @@ async fn support_blocks_an_address_and_lifts_it_on_record() {
     let remove = ["blocks", "remove", "blanca", "JANE@example.com", "--reason", "wants them again"];
     assert_eq!(
         process::told(&env, &remove).await,
-        "lifted: blocked_by_hand; nothing blocks the address any more\n"
+        "lifted: blocked_by_hand; the address is not blocked any more\n"
     );
     assert_eq!(audit(&client).await["reason"], "wants them again");
     refused(&env, &remove).await;
@@ -89,7 +89,7 @@ async fn a_file_of_addresses_goes_in_whole_or_not_at_all_and_comes_out_again() {
     assert_eq!(checked, "2 addresses; nothing was changed\n");
     assert_eq!(count(&env, "block").await, 0);
     let done = process::told(&env, &with_reason).await;
-    assert_eq!(done, "2 addresses are blocked, 2 were not before\n");
+    assert_eq!(done, "2 addresses are blocked, 2 of them new\n");
     let out = process::told(&env, &["blocks", "export", "blanca"]).await;
     assert_eq!(out, client.get("/v1/blocks/export").await.text);
     assert!(out.contains(",a@b.example,blocked_by_hand,'=1,import,"), "{out}");
