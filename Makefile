@@ -1,4 +1,4 @@
-# What one types. Each target says what it does; the servers behind them are deploy/dev/stack's.
+# Shortcuts for people. Each target does one thing; the servers behind them are deploy/dev/stack's.
 #
 # DATABASE_URL and AMQP_URL, when set, are used instead of a private Postgres or RabbitMQ.
 

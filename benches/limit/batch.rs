@@ -1,4 +1,4 @@
-//! What comes within a few milliseconds is done together.
+//! Batches: jobs that come within a few milliseconds share one statement.
 //!
 //! The wait is worth more than it costs: a statement for 250 rows takes a third of the time that five for 50
 //! take.

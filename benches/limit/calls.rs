@@ -32,7 +32,7 @@ pub async fn make(
         tokio::select! {
             job = jobs.recv(), if under_way.len() < CALLS_MAX => {
                 let job = job.context("jobs come")?;
-                // What was idle for long, the provider has closed.
+                // The provider closes connections that were idle for long.
                 while idle.last().is_some_and(Line::is_closed) {
                     idle.pop();
                 }

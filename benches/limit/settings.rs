@@ -4,7 +4,7 @@
 
 use anyhow::Context;
 
-/// What is sent, and through whom.
+/// The medium of the messages, and with it the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Medium {
     /// A text through Twilio.

@@ -1,4 +1,4 @@
-//! What the benches work on: a company, its keys, and one job of `make bench` on every step of its way.
+//! Inputs of the benches: a company, its keys, and one job of `make bench` on every step of its way.
 //!
 //! No I/O. Each step is made by the product's own function, so that no bench runs on a shape which the
 //! product never makes.
@@ -61,7 +61,7 @@ pub fn body(medium: Medium) -> Vec<u8> {
     job(NUMBER, medium).body.into_bytes()
 }
 
-/// What the door tells of it.
+/// The idempotency key that the producer's property carries.
 pub fn key() -> String {
     job(NUMBER, Medium::Sms).key
 }
@@ -70,7 +70,7 @@ pub fn parsed(medium: Medium) -> Job {
     parse(&body(medium)).expect("the bench's job is one that is taken")
 }
 
-/// What `intake::admit` makes of a parsed job.
+/// The pending job that `intake::admit` makes of a parsed job.
 pub fn pending(keys: &SecretKeys, company: &Arc<Company>, job: Job, key: &str) -> Pending {
     let (idem, idem_made, content_hash) = lookup_keys::idempotency(&keys.identity, company, &job, Some(key));
     Pending {

@@ -1,4 +1,4 @@
-//! What a run is asked to do: which parts, who, how often, how much, and where the results go.
+//! The arguments of a run: parts, rows, repetitions, amounts, and the folder of the results.
 //!
 //! cargo's own `--bench` is taken and means nothing.
 
@@ -21,7 +21,7 @@ const EVERYBODY: &str = "limit,postrider,node,celery-prefork,celery-threads";
 #[derive(Debug, Clone, Parser)]
 #[command(name = "bench", version)]
 pub struct Arguments {
-    /// What to measure.
+    /// The parts to measure.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "throughput,latency,entrance")]
     pub parts: Vec<What>,
     /// Contestants by name: limit, postrider, and those of --external.
@@ -43,7 +43,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", default_value = PEERS)]
     pub external: Vec<PathBuf>,
 
-    /// Jobs a second whose latency is measured.
+    /// Rates for the latency runs, in jobs per second.
     #[arg(long, value_delimiter = ',', default_value = "100,1000",
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub latency_rates: Vec<u32>,
@@ -95,7 +95,7 @@ pub enum What {
     Growth,
 }
 
-/// What growth consists of.
+/// The parts of growth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Share {
     Waiting,

@@ -94,7 +94,7 @@ impl Drop for Program {
     }
 }
 
-/// An error says that nobody is left to hear it.
+/// An error means that the process is gone.
 fn signal(which: &str, whom: &str) {
     drop(Command::new("kill").args([which, "--", whom]).stderr(Stdio::null()).status());
 }

@@ -1,4 +1,4 @@
-//! What process trees have used so far, as Linux counts it: CPU time and the most memory they held.
+//! CPU time and peak memory that process trees have used so far, as Linux counts them.
 //!
 //! A process that is gone counts as nothing: its parent has its time. Children are read before their
 //! parent, so that one that ends in between is not lost.
@@ -15,8 +15,8 @@ pub fn of_tree(process: u32) -> f64 {
     tree(process).into_iter().rev().map(of_one).sum()
 }
 
-/// MiB that the processes of a tree held at their highest, added up. Those that ended before are not in it:
-/// whoever wants them looks while they live. What forked processes share counts for each.
+/// Sum of the peak memory of a tree's processes, in MiB. Processes that ended before are not in it, so it is
+/// read while they live. Memory that forked processes share counts for each.
 pub fn peak_mib(process: u32) -> f64 {
     tree(process).into_iter().map(peak_of_one).sum()
 }

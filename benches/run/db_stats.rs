@@ -1,4 +1,4 @@
-//! What Postgres itself counts of one run: its log's growth, and the calls of statements.
+//! Postgres' own statistics of one run: its log's growth, and the calls of statements.
 //!
 //! `pg_stat_statements` counts every executed statement, `begin` and `rollback` too, and no ping: `relay`
 //! counts those. Opened just before the programs start, closed as soon as the row's table says done.

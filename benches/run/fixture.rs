@@ -1,4 +1,5 @@
-//! What every measurement needs around a row: a site, a fresh provider, and a connection that publishes.
+//! The surroundings of a row in every measurement: a workspace, a fresh provider, and a connection that
+//! publishes.
 //!
 //! Made before the row's programs are started and taken down after they have ended, also where the measurement
 //! failed, so that no run meets another's leavings. A scene may begin with a copy of a filled database
@@ -64,8 +65,8 @@ impl Fixture {
         self.relay.as_ref().map(Relay::asked)
     }
 
-    /// Starts the row's programs. What listens for webhooks beside the worker starts before it and is waited
-    /// for: its start is nobody's work.
+    /// Starts the row's programs. A separate listener for webhooks starts before the worker and is waited for:
+    /// its start counts as no work.
     pub async fn programs(&self, row: &Row) -> anyhow::Result<Vec<Program>> {
         let mut programs = Vec::new();
         let mut commands = row.programs(&self.site)?.into_iter().peekable();

@@ -140,7 +140,7 @@ async fn make_key(site: &Workspace) -> anyhow::Result<SecretString> {
     Ok(SecretString::from(made.as_text().to_owned()))
 }
 
-/// Waits until the worker takes calls: its start is nobody's rate.
+/// Waits until the worker takes calls: its start counts for no rate.
 async fn listens(site: &Workspace) -> anyhow::Result<()> {
     let listening = async {
         while TcpStream::connect(("127.0.0.1", site.port)).await.is_err() {

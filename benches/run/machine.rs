@@ -1,4 +1,4 @@
-//! What this run measures and on what: commit, machine, versions. No path and no name of the machine.
+//! The measured commit, the machine and the versions. No path and no name of the machine.
 //!
 //! The commit is the last one that changed the program or the benchmark, so that committing results makes no
 //! figure look old.
@@ -12,7 +12,7 @@ use crate::{
     servers::Servers,
 };
 
-/// What figures depend on.
+/// Paths with an influence on the figures.
 const MEASURED: [&str; 8] = [
     "src",
     "migrations",
@@ -70,7 +70,7 @@ fn printed(program: &str, arguments: &[&str]) -> String {
     output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
 }
 
-/// What follows the colon of the first line of that name.
+/// The text after the colon of the first line of that name.
 fn line_of(file: &str, name: &str) -> String {
     let text = fs::read_to_string(file).unwrap_or_default();
     let line = text.lines().find(|line| line.starts_with(name)).and_then(|line| line.split_once(':'));

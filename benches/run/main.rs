@@ -1,9 +1,9 @@
-//! `make bench`: the limit, Postrider and whoever else is named do the same work, one after the other.
+//! `make bench`: the limit, Postrider and the other named rows do the same work, one after the other.
 //!
 //! Each run has a fresh database, a fresh quorum queue and a fresh simulated provider on the same private
 //! servers; rows alternate within a round. Start reading at `run`: `throughput` and `latency` are one run each,
-//! `entrance` compares AMQP with HTTP, `growth` is about a ledger with much in it, `rows` are the contestants,
-//! `report` what comes of it, `kept` where that lies.
+//! `ingress` compares AMQP with HTTP, `growth` is about a database with many requests, `rows` are the
+//! contestants, `report` makes tables of the figures, `results_dir` stores them.
 
 mod arguments;
 mod children;

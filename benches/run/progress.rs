@@ -1,4 +1,4 @@
-//! A line now and then while something long runs, so that nobody takes it for dead.
+//! A line now and then while a long measurement runs, so that it is not taken for dead.
 //!
 //! Short runs print nothing.
 

@@ -27,7 +27,7 @@ pub struct Provider {
     seen: AtomicUsize,
 }
 
-/// What it counts.
+/// Counts of the simulated provider.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Counts {
     /// Messages taken.
@@ -36,7 +36,7 @@ pub struct Counts {
     pub refused: usize,
     /// Webhooks answered.
     pub posted: usize,
-    /// Messages whose receipts are not all told yet.
+    /// Messages with receipts still to be sent.
     pub pending: usize,
 }
 
@@ -79,7 +79,7 @@ impl Provider {
     /// When each message was taken, in seconds since the first, in order.
     ///
     /// # Errors
-    /// When somebody got two.
+    /// When a recipient got two messages.
     pub async fn times(&self) -> anyhow::Result<Vec<f64>> {
         let mut times: Vec<DateTime<Utc>> = self.taken().await?.into_values().collect();
         times.sort_unstable();
@@ -87,17 +87,17 @@ impl Provider {
         Ok(times.iter().map(|time| (*time - first).as_seconds_f64()).collect())
     }
 
-    /// Who was sent a message, and when it was taken.
+    /// Acceptance time of each recipient's message.
     ///
     /// # Errors
-    /// When somebody got two.
+    /// When a recipient got two messages.
     pub async fn taken(&self) -> anyhow::Result<HashMap<String, DateTime<Utc>>> {
         let text = self.ask("ledger").await?.text().await?;
         let mut taken = HashMap::new();
         for line in text.lines() {
             let Entry { recipient, accepted_at } = serde_json::from_str(line)?;
             let before = taken.insert(recipient, accepted_at);
-            ensure!(before.is_none(), "somebody was sent two messages");
+            ensure!(before.is_none(), "a recipient was sent two messages");
         }
         Ok(taken)
     }

@@ -1,7 +1,7 @@
-//! Jobs into a row's queue, persistent and confirmed: all at once, or one by one for who keeps a schedule.
+//! Jobs into a row's queue, persistent and confirmed: all at once, or one by one on a schedule.
 //!
 //! Every row's queue is a quorum queue. Celery takes jobs in an envelope of its own; the job inside has the
-//! same bytes as everybody's.
+//! same bytes as for the other rows.
 
 use std::{collections::VecDeque, ops::Range};
 
@@ -110,7 +110,7 @@ impl Publisher {
         published.await.context("publish a job")
     }
 
-    /// What does not exist is taken away without complaint.
+    /// Deletes the row's queues; a missing queue is no error.
     pub async fn clean_up(self, site: &Workspace, envelope: &Envelope) -> anyhow::Result<()> {
         let mut queues =
             vec![site.queue(), format!("{}.parked", site.name), format!("{}.unrouted", site.name)];

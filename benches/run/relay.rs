@@ -1,4 +1,4 @@
-//! A relay before Postgres that counts how often it is asked, for runs whose speed does not count.
+//! A relay before Postgres that counts the questions to it, for runs where speed does not count.
 //!
 //! Postgres counts statements, but a driver also asks without one: a ping is a bare `Sync`, preparing is a
 //! `Parse` with one. Every question ends with `Sync` or is a `Query`, so those are counted, by the frame.

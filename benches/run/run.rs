@@ -56,7 +56,7 @@ fn ours(arguments: &Arguments, rows: &[Row], part: What) -> anyhow::Result<Optio
     row.map(Some).with_context(|| format!("{part:?} is about the row {POSTRIDER}, which was not named"))
 }
 
-/// What all rows are measured by.
+/// The yardstick of all rows.
 struct Compared<'a> {
     arguments: &'a Arguments,
     servers: &'a Servers,

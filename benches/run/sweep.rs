@@ -1,7 +1,7 @@
 //! Each peer at its best: every setting of a family runs once, SMS to *sent*, and the fastest stays.
 //!
-//! What a row does here also says how many jobs its runs of the rounds get: slow rows would take minutes for
-//! those of the fast. What cannot be installed, or does not work, is left out and said.
+//! A row's rate here also decides how many jobs its runs of the rounds get: slow rows would take minutes for
+//! those of the fast. A row that cannot be installed, or does not work, is left out and reported.
 
 use anyhow::Context;
 
@@ -30,7 +30,7 @@ pub struct Contestant {
 pub struct Sweep {
     pub contestants: Vec<Contestant>,
     pub tried: Vec<Tried>,
-    /// Who does not take part, and why.
+    /// Rows that do not take part, with the reason.
     pub left_out: Vec<String>,
     /// Name and version of what the peers run on.
     pub versions: Vec<(String, String)>,

@@ -1,11 +1,10 @@
 //! One run: a full queue, a row's programs started on it, and everything counted until it is done.
 //!
-//! `measure` is the ordinary run; `run` is its middle, on a scene that somebody else has set.
+//! `measure` is the ordinary run; `run` is its middle, on a fixture that the caller has made.
 //!
-//! The rate is that of the steady part, of what the provider took (to *sent*) or of the webhooks that were
-//! answered (to *delivered*). CPU is counted until the row's own tables say that all is written: the servers'
-//! from the start of the programs, the programs' from the last look before the first call, so that nobody's
-//! start-up counts.
+//! The rate is that of the steady part, of accepted messages (to *sent*) or of answered webhooks (to
+//! *delivered*). CPU is counted until the row's own tables say that all is written: the servers' from the start
+//! of the programs, the programs' from the last look before the first call, so that no start-up counts.
 
 use std::{
     future::{Future, ready},
@@ -131,7 +130,7 @@ struct Look {
     counts: Counts,
     /// CPU seconds of the row's programs, of Postgres, of RabbitMQ.
     cpu: [f64; 3],
-    /// What the row's processes that live held at their highest.
+    /// Peak memory of the row's living processes.
     rss_mib: f64,
 }
 

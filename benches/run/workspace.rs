@@ -33,7 +33,7 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// `copied`: the database that this one begins as, to which nobody may be connected.
+    /// `copied`: the database to copy; no connection to it may be open.
     pub async fn make(servers: &Servers, medium: Medium, copied: Option<&str>) -> anyhow::Result<Workspace> {
         let name = format!("bench_{}", postrider_clock::random_id().simple());
         // Copied file by file, so that a large one is not written to the log as well.
@@ -63,7 +63,7 @@ impl Workspace {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// What a program needs to know, and nothing of what the harness's own environment says.
+    /// Environment variables for a program; nothing of the harness's own environment is passed on.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         let token = if self.medium == Medium::Sms { TWILIO_TOKEN } else { MAILGUN_KEY };
         vec![

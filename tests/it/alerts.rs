@@ -1,6 +1,6 @@
-//! Error alerts: one digest an hour for a company whose jobs are refused, through its own email lane.
+//! Error alerts: one digest an hour for a company with refused jobs, sent through its own email lane.
 //!
-//! The watch is called by hand; a worker's own never has its turn here, but where that is what is tested.
+//! The tests call the scheduler by hand; the worker's own scheduler is tested in one place only.
 
 use postrider::{alerts::scheduler::AlertScheduler, worker::Worker};
 use postrider_domain::company::{Alerts, SuppressionScope};
@@ -58,7 +58,7 @@ fn bad(n: usize) -> Value {
     job
 }
 
-/// What the provider accepted for that address, without the soft line breaks of its encoding.
+/// The emails that the provider accepted for that address, without the soft line breaks of their encoding.
 fn digests(env: &TestEnv) -> Vec<String> {
     let accepted = env.simulator.accepted().into_iter().filter(|one| one.recipient == OPS);
     accepted.map(|one| String::from_utf8_lossy(&one.raw).replace("=\r\n", "")).collect()
@@ -102,7 +102,7 @@ async fn one_digest_tells_of_the_top_problems_without_what_the_jobs_said() {
     let examples: Vec<(uuid::Uuid,)> =
         sqlx::query_as("select id from rejected_job").fetch_all(&env.pool).await.expect("asked");
     assert!(examples.iter().any(|(id,)| text.contains(&id.to_string())), "{text}");
-    // It counts as nobody's request, and reserves nobody.
+    // The digest counts as no request and makes no reservation.
     assert_eq!(listed(&env).await, 0);
     let (contacts,): (i64,) =
         sqlx::query_as("select count(*) from reservation").fetch_one(&env.pool).await.unwrap();
@@ -170,11 +170,11 @@ async fn at_most_one_an_hour_over_the_whole_fleet() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_worker_a_minute_has_its_turn_and_a_digest_survives_who_decided_it() {
+async fn one_worker_a_minute_has_its_turn_and_a_digest_survives_its_worker() {
     let env = TestEnv::new().await;
     alerting(&env, to_ops()).await;
     turns(&env, "-infinity").await;
-    // Nobody here sends: whoever decides may as well die right after.
+    // No worker dispatches here: the deciding worker may die right after.
     let deciding = env.worker_with("roles.dispatch = false").await;
     let bad: Vec<Value> = (0..10).map(bad).collect();
     hand_in(&deciding, &bad).await;
@@ -189,7 +189,7 @@ async fn one_worker_a_minute_has_its_turn_and_a_digest_survives_who_decided_it()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_asks_for_no_alerts_gets_none_and_a_person_who_is_a_customer_too_is_not_held() {
+async fn a_company_without_alerts_gets_none_and_a_recipient_that_is_a_customer_too_is_not_held() {
     let env = TestEnv::new().await;
     alerting(&env, Alerts::default()).await;
     let worker = env.worker().await;

@@ -1,6 +1,6 @@
-//! What customers answered: a request is completed whichever of the two comes first, and once.
+//! Responses of customers: a request is completed once, by the response or by the receipt that comes first.
 //!
-//! Responses come over the broker or by the acceptor's hand here; over HTTP they are tested with the API.
+//! Responses come over the broker or through the acceptor here; over HTTP they are tested with the API.
 
 mod others;
 
@@ -46,7 +46,7 @@ async fn change(env: &TestEnv, statement: &'static str) {
     sqlx::query(statement).execute(&env.pool).await.expect("the ledger answers");
 }
 
-/// A world whose worker takes everything and sends nothing.
+/// A test environment with a worker that accepts everything and sends nothing.
 struct World {
     env: TestEnv,
     acceptor: Acceptor,
@@ -144,7 +144,7 @@ async fn either_order_of_a_request_and_its_response_ends_the_same() {
                     id
                 }
                 true => {
-                    assert!(world.completes(&response).await.is_empty(), "nobody knows the request yet");
+                    assert!(world.completes(&response).await.is_empty(), "the request is not known yet");
                     let id = world.accept(&job).await;
                     assert_eq!(world.completes(&response).await, [id], "the same again knows more by then");
                     id
@@ -186,13 +186,13 @@ async fn a_request_and_its_response_that_come_in_one_instant_always_meet() {
         }
     });
     join_all(pairs).await;
-    // The rest is the sweep's, whose time comes at once here.
+    // The rest is the sweep's part, which is due at once here.
     change(&world.env, "update awaited set check_at = now()").await;
     while world.env.ledger.awaited_due(200).await.expect("swept") > 0 {}
     assert_eq!(world.count("select count(*) from answer").await, PAIRS as i64);
     let standings = world.env.standings().await;
     assert!(standings.iter().all(|one| one.reason.as_deref() == Some("answered")), "{standings:?}");
-    assert_eq!(world.count("select count(*) from reservation").await, 0, "nobody was asked");
+    assert_eq!(world.count("select count(*) from reservation").await, 0, "no customer was asked");
     world.end().await;
 }
 
@@ -235,7 +235,7 @@ async fn the_same_response_again_is_told_the_same_and_another_under_its_id_is_a_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_response_that_cannot_be_taken_is_kept_as_rejected_and_stops_nobody() {
+async fn a_response_that_cannot_be_taken_is_kept_as_rejected_and_stops_no_other() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;

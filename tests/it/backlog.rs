@@ -61,7 +61,7 @@ async fn new_requests_of_a_lane_queue_behind_its_backlog_and_other_lanes_are_not
     .await;
     let other = worst(&env, "other").await;
     // Ten seconds are what the backlog takes; a busy machine is given room, the promise is below.
-    assert!(other < 4.0, "the other lane waits for nobody, the worst took {other} s");
+    assert!(other < 4.0, "the other lane is not delayed, the worst took {other} s");
     let (waiting,): (i64,) = sqlx::query_as("select count(*) from message where state = 0")
         .fetch_one(&env.pool)
         .await

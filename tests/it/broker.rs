@@ -97,7 +97,7 @@ async fn while_the_database_is_away_nothing_is_acknowledged_and_nothing_bounces(
     // After its patience the worker hands everything back, once, and waits.
     wait::until("everything waits in the broker", || async { ready(&env).await == Some(3_000) }).await;
     wait::let_pass(Duration::from_secs(5)).await;
-    assert_eq!(ready(&env).await, Some(3_000), "nothing is taken while nobody can keep it");
+    assert_eq!(ready(&env).await, Some(3_000), "nothing is taken while it cannot be stored");
     tell(&stack, &["start-postgres"]).await;
     env.all_within(3_010, "delivered", Duration::from_secs(120)).await;
     assert_eq!(env.simulator.accepted().len(), 3_010);

@@ -1,4 +1,4 @@
-//! What two workers do in the same instant, which a lock holds open here.
+//! Two workers in the same instant, which a lock holds open here.
 //!
 //! The other worker is an open transaction of the test's own: it has done its part and is about to commit.
 
@@ -26,7 +26,7 @@ async fn waiting(env: &TestEnv) -> Uuid {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_overtaken_while_it_is_begun_is_not_sent() {
+async fn a_message_that_is_overtaken_while_it_is_begun_is_not_sent() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
     let worker = env.worker_with("roles.dispatch = false").await;
@@ -35,7 +35,7 @@ async fn who_is_overtaken_while_it_is_begun_is_not_sent() {
         .execute(&env.pool)
         .await
         .unwrap();
-    // Somebody else's accept has taken the person over and is about to commit.
+    // Another worker's accept has taken the reservation over and is about to commit.
     let mut overtaker = env.pool.begin().await.expect("a transaction");
     sqlx::query("update reservation set prior_request = request, prior_asked_at = asked_at, request = $1, asked_at = now()")
         .bind(random_id())
@@ -44,7 +44,7 @@ async fn who_is_overtaken_while_it_is_begun_is_not_sent() {
         .unwrap();
     let ledger = env.ledger.clone();
     let beginning = tokio::spawn(async move { ledger.begin(&[(MessageId(id), 1)], 60.0, &[]).await });
-    env.somebody_waits("begin waits for the overtaker").await;
+    env.lock_is_awaited("begin waits for the overtaker").await;
     overtaker.commit().await.expect("committed");
     let begun = beginning.await.expect("no panic").expect("begin answers");
     assert!(begun.is_empty(), "the person is asked by the overtaker alone: {begun:?}");
@@ -84,7 +84,7 @@ async fn a_notice_that_two_workers_keep_at_once_counts_once() {
         .unwrap();
     let (ledger, batch) = (env.ledger.clone(), [notice(shared, 2), notice(own, 3)]);
     let receiving = tokio::spawn(async move { ledger.receive(&batch).await });
-    env.somebody_waits("receive waits for the other worker").await;
+    env.lock_is_awaited("receive waits for the other worker").await;
     other.commit().await.expect("committed");
     let received = receiving.await.expect("no panic").expect("receive answers");
     let of = |key: Uuid| *received.iter().find(|received| received.key == key).expect("answered");

@@ -1,8 +1,8 @@
-//! One suite over all three providers: what each may do to a call, and the end that we make of it.
+//! One suite over all three providers: each fault that a call can meet, and the end state that follows.
 //!
-//! A row is one recipient's fault at the simulated provider; its columns are what the ledger must say
-//! in the end, and how often the provider really took the message. No row is ever taken twice but the
-//! one whose relay says "not accepted" of what it accepted: nobody can know better than that.
+//! A row is one recipient's fault at the simulated provider; its columns are the expected rows of the ledger
+//! and the number of messages that the provider really accepted. No row is ever accepted twice, except the one
+//! where the SMTP relay answers "not accepted" after it accepted: that cannot be detected.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -184,7 +184,7 @@ impl Via {
     }
 }
 
-/// What the ledger says of one message.
+/// The ledger's rows of one message.
 #[derive(Debug, sqlx::FromRow)]
 struct Found {
     recipient: String,
@@ -243,7 +243,7 @@ fn seen(env: &TestEnv, recipient: &str) -> (usize, usize) {
 
 async fn conforms(via: Via) {
     let env = bed_of(via).await;
-    // Breakers have a test of their own; here they would only make everybody wait.
+    // Breakers have a test of their own; here they would only slow every row.
     let worker = env.worker_with(&format!("retry.tries_max = {TRIES_MAX}\nbreaker.failures = 1000")).await;
     let words: Vec<&'static str> = TABLE
         .iter()
@@ -281,7 +281,7 @@ async fn conforms(via: Via) {
             ));
         }
         let id_known = one.provider_id.is_some() || accepted == 0 || via == Via::Smtp;
-        assert!(id_known, "{word}: who took it told its id, at the latest by receipt: {one:?}");
+        assert!(id_known, "{word}: an accepted message has its id, at the latest by receipt: {one:?}");
     }
     assert!(wrong.is_empty(), "{via:?}:\n{}", wrong.join("\n"));
     env.nothing_left(worker).await;
@@ -327,7 +327,7 @@ async fn account_refused(via: Via, word: &'static str, code: &str) {
         (Some("account_misconfigured"), Some(code), 0, Some(1)),
         "{one:?}"
     );
-    assert!(one.held > 0, "who waits keeps the reservation");
+    assert!(one.held > 0, "a waiting message keeps its reservation");
     assert_ne!(lane(&worker, via.account()).breaker_state(), BreakerState::Closed);
     assert_eq!(seen(&env, &recipient).1, 0);
     env.simulator.set_magic(&recipient, "ok");
@@ -348,7 +348,7 @@ async fn a_refused_account_burns_no_tries_and_opens_its_breaker() {
     );
 }
 
-/// Nobody listens at the account's address; `mended` says whether the address or the account changes.
+/// No server listens at the account's address; `mended` says whether the address or the account changes.
 async fn unreachable(via: Via, mended: bool) {
     let env = TestEnv::new().await;
     let company::Providers { http, smtp } = env.providers();
@@ -384,7 +384,7 @@ async fn unreachable(via: Via, mended: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_connection_nothing_counts_until_somebody_listens_or_the_account_is_mended() {
+async fn without_a_connection_nothing_counts_until_a_server_listens_or_the_account_is_mended() {
     tokio::join!(
         unreachable(Via::Twilio, true),
         unreachable(Via::Twilio, false),

@@ -26,7 +26,7 @@ async fn a_transaction_that_was_cut_leaves_no_connection_behind() {
         // At another place each time: the answer to BEGIN, to one of the statements, to COMMIT.
         let applied = ledger.apply_company(&policy, &members, &env.keys.identity);
         drop(tokio::time::timeout(Duration::from_micros(300 * times), applied).await);
-        env.writes_for_everybody(&ledger).await;
+        env.writes_visibly(&ledger).await;
     }
     ledger.close().await;
 }
@@ -40,7 +40,7 @@ async fn a_silent_broker_is_found_out_before_lapin_connects() {
     let address = silent.local_addr().expect("an address");
     let config = env.config(&format!("amqp.url = \"amqp://guest:guest@{address}/%2f\""));
     let before = io_threads();
-    let error = connect(&config.amqp, "a test").await.expect_err("nobody answers");
+    let error = connect(&config.amqp, "a test").await.expect_err("no answer");
     assert!(format!("{error:#}").contains("does not answer"), "{error:#}");
     // Other tests connect meanwhile, so only a runaway would show; the preflight's error is the proof.
     assert!(io_threads() < before + 50);

@@ -1,4 +1,5 @@
-//! The fence of whole workers: what waits in the database, and who asks one person at the same time.
+//! The fence with whole workers: messages that wait in the database, and two requests for one person at the
+//! same time.
 //!
 //! `races` sets the ledger's own statements against each other, thousands of times.
 
@@ -55,7 +56,7 @@ async fn stopped_while_its_begin_waits(reason: &str, stop: impl AsyncFnOnce(&Tes
     assert_eq!((second.status, second.reason.as_deref()), ("suppressed", Some(reason)));
     assert_eq!(second.attempt, 1, "it was begun: the view of the begin that waited was old");
     let called: Vec<String> = env.simulator.calls().into_iter().map(|call| call.recipient).collect();
-    assert_eq!(called, ["+14155550101"], "and nobody called");
+    assert_eq!(called, ["+14155550101"], "and no message sent");
     env.nothing_left(worker).await;
 }
 
@@ -108,7 +109,7 @@ async fn a_stop_while_a_begin_waits_for_its_row_leads_to_no_call() {
 async fn an_answer_while_a_begin_waits_for_its_row_leads_to_no_call() {
     let mut answering = None;
     stopped_while_its_begin_waits("answered", async |env, _, id| {
-        // What waits is ended with the answer, so this waits for the row as well: behind the begin.
+        // The accept ends waiting messages, so it waits for the row as well: behind the begin.
         let ledger = env.ledger.clone();
         answering = Some(tokio::spawn(async move { ledger.answer(id, By::PROGRAM).await }));
         wait::until("the answer is written", || answered(env, id)).await;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{TestEnv, process::Process, wait, webhook};
 
-/// What headers an email of ours may have, and no other.
+/// The only headers that an email of ours may have.
 const HEADERS: [&str; 11] = [
     "message-id",
     "auto-submitted",

@@ -228,7 +228,7 @@ async fn a_test_binding_reaches_the_companys_test_address_and_never_the_customer
     assert!(env.simulator.calls().iter().all(|call| call.recipient == "+17195550123"));
     let (held,): (i64,) =
         sqlx::query_as("select count(*) from reservation").fetch_one(&env.pool).await.unwrap();
-    assert_eq!(held, 0, "a test reserves nobody");
+    assert_eq!(held, 0, "a test makes no reservation");
     let email = with(|job| job["customer"] = json!({ "email": "jane@example.com" }));
     assert!(producer.publish_as("requests.blanca", Some("3"), Some("guest"), &email).await);
     env.all_ended(3, crate::support::wait::PATIENCE).await;

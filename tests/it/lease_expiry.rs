@@ -142,7 +142,7 @@ async fn a_suspect_stays_one_through_pause_and_resume_until_it_is_begun() {
     let due = one.claim_suspect().await;
     let begun = one.env.ledger.begin(&[due_key(&due)], 0.0, &[]).await.expect("begun");
     assert_eq!(begun, [(due_key(&due), 1)]);
-    assert_eq!(one.stands().await, (0, None), "an attempt is proof that it kills nobody before one");
+    assert_eq!(one.stands().await, (0, None), "an attempt proves that the job kills no worker before it");
     // It is tried again in the ordinary line; that the old lease runs out meanwhile is no lapse.
     one.env.ledger.settle(&[refused(&due)], &[]).await.expect("settled");
     assert_eq!(one.stands().await, (0, Some(0)));

@@ -212,7 +212,7 @@ async fn a_look_up_tells_how_far_the_message_came_and_which_address_is_dead() {
         (Via::Mailgun, "optout", &failed(Some(BlockKind::Unsubscribed)), Some("606")),
         (Via::Mailgun, "rejectedlater", &failed(None), None),
     ];
-    // A customer who said STOP is written to no more: each row has its own.
+    // A customer that sent STOP gets no more messages: each row has a customer of its own.
     for (number, (via, word, expected, code)) in rows.into_iter().enumerate() {
         let provider = via.at(simulator.http_addr);
         let recipient = via.recipient(number);

@@ -1,4 +1,4 @@
-//! What a person may do to a request: pause, resume, cancel; and what the answer is when it is too late.
+//! Operator actions on a request: pause, resume, cancel; and the answer when it is too late.
 //!
 //! Through the same functions as the command line.
 
@@ -32,7 +32,7 @@ async fn cancel(env: &TestEnv, id: uuid::Uuid) -> bool {
     matches!(cancel::cancel(&env.ledger, id, By::PROGRAM).await.expect("asked"), Canceled::Done)
 }
 
-/// The words of the timeline, with who did what people do.
+/// The lines of the timeline, with the actor of each manual action.
 async fn told(env: &TestEnv, id: uuid::Uuid) -> Vec<String> {
     let detail = env.ledger.request(id).await.expect("asked").expect("there");
     let told = timeline(&detail).into_iter().map(|event| match (event.event, event.what) {

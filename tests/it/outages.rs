@@ -114,7 +114,7 @@ async fn with_broker_and_postgres_restarted_in_the_middle_all_5000_jobs_end_and_
 async fn after_kill_9_a_new_worker_brings_everything_to_its_end() {
     let env = TestEnv::with_simulator(unhurried()).await;
     env.company("blanca", |_| {}).await;
-    // As in a fleet, somebody else takes the webhooks; the workers to be killed do the rest.
+    // As in a fleet, another worker takes the webhooks; the workers to be killed do the rest.
     let web = env.worker_with("roles.intake = false\nroles.dispatch = false").await;
     let more = "roles.web = false";
     let mut killed = Process::start(&env, more);

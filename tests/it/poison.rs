@@ -1,7 +1,7 @@
-//! What kills workers: it is found out, tried alone, quarantined and replayed, and costs nobody else anything.
+//! Jobs that kill workers: each is found, tried alone, quarantined and replayed, and no other job suffers.
 //!
 //! Workers are processes of their own that die by `src/failpoint.rs` over a word in a customer's name, and are
-//! started again as an orchestrator would. How redeliveries look without any death is in `storms`.
+//! started again as an orchestrator would. Redeliveries without any death are in `redelivery`.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -15,11 +15,11 @@ use crate::support::{
 };
 
 const GOOD: usize = 200;
-/// Somebody else, who lives, takes the webhooks.
+/// Another worker, which lives, takes the webhooks.
 const MORTAL: &str = "roles.web = false";
 const WEB: &str = "roles.intake = false\nroles.dispatch = false";
 const DEADLY_JOB: &[(&str, &str)] = &[("POSTRIDER_CRASH_ON", "intake:Ivy")];
-/// A lease of 4 s: who kills is known after three of them.
+/// A lease of 4 s: a poison job is known after three of them.
 const LEASE: (&str, &str) = ("POSTRIDER__DISPATCH__LEASE_MARGIN_SECS", "2.0");
 const DEADLY_MESSAGE: &[(&str, &str)] = &[LEASE, ("POSTRIDER_CRASH_ON", "compose:Venom")];
 const DEADLY_BOTH: &[(&str, &str)] = &[LEASE, ("POSTRIDER_CRASH_ON", "intake:Ivy,compose:Venom")];
@@ -76,11 +76,11 @@ async fn delivered(env: &TestEnv, worker: &Kept<'_>, count: usize) {
     assert_eq!(ended(env, worker, count).await, 0, "none is unknown");
 }
 
-/// Of the numbered customers each but the unknown ones was written to once, and nobody else.
+/// Each numbered customer but the unknown ones got one message, and no other address got any.
 fn each_once(env: &TestEnv, numbers: std::ops::Range<usize>, unknown: usize) {
     let accepted: Vec<String> = env.simulator.accepted().into_iter().map(|one| one.recipient).collect();
     let distinct: BTreeSet<String> = accepted.iter().cloned().collect();
-    assert_eq!(accepted.len(), distinct.len(), "nobody is written to twice");
+    assert_eq!(accepted.len(), distinct.len(), "no customer gets two messages");
     assert_eq!(distinct.len(), numbers.len() - unknown);
     assert!(distinct.is_subset(&numbers.map(phone).collect()));
 }
@@ -116,7 +116,7 @@ async fn in_order(env: &TestEnv, worker: Kept<'_>, web: Worker) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_kills_three_workers_is_quarantined_and_its_neighbours_are_sent_once() {
-    // Who is in a call when its process dies is unknown: here, those who send live.
+    // A message that is in a call when its process dies ends as unknown; the dispatching worker here lives.
     let (env, web) = world("roles.intake = false").await;
     let worker = Kept::start(&env, "roles.web = false\nroles.dispatch = false", DEADLY_JOB);
     env.consuming().await;
@@ -132,7 +132,7 @@ async fn a_job_that_kills_three_workers_is_quarantined_and_its_neighbours_are_se
     assert!(shown.contains("quarantined") && shown.contains("delivered 4 times"), "{shown}");
     assert!(told(&env, &["rejected", "list"]).await.contains("quarantined: it was delivered"));
 
-    // What handles it now is the command alone: the cause is still there, and only the command dies.
+    // Only the command handles the job now: the cause is still there, and only the command dies.
     let died = tell(&env, &["rejected", "replay", &id], DEADLY_JOB).await;
     assert_eq!(died.status.code(), None, "killed by a signal");
     assert!(told(&env, &["rejected", "replay", &id]).await.starts_with("accepted as request"));
@@ -215,14 +215,14 @@ async fn of_two_deadly_jobs_and_two_deadly_messages_at_once_just_those_four_are_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_panic_over_a_job_or_a_message_kills_nobody_and_costs_nobody_else_anything() {
+async fn a_panic_over_a_job_or_a_message_kills_no_worker_and_costs_no_other_job_anything() {
     let (env, web) = world(WEB).await;
     let worker = Kept::start(&env, MORTAL, PANICKING);
     env.consuming().await;
     publish(&env, &["Poison Ivy", "Venom"]).await;
     delivered(&env, &worker, GOOD).await;
     let kept = env.rejected(1).await;
-    assert_eq!(kept, ["quarantined"], "kept at once, with nobody dead");
+    assert_eq!(kept, ["quarantined"], "kept at once, without a death");
     let failed = wait::until_some("the message has failed", || async {
         env.standings().await.into_iter().find(|one| one.status == "failed")
     })

@@ -31,7 +31,7 @@ async fn echo() -> (Proxy, tokio::task::JoinHandle<()>) {
     (Proxy::to(address), serving)
 }
 
-/// What comes back of a line until the connection ends or the line is whole.
+/// The bytes that come back for a line, until the connection ends or the line is whole.
 async fn say(proxy: &Proxy, line: &str) -> String {
     let mut stream = TcpStream::connect(proxy.addr).await.expect("connected");
     stream.write_all(format!("{line}\n").as_bytes()).await.expect("written");

@@ -1,6 +1,6 @@
 //! Everything at once: pauses, resumes, cancels, receipts, claims and sweeps of the same messages.
 //!
-//! After each of them, and at the end, nobody is lost, stuck or asked twice (`support::audit`).
+//! After each of them, and at the end, no message is lost, stuck or sent twice (`support::audit`).
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -143,7 +143,7 @@ async fn cancel(env: &TestEnv, id: Uuid) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_300_random_acts_against_two_workers_everything_ends_and_nobody_is_asked_twice() {
+async fn of_300_random_actions_against_two_workers_everything_ends_and_no_customer_is_asked_twice() {
     let env = Arc::new(TestEnv::new().await);
     env.company("blanca", |_| {}).await;
     let more = "retry.tries_max = 3\nunknown.sms_looks_secs = [0.5, 1.5]\nbreaker.failures = 1000\ndispatch.http_timeout_secs = 0.5";
@@ -182,7 +182,7 @@ async fn of_300_random_acts_against_two_workers_everything_ends_and_nobody_is_as
 async fn two_requests_that_give_up_together_leave_their_person_free() {
     let env = TestEnv::new().await;
     let (waited, recovery, slot) = (random_id(), random_id(), random_id());
-    // A recovery took the person over from one who still waited; then both are taken back at once.
+    // A recovery took the reservation over from a message that still waited; then both are undone at once.
     sqlx::query("insert into reservation values ($1, $2, now(), null, $3, now())")
         .bind(slot)
         .bind(recovery)
@@ -198,7 +198,7 @@ async fn two_requests_that_give_up_together_leave_their_person_free() {
         .unwrap();
     let (held,): (i64,) =
         sqlx::query_as("select count(*) from reservation").fetch_one(&env.pool).await.unwrap();
-    assert_eq!(held, 0, "who never asked holds nobody");
+    assert_eq!(held, 0, "a request that was never sent holds no reservation");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -218,7 +218,7 @@ async fn an_outcome_written_twice_counts_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_that_cannot_be_stored_costs_its_code_and_delays_nobody() {
+async fn a_code_that_cannot_be_stored_costs_its_code_and_delays_no_message() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
     let intake = env.worker_with("roles.dispatch = false").await;

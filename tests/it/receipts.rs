@@ -1,7 +1,7 @@
-//! Receipts as they come in life: early, doubled, disordered, late; and customers who want no more.
+//! Receipts: early, doubled, disordered, late; and customers that opt out.
 //!
-//! Every webhook here is posted by hand, with real signatures and the tokens of real attempts. What is
-//! forged or sent by whom we do not want to hear is in `doors`.
+//! Every webhook here is posted by hand, with real signatures and the tokens of real attempts. Forged and
+//! foreign webhooks are in `webhook_security`.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ fn by_email(key: &str) -> Value {
     job(key, &json!({ "email": EMAIL }))
 }
 
-/// A world whose providers tell nothing by themselves, for people who may be asked again at once.
+/// A test environment with providers that send no receipts, for customers that may be asked again at once.
 async fn silent(more: &str) -> (TestEnv, Worker) {
     let env = TestEnv::new().await;
     env.company("blanca", |policy| policy.suppression_days = 0).await;
@@ -208,7 +208,7 @@ async fn proof_after_an_unknowns_window_raises_what_we_concluded() {
         let attempt = Attempt::of(&env, MAILGUN, EMAIL).await;
         assert_eq!(mailgun_event(MAILGUN, &attempt, event, own).send(&env).await, 200);
         assert_eq!(first(&env).await, then, "{event}");
-        assert_eq!(env.simulator.calls().len(), 1, "and nobody was called again");
+        assert_eq!(env.simulator.calls().len(), 1, "and no message was sent again");
         env.nothing_left(worker).await;
     }
 }
@@ -312,7 +312,7 @@ async fn start_lifts_only_what_stop_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_bounced_complained_or_unsubscribed_is_not_asked_again() {
+async fn a_customer_that_bounced_complained_or_unsubscribed_is_not_asked_again() {
     for (event, own, status, reason) in [
         ("unsubscribed", json!({}), "delivered", "unsubscribed"),
         ("complained", json!({}), "delivered", "complained"),
@@ -335,7 +335,7 @@ async fn whoever_bounced_complained_or_unsubscribed_is_not_asked_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_unsubscribe_link_asks_on_get_blocks_on_post_and_tells_nobody_what_is_known() {
+async fn the_unsubscribe_link_asks_on_get_blocks_on_post_and_does_not_reveal_whether_an_address_is_known() {
     let (env, worker) = silent("").await;
     env.publish(&by_email("1")).await;
     in_state(&env, State::Sent).await;
@@ -357,7 +357,7 @@ async fn the_unsubscribe_link_asks_on_get_blocks_on_post_and_tells_nobody_what_i
     let other = format!("{}{}", &link[..link.len() - 1], if link.ends_with('0') { '1' } else { '0' });
     let nonsense = format!("{}/unsubscribe/nobody/knows", webhook::base(&env));
     let asked = get(&link).await;
-    assert_eq!((asked.0, blocked(&env).await), (200, 0), "a scanner that follows links unsubscribes nobody");
+    assert_eq!((asked.0, blocked(&env).await), (200, 0), "a scanner that follows links unsubscribes no customer");
     assert_eq!(get(&other).await, asked);
     assert_eq!(get(&nonsense).await, asked);
     let unknown = post(&other).await;

@@ -1,4 +1,4 @@
-//! What providers never told is asked for: lost answers, lost receipts, and sending once more.
+//! Missing facts are asked for: lost answers, lost receipts, and sending once more.
 //!
 //! The simulator keeps receipts to itself (`webhook_loss_rate`), so that only a look-up can tell.
 
@@ -71,14 +71,14 @@ async fn metric(worker: &Worker, line: &str) -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_attempt_whose_answer_was_lost_is_found_at_its_provider_and_not_sent_again() {
+async fn an_attempt_with_a_lost_answer_is_found_at_its_provider_and_not_sent_again() {
     for (job, recipient) in [(by_phone(), PHONE), (by_email(), EMAIL)] {
         for magic in ["acceptreset", "accepterror", "hang", "garbage"] {
             let (env, worker) = world(|_| {}, "dispatch.http_timeout_secs = 0.4").await;
             env.simulator.set_magic(recipient, magic);
             env.publish(&job).await;
             env.all_are(1, "delivered").await;
-            assert_eq!(env.simulator.calls().len(), 1, "{magic}: nobody was called again");
+            assert_eq!(env.simulator.calls().len(), 1, "{magic}: no message was sent again");
             let (looked_up,): (bool,) = sqlx::query_as("select bool_and(looked_up) from receipt")
                 .fetch_one(&env.pool)
                 .await
@@ -137,7 +137,7 @@ async fn a_lost_receipt_is_asked_for_and_the_timeline_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_receipt_that_nobody_knows_of_leaves_the_message_sent_and_is_not_asked_for_for_ever() {
+async fn an_unknown_receipt_leaves_the_message_sent_and_is_not_asked_for_for_ever() {
     let more = "receipts.email_looks_secs = [0.3, 0.6]\nreceipts.sms_looks_secs = [0.3, 0.6]";
     let (env, worker) = world(|_| {}, more).await;
     env.simulator.set_magic(PHONE, "silent");
@@ -239,7 +239,7 @@ async fn a_text_is_never_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_stops_before_it_is_sent_once_more_is_left_alone_and_nobody_claims_to_know() {
+async fn a_customer_that_stops_before_the_resend_gets_nothing_and_the_outcome_stays_unknown() {
     // The lane opens for one call only, so that the second attempt waits.
     let more = "breaker.failures = 1\nbreaker.open_secs = 6.0\nbreaker.open_max_secs = 6.0";
     let (env, worker) = world(|policy| policy.resend_if_absent = true, more).await;
@@ -263,7 +263,7 @@ async fn who_stops_before_it_is_sent_once_more_is_left_alone_and_nobody_claims_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customer_who_answered_is_not_asked() {
+async fn a_customer_that_answered_is_not_asked() {
     let (env, worker) = world(|_| {}, "").await;
     let mut delayed = by_phone();
     delayed["delay_secs"] = json!(2);

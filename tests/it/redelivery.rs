@@ -1,7 +1,8 @@
-//! Redeliveries without any death: connections that break, a database that is away, notes of who lives.
+//! Redeliveries without any death: connections that break, a database that is away, trial records of living
+//! workers.
 //!
-//! Nobody is accused, nothing is lost, and what the broker itself parks comes back once. Deaths are in
-//! `poison`.
+//! No job is reported as poison, nothing is lost, and jobs that the broker itself dead-letters come back once.
+//! Deaths are in `poison`.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +27,7 @@ async fn publish(env: &TestEnv, from: usize, to: usize) {
     env.producer().await.publish_all("requests.blanca", &jobs).await.expect("published");
 }
 
-/// A consumer that takes everything, and whose connection ends then, so many times.
+/// A consumer that takes everything, and ends its connection then, so many times.
 async fn taken_and_dropped(env: &TestEnv, jobs: usize, times: usize) {
     let look = env.look().await;
     for _ in 0..times {
@@ -54,16 +55,16 @@ fn each_once(env: &TestEnv, count: usize) {
     assert_eq!((accepted.len(), distinct.len()), (count, count), "each is written to once");
 }
 
-async fn nobody_accused(env: &TestEnv) {
+async fn no_job_reported(env: &TestEnv) {
     let (rejected, notes): (i64, i64) =
         sqlx::query_as("select (select count(*) from rejected_job), (select count(*) from trial_record)")
             .fetch_one(&env.pool)
             .await
             .expect("asked");
-    assert_eq!((rejected, notes), (0, 0), "nobody is accused, no note is left");
+    assert_eq!((rejected, notes), (0, 0), "no job is reported, no trial record is left");
 }
 
-/// A world whose queues are declared, and nobody consumes.
+/// A test environment with declared queues and without a consumer.
 async fn idle() -> TestEnv {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
@@ -91,7 +92,7 @@ async fn fifteen_redeliveries_park_nothing_and_what_more_of_them_park_is_replaye
     assert_eq!(replayed.lines().filter(|line| line.starts_with("replayed job-")).count(), 60);
     env.all_are(160, "delivered").await;
     each_once(&env, 160);
-    nobody_accused(&env).await;
+    no_job_reported(&env).await;
     assert_eq!((env.ready("requests").await, env.ready("parked").await), (0, 0));
     env.nothing_left(worker).await;
 }
@@ -108,8 +109,9 @@ async fn a_fleet_that_loses_its_connections_again_and_again_parks_nothing_and_se
     url.set_ip_host(line.addr.ip()).expect("a host can be set");
     url.set_port(Some(line.addr.port())).expect("a port can be set");
     let first = env.worker_with(&format!("amqp.url = \"{url}\"")).await;
-    // After a lost connection each waits a while; a fleet of three has mostly somebody to be cut off. A cut
-    // can count twice: what one loses is given to another, just before that one is cut off as well.
+    // After a lost connection each worker waits a while; in a fleet of three one is mostly connected and can be
+    // cut off. A cut can count twice: the jobs of one worker are given to another, just before that one is cut
+    // off as well.
     let more = format!("amqp.url = \"{url}\"\nroles.web = false\nroles.dispatch = false");
     let others = futures_util::future::join_all((0..2).map(|_| env.worker_with(&more))).await;
     env.consuming().await;
@@ -119,13 +121,13 @@ async fn a_fleet_that_loses_its_connections_again_and_again_parks_nothing_and_se
         producer.publish_all("requests.blanca", &published).await.expect("published");
         wait::until("some are taken", || async { look.ready("requests").await < jobs as u32 }).await;
         line.set_cut(true);
-        wait::until("nobody consumes", || async { look.consumers().await == 0 }).await;
+        wait::until("there is no consumer", || async { look.consumers().await == 0 }).await;
         line.set_cut(false);
-        wait::until("somebody consumes", || async { look.consumers().await > 0 }).await;
+        wait::until("there is a consumer", || async { look.consumers().await > 0 }).await;
     }
     env.all_are(cuts * jobs, "delivered").await;
     each_once(&env, cuts * jobs);
-    nobody_accused(&env).await;
+    no_job_reported(&env).await;
     assert_eq!((env.ready("requests").await, env.ready("parked").await), (0, 0));
     for worker in others {
         assert!(worker.stop().await);
@@ -134,7 +136,7 @@ async fn a_fleet_that_loses_its_connections_again_and_again_parks_nothing_and_se
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_try_that_fails_because_the_database_does_not_write_accuses_nobody() {
+async fn a_trial_that_fails_because_the_database_does_not_write_reports_no_job() {
     let env = idle().await;
     publish(&env, 0, 5).await;
     taken_and_dropped(&env, 5, 2).await;
@@ -151,7 +153,7 @@ async fn a_try_that_fails_because_the_database_does_not_write_accuses_nobody() {
     .await;
     held.rollback().await.expect("let go");
     env.all_are(5, "delivered").await;
-    nobody_accused(&env).await;
+    no_job_reported(&env).await;
     each_once(&env, 5);
     env.nothing_left(worker).await;
 }
@@ -164,7 +166,7 @@ async fn note(env: &TestEnv) -> Option<i64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_note_of_a_worker_that_takes_it_back_is_not_believed_and_holds_nobody_up() {
+async fn a_trial_record_that_its_worker_withdraws_is_not_believed_and_delays_no_job() {
     let env = idle().await;
     publish(&env, 0, 1).await;
     taken_and_dropped(&env, 1, 2).await;
@@ -181,14 +183,14 @@ async fn a_note_of_a_worker_that_takes_it_back_is_not_believed_and_holds_nobody_
         assert_eq!(
             noted.execute(&env.pool).await.expect("asked").rows_affected(),
             1,
-            "nobody else took it back"
+            "no other worker took it back"
         );
         env.standings().await.len() == 50
     })
     .await;
     env.ledger.clear_trials_of(another).await.expect("taken back");
     env.all_are(51, "delivered").await;
-    nobody_accused(&env).await;
+    no_job_reported(&env).await;
     each_once(&env, 51);
     env.nothing_left(worker).await;
     assert_eq!(env.ready("requests").await, 0, "all acknowledged");

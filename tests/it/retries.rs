@@ -1,4 +1,4 @@
-//! A person's retry: one new message, on record, that changes nothing old and asks nobody twice.
+//! A manual retry: one new message, on record, that changes nothing old and asks no customer twice.
 //!
 //! Through the same functions as the command line and the API; over HTTP read `api`.
 
@@ -55,7 +55,7 @@ async fn ask(env: &TestEnv, id: Uuid, wish: ActionRequest<'_>) -> Retried {
     retry(&env.ledger, &directory(env).await, &env.keys, id, wish).await.expect("asked")
 }
 
-/// A world where nobody sends, with one request that ended so.
+/// A test environment without a dispatching worker, with one request that ended so.
 struct Ended {
     env: TestEnv,
     company: CompanyId,
@@ -190,7 +190,7 @@ async fn a_call_that_names_the_failed_message_makes_one_retry_however_often_it_c
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_may_have_gone_out_is_retried_only_by_who_says_that_it_may_double() {
+async fn a_message_that_may_have_been_sent_is_retried_only_with_consent_to_a_duplicate() {
     let ended = Ended::unclear().await;
     assert!(matches!(ask(&ended.env, ended.id, wish()).await, Retried::MayDouble));
     assert_eq!(ended.messages().await, 1);
@@ -235,14 +235,14 @@ async fn a_blocked_address_is_not_written_to_by_a_retry_either() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_retry_reserves_its_person_again_and_gives_way_to_who_asked_meanwhile() {
+async fn a_retry_makes_its_reservation_again_and_gives_way_to_one_made_meanwhile() {
     let ended = Ended::unsent().await;
     assert!(matches!(ask(&ended.env, ended.id, wish()).await, Retried::Going(_)));
     assert_eq!(ended.accept("second").await, "suppressed", "the retry holds the person");
     ended.end().await;
 
     let ended = Ended::unsent().await;
-    assert_eq!(ended.accept("second").await, "queued", "nobody was asked");
+    assert_eq!(ended.accept("second").await, "queued", "no customer was asked");
     let withheld = ask(&ended.env, ended.id, wish()).await;
     assert!(matches!(withheld, Retried::Withheld(Reason::SuppressionPeriod, Some(_))), "{withheld:?}");
     assert_eq!(ended.messages().await, 1);
@@ -250,7 +250,7 @@ async fn a_retry_reserves_its_person_again_and_gives_way_to_who_asked_meanwhile(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_was_asked_counts_as_asked_even_if_the_retry_is_taken_back() {
+async fn a_customer_counts_as_asked_even_if_the_retry_is_canceled() {
     let ended = Ended::unclear().await;
     assert!(matches!(ask(&ended.env, ended.id, knowing()).await, Retried::Going(_)));
     let canceled = postrider::requests::actions::cancel::cancel(&ended.env.ledger, ended.id, By::PROGRAM)

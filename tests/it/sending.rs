@@ -32,7 +32,7 @@ async fn a_refusal_for_now_is_tried_again_and_delivered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_refused_too_often_fails_as_retries_exhausted() {
+async fn a_message_that_is_refused_too_often_fails_as_retries_exhausted() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
     env.simulator.set_magic("+14155550101", "busy");
@@ -132,7 +132,7 @@ async fn what_expires_before_its_attempt_is_suppressed_and_gives_its_person_back
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_credential_stops_its_own_lane_and_nobody_else() {
+async fn a_missing_credential_stops_its_own_lane_and_no_other() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
     env.company("other", |policy| {
@@ -166,7 +166,7 @@ async fn sigterm_under_load_loses_nothing_and_leaves_no_unknown() {
         latency: (Duration::from_millis(5), Duration::from_millis(40)),
         ..Default::default()
     });
-    // As in a fleet, somebody else takes the webhooks while this worker goes and the next one comes.
+    // As in a fleet, another worker takes the webhooks while this worker goes and the next one comes.
     let web = env.worker_with("roles.intake = false\nroles.dispatch = false").await;
     let worker = env.worker_with("roles.web = false").await;
     env.consuming().await;

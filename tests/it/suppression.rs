@@ -78,7 +78,7 @@ async fn of_64_accepts_for_one_person_over_16_connections_one_is_sent() {
     .fetch_one(&env.pool)
     .await
     .unwrap();
-    assert_eq!(held, 0, "who was suppressed holds nothing");
+    assert_eq!(held, 0, "a suppressed request holds nothing");
     env.nothing_left(worker).await;
 }
 
@@ -151,7 +151,7 @@ async fn the_scope_may_be_the_brand() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crowd_for_one_person_in_one_batch_keeps_nobody_waiting() {
+async fn a_burst_for_one_person_in_one_batch_delays_no_other() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;

@@ -83,7 +83,7 @@ fn sound() -> Facts {
     }
 }
 
-/// What is found in the sound facts after a change, as class and rule.
+/// Findings in the sound facts after a change, as class and rule.
 fn found(change: impl FnOnce(&mut Facts)) -> Vec<(Class, String)> {
     let mut facts = sound();
     change(&mut facts);
@@ -100,7 +100,7 @@ fn finds(class: Class, rule: &str, change: impl FnOnce(&mut Facts)) {
 fn nothing_is_found_where_nothing_is_wrong() {
     assert_eq!(found(|_| {}), []);
     let published_in_vain = |facts: &mut Facts| facts.jobs.push(JobFact { fate: Fate::Unknown, ..job(3, 8) });
-    assert_eq!(found(published_in_vain), [], "nobody promised to have it");
+    assert_eq!(found(published_in_vain), [], "the broker did not confirm it");
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn nothing_is_there_twice_or_from_nowhere() {
     finds(Class::Duplicated, "a key has more than one request", |facts| {
         facts.messages[1].key = "job-1".to_owned();
     });
-    finds(Class::Wrong, "a key is there that nobody published", |facts| {
+    finds(Class::Wrong, "a key is there that was not published", |facts| {
         facts.rejected.push("job-9".to_owned())
     });
     finds(Class::Wrong, "a job is there that was never published", |facts| facts.jobs[1].fate = Fate::Never);
@@ -176,7 +176,7 @@ fn what_a_provider_has_is_in_the_ledger_as_it_was() {
     finds(Class::Wrong, "a provider had it before its attempt was written down", |facts| {
         facts.acceptances[0].accepted_at = at(1);
     });
-    finds(Class::Wrong, "a message went to somebody else", |facts| {
+    finds(Class::Wrong, "a message went to another customer", |facts| {
         facts.acceptances[0].recipient = "8@people.example".to_owned();
     });
     finds(Class::Wrong, "a provider has what is suppressed or canceled", |facts| {
@@ -204,7 +204,7 @@ fn no_attempt_begins_after_what_forbids_it() {
         finds(Class::Wrong, &rule, |facts| facts.acts.push(act(wish, Some(at(9)), None)));
         assert_eq!(found(|facts| facts.acts.push(act(wish, Some(at(11)), None))), [], "begun before");
         assert_eq!(found(|facts| facts.acts.push(act(wish, Some(at(2)), Some(at(9))))), [], "lifted before");
-        assert_eq!(found(|facts| facts.acts.push(act(wish, None, None))), [], "nobody knows of it");
+        assert_eq!(found(|facts| facts.acts.push(act(wish, None, None))), [], "its outcome is unknown");
     }
 }
 
@@ -235,7 +235,7 @@ fn an_unknown_attempt_has_a_cause() {
             step.worker = Some(id(98));
         });
     });
-    finds(Class::Wrong, "an attempt was begun by nobody, and lost", |facts| {
+    finds(Class::Wrong, "an attempt without a worker was lost", |facts| {
         unknown("worker_lost", 1, false)(facts);
         facts.moves.iter_mut().for_each(|step| step.worker = None);
     });
@@ -291,7 +291,7 @@ fn every_message_ends_as_its_provider_says() {
         facts.messages[0].state = state::SENT;
         facts.moves.pop();
     };
-    assert_eq!(found(lost_receipt), [], "nobody promised to have the receipt");
+    assert_eq!(found(lost_receipt), [], "the receipt was not confirmed");
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! The public door against whom we do not want to hear: forged, foreign, oversized, slow.
+//! The public webhook routes against forged, foreign, oversized and slow calls.
 //!
-//! Each is answered as the provider understands it, and leaves every row of the ledger as it was. What
-//! honest receipts do is in `receipts`.
+//! Each is answered in the provider's terms, and leaves every row of the ledger as it was. Honest receipts are
+//! in `receipts`.
 
 use std::time::Duration;
 
@@ -240,7 +240,7 @@ async fn nothing_but_mailgun_itself_changes_an_email() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_empty_or_missing_signing_key_lets_nobody_in() {
+async fn an_empty_or_missing_signing_key_lets_no_call_in() {
     let env = TestEnv::new().await;
     env.company("blanca", |policy| {
         if let postrider_domain::company::ProviderSettings::Mailgun { signing_key_env, .. } =
@@ -312,7 +312,7 @@ async fn stuck(env: &TestEnv, said: &str) -> TcpStream {
     stream
 }
 
-/// What the server said until it cut the connection.
+/// The bytes that the server sent until it cut the connection.
 async fn cut(mut stream: TcpStream) -> String {
     let mut said = Vec::new();
     let read = timeout(AT_ONCE, stream.read_to_end(&mut said)).await.expect("cut in time");
@@ -322,7 +322,7 @@ async fn cut(mut stream: TcpStream) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn slow_clients_are_cut_in_time_and_block_nobody() {
+async fn slow_clients_are_cut_in_time_and_block_no_other() {
     let times = "web.connections_max = 8\nweb.head_timeout_secs = 1.0\nweb.body_timeout_secs = 1.0";
     let (env, worker) = sent(times).await;
     let attempt = Attempt::of(&env, TWILIO, PHONE).await;
@@ -347,7 +347,7 @@ async fn slow_clients_are_cut_in_time_and_block_nobody() {
     for stream in bodies {
         assert!(cut(stream).await.starts_with("HTTP/1.1 408"), "a body is waited for, then refused");
     }
-    // All places taken: who comes next waits until the slow are cut, and is served.
+    // All places taken: the next connection waits until the slow ones are cut, and is served.
     let mut crowd = Vec::new();
     for _ in 0..8 {
         crowd.push(stuck(&env, &half_head).await);
@@ -360,7 +360,7 @@ async fn slow_clients_are_cut_in_time_and_block_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn idle_connections_of_a_crowd_keep_nobody_out() {
+async fn many_idle_connections_keep_no_client_out() {
     // Idle connections would be given up after minutes only.
     let times = "web.connections_max = 8\nweb.head_timeout_secs = 120.0";
     let (env, worker) = sent(times).await;

@@ -1,7 +1,7 @@
 //! Faults of the broker and of the line to it: rows 13 to 30 of `FAULTS.md`.
 //!
-//! What other tests would feel is done to a broker of its own, one fault after the other under one worker
-//! that is never restarted. What a line alone can do is done to the line.
+//! Faults that other tests would feel are done to a broker of its own, one after the other under one worker
+//! that is never restarted. Faults of a connection alone are done to the connection.
 
 use std::{sync::Arc, time::Duration};
 
@@ -55,7 +55,7 @@ impl World {
     /// After each fault: everything went out once, by the same worker.
     async fn recovered(&mut self) {
         self.env.all_sent_once(self.published).await;
-        // What was not acknowledged when the line broke comes again, after it was sent.
+        // Jobs that were not acknowledged when the connection broke come again, after they were sent.
         wait::until("there is one consumer and no ghost, and nothing left to take", || async {
             self.env.queue("requests").await == Some((0, 1))
         })
@@ -82,7 +82,7 @@ impl World {
         wait::let_pass(Duration::from_secs(5)).await;
         let threads = self.worker.threads("lapin-io-loop");
         signal(broker, "CONT");
-        assert!(threads <= 2, "attempts that find nobody leave no thread behind: {threads}");
+        assert!(threads <= 2, "attempts without an answer leave no thread behind: {threads}");
         self.publish().await;
         self.recovered().await;
     }
@@ -97,7 +97,7 @@ impl World {
         self.recovered().await;
     }
 
-    /// 19 and 20: publishers are blocked; who only consumes and acknowledges is not.
+    /// 19 and 20: publishers are blocked; a client that only consumes and acknowledges is not.
     async fn alarmed(&mut self) {
         let producer = self.env.producer().await;
         let from = self.published;
@@ -263,7 +263,7 @@ async fn a_queue_made_anew_with_other_arguments_is_used_as_it_is() {
     env.consuming().await;
     env.publish_numbers(0, 20).await;
     env.all_sent_once(20).await;
-    assert!(worker.printed().contains("used as it is"), "and somebody is told: {}", worker.printed());
+    assert!(worker.printed().contains("used as it is"), "and it is logged: {}", worker.printed());
     assert_eq!(worker.terminate(), Some(0));
 }
 
@@ -275,7 +275,7 @@ fn outgoing(from: usize, to: usize) -> impl Iterator<Item = OutgoingJob> {
     })
 }
 
-/// 27: the broker has them and its word is lost. 28: a full queue. 29: nobody wants them.
+/// 27: the broker has the jobs and its confirmation is lost. 28: a full queue. 29: no queue is bound.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_producer_calls_confirmed_only_what_the_broker_confirmed() {
     let (env, _line, mut worker) = behind_a_line("").await;

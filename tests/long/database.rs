@@ -1,7 +1,7 @@
 //! Faults of the database server and of the line to it: rows 31 to 38, 41 and 74 of `FAULTS.md`.
 //!
-//! What other tests would feel is done to a server of its own. Faults inside statements are in
-//! `faults_statements`.
+//! Faults that other tests would feel are done to a server of its own. Faults inside statements are in
+//! `statements`.
 
 use std::{collections::HashSet, path::Path, process::Command, sync::Arc, time::Duration};
 
@@ -73,7 +73,7 @@ impl World {
         self.env.sent_but_for(300, SLOTS).await;
     }
 
-    /// 32: connections stay open, and nobody answers on them.
+    /// 32: connections stay open without any answer.
     async fn frozen(&self) {
         let processes = family(self.stack.server("postgres").0);
         processes.iter().for_each(|process| signal(*process, "STOP"));
@@ -88,7 +88,7 @@ impl World {
         .fetch_one(&self.env.pool)
         .await
         .expect("asked");
-        assert!(sessions <= 10, "nobody opened more sessions than the pools have: {sessions}");
+        assert!(sessions <= 10, "no more sessions are open than the pools have: {sessions}");
         self.env.sent_but_for(400, 2 * SLOTS).await;
         assert!(self.worker.is_ready().await);
     }
@@ -130,7 +130,7 @@ impl World {
         assert_eq!(lost, expected.iter().map(String::as_str).collect(), "the provider's book names the lost");
         let orphan = Attempt::of(&self.env, "blanca-twilio", &phone(400)).await;
         let late = twilio_status(&self.env, "blanca-twilio", &orphan, "delivered", None);
-        assert_eq!(late.send(&self.env).await, 200, "a receipt for what is not there disturbs nobody");
+        assert_eq!(late.send(&self.env).await, 200, "a receipt for a missing message disturbs nothing");
         // Whatever a producer repeats that was not lost stays once; new jobs go out.
         self.env.publish_numbers(380, 400).await;
         self.env.publish_numbers(430, 450).await;
@@ -139,7 +139,7 @@ impl World {
             standings.len() == 420 && standings.iter().all(|one| one.status != "queued")
         })
         .await;
-        assert_eq!(self.env.simulator.accepted().len(), before + 50, "and nobody was asked twice");
+        assert_eq!(self.env.simulator.accepted().len(), before + 50, "and no customer was asked twice");
         self.env.nothing_stuck().await;
     }
 }
@@ -215,7 +215,7 @@ async fn a_line_that_breaks_before_a_statement_or_before_its_answer_loses_nothin
 
 /// 34: docs/dependency-hazards.md#f1: the BEGIN is on its way when its caller is dropped.
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_comes_after_a_begin_that_was_given_up_writes_for_everybody() {
+async fn the_next_statement_after_a_begin_that_was_given_up_writes_visibly() {
     let env = TestEnv::new().await;
     let (line, url) = Proxy::before(&env.database_url).await;
     let config = env.config(&format!("database.url = \"{url}\""));
@@ -229,7 +229,7 @@ async fn whoever_comes_after_a_begin_that_was_given_up_writes_for_everybody() {
         let given_up = tokio::time::timeout(Duration::from_millis(20), applied).await.is_err();
         assert!(given_up, "the answer comes later");
         line.set(Way::Down, Fault::Pass);
-        env.writes_for_everybody(&ledger).await;
+        env.writes_visibly(&ledger).await;
     }
     let (open,): (i64,) = sqlx::query_as(
         "select count(*) from pg_stat_activity where datname = current_database() and state = 'idle in transaction'",
@@ -336,8 +336,8 @@ async fn while_the_database_reads_and_does_not_write_jobs_wait_and_none_is_parke
     }
 }
 
-/// 74 and 37: the server's machine is gone and its address leads to another: nobody says good-bye on the
-/// connections that were open.
+/// 74 and 37: the server's machine is gone and its address leads to another: open connections end without a FIN
+/// or RST.
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_died_without_a_word_are_given_up_and_work_goes_on_over_new_ones() {
     let env = TestEnv::with_simulator(unhurried(20)).await;

@@ -1,7 +1,7 @@
 //! Faults of the worker's own process: frozen, told to go in the middle, out of memory, descriptors, time.
 //!
-//! Rows 3 to 12 and 73 of `FAULTS.md`. Workers that are hurt are processes of their own; as in a fleet
-//! somebody else takes the webhooks meanwhile.
+//! Rows 3 to 12 and 73 of `FAULTS.md`. Workers that are hurt are processes of their own; as in a fleet another
+//! worker takes the webhooks meanwhile.
 
 use std::{process::Command, sync::mpsc, time::Duration};
 
@@ -22,7 +22,7 @@ use crate::support::{
 
 const NO_WEB: &str = "roles.web = false\n";
 
-/// A world whose webhooks are taken by a worker of their own.
+/// A test environment with a separate worker for the webhooks.
 async fn world(simulator: SimulatorConfig) -> (TestEnv, Worker) {
     let env = TestEnv::with_simulator(simulator).await;
     env.company("blanca", |_| {}).await;
@@ -73,7 +73,7 @@ async fn a_worker_that_was_frozen_past_its_leases_wakes_up_and_sends_nothing_twi
     let after = env.standings().await;
     for (was, is) in before.iter().zip(&after) {
         let fell = was.status == "delivered" && is.status != "delivered";
-        assert!(was.id == is.id && !fell, "who woke up overwrote nothing: {was:?} {is:?}");
+        assert!(was.id == is.id && !fell, "the worker that woke up overwrote nothing: {was:?} {is:?}");
     }
     assert_eq!((frozen.terminate(), other.terminate()), (Some(0), Some(0)));
     env.nothing_left(web).await;
@@ -86,7 +86,7 @@ async fn a_worker_told_to_go_while_its_provider_hangs_goes_by_its_deadline_and_a
     for n in 0..20 {
         env.simulator.set_magic(&phone(n), "hang");
     }
-    // Nobody tells what became of the first ten.
+    // No receipt tells the outcome of the first ten.
     env.simulator.set_behaviour(Behaviour { webhook_loss_rate: 1.0, ..Behaviour::default() });
     let more = format!("{NO_WEB}dispatch.http_timeout_secs = 3.0\ndispatch.lease_margin_secs = 1.0");
     let mut deadline = Process::start(&env, &format!("{more}\nshutdown.deadline_secs = 1.0"));
@@ -106,14 +106,14 @@ async fn a_worker_told_to_go_while_its_provider_hangs_goes_by_its_deadline_and_a
     twice.signal("INT");
     assert_eq!(twice.exit(Duration::from_secs(1)).await, Exit::Code(1), "asked a second time");
 
-    // What nobody told is asked for.
+    // Outcomes without a receipt are asked for.
     let mut next = Process::start(&env, &format!("{NO_WEB}{SHORT_LEASES}"));
     wait::until("the next worker knows what became of all", || async {
         let standings = env.standings().await;
         standings.iter().filter(|one| one.status == "delivered").count() == 20
     })
     .await;
-    assert_eq!(env.simulator.accepted().len(), 20, "nobody was asked again");
+    assert_eq!(env.simulator.accepted().len(), 20, "no customer was asked again");
     env.nothing_stuck().await;
     env.no_lease().await;
     assert_eq!(next.terminate(), Some(0));
@@ -198,7 +198,7 @@ async fn without_descriptors_a_worker_waits_without_spinning_and_goes_on_when_it
     wait::let_pass(Duration::from_secs(3)).await;
     let used = worker.processor_time() - before;
     assert!(used < Duration::from_millis(1_500), "it does not spin: {used:?} in 3 s");
-    assert_eq!(worker.ask("/readyz").await, None, "nobody can believe it ready");
+    assert_eq!(worker.ask("/readyz").await, None, "it does not answer as ready");
     assert!(env.simulator.calls().is_empty(), "no call could be made");
     limit(&worker, "nofile", 1_024);
     env.all_sent_once(20).await;
@@ -210,7 +210,7 @@ async fn without_descriptors_a_worker_waits_without_spinning_and_goes_on_when_it
     env.nothing_left(web).await;
 }
 
-/// 12: somebody takes every connection and says nothing.
+/// 12: a server accepts every connection and never answers.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_takes_connections_and_says_nothing_costs_no_threads_and_no_sockets() {
     let (env, web) = world(SimulatorConfig::default()).await;

@@ -1,7 +1,7 @@
-//! Faults of providers and of whoever calls our webhooks, which are beyond one call's answer.
+//! Faults of providers and of the callers of our webhooks, beyond one call's answer.
 //!
-//! Rows 49 to 67 of `FAULTS.md`, beside `conformance` (what each provider may do to one call), `receipts`
-//! and `doors`.
+//! Rows 49 to 67 of `FAULTS.md`, beside `conformance` (faults of one call at each provider), `receipts` and
+//! `webhook_security`.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -44,7 +44,7 @@ async fn only_message(env: &TestEnv, slug: &str) -> Option<(i16, Option<String>,
     .expect("the ledger answers")
 }
 
-/// 55 and 57: who cannot prove to be the provider is told nothing, and who cannot be found is not called.
+/// 55 and 57: a server without the provider's certificate gets no data, and an unknown address gets no call.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provider_without_its_certificate_or_its_address_is_never_told_a_name_and_nothing_counts() {
     let env = TestEnv::new().await;
@@ -76,7 +76,7 @@ async fn a_provider_without_its_certificate_or_its_address_is_never_told_a_name_
         .await;
         assert_eq!((found.1.as_deref(), found.2), (Some("connect"), 0), "{slug}: not called, not counted");
     }
-    wait::until("who proves it is told", || async { servers["good"].asked().len() == 1 }).await;
+    wait::until("the server that proves its identity is called", || async { servers["good"].asked().len() == 1 }).await;
     for slug in ["expired", "elsewhere"] {
         assert!(servers[slug].asked().is_empty(), "{slug} was told nothing");
     }
@@ -157,7 +157,7 @@ async fn an_outage_of_a_provider_costs_a_few_probes_and_its_end_no_flood() {
 
 /// 49 and 54: answers that take their time hold the slots of their own lane.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_provider_and_one_that_never_answers_hold_up_nobody_but_themselves() {
+async fn a_slow_provider_and_one_that_never_answers_hold_up_only_their_own_messages() {
     let env = TestEnv::new().await;
     for slug in ["blanca", "slow", "hanging"] {
         env.company(slug, |policy| policy.accounts[0].concurrency = 4).await;
@@ -250,7 +250,7 @@ fn shuffle<T>(items: &mut [T], seed: u64) {
     }
 }
 
-/// 63: many who connect and say nothing, and many who say far too much.
+/// 63: many connections without a byte, and many with far too many.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_silent_and_oversized_calls_stops_no_sending_and_takes_no_memory() {
     let env = TestEnv::with_simulator(unhurried(10)).await;
@@ -292,7 +292,7 @@ async fn a_flood_of_silent_and_oversized_calls_stops_no_sending_and_takes_no_mem
 
 /// 64: bodies that trip parsers.
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_that_trip_parsers_change_nothing_and_stop_nobody() {
+async fn bodies_that_trip_parsers_change_nothing_and_stop_no_other_call() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
     env.simulator.set_behaviour(Behaviour { webhook_loss_rate: 1.0, ..Behaviour::default() });
@@ -371,6 +371,6 @@ async fn no_external_url_is_ever_fetched_or_shown() {
             assert!(!raw.contains(trace), "{trace} in\n{raw}");
         }
     }
-    assert!(curious.asked().is_empty(), "nobody came");
+    assert!(curious.asked().is_empty(), "no call came");
     env.nothing_left(worker).await;
 }

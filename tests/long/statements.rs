@@ -31,7 +31,7 @@ fn own_statements(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
-/// 39: somebody alters a table and takes his time.
+/// 39: another connection alters a table for a long time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lock_on_a_whole_table_lets_jobs_wait_and_loses_none() {
     let env = world().await;
@@ -47,10 +47,10 @@ async fn a_lock_on_a_whole_table_lets_jobs_wait_and_loses_none() {
     sqlx::query(statement).execute(&mut *lock).await.expect("locked");
     let before = env.simulator.accepted().len();
     env.publish_numbers(100, 200).await;
-    // Whoever waits for a lock gives up after a while, and tries again.
+    // A statement that waits for a lock gives up after a while, and is tried again.
     worker.until_metric("postrider_ledger_retries_total", |retries| retries >= 1.0).await;
     let sent = env.simulator.accepted().len() - before;
-    assert!(sent <= 64, "nobody is called of whom nothing could be written down: {sent}");
+    assert!(sent <= 64, "no call is made without a written attempt: {sent}");
     lock.rollback().await.expect("given back");
     env.sent_but_for(200, SLOTS).await;
     env.nothing_parked().await;
@@ -176,7 +176,7 @@ async fn a_claim_with_its_floor_stays_quick_over_the_dead_rows_that_an_old_snaps
 
 /// 45: rows that no statement of ours could have written.
 #[tokio::test(flavor = "multi_thread")]
-async fn damaged_rows_hinder_nobody_else_and_are_never_sent() {
+async fn damaged_rows_hinder_no_other_row_and_are_never_sent() {
     let env = world().await;
     env.company("other", |_| {}).await;
     let worker = env.worker_with("roles.dispatch = false").await;
@@ -205,7 +205,7 @@ async fn damaged_rows_hinder_nobody_else_and_are_never_sent() {
     env.consuming().await;
     env.publish_numbers(20, 40).await;
     env.taken(37).await;
-    // Past another lease: whatever became of the damaged ones, nobody was called for them.
+    // Past another lease: the damaged messages caused no call.
     wait::let_pass(Duration::from_secs(3)).await;
     let accepted = env.simulator.accepted();
     assert_eq!(accepted.len(), 37);

@@ -52,7 +52,7 @@ async fn publish_delayed(env: &TestEnv, numbers: std::ops::Range<usize>) {
 
 /// 71 and 72: a worker's wall clock jumps two hours forth and back, and then runs away.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_whose_clock_jumps_or_drifts_sends_on_time_by_the_databases() {
+async fn a_worker_with_a_clock_that_jumps_or_drifts_sends_on_time_by_the_databases() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
     let clock = MovedClock::new();
@@ -64,7 +64,7 @@ async fn a_worker_whose_clock_jumps_or_drifts_sends_on_time_by_the_databases() {
     env.all_are(6, "delivered").await;
     let shown = worker.printed().lines().last().map(str::to_owned).expect("it logs");
     println!("two hours ahead: {shown}");
-    // A receipt two hours from the future is nobody's we believe; the message itself went out.
+    // A receipt two hours from the future is not believed; the message itself went out.
     clock.move_to_millis(-2 * HOURS);
     publish_delayed(&env, 6..12).await;
     env.all_sent_once(12).await;
@@ -88,9 +88,9 @@ async fn a_worker_whose_clock_jumps_or_drifts_sends_on_time_by_the_databases() {
     assert_eq!(worker.terminate(), Some(0));
 }
 
-/// 71: the database's own clock jumps, which is everybody's time: under the calls all leases run out at once.
+/// 71: the database's own clock jumps, which all workers share: under the calls all leases run out at once.
 #[tokio::test(flavor = "multi_thread")]
-async fn when_the_databases_clock_jumps_under_the_calls_nobody_is_asked_twice() {
+async fn when_the_databases_clock_jumps_under_the_calls_no_customer_is_asked_twice() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
     let name = url::Url::parse(&env.database_url).expect("a URL").path()[1..].to_owned();
@@ -172,9 +172,9 @@ async fn a_partition_of_any_one_link_in_any_direction_loses_nothing_and_is_told(
     assert_eq!(worker.terminate(), Some(0));
 }
 
-/// 75: whoever reads the log has stopped; or its disk is full.
+/// 75: the reader of the log has stopped; or its disk is full.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_that_nobody_takes_stops_no_work_and_its_lost_lines_are_counted() {
+async fn a_log_without_a_reader_stops_no_work_and_its_lost_lines_are_counted() {
     for full_disk in [false, true] {
         let env = TestEnv::new().await;
         env.company("blanca", |_| {}).await;
@@ -194,7 +194,7 @@ async fn a_log_that_nobody_takes_stops_no_work_and_its_lost_lines_are_counted() 
             let text = answer.text().await.expect("read");
             text.lines().any(|line| line.starts_with("postrider_log_lines_dropped_total "))
         };
-        // A worker in good health says next to nothing; one whose sweeps fail says so each time.
+        // A healthy worker logs next to nothing; a worker with failing sweeps logs each failure.
         run(&env, &["alter table lease rename to lease_gone".to_owned()]).await;
         wait::until("more lines are said than the queue holds", dropped).await;
         run(&env, &["alter table lease_gone rename to lease".to_owned()]).await;

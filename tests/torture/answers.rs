@@ -1,8 +1,8 @@
 //! The way from the workers to Postgres, on which answers get lost.
 //!
-//! While cutting is on, some answers are held back until they are complete (`ReadyForQuery`: whatever the
-//! statement did is committed by then), and instead of passing one on both sides are reset. That is the
-//! commit of which nobody knows. Nothing else is touched.
+//! While cutting is on, some answers are held back until they are complete (`ReadyForQuery`: the statement is
+//! committed by then), and instead of passing one on both sides are reset. That is a commit with an unknown
+//! outcome. Nothing else is touched.
 
 use std::{
     net::SocketAddr,

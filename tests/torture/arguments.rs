@@ -1,4 +1,4 @@
-//! What a run is asked to do: its sizes, its seed, and how to repeat it.
+//! The arguments of a run: its sizes, its seed, and how to repeat it.
 //!
 //! Without arguments it is the small form that `cargo test` runs. The harness's own arguments are taken
 //! and mean what they can mean here. Read `main` next.
@@ -49,7 +49,7 @@ pub struct Arguments {
     #[arg(long)]
     pub keep_logs: bool,
 
-    // What `cargo test` may hand to every test binary.
+    // Filters, which `cargo test` may hand to every test binary.
     #[arg(hide = true)]
     pub filters: Vec<String>,
     #[arg(long, hide = true)]

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::facts::{Acceptance, Facts, JobFact, MessageFact};
 
-/// What a finding means for the promise.
+/// The severity of a finding for the product's promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
     Lost,

@@ -37,7 +37,7 @@ pub async fn heal(world: &World) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is still on its way.
+/// Work that is still on its way.
 #[derive(Debug, Clone, PartialEq)]
 struct Rest {
     /// Requests and rejections: what has arrived.
@@ -101,7 +101,7 @@ async fn ready(world: &World, queue: &str) -> anyhow::Result<u32> {
     Ok(ready)
 }
 
-/// Whoever is paused goes on, as the company's people would see to.
+/// Resumes all paused requests, as the company's operators would.
 async fn resume_all(world: &World) {
     let paused: Result<Vec<(uuid::Uuid,)>, _> =
         sqlx::query_as("select id from message where paused_at is not null and state in (0, 1, 2)")

@@ -1,6 +1,6 @@
-//! The facts of a run, as plain values: what was published, what the ledger says, what the providers have.
+//! The facts of a run, as plain values: published jobs, the ledger's rows, the providers' messages.
 //!
-//! PURE: made by `collect` from the three books, judged by `audit`, which asks nobody else. Messages are
+//! PURE: made by `collect` from the three journals, judged by `audit`, which needs nothing else. Messages are
 //! first messages of their requests: id and request are the same.
 
 use std::collections::{BTreeMap, HashMap};
@@ -23,7 +23,7 @@ pub struct Facts {
     pub receipts: Vec<ReceiptFact>,
     pub moves: Vec<Move>,
     pub acts: Vec<Act>,
-    /// What is wrong between the ledger's tables, and with which message.
+    /// Broken invariants between the ledger's tables, with the message.
     pub breaches: Vec<(String, Uuid)>,
     pub leases: usize,
     pub due: Vec<Uuid>,
@@ -32,11 +32,11 @@ pub struct Facts {
     /// Attempts that one worker can have under way: its call slots, and what is begun and not yet called.
     pub slots: u64,
     pub worker_losses: u64,
-    /// Deaths that nobody caused, panics, and ends that were not in order.
+    /// Deaths without an injected cause, panics, and ends that were not in order.
     pub complaints: Vec<String>,
 }
 
-/// The code of an attempt whose worker did not live to tell its outcome.
+/// The code of an attempt without a recorded outcome because its worker died.
 pub const LOST: &str = "worker_lost";
 
 impl Facts {
@@ -58,7 +58,7 @@ impl Facts {
     }
 }
 
-/// What became of the publishing of a job.
+/// The broker's answer to the publishing of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     Never,
@@ -67,7 +67,7 @@ pub enum Fate {
     Confirmed,
 }
 
-/// What must become of a job.
+/// The expected end of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
     /// To be rejected.
@@ -86,7 +86,7 @@ pub struct JobFact {
     pub due: Due,
     pub provider: &'static str,
     pub address: String,
-    /// What keys a block of the person's address.
+    /// The key of a block of the person's address.
     pub block: Uuid,
 }
 
@@ -160,7 +160,7 @@ pub struct Move {
     pub state: i16,
     pub epoch_was: i32,
     pub epoch: i32,
-    /// Who began the attempt, where this is a begin.
+    /// The worker that began the attempt, where this is a begin.
     pub worker: Option<Uuid>,
 }
 
@@ -185,13 +185,13 @@ impl Wish {
     }
 }
 
-/// What a person did: no attempt that it forbids may begin between the two times.
+/// An operator's or customer's action: no attempt that it forbids may begin between the two times.
 #[derive(Debug, Clone)]
 pub struct Act {
     pub wish: Wish,
     pub message: Option<Uuid>,
     pub block: Option<Uuid>,
-    /// The database's time after the act's commit; absent where nobody knows whether it happened.
+    /// The database's time after the action's commit; absent where the commit's outcome is unknown.
     pub from: Option<DateTime<Utc>>,
     pub until: Option<DateTime<Utc>>,
 }

@@ -1,8 +1,8 @@
-//! The workers: processes of `postrider run`, started again whenever they die, and what they died of.
+//! The workers: processes of `postrider run`, started again whenever they die, and their causes of death.
 //!
-//! While arming is on, most of them start with a crash point that ends them at a random visit. Which one is
-//! chosen so that every point gets its share. Signals go only to processes that are checked to be
-//! ours. Read `faults/process.rs` for who sends them.
+//! While arming is on, most of them start with a failpoint that ends them at a random visit. It is chosen so
+//! that every failpoint gets its share. Signals go only to processes that are checked to be ours. Read
+//! `faults/process.rs` for the senders of signals.
 
 use std::{
     collections::BTreeMap,
@@ -30,7 +30,7 @@ const AGAIN_MILLIS: (u32, u32) = (200, 500);
 const RESTART_MILLIS: (u32, u32) = (0, 200);
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
-/// What all workers share.
+/// Settings that all workers share.
 #[derive(Debug, Clone)]
 pub struct Recipe {
     pub binary: PathBuf,
@@ -41,7 +41,7 @@ pub struct Recipe {
     pub seed: u64,
 }
 
-/// What we did to a worker that must end.
+/// The signal that we sent to a worker that must end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blow {
     Kill,
@@ -64,7 +64,7 @@ struct Slot {
     running: Mutex<Option<Running>>,
 }
 
-/// What ended workers, and how often.
+/// Causes of death of workers, with counts.
 #[derive(Debug, Default, Clone)]
 pub struct Deaths {
     /// By kind: `sigkill`, `shutdown_sigkill`, `crash_<point>`.
@@ -72,7 +72,7 @@ pub struct Deaths {
     pub clean_ends: u64,
     pub unclean_ends: u64,
     pub failed_starts: u64,
-    /// Nobody asked for these.
+    /// Deaths without an injected cause.
     pub odd: Vec<String>,
 }
 
@@ -154,7 +154,7 @@ impl Fleet {
                 told && self.signal(pid, "-KILL").await
             }
         };
-        // It died first, or ended in order: whoever comes next may be struck.
+        // It died first, or ended in order: the next process may be struck.
         if let Some(running) = locked(&self.slots[place].running).as_mut().filter(|_| !struck)
             && running.pid == pid
             && blow != Blow::TerminateThenKill
@@ -285,8 +285,8 @@ impl Fleet {
     }
 }
 
-/// On a loopback address that is this run's alone: while a worker is dead nobody else takes its port, and
-/// with it the webhooks that are for it.
+/// On a loopback address of this run's own: while a worker is dead no other process takes its port, and with it
+/// the webhooks that are for it.
 fn address(place: usize) -> SocketAddr {
     let [_, high, middle, low] = std::process::id().to_be_bytes();
     SocketAddr::from(([127, 64 | (high & 63), middle, low], 8_001 + place as u16))

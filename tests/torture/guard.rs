@@ -1,8 +1,8 @@
 //! Cleans up whatever happens: a process of its own that waits for this one's end, however it comes.
 //!
 //! It holds the other end of a pipe; when the pipe closes (an ordinary end, Ctrl-C, SIGKILL) it ends the
-//! workers that are left, and the private stack with its data. Invariant: it kills only processes whose
-//! command line names this run's folder.
+//! workers that are left, and the private stack with its data. Invariant: it kills only processes with this
+//! run's folder in their command line.
 
 use std::{
     io,

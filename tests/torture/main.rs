@@ -1,5 +1,6 @@
 //! Torture: a fleet under load while workers are killed, servers restarted, answers lost, providers and
-//! webhooks misbehave; then calm; then every job must be accounted for, and nobody may have been asked twice.
+//! webhooks misbehave; then calm; then every job must be accounted for, and no customer may have been asked
+//! twice.
 //!
 //! Its small form runs with `cargo test`; `make torture` runs the large one. The schedule follows from the
 //! seed, timings do not. Start reading at `run`; `audit` is what it is all for.

@@ -1,8 +1,8 @@
-//! What people do meanwhile: they cancel, pause and resume requests, block addresses, answer STOP, follow
-//! the unsubscribe link, and a later job overtakes one that waited too long.
+//! Actions of operators and customers meanwhile: they cancel, pause and resume requests, block addresses,
+//! answer STOP, follow the unsubscribe link, and a later job overtakes one that waited too long.
 //!
-//! An act is written down with the database's time after its commit: no attempt that it forbids may have
-//! begun later. An act of which nobody knows whether it happened forbids nothing and excuses all the same.
+//! An action is recorded with the database's time after its commit: no attempt that it forbids may have begun
+//! later. An action with an unknown outcome forbids nothing and excuses all the same.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -91,7 +91,7 @@ async fn now(world: &World) -> Option<DateTime<Utc>> {
     row.ok().map(|(now,)| now)
 }
 
-/// Somebody who is not asked yet, but soon.
+/// A request that waits, but will be sent soon.
 async fn some_waiting(world: &World, dice: &mut Dice) -> Option<Waiting> {
     let rows: Vec<(Uuid, String, i32)> = sqlx::query_as(
         "select m.id, r.ext_interaction_id, m.epoch from due d join message m on m.id = d.message
@@ -173,8 +173,8 @@ pub async fn resume_one(world: &World, message: Uuid) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Lets jobs be overtaken: their reservation grows old while they wait, and then the other one comes. Ends
-/// when every overtaker is out. One of several, who share the overtakers: each waits for its own.
+/// Lets jobs be overtaken: their reservation grows old while they wait, and then the other one comes. Ends when
+/// every overtaker is out. One of several tasks that share the overtakers: each waits for its own.
 pub async fn overtake(world: Arc<World>, published: Arc<Published>, number: usize) {
     let mut link = Link::new(Arc::clone(&world));
     let overtakers = world.plan.jobs.iter().filter(|job| job.kind == Kind::Overtaker).map(|job| job.index);

@@ -1,7 +1,7 @@
-//! The jobs of a run, all made of the seed: who is asked, what for, how often each is published.
+//! The jobs of a run, all made of the seed: customer, purpose, number of publications of each.
 //!
-//! No I/O. A person is one number; its addresses, company and peculiarity follow from it, so that whatever
-//! comes out at a provider can be told from what went in.
+//! No I/O. A customer is one number; its addresses, company and peculiarity follow from it, so that each
+//! message at a provider leads back to its job.
 
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ impl Lane {
     }
 }
 
-/// What is wrong with a job that must be rejected.
+/// The defect of a job that must be rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flaw {
     NotJson,

@@ -35,7 +35,7 @@ const REPEATED: f64 = 0.7;
 const TRIED: u8 = 1;
 const CONFIRMED: u8 = 2;
 
-/// What all publishers together know of every job.
+/// The publishers' shared knowledge of every job.
 #[derive(Debug)]
 pub struct Published {
     fates: Vec<AtomicU8>,
@@ -86,7 +86,8 @@ impl Link {
         Link { world, open: None }
     }
 
-    /// Sends jobs; gives which were confirmed and of which nobody knows. The rest never went out.
+    /// Sends jobs; returns those that went out, each with whether the broker confirmed it. The rest never went
+    /// out.
     pub async fn send(&mut self, jobs: &[u32]) -> Vec<(u32, bool)> {
         let mut fates = Vec::with_capacity(jobs.len());
         if self.open.is_none() {
@@ -105,7 +106,7 @@ impl Link {
             let routing = lane.routing();
             let sent = tokio::time::timeout(SEND_WITHIN, producer.publish(&routing, bodies)).await;
             let Ok(sent) = sent else {
-                // Nobody knows how far it came.
+                // It is unknown how far it came.
                 fates.extend(batch.iter().map(|job| (job.index, false)));
                 self.open = None;
                 return fates;
@@ -170,7 +171,7 @@ pub async fn run(world: Arc<World>, published: Arc<Published>, number: usize) ->
     entries
 }
 
-/// Publishes one job until the broker has it or nobody knows.
+/// Publishes one job until the broker has it or the outcome is unknown.
 pub async fn by_hand(link: &mut Link, published: &Published, index: u32) {
     loop {
         let fates = link.send(&[index]).await;

@@ -63,7 +63,7 @@ impl Report<'_> {
         self.print_load(&summary);
         self.print_faults();
         table("requests by end", &summary.ends);
-        table("attempts of which nobody knew, by code", &summary.unknown_codes);
+        table("attempts with an unknown outcome, by code", &summary.unknown_codes);
         table("messages that were unknown, by how it ended", &summary.unknown_ends);
         print_given_up(&summary);
         println!("\nmessages that providers have");

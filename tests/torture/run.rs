@@ -163,7 +163,7 @@ async fn pace(
             }
         }
         if let Some(ended) = hands.try_join_next() {
-            // Those without anything to do in this run end at once; whoever breaks ends the run.
+            // Tasks without anything to do in this run end at once; a task that fails ends the run.
             ended.context("a hand that does faults broke")??;
         }
         if now - world.started > limit {

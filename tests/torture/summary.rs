@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::facts::{AttemptFact, Facts, Fate, JobFact, LOST, MessageFact, state};
 
 const UNKNOWN: i16 = 2;
-/// The row of `Summary::ends` for messages of which nobody ever knew.
+/// The row of `Summary::ends` for messages with an outcome that stayed unknown.
 pub const GIVEN_UP: &str = "failed: outcome_unknown";
 
 /// Counts by provider, and in all.
@@ -58,7 +58,7 @@ pub struct Summary {
     pub keys: Keys,
     /// Requests by end and reason.
     pub ends: Table,
-    /// Attempts whose outcome was never known, by code.
+    /// Attempts with an outcome that was never known, by code.
     pub unknown_codes: Table,
     /// Messages that were unknown for a while, by how that ended.
     pub unknown_ends: Table,

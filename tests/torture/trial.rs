@@ -67,7 +67,7 @@ pub async fn run(world: &World, facts: &Facts) -> anyhow::Result<Vec<Trial>> {
     ])
 }
 
-/// What the audit finds after these statements, which are taken back.
+/// The audit's findings after these statements, which are rolled back.
 async fn lied(
     world: &World,
     facts: &Facts,

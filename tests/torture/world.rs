@@ -1,5 +1,5 @@
-//! What a run stands on: its own Postgres and RabbitMQ, simulated providers as judges, a fleet of worker
-//! processes, and the ways between them that faults are done to.
+//! The environment of a run: its own Postgres and RabbitMQ, simulated providers as judges, a fleet of worker
+//! processes, and the connections between them that faults are injected into.
 //!
 //! The simulators run in this process and never die: what they accepted is what was sent. `guard` ends
 //! everything else whatever happens to this process.
@@ -24,7 +24,7 @@ use crate::{
     support::{TestEnv, company, process, stack::Stack, wait::let_pass},
 };
 
-/// Fewer call slots than usual: what is in flight at a kill is what nobody knows afterwards.
+/// Fewer call slots than usual: calls in flight at a kill end with an unknown outcome.
 const CONCURRENCY: u32 = 24;
 /// A lease in `TestEnv::overrides`: the longest call and the margin.
 pub const LEASE: Duration = Duration::from_secs(6);

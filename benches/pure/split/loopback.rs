@@ -19,7 +19,7 @@ pub fn start() -> SocketAddr {
     let address = listener.local_addr().expect("a bound listener has an address");
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            // It ends with its connection, whoever ended that.
+            // The thread ends with its connection.
             thread::spawn(move || serve(stream));
         }
     });

@@ -4,7 +4,7 @@
 //! same as criterion's group `email`, in wall time but for the calls. *HTTP* is the product's client on one
 //! thread, from the message to its outcome, less what was built before: request, both ways through the kernel,
 //! answer. Several calls are in flight, as in a worker: one by one, most of the CPU would be the kernel's for
-//! waking the other side. The provider is `loopback` on other threads, whose CPU does not count; no TLS, as in
+//! waking the other side. The provider is `loopback` on other threads; their CPU does not count; no TLS, as in
 //! `make bench`.
 
 mod cpu;

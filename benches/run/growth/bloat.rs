@@ -1,4 +1,5 @@
-//! Many sends while somebody holds an old snapshot, so that no dead row can be cleaned away; and without.
+//! Many sends while another transaction holds an old snapshot, so that no dead row can be cleaned away; and
+//! without.
 //!
 //! Jobs are published while the worker consumes, never further ahead than `AHEAD_MAX`, so the rate is less
 //! than that of `throughput`, but alike in both. One run each.

@@ -21,7 +21,7 @@ pub async fn drain(grower: &Grower<'_>) -> anyhow::Result<Drain> {
     println!("growth: draining {due} due messages");
     let filled = Filled::make(servers, row, due, Dates::LAST_HOUR).await?;
     let mut scene = Fixture::make(servers, row, (Medium::Sms, Goal::Sent), Some(&filled)).await?;
-    // What waited is what counts.
+    // Only the jobs that waited count.
     scene.after = None;
     let task = Task { medium: Medium::Sms, goal: Goal::Sent, requests: due, relayed: false };
     let figures = throughput::run(servers, row, task, &scene, ready(Ok(()))).await;

@@ -88,7 +88,7 @@ impl Filled {
             after == wanted,
             "requests, messages, reservations and due rows are {after:?}, not {wanted:?}"
         );
-        // Nobody may be connected to what is copied.
+        // `create database … template` fails while a connection to the template is open.
         connection.close().await?;
         Ok(())
     }

@@ -23,7 +23,7 @@ const LOAD_PER_SEC: u32 = 1_000;
 /// first is logged whole: a run of some seconds would measure little else.
 const TIMES_THE_REQUESTS: usize = 4;
 
-/// What all of growth needs.
+/// Inputs that all parts of growth need.
 pub struct Grower<'a> {
     pub arguments: &'a Arguments,
     pub servers: &'a Servers,

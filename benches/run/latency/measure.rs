@@ -1,6 +1,6 @@
 //! One run: a row's programs on an empty queue, warmed by some jobs, then jobs at a steady rate.
 //!
-//! The provider writes down when it got each call, on the same machine's clock as the schedule's. Everybody
+//! The provider writes down when it got each call, on the same machine's clock as the schedule's. Each customer
 //! must have got exactly one message, or the run fails; a row that is too slow does not fail it, is waited for
 //! no longer than `LAST_WITHIN`, and is shown as such.
 
@@ -24,7 +24,7 @@ use crate::{
 
 use super::schedule::{self, Plan, Published};
 
-/// Jobs whose times do not count, and how long they may take.
+/// Warm-up jobs, which do not count, and how long they may take.
 const WARM_UP: usize = 500;
 const WARM_WITHIN: Duration = Duration::from_secs(60);
 /// After the warm-up and before the first that counts.

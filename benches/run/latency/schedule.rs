@@ -27,7 +27,7 @@ const CONFIRMED_WITHIN: Duration = Duration::from_secs(60);
 /// The clock that the provider writes down may go this much otherwise than ours during a run.
 const CLOCKS_APART_MAX: f64 = 0.005;
 
-/// What to publish: so many jobs from this one on.
+/// The jobs to publish: `jobs` of them from number `first` on.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     pub first: usize,
@@ -35,7 +35,7 @@ pub struct Plan {
     pub every: Duration,
 }
 
-/// What came of it, by job; all in seconds after its instant.
+/// Times by job, in seconds after its scheduled instant.
 pub struct Published {
     /// The first job's instant.
     pub began: DateTime<Utc>,
@@ -85,7 +85,7 @@ pub async fn publish(scene: &Fixture, plan: Plan) -> anyhow::Result<Published> {
     Ok(Published { began, handed_over, confirmed })
 }
 
-/// Ends early when nobody listens.
+/// Ends early when the receiver is dropped.
 fn keep_time(instants: Instants, jobs: usize, tick: &UnboundedSender<usize>) {
     for n in 0..jobs {
         thread::sleep(instants.of(n).saturating_duration_since(postrider_clock::monotonic()));

@@ -9,7 +9,7 @@ use super::{
     figures::{self, grouped},
 };
 
-/// What is left of all the sends.
+/// Sizes and dead rows after all the sends.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Bloat {
     pub sends: usize,
@@ -30,7 +30,7 @@ pub struct Size {
     pub vacuums: i64,
 }
 
-/// What it cost, and what is left; a line, or a column, for each of the two.
+/// Cost of the sends and the remaining sizes; a line, or a column, for each of the two.
 pub fn sheets(all: &[Bloat]) -> Vec<Sheet> {
     let Some(Bloat { sends, tables, .. }) = all.first() else { return Vec::new() };
     let mut cost = vec![figures::head("old snapshot")];

@@ -1,7 +1,7 @@
-//! What a run's delays come to, and whether the row kept up with the rate.
+//! Percentiles of a run's delays, and whether the row kept up with the rate.
 //!
-//! No I/O. A row whose backlog grows has no latency to speak of: its percentiles only say how long the run
-//! was. So it is told apart first.
+//! No I/O. A row with a growing backlog has no latency to speak of: its percentiles only say how long the run
+//! was. So that is decided first.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,9 +13,9 @@ const GROWTH_MAX: f64 = 1.5;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Delays {
     pub jobs: usize,
-    /// What the provider had not got when the last job was due: of a row that keeps up, what is under way.
+    /// Jobs that the provider had not got when the last job was due: of a row that keeps up, those in flight.
     pub behind: usize,
-    /// What it had not got long after.
+    /// Jobs that it had not got long after.
     pub missing: usize,
     /// None of a row that did not keep up.
     pub to_provider: Option<Percentiles>,

@@ -1,4 +1,4 @@
-//! What is measured of one run, and how several runs become a median with its spread.
+//! The figures of one run, and how several runs become a median with its spread.
 //!
 //! Everything but rate and memory is per request. Adding a measure is adding a field here and a line to
 //! `MEASURES`: reports follow.
@@ -101,7 +101,7 @@ pub fn grouped(number: usize) -> String {
     digits.chars().enumerate().map(|(at, digit)| format!("{}{digit}", group(at))).collect()
 }
 
-/// What belongs to each row, in the order in which rows first come.
+/// Groups values by row, in the order in which rows first come.
 pub fn by_row<'a, T>(all: impl Iterator<Item = (&'a str, T)>) -> Vec<(&'a str, Vec<T>)> {
     let mut rows: Vec<(&str, Vec<T>)> = Vec::new();
     for (name, one) in all {

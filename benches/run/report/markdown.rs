@@ -1,7 +1,7 @@
 //! RESULTS.md: how it was measured, on what, the targets, the tables of each part, and the notes.
 //!
-//! What people have to say stands in NOTES.md and is put at the end: this page is written anew by each run, from
-//! what it measured and from what earlier runs left in results.json.
+//! Remarks by people are in NOTES.md and are put at the end: this page is written anew by each run, from its
+//! figures and from those that earlier runs left in results.json.
 
 use super::{Origin, Parts, Sheet, parts::Shown, targets};
 

@@ -1,7 +1,7 @@
-//! What was measured and what it comes to: figures by part, their tables, the targets, the page and the picture.
+//! All figures and their meaning: figures by part, their tables, the targets, the page and the picture.
 //!
-//! No I/O: `kept` reads and writes. It knows nothing of the harness, so that tests/bench_report.rs tries it by
-//! itself. A further part adds a file with its figures and sheets, and a field to `Parts`.
+//! No I/O: `results_dir` reads and writes. It knows nothing of the harness, so that tests/bench_report.rs tries
+//! it by itself. A further part adds a file with its figures and sheets, and a field to `Parts`.
 
 mod bloat;
 mod claims;
@@ -39,6 +39,6 @@ pub use sweep::Tried;
 pub use targets::sheet as target_sheet;
 pub use waiting::{Drain, Waiting};
 
-/// What all are measured against, and what is measured.
+/// The row that all others are compared with, and the row of the product.
 pub const LIMIT: &str = "limit";
 pub const POSTRIDER: &str = "postrider";

@@ -12,7 +12,7 @@ pub struct Part<T> {
     pub origin: Origin,
     /// Each peer that took part, with its setting.
     pub peers: Vec<String>,
-    /// What did not work, in sentences.
+    /// Failures of the run, in sentences.
     pub troubles: Vec<String>,
     pub runs: T,
 }

@@ -34,7 +34,7 @@ pub struct Parts {
     pub sweep: Option<Part<Vec<Tried>>>,
 }
 
-/// What stands on the page and in the picture for one part.
+/// The sheets and bars of one part, on the page and in the picture.
 pub struct Shown {
     pub origin: Origin,
     /// Peers that had another setting than the sweep that is shown kept.

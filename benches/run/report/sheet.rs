@@ -5,7 +5,7 @@
 #[derive(Debug, Clone)]
 pub struct Sheet {
     pub title: String,
-    /// What a reader must know, before the table.
+    /// The text before the table.
     pub words: String,
     pub lines: Vec<Vec<String>>,
 }
@@ -16,7 +16,7 @@ impl Sheet {
         Sheet { title: title.to_owned(), words: words.to_owned(), lines: vec![head] }
     }
 
-    /// What nobody measured is not shown.
+    /// Drops columns without any measured value.
     pub fn without_empty_columns(mut self) -> Sheet {
         let columns = self.lines.first().map_or(0, Vec::len);
         let empty = |column: &usize| self.lines.iter().skip(1).all(|line| line[*column].is_empty());

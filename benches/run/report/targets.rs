@@ -1,6 +1,6 @@
-//! What Postrider is to reach, each line judged by the figures of one part.
+//! Postrider's targets, each line judged by the figures of one part.
 //!
-//! What was not measured is said to be not measured, never left out. Only memory is the highest of several parts:
+//! A missing measurement is shown as not measured, never left out. Only memory is the highest of several parts:
 //! it is compared with nothing that was measured.
 
 use super::{

@@ -78,6 +78,6 @@ async fn a_tests_response_completes_tests_only() {
     }
     let standings = env.standings().await;
     assert_eq!(standings[0].reason.as_deref(), Some("answered"));
-    assert_eq!(standings[1].status, "queued", "a test's answer is nobody else's");
+    assert_eq!(standings[1].status, "queued", "a response to a test counts for no other request");
     env.nothing_left(worker).await;
 }

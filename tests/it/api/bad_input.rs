@@ -23,7 +23,7 @@ struct Route {
     method: Method,
     path: String,
     good: Value,
-    /// What the good one is answered.
+    /// The expected status of the valid call.
     status: u16,
 }
 
@@ -242,7 +242,7 @@ async fn send(client: &Client, method: &Method, path: &str, kind: &str, body: Ve
     client.raw(method.clone(), path, headers, body).await
 }
 
-/// What is wrong with the answer to something bad.
+/// The defect of the answer to a bad call, if there is one.
 fn flaw(bad: &Bad, status: u16, problem: &Value) -> Option<String> {
     let reason = problem["detail"].as_str().is_some_and(|detail| !detail.is_empty());
     let named = bad.field.as_ref().is_none_or(|field| {

@@ -1,6 +1,6 @@
-//! One act on many requests: nothing without a confirmation, and never more than was counted.
+//! One action on many requests: nothing without a confirmation, and never more than was counted.
 //!
-//! Over HTTP, in a world where nobody sends; acts on one request are in `requests`.
+//! Over HTTP, without a dispatching worker; actions on one request are in `requests`.
 
 use std::collections::BTreeMap;
 
@@ -124,7 +124,7 @@ async fn failed_ones_are_retried_once_each_and_the_unclear_ones_only_with_the_wo
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_had_it_done_to_many_is_on_record_with_each() {
+async fn a_bulk_actions_actor_is_on_record_with_each_request() {
     let house = House::new().await;
     let ids = house.accept(&[json!({}), json!({})]).await;
     let body = json!({ "act": "pause", "filter": {}, "requested_by": "Ann", "note": "wrong survey" });

@@ -1,6 +1,6 @@
-//! Customers whom people name, by a request or a file, and who are known from then on.
+//! Customers that a request or a file names, and that are known from then on.
 //!
-//! What recipes write, and how a job that only names a customer is filled in, is in `recipes::customers`.
+//! Customers that connectors write, and jobs that only name a customer, are in `connectors::customers`.
 
 use postrider::api::Scope;
 use serde_json::{Value, json};

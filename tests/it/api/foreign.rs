@@ -1,9 +1,9 @@
 //! Nothing of one company is visible or changeable with another's key: every documented route is walked.
 //!
-//! Whatever ids a company has in the ledger are put into every path, query and body of the description, and
-//! called with another company's key. New routes are walked without a line here; one that takes none of the
-//! bodies made here fails until it has one in `bodies`, and one that is not described fails too. Nobody sends
-//! while the walk goes on: what changes then is the walk's doing.
+//! All ids that a company has in the ledger are put into every path, query and body of the description, and
+//! called with another company's key. New routes are walked without a line here; a route that takes none of the
+//! bodies made here fails until it has one in `bodies`, and a route without description fails too. No worker
+//! dispatches meanwhile: every change is the walk's own.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,7 +26,7 @@ const EMAIL: &str = "walk@owner.example";
 const OTHERS_EMAIL: &str = "walk@other.example";
 /// Keys note their use.
 const RESTLESS: [&str; 2] = ["api_key", "_sqlx_migrations"];
-/// What is answered before anybody looks for what is named: the walk has to come further.
+/// Answers that are given before a named resource is looked up: the walk has to come further.
 const AT_THE_DOOR: [u16; 9] = [400, 401, 403, 405, 408, 413, 415, 422, 428];
 
 /// Every row of every other table, by table.
@@ -206,7 +206,7 @@ fn calls(document: &Value, id: &str, own: &Value) -> Vec<Call> {
     calls
 }
 
-/// What a walk has seen.
+/// The results of a walk.
 #[derive(Default)]
 struct Walk {
     calls: usize,
@@ -283,7 +283,7 @@ async fn no_route_shows_or_changes_anything_with_another_companys_key() {
     let ids = ids(&before, other.0);
     let document = serde_json::to_value(router::document()).expect("JSON");
     let mut walk = Walk::default();
-    // What the stranger wrote is the stranger's, and may be told.
+    // Values that the stranger sent may be repeated in the answer.
     let mut sent: BTreeSet<&str> = ["owner", EMAIL, "paulagent@blancapeak.com"].into();
     for id in &ids {
         sent.insert(id);
@@ -329,7 +329,7 @@ fn every_route_that_is_served_is_described() {
     let handlers: usize = found.iter().map(|(_, text)| text.matches("#[utoipa::path(").count()).sum();
     assert_eq!(handlers, described, "every handler of the API is on a route, and every route has one");
     for (name, text) in &found {
-        // The description itself and its page are for everybody, and stand nowhere but there.
+        // The description itself and its page are public, and are declared in `router.rs` only.
         let open = if name == "router.rs" { 2 } else { 0 };
         let plain: usize = [".route(", ".nest(", ".nest_service(", ".route_service(", ".fallback_service("]
             .iter()

@@ -287,7 +287,7 @@ async fn a_company_made_a_moment_ago_is_known_to_its_first_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_is_refused_while_still_sending_hears_why() {
+async fn a_caller_that_is_refused_while_still_sending_gets_the_reason() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;
@@ -307,7 +307,7 @@ async fn whoever_is_refused_while_still_sending_hears_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_closes_the_sending_side_after_a_whole_call_is_answered() {
+async fn a_caller_that_closes_the_sending_side_after_a_whole_call_is_answered() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;

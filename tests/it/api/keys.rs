@@ -1,6 +1,6 @@
-//! Keys: who is let in, for how long, and how often.
+//! API keys: authentication, expiry and rate limits.
 //!
-//! Made as `postrider key create` makes them; what each scope is needed for is with the areas.
+//! Made as `postrider key create` makes them; the scope that a call needs is tested with its area.
 
 use postrider::api::{Scope, key};
 use postrider_ledger::audit::Actor;
@@ -11,7 +11,7 @@ use crate::support::{TestEnv, process, wait};
 const KEY: &str = "/v1/key";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_says_whose_it_is_and_what_it_may_do() {
+async fn a_key_shows_its_company_and_its_scopes() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;
@@ -30,7 +30,7 @@ async fn a_key_says_whose_it_is_and_what_it_may_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_no_good_key_is_refused_with_a_reason() {
+async fn a_call_without_a_good_key_is_refused_with_a_reason() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;
@@ -68,7 +68,7 @@ async fn a_revoked_key_is_refused_within_seconds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_makes_or_revokes_a_key_at_the_command_line_is_on_record() {
+async fn making_and_revoking_a_key_at_the_command_line_is_on_record_with_its_actor() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;

@@ -1,7 +1,7 @@
 //! Requests that a named person makes, overrides, and previews that leave no trace.
 //!
-//! Who may do what by the rules alone is in `rules`; here members, keys and companies are real, and the
-//! providers show what went out.
+//! The permissions themselves are tested in `rules`; here members, keys and companies are real, and the
+//! simulated providers show the sent messages.
 
 use postrider::api::Scope;
 use postrider_domain::{

@@ -205,7 +205,7 @@ async fn a_person_pauses_resumes_and_cancels_and_doing_it_twice_changes_nothing(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_did_what_is_on_record_and_what_changed_nothing_is_not() {
+async fn an_action_is_on_record_with_its_actor_and_one_without_effect_is_not() {
     let house = House::new().await;
     let id = house.accept(&[json!({})]).await[0].clone();
     for act in ["pause", "pause", "resume", "resume", "cancel", "cancel", "pause"] {
@@ -312,7 +312,7 @@ async fn a_retry_over_http_is_on_record_and_needs_to_know_what_may_double() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_sees_or_moves_the_requests_of_another_company() {
+async fn no_key_sees_or_moves_the_requests_of_another_company() {
     let house = House::new().await;
     let id = house.accept(&[json!({})]).await[0].clone();
     house.env.company("other", |_| {}).await;

@@ -13,7 +13,7 @@ const PATH: &str = "/v1/requests";
 const HOUSE: &str = "tests@blancapeak.example";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_test_keys_requests_reach_the_companys_test_address_and_reserve_nobody() {
+async fn a_test_keys_requests_reach_the_companys_test_address_and_make_no_reservation() {
     let env = TestEnv::new().await;
     env.company("blanca", |policy| policy.test_email = Some(HOUSE.to_owned())).await;
     let worker = env.worker().await;
@@ -27,7 +27,7 @@ async fn a_test_keys_requests_reach_the_companys_test_address_and_reserve_nobody
             .fetch_one(&env.pool)
             .await
             .expect("asked");
-    assert_eq!((test, reserved), (true, 0), "marked, and nobody counts as asked");
+    assert_eq!((test, reserved), (true, 0), "marked, and no customer counts as asked");
     let mut second = job("jane@example.com");
     second["ext_interaction_id"] = "2".into();
     let answer = live.post(PATH, &second).await;

@@ -47,7 +47,7 @@ async fn a_job_that_names_a_known_customer_goes_to_their_address() {
     assert_eq!(env.simulator.accepted()[0].recipient, "jane@example.com");
     assert_eq!(jobs(&env).await[0]["name"], json!("Jane Customer"));
     env.publish(&job("C-2")).await;
-    assert_eq!(env.rejected(1).await, ["no_address"], "another company's customer is nobody's");
+    assert_eq!(env.rejected(1).await, ["no_address"], "another company's customer is not found");
     env.nothing_left(worker).await;
 }
 

@@ -78,7 +78,7 @@ async fn all_notices_at_once_backwards_and_twice_make_one_request() {
     told.reverse();
     told.extend(handled());
     let answers = join_all(told.iter().map(|notice| send(&env, notice))).await;
-    // Whoever lost each race hears 503 and repeats, as 8x8 does.
+    // The loser of each race gets 503 and repeats, as 8x8 does.
     for (notice, answer) in told.iter().zip(answers) {
         if answer != 200 {
             assert_eq!((answer, send(&env, notice).await), (503, 200));
@@ -151,7 +151,7 @@ async fn what_8x8_did_not_sign_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customer_who_is_known_is_found_by_their_social_id_alone() {
+async fn a_known_customer_is_found_by_their_social_id_alone() {
     let env = TestEnv::new().await;
     with_8x8(&env, |policy| policy.suppression_days = 0).await;
     let worker = env.worker().await;

@@ -16,7 +16,7 @@ pub struct Run<'w> {
     steps: Map<String, Value>,
     /// Where each host of the workflow is found.
     hosts: BTreeMap<&'static str, String>,
-    /// What other hosts than Kustomer were sent and answered.
+    /// Calls to hosts other than Kustomer: body and answered status.
     pub posted: Vec<(Value, u16)>,
 }
 
@@ -46,7 +46,7 @@ impl<'w> Run<'w> {
         steps.iter().find(|step| step["id"] == id).unwrap_or_else(|| panic!("no step {id}")).clone()
     }
 
-    /// The target of the first transition whose condition holds.
+    /// The target of the first transition with a true condition.
     fn next(&self, transitions: &Value) -> Option<String> {
         let transitions = transitions.as_array().expect("transitions");
         let taken = transitions.iter().find(|transition| self.holds(&transition["condition"]))?;

@@ -99,7 +99,7 @@ async fn what_kustomer_did_not_sign_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_a_conversation_that_was_finished_while_somebody_was_assigned_counts() {
+async fn only_a_conversation_that_was_finished_while_an_agent_was_assigned_counts() {
     let env = TestEnv::new().await;
     let kustomer = Kustomer::start().await;
     with_kustomer(&env, &kustomer).await;
@@ -195,7 +195,7 @@ async fn a_notice_that_is_given_up_is_a_test_where_its_recipe_is_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_notice_whose_recipe_is_gone_is_given_up_as_a_test() {
+async fn a_notification_of_a_removed_connector_is_given_up_as_a_test() {
     let env = TestEnv::new().await;
     let kustomer = Kustomer::start().await;
     with_kustomer(&env, &kustomer).await;
@@ -205,12 +205,12 @@ async fn a_notice_whose_recipe_is_gone_is_given_up_as_a_test() {
     env.company("blanca", |_| {}).await;
     let worker = env.worker_with("recipes.give_up_secs = 0.0").await;
     assert_eq!(env.rejected(1).await, ["look_up_failed"]);
-    assert_eq!(rejected_tests(&env).await, [true], "nobody can tell any more");
+    assert_eq!(rejected_tests(&env).await, [true], "the company cannot be told any more");
     env.nothing_left(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_companys_hanging_kustomer_holds_up_nobody_elses_notices() {
+async fn one_companys_hanging_kustomer_holds_up_no_other_companys_notifications() {
     let env = TestEnv::new().await;
     let (kustomer, hanging) = (Kustomer::start().await, Kustomer::start().await);
     with_kustomer(&env, &kustomer).await;

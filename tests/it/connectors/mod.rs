@@ -1,14 +1,14 @@
 //! Recipes end to end: real notices over HTTP, the other system simulated, a running worker between.
 //!
 //! `workflow` is Kustomer's own workflow posting to us, `kustomer` its webhook, `eight_by_eight` the notices
-//! of 8x8, `public_keys` where those of 8x8 are found, `lapses` what workers lose to one another, `customers`
+//! of 8x8, `public_keys` where those of 8x8 are found, `lease_expiry` for slow workers, `customers`
 //! jobs that name a customer without an address.
 
 mod customers;
 mod eight_by_eight;
 mod interpreter;
 mod kustomer;
-mod lapses;
+mod lease_expiry;
 mod public_keys;
 mod workflow;
 
@@ -88,7 +88,7 @@ async fn jobs(env: &TestEnv) -> Vec<Value> {
     .expect("asked")
 }
 
-/// What became of each notice, and whether anything personal is left in it.
+/// The end of each notification, and whether anything personal is left in it.
 async fn notices(env: &TestEnv) -> Vec<(Option<String>, bool)> {
     sqlx::query_as(
         "select outcome, body is not null or job is not null from notification order by received_at, key",

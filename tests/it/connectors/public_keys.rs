@@ -71,7 +71,7 @@ async fn a_key_that_cannot_be_asked_for_is_no_refusal_and_one_that_is_not_there_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_makes_up_ids_has_8x8_asked_a_few_times_and_keeps_nobody_out() {
+async fn made_up_ids_cause_few_calls_to_8x8_and_keep_no_other_key_out() {
     let env = TestEnv::new().await;
     let house = KeyHouse::start().await;
     without_keys(&env, &house).await;

@@ -1,7 +1,7 @@
 //! Kustomer's own workflow, the JSON of the seed, posts to us: host and keys are all that is changed.
 //!
-//! What it posts is what the seed's fixtures hold, for the voice and for the other branch, and a running
-//! worker takes it at `POST /v1/requests`.
+//! Its posts equal the seed's fixtures, for the voice and for the other branch, and a running worker accepts
+//! them at `POST /v1/requests`.
 
 use std::collections::BTreeMap;
 
@@ -68,7 +68,7 @@ async fn the_workflow_of_the_seed_makes_a_request_by_either_branch() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_workflow_posts_nothing_for_a_conversation_that_is_open_or_nobodys() {
+async fn the_workflow_posts_nothing_for_a_conversation_that_is_open_or_unassigned() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
     let kustomer = Kustomer::start().await;

@@ -29,7 +29,7 @@ use crate::support::{
 
 const TRIES: usize = 2_000;
 
-/// Both happened often enough for a race, whoever is faster on this machine.
+/// Both outcomes happened often enough for a race, on slow and fast machines alike.
 #[track_caller]
 fn assert_raced<T>(raced: &[Raced<T>]) {
     let begun = raced.iter().filter(|one| one.begun).count();
@@ -38,7 +38,7 @@ fn assert_raced<T>(raced: &[Raced<T>]) {
     assert!((TRIES / 100..=raced.len() - TRIES / 100).contains(&begun), "{begun} begun: that was no race");
 }
 
-/// Of every begin and what raced it one happened, and not both; whoever lost cannot be begun later.
+/// Of each begin and its rival exactly one happened; the loser cannot begin later.
 async fn one_won(claims: &Claims, raced: Vec<Raced<bool>>) {
     for one in &raced {
         assert_ne!(one.begun, one.other, "begun: {}, stopped: {}; {:?}", one.begun, one.other, one.claim);
@@ -109,8 +109,8 @@ async fn of_begin_and_expiry_one_wins() {
     claims.end().await;
 }
 
-/// Their time is over in a moment; whoever then finds them expired ends them, as `begin` does with what it
-/// could not begin. Gives who was ended so.
+/// The leases expire in a moment; claims that are found expired are ended, as `begin` ends those that it could
+/// not begin. Returns for each claim whether it was ended so.
 async fn expire(claims: &Claims, batch: Vec<Claimed>) -> Vec<bool> {
     let (env, ids) = (&claims.env, batch.iter().map(|claim| claim.message.0).collect::<Vec<_>>());
     sqlx::query(
@@ -177,7 +177,7 @@ async fn what_is_claimed_anew_is_begun_by_one_of_both() {
             let places: Vec<_> =
                 batch.iter().map(|claim| (claim.message, claim.epoch, DateTime::UNIX_EPOCH)).collect();
             claims.env.ledger.release(&places).await.expect("released");
-            // Whoever is due now, of this batch or of another's.
+            // Any message that is due now, of this batch or of another's.
             let begun = claims.begin(&claims.claim_batch().await).await;
             vec![begun; batch.len()]
         }
@@ -228,7 +228,7 @@ async fn what_a_sweeper_takes_over_is_not_begun_under_its_old_claim() {
         let (epoch, state) = rows[&one.claim.message.0];
         let begun = [State::Sending.code(), State::Unknown.code()].contains(&state);
         assert_eq!(one.begun, begun, "state {state}: {:?}", one.claim);
-        assert!(begun || epoch > one.claim.epoch, "nobody took it over: {:?}", one.claim);
+        assert!(begun || epoch > one.claim.epoch, "no worker took it over: {:?}", one.claim);
     }
     assert_raced(&raced);
     none_is_begun_later(&claims, &raced).await;

@@ -1,7 +1,6 @@
-//! Look-ups at servers that are no provider: pages that lead away, halves that are broken, silence.
+//! Look-ups at servers that are no provider: redirects, truncated bodies, silence.
 //!
-//! What must hold here is what must never happen: credentials at another host, and an `Absent` that
-//! nobody said.
+//! Invariants: no credentials at another host, and no `Absent` without the provider's statement.
 
 use std::sync::{
     Arc,
@@ -73,7 +72,7 @@ async fn a_page_at_another_host_is_asked_for_at_the_accounts_own() {
     assert_eq!(kind(&looked), Some(&ReceiptKind::Accepted));
     assert!(twilio.heard().len() == 2 && twilio.heard().iter().all(|call| call.signed));
 
-    assert_eq!(elsewhere.heard(), [], "nobody else was asked anything");
+    assert_eq!(elsewhere.heard(), [], "no other server got a call");
 }
 
 #[tokio::test(flavor = "multi_thread")]

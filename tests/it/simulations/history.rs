@@ -77,8 +77,8 @@ impl<'b> History<'b> {
         self.rest().await;
     }
 
-    /// Jobs that every policy of a test sends or keeps back by itself; those without delays are begun when
-    /// due, whoever decides.
+    /// Jobs that every policy of a test sends or suppresses by itself; those without delays are begun when due,
+    /// under each policy.
     pub async fn plain(&mut self, delays: bool) {
         for _ in 0..7 {
             for _ in 0..8 {
@@ -324,7 +324,7 @@ pub async fn grow_older(env: &TestEnv, by: Duration) {
         "attempt_past set message = aged(message, $1), begun_at = begun_at - $2, settled_at = settled_at - $2",
         "reservation set request = aged(request, $1), asked_at = asked_at - $2,
             prior_request = aged(prior_request, $1), prior_asked_at = prior_asked_at - $2",
-        // What is overdue is due in a moment: claims do not look back at once.
+        // Overdue messages get a due time just ahead: claims do not look back at once.
         "due set message = aged(message, $1), expires_at = expires_at - $2,
             at = case when kind = 1 then at - $2 else greatest(at - $2, clock_timestamp() + interval '1 second') end",
         "ending set request = aged(request, $1), ended_at = ended_at - $2",

@@ -146,7 +146,7 @@ async fn a_changed_policy_gives_what_it_really_makes_of_the_same_jobs() {
         let report = asked(&env, id, 366, change).await;
         assert_eq!(report.not_replayable, [], "{slug}");
         let mut simulated = told(&report, true);
-        // What would have been refused never became a request there.
+        // Jobs that would have been refused never became a request there.
         simulated.retain(|(_, reason), _| reason != "no_address");
         assert_eq!(simulated, truth(&env, *twin, 366.0).await, "{slug}");
         assert!(!report.samples.is_empty() && !report.changes.is_empty(), "{slug}");

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{TestEnv, http};
 
-/// What a call was answered.
+/// The answer to a call.
 #[derive(Debug)]
 pub struct ApiResponse {
     pub status: u16,

@@ -1,13 +1,13 @@
 //! The ledger's invariants between its tables, asked in one statement each: nothing may be stuck.
 //!
-//! A message that is to move must be found by somebody: by a claim (due row), by the sweeper (lease, or a
-//! row whose end is to be checked), or by a person (paused). They hold at every moment, also under load.
+//! A message that is to move must be found by a claim (due row), by the sweeper (lease, or a row to be
+//! checked), or by an operator (paused). The invariants hold at every moment, also under load.
 
 use postrider_ledger::{Ledger, requests::By};
 
 use super::{TestEnv, wait};
 
-/// What must never be, and the query that finds it.
+/// Name of each forbidden condition, and the query that finds it.
 pub const BREACHES: &[(&str, &str)] = &[
     (
         "waits and is neither due, nor leased, nor paused",
@@ -48,20 +48,21 @@ pub const BREACHES: &[(&str, &str)] = &[
             where m.state in (5, 6, 7, 8) and not m.may_have_been_sent",
     ),
     (
-        "would restore a reservation of somebody who never asked",
+        "would restore a reservation of a request that was never sent",
         "select m.id from message m join reservation c on c.prior_request = m.request
             where m.state in (5, 6, 7, 8) and not m.may_have_been_sent",
     ),
     (
-        "may have asked a person whom nobody holds",
+        "may have asked a person without a reservation",
         "select m.id from message m, unnest(m.reservation_keys) s(key) where m.may_have_been_sent
             and not exists (select 1 from reservation c where c.key = s.key)",
     ),
 ];
 
 impl TestEnv {
-    /// What a ledger writes must be there for others, and not in a transaction that somebody left open.
-    pub async fn writes_for_everybody(&self, ledger: &Ledger) {
+    /// Fails unless a row that the ledger writes is visible to other connections: no transaction may be left
+    /// open.
+    pub async fn writes_visibly(&self, ledger: &Ledger) {
         let request = postrider_clock::random_id();
         ledger.answer(request, By::PROGRAM).await.expect("written");
         let (seen,): (i64,) = sqlx::query_as("select count(*) from answer where request = $1")
@@ -69,11 +70,11 @@ impl TestEnv {
             .fetch_one(&self.pool)
             .await
             .expect("asked");
-        assert_eq!(seen, 1, "what was written is there for everybody");
+        assert_eq!(seen, 1, "a written row is visible to other connections");
     }
 
-    /// Waits until no message that has left the queue has a due row. A receipt that meets a settle in the
-    /// same instant leaves one behind; whoever finds it drops it.
+    /// Waits until no message that has left the queue has a due row. A receipt that meets a settle in the same
+    /// instant leaves one behind; the next claim drops it.
     pub async fn nothing_due(&self) {
         wait::until("nothing is due any more", || async {
             let (left,): (i64,) = sqlx::query_as(
@@ -87,8 +88,8 @@ impl TestEnv {
         .await;
     }
 
-    /// Until a statement waits for somebody's lock.
-    pub async fn somebody_waits(&self, what: &str) {
+    /// Waits until a statement waits for another transaction's lock.
+    pub async fn lock_is_awaited(&self, what: &str) {
         let waiting = "select count(*) from pg_stat_activity where datname = current_database()
             and wait_event_type = 'Lock'";
         wait::until(what, || async {

@@ -103,7 +103,7 @@ impl Look {
         self.counts(queue).await.0
     }
 
-    /// Who consumes the requests.
+    /// The number of consumers of the request queue.
     pub async fn consumers(&self) -> u32 {
         self.counts("requests").await.1
     }

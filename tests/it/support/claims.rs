@@ -1,6 +1,6 @@
-//! Messages by the thousand, claimed as a worker would claim them, in a world where nobody sends them.
+//! Messages by the thousand, claimed as a worker would claim them, without a dispatching worker.
 //!
-//! For races of the ledger's statements: what a worker does with its claims is up to the test.
+//! For races of the ledger's statements: the use of the claims is up to the test.
 
 use std::{
     cell::Cell,
@@ -83,7 +83,7 @@ impl Claims {
         let phones: Vec<String> = (0..count).map(|number| format!("+1415{number:07}")).collect();
         for phones in phones.chunks(ACCEPTED_AT_ONCE) {
             let states = self.accept(phones, "first").await;
-            assert!(states.iter().all(|state| *state == State::Waiting), "nobody was asked before");
+            assert!(states.iter().all(|state| *state == State::Waiting), "no customer was asked before");
         }
         self.change("update due set at = now() - interval '1 second'").await;
         let mut batches = Vec::new();

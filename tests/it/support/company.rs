@@ -105,7 +105,7 @@ pub fn smtp(slug: &str, smtp: SocketAddr) -> Account {
     }
 }
 
-/// The team member whom the seeds name.
+/// The team member that the seeds name.
 pub fn paul() -> Member {
     Member {
         email: Some("paulagent@blancapeak.com".to_owned()),

@@ -105,7 +105,7 @@ pub struct KeyHouse {
 #[derive(Default)]
 struct House {
     asked: Vec<String>,
-    /// What everybody is answered instead.
+    /// The status that all calls get instead.
     failing: Option<u16>,
 }
 
@@ -126,12 +126,12 @@ impl KeyHouse {
     }
 
     pub fn set_failing(&self, status: Option<u16>) {
-        self.there.lock().expect("nobody panics here").failing = status;
+        self.there.lock().expect("no panic while locked").failing = status;
     }
 
     /// The ids that were asked for, in order.
     pub fn asked(&self) -> Vec<String> {
-        self.there.lock().expect("nobody panics here").asked.clone()
+        self.there.lock().expect("no panic while locked").asked.clone()
     }
 }
 
@@ -145,7 +145,7 @@ async fn published(
     State(there): State<Arc<Mutex<House>>>,
     Path(kid): Path<String>,
 ) -> (StatusCode, &'static str) {
-    let mut there = there.lock().expect("nobody panics here");
+    let mut there = there.lock().expect("no panic while locked");
     let answer = match there.failing {
         Some(status) => (StatusCode::from_u16(status).expect("a status"), ""),
         None if kid == "key1" => (StatusCode::OK, JWK),
@@ -179,7 +179,7 @@ pub fn event(name: &str, agent: &str, second: i64) -> Value {
     }})
 }
 
-/// The Gateway's notice of who the customer is.
+/// The Gateway's notification with the customer's identity.
 pub fn conversation(channel: &str, user: Value) -> Value {
     json!({"eventType": "CONVERSATION_UPDATE", "conversationId": CHAT, "timestamp": 1_713_100_000_000_i64, "data": {
         "state": "active",

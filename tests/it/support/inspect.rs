@@ -1,7 +1,6 @@
-//! What a worker's process shows from outside: its signals and end, its metrics and health, its threads.
+//! The outside of a worker's process: its signals and end, its metrics and health, its threads.
 //!
-//! Only looks and signals; `process` starts and ends it. A metric that is not there is zero, as Prometheus
-//! sees it.
+//! Reads and signals only; `process` starts and ends it. An absent metric is zero, as Prometheus sees it.
 
 use std::{os::unix::process::ExitStatusExt, process::Command, time::Duration};
 
@@ -62,7 +61,7 @@ impl Process {
         .await
     }
 
-    /// What a private route answers: status and text. `None` where nobody answers in time.
+    /// The answer of a private route: status and text. `None` without an answer in time.
     pub async fn ask(&self, path: &str) -> Option<(u16, String)> {
         let started = self.logged("worker started").await;
         let private = started["fields"]["private"].as_str().expect("an address").to_owned();

@@ -117,7 +117,7 @@ impl Kustomer {
     }
 
     fn there(&self) -> std::sync::MutexGuard<'_, There> {
-        self.there.lock().expect("nobody panics here")
+        self.there.lock().expect("no panic while locked")
     }
 }
 
@@ -133,7 +133,7 @@ async fn thing(
     headers: HeaderMap,
 ) -> Response {
     let path = format!("{kind}/{id}");
-    let mut hanging = there.lock().expect("nobody panics here").hanging.subscribe();
+    let mut hanging = there.lock().expect("no panic while locked").hanging.subscribe();
     let _ = hanging.wait_for(|hanging| !*hanging).await;
     answer(&there, &headers, path.clone(), |there| there.things.get(&path).cloned())
 }
@@ -161,7 +161,7 @@ fn answer(
     path: String,
     find: impl FnOnce(&There) -> Option<Value>,
 ) -> Response {
-    let mut there = there.lock().expect("nobody panics here");
+    let mut there = there.lock().expect("no panic while locked");
     there.heard.push(path);
     let key = headers.get("authorization").and_then(|value| value.to_str().ok());
     if key != Some(&format!("Bearer {API_KEY}")) {

@@ -1,7 +1,7 @@
-//! Jobs by number, each for a person of its own, and what must be true of all of them in the end.
+//! Jobs by number, each for a person of its own, and the invariants that hold for all of them in the end.
 //!
-//! The sum that every fault test asks: nothing lost, nobody asked twice, nothing stuck, and what we show
-//! as sent is what the provider has.
+//! The sum that every fault test checks: nothing lost, no customer asked twice, nothing stuck, and the requests
+//! shown as sent are the messages that the provider has.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -24,7 +24,7 @@ pub fn phone(n: usize) -> String {
     format!("+1415{n:07}")
 }
 
-/// The job whose customer is the n-th person.
+/// The job for the n-th customer.
 pub fn job(n: usize) -> Value {
     json!({
         "customer": { "phone": phone(n) },
@@ -45,7 +45,7 @@ pub fn unhurried(millis: u64) -> SimulatorConfig {
 pub struct Ends {
     /// Sent or delivered.
     pub sent: usize,
-    /// Failed because nobody told what became of the call.
+    /// Failed because the outcome of the call was never known.
     pub unknown: usize,
 }
 
@@ -72,8 +72,8 @@ impl TestEnv {
         .await;
     }
 
-    /// Waits until `count` requests are there and settled; nothing is lost, nobody was asked twice, nothing
-    /// is stuck, and what is shown as sent is what the provider has.
+    /// Waits until `count` requests are there and settled; nothing is lost, no customer was asked twice,
+    /// nothing is stuck, and the requests shown as sent are the messages that the provider has.
     pub async fn accounted_for(&self, count: usize) -> Ends {
         let settled = |one: &Standing| one.status != "queued";
         wait::until_some_within(Duration::from_secs(90), &format!("{count} are settled"), || async {
@@ -138,7 +138,7 @@ impl TestEnv {
         assert_eq!(self.accounted_for(count).await, Ends { sent: count, unknown: 0 });
     }
 
-    /// Waits until the leases of those who died have run out and are taken over.
+    /// Waits until the leases of dead workers have expired and are taken over.
     pub async fn no_lease(&self) {
         wait::until("no lease is left", || async {
             let (left,): (i64,) = sqlx::query_as("select count(*) from lease")

@@ -1,6 +1,7 @@
-//! What every integration test stands on.
+//! Shared parts of the integration tests.
 //!
-//! `env` is one test's world, `company` its policies, `wait` the only place that waits.
+//! `env` is one test's database, broker prefix and simulator, `company` its policies, `job` its jobs, `wait`
+//! the only place that waits.
 
 pub mod api;
 pub mod audit;
@@ -30,7 +31,7 @@ use std::sync::LazyLock;
 use postrider::intake::{InboundJob, inbound::EntryPoint};
 use postrider_domain::job::JobOrigin;
 
-/// A job as it would come over AMQP from nobody in particular.
+/// A job as it would come over AMQP from no particular producer.
 pub fn arrival(slug: &str, body: &[u8]) -> InboundJob {
     InboundJob {
         body: body.to_vec(),

@@ -95,7 +95,7 @@ impl Process {
     pub async fn died(&mut self) {
         let child = Mutex::new(&mut self.child);
         wait::until("the worker has died", || async {
-            child.lock().expect("nobody panics here").try_wait().expect("asked").is_some()
+            child.lock().expect("no panic while locked").try_wait().expect("asked").is_some()
         })
         .await;
     }
@@ -130,7 +130,7 @@ impl<'a> Kept<'a> {
 
     /// Starts it again if it has died; gives how often it did. To be asked while a test waits.
     pub fn deaths(&self) -> usize {
-        let mut now = self.now.lock().expect("nobody panics here");
+        let mut now = self.now.lock().expect("no panic while locked");
         if now.0.child.try_wait().expect("asked").is_some() {
             *now = (Process::start_with(self.env, self.more, self.variables), now.1 + 1);
         }
@@ -139,7 +139,7 @@ impl<'a> Kept<'a> {
 
     /// The one that runs now, for the test to end.
     pub fn last(self) -> Process {
-        self.now.into_inner().expect("nobody panics here").0
+        self.now.into_inner().expect("no panic while locked").0
     }
 }
 

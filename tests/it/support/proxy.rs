@@ -1,8 +1,7 @@
-//! Our own fault proxy: a TCP way to somewhere, on which things go wrong at a test's word.
+//! A fault proxy: a TCP relay with faults at a test's command.
 //!
-//! Each direction has its fault, switchable while bytes flow; faults that end a connection strike once and
-//! then let everything pass again, so that a test sees the recovery. What happened is counted. A delay is
-//! the fault itself, and passes through `wait` as all time does that a test lets pass.
+//! Each direction has its fault, switchable while bytes flow; faults that end a connection strike once and then
+//! let everything pass again, so that a test sees the recovery. Faults are counted.
 
 use std::{
     net::SocketAddr,
@@ -25,16 +24,16 @@ use tokio::{
 
 use super::wait;
 
-/// Whose bytes.
+/// The direction of the bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Way {
-    /// From whoever connected.
+    /// From the connecting side.
     Up = 0,
     /// From the server behind.
     Down = 1,
 }
 
-/// What happens to the bytes of one direction.
+/// The fault on the bytes of one direction.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Fault {
     #[default]
@@ -64,7 +63,7 @@ pub enum Cut {
     Unanswered,
 }
 
-/// What a proxy did so far.
+/// The faults of a proxy so far.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Counts {
     pub connections: u64,
@@ -85,12 +84,12 @@ pub struct Proxy {
     line: Arc<Line>,
 }
 
-/// What all connections of a proxy share.
+/// State that all connections of a proxy share.
 struct Line {
     faults: [watch::Sender<Fault>; 2],
     /// Ends whatever is there, and every new one.
     cut: watch::Sender<bool>,
-    /// Connections numbered below are forsaken: nothing passes, and nobody is told.
+    /// Connections numbered below are forsaken: nothing passes, and neither side is told.
     forsaken: watch::Sender<u64>,
     resets: AtomicBool,
     connections: AtomicU64,
@@ -100,7 +99,7 @@ struct Line {
 }
 
 impl Proxy {
-    /// A port that nobody listens on, and that nobody else can get, until `open`.
+    /// A port without a listener, reserved for this proxy, until `open`.
     pub fn closed(to: SocketAddr) -> Proxy {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");

@@ -1,7 +1,7 @@
-//! A server that answers every call with the same words, over TLS or not, and keeps what it was asked.
+//! A server that answers every call with the same words, over TLS or not, and keeps the calls.
 //!
-//! For what the simulated providers do not do: certificates that fit nobody, one id for two messages, and
-//! addresses that nobody should call at all.
+//! For faults that the simulated providers do not have: certificates that fit no host, one id for two messages,
+//! and addresses that must not be called at all.
 
 use std::{
     io::{self, Read, Write},
@@ -55,7 +55,7 @@ impl StaticServer {
 
     /// Every call so far, head and body.
     pub fn asked(&self) -> Vec<String> {
-        self.asked.lock().expect("nobody panics here").clone()
+        self.asked.lock().expect("no panic while locked").clone()
     }
 }
 
@@ -104,7 +104,7 @@ fn converse(client: &mut (impl Read + Write), answer: &str, asked: &Mutex<Vec<St
         }
         read.extend_from_slice(&buffer[..count]);
     }
-    asked.lock().expect("nobody panics here").push(String::from_utf8_lossy(&read).into_owned());
+    asked.lock().expect("no panic while locked").push(String::from_utf8_lossy(&read).into_owned());
     write!(
         client,
         "HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{answer}",

@@ -58,7 +58,7 @@ impl Attempt {
     }
 }
 
-/// What the simulated provider took for a recipient, once it did.
+/// The message that the simulated provider accepted for a recipient; waits for it.
 pub fn accepted(env: &TestEnv, recipient: &str) -> Accepted {
     let found = env.simulator.accepted().into_iter().find(|one| one.recipient == recipient);
     found.expect("the recipient's message was accepted")
@@ -134,7 +134,7 @@ pub fn mailgun_post(account: &str, signature: &Value, data: &Value) -> Post {
     }
 }
 
-/// A permanent failure whose code proves the address dead.
+/// A permanent failure with a code that proves the address dead.
 pub fn hard_bounce() -> Value {
     json!({
         "severity": "permanent", "reason": "bounce",

@@ -1,7 +1,7 @@
 //! Nothing that was confirmed is lost, nothing is there twice, nothing came from nowhere.
 //!
-//! Every key on its own: equal sums could hide a loss behind a ghost. Who was published and never
-//! confirmed may be on either side.
+//! Each key on its own: equal sums could hide a loss behind a ghost. A job that was published and never
+//! confirmed may be present or absent.
 
 use std::collections::{HashMap, HashSet};
 
@@ -52,7 +52,7 @@ pub(super) fn check(books: &Books, findings: &mut Findings) {
     }
     let strangers = requests.keys().chain(&rejected).chain(&quarantined).chain(&queued);
     for key in strangers.filter(|key| !books.jobs.contains_key(*key)) {
-        findings.add(Class::Wrong, "a key is there that nobody published", key);
+        findings.add(Class::Wrong, "a key is there that was not published", key);
     }
     for (key, queue) in &facts.queued {
         findings.add(Class::Stuck, &format!("a job is left in the queue {queue}"), key);
@@ -60,7 +60,7 @@ pub(super) fn check(books: &Books, findings: &mut Findings) {
     never_asked(books, findings);
 }
 
-/// A person whom nothing stood in the way of, and whom nobody even tried to ask.
+/// Requests without any obstacle that were never even tried.
 fn never_asked(books: &Books, findings: &mut Findings) {
     let facts = books.facts;
     let acted: HashSet<_> = facts.acts.iter().filter_map(|act| act.message).collect();

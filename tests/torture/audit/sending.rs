@@ -1,5 +1,5 @@
-//! What providers have against what the ledger says of its attempts: never twice, never unwritten, never
-//! against anybody's will.
+//! The providers' messages against the ledger's attempts: never twice, never unrecorded, never against an
+//! opt-out or an operator's action.
 
 use std::collections::{HashMap, HashSet};
 
@@ -59,7 +59,7 @@ fn one(books: &Books, message: &MessageFact, accepted: &Acceptance, findings: &m
         findings.add(Class::Wrong, "a provider has what must never be sent", id);
     }
     if job.address != accepted.recipient || job.provider != accepted.provider {
-        findings.add(Class::Wrong, "a message went to somebody else", id);
+        findings.add(Class::Wrong, "a message went to another customer", id);
     }
 }
 
@@ -126,7 +126,7 @@ fn acts(books: &Books, findings: &mut Findings) {
     }
 }
 
-/// Nobody knows of an attempt only where something happened to it.
+/// An attempt with an unknown outcome must have met a fault.
 fn unknowns(books: &Books, findings: &mut Findings) {
     let facts = books.facts;
     let doubtful: HashSet<_> =
@@ -148,7 +148,7 @@ fn unknowns(books: &Books, findings: &mut Findings) {
     }
     for (worker, count) in by_worker {
         let Some(worker) = worker else {
-            findings.add(Class::Wrong, "an attempt was begun by nobody, and lost", count);
+            findings.add(Class::Wrong, "an attempt without a worker was lost", count);
             continue;
         };
         if count > facts.slots {

@@ -26,7 +26,7 @@ pub struct Done {
     pub until: DateTime<Utc>,
 }
 
-/// What was done, and what is being done just now.
+/// Counts of finished faults, and the fault that is being done just now.
 #[derive(Debug, Default)]
 pub struct Tally {
     done: Mutex<Vec<Done>>,

@@ -1,7 +1,7 @@
-//! What is done to workers: killed at any time, killed while they end, ended in order, frozen for longer
-//! than a lease.
+//! Faults of workers: killed at any time, killed while they end, ended in order, frozen for longer than a
+//! lease.
 //!
-//! Crash points are armed by `fleet` when it starts a worker; whoever dies of one needs no hand here.
+//! Failpoints are armed by `fleet` when it starts a worker; a worker that dies of one is not handled here.
 
 use std::{sync::Arc, time::Duration};
 
@@ -50,7 +50,7 @@ pub async fn freeze(world: Arc<World>, tally: Arc<Tally>, calm: watch::Receiver<
         let_pass(dice.millis(1_000, 5_000)).await;
         let place = dice.below(world.fleet.len());
         let time = LEASE + dice.millis(300, 2_500);
-        // Whoever is just being killed cannot be frozen; the next one can.
+        // A worker that is just being killed cannot be frozen; the next one can.
         tally.during(FREEZE, world.fleet.freeze(place, time)).await;
     }
 }

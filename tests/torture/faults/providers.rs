@@ -1,4 +1,4 @@
-//! What providers and the way of their webhooks do wrong: each kind for a while, above a little of
+//! Faults of providers and of the delivery of their webhooks: each kind for a while, above a little of
 //! everything all the time.
 //!
 //! The simulator throws the dice for each call; here only the rates change.
@@ -31,7 +31,7 @@ pub const KINDS: [&str; 12] = [
     "webhooks_late",
 ];
 
-/// What comes in a run with this emphasis.
+/// The kinds of faults in a run with this emphasis.
 pub fn kinds(emphasis: Option<Emphasis>) -> &'static [&'static str] {
     if emphasis.is_none() { &KINDS } else { &[] }
 }
@@ -41,7 +41,7 @@ pub async fn run(world: Arc<World>, tally: Arc<Tally>, mut calm: watch::Receiver
     let mut dice = Dice::new(world.plan.seed, "providers");
     world.env.simulator.set_behaviour(base(&world, dice.next()));
     if kinds.is_empty() {
-        // No word can be lost: whoever ends the faults holds the sender.
+        // No value can be lost: the task that ends the faults holds the sender.
         drop(calm.wait_for(|calm| *calm).await);
         return;
     }

@@ -1,5 +1,5 @@
-//! What is done to RabbitMQ and Postgres: restarted politely and not, connections and channels ended from
-//! inside, answers lost on their way.
+//! Faults of RabbitMQ and Postgres: restarted politely and not, connections and channels ended from inside,
+//! answers lost on their way.
 //!
 //! One at a time. A server that is taken down is up again before the turn ends.
 
@@ -28,7 +28,7 @@ const ROUNDS: u32 = 10;
 const BETWEEN_ROUNDS: Duration = Duration::from_millis(150);
 const ANSWERS_LOST_FOR: (u32, u32) = (1_500, 3_000);
 
-/// What comes in a run with this emphasis.
+/// The kinds of faults in a run with this emphasis.
 pub fn kinds(emphasis: Option<Emphasis>) -> &'static [&'static str] {
     match emphasis {
         Some(Emphasis::Epoch) => &AIMED,

@@ -42,11 +42,11 @@ async fn latest(world: &World) -> Option<Accepted> {
     let found = std::sync::Mutex::new(None);
     let look = |accepted: &[Accepted]| {
         let newest = accepted.iter().rev().take(50).find(|one| one.provider != Provider::Smtp);
-        *found.lock().expect("nobody panics here") = newest.cloned();
+        *found.lock().expect("no panic while locked") = newest.cloned();
         true
     };
     world.env.simulator.wait_until(look, std::time::Duration::from_secs(1)).await;
-    found.into_inner().expect("nobody panics here")
+    found.into_inner().expect("no panic while locked")
 }
 
 async fn forged(world: &World, target: &Accepted, fault: &str) -> Option<Post> {

@@ -1,4 +1,4 @@
-//! Who may look at settings, who may change them, and that nobody does either for another company.
+//! Read and write access to settings, and its end at the company's border.
 //!
 //! Every call of the area is tried with every kind of key; `api::foreign` walks the description besides.
 

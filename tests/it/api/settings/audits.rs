@@ -1,6 +1,6 @@
-//! Audits: whoever changes a setting, through whatever, is on record, and only with the change.
+//! Audits: each change of a setting, by each way in, is on record, and only together with the change.
 //!
-//! What an audit says of each kind of change is asserted beside the change itself.
+//! The content of an audit is asserted beside the change itself.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::{audit, count, send, world};
 use crate::support::{company, process};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_company_applied_at_the_command_line_is_on_record_with_who_and_what() {
+async fn a_company_applied_at_the_command_line_is_on_record_with_actor_and_change() {
     let (env, worker, client) = world().await;
     let mut policy = company::standard("blanca", env.providers());
     policy.suppression_days = 60;

@@ -1,6 +1,6 @@
-//! Blocked addresses over the API: what is blocked by hand, what customers asked for, and what lifts it.
+//! Blocked addresses over the API: manual blocks, blocks that customers asked for, and their lifting.
 //!
-//! What STOP, unsubscribe and bounces do by themselves is in `receipts`; bulk is in `blocks_csv`.
+//! Blocks by STOP, unsubscribe and bounces are in `receipts`; bulk is in `blocks_csv`.
 
 use futures_util::future::join_all;
 use postrider_domain::ids::{BlockKind, Medium};
@@ -114,7 +114,7 @@ async fn a_phone_is_found_by_its_number_with_or_without_an_escaped_plus() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customers_own_wish_is_lifted_only_by_who_says_that_they_know_it() {
+async fn a_customers_own_wish_is_lifted_only_with_an_explicit_statement() {
     let (env, worker, client) = world().await;
     opt_out(&env, "jane@example.com", BlockKind::Unsubscribed).await;
     opt_out(&env, "jane@example.com", BlockKind::HardBounced).await;

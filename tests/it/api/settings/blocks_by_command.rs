@@ -1,6 +1,6 @@
 //! Blocks at the command line: the same as over the API, on record like it, with an exit status to go by.
 //!
-//! What a block means is in `blocks`; how a file is read is tested beside the reader.
+//! The meaning of a block is tested in `blocks`; reading a file is tested beside the reader.
 
 use postrider_domain::ids::{BlockKind, Medium};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{audit, count, world};
 use crate::support::{TestEnv, process};
 
-/// What a command that must fail says.
+/// The error text of a command that must fail.
 async fn refused(env: &TestEnv, arguments: &[&str]) -> String {
     let ended = process::tell(env, arguments, &[]).await;
     assert_eq!(ended.status.code(), Some(1), "{arguments:?}");
@@ -56,7 +56,7 @@ async fn support_blocks_an_address_and_lifts_it_on_record() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customers_own_wish_is_lifted_only_by_who_says_that_they_know_it() {
+async fn a_customers_own_wish_is_lifted_only_with_an_explicit_statement() {
     let (env, worker, _client) = world().await;
     let company = env.ledger.company_id("blanca").await.expect("asked").expect("there");
     let addr = env.keys.identity.address_hash(company, Medium::Sms, "+14155552671");

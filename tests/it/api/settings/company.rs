@@ -1,6 +1,6 @@
 //! The company over the API: whole, in parts, by two editors, and within its own bounds.
 //!
-//! What each field of the company means is tested beside `company::file`.
+//! The meaning of each field of the company is tested beside `company::file`.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ async fn a_patch_changes_its_part_for_the_next_job_and_keeps_the_version_before(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_editors_who_started_from_the_same_only_one_writes() {
+async fn of_editors_that_started_from_the_same_only_one_writes() {
     let (env, worker, client) = world().await;
     let days = |days: i32| json!({ "suppression_days": days });
     let changes: Vec<Value> = (40..48).map(days).collect();
@@ -72,7 +72,7 @@ async fn of_editors_who_started_from_the_same_only_one_writes() {
     assert_eq!((silent.status, silent.as_str()), (428, "if_match_missing"));
     assert_eq!(send(&client, Method::PATCH, "2", &days(50)).await.status, 400);
     let unseen = send(&client, Method::PATCH, "\"2\"", &json!({ "members": [] })).await;
-    assert_eq!(unseen.status, 412, "members are replaced by who saw them: {}", unseen.text);
+    assert_eq!(unseen.status, 412, "members are replaced only by a caller that saw them: {}", unseen.text);
     assert_eq!(count(&env, "policy").await, 2);
     env.nothing_left(worker).await;
 }
@@ -139,7 +139,7 @@ async fn what_an_operator_changes_meanwhile_is_not_put_back_by_an_editor() {
     .await;
     let editor = client.clone();
     let put = tokio::spawn(async move { send(&editor, Method::PUT, "*", &whole).await });
-    env.somebody_waits("the editor waits for the operator").await;
+    env.lock_is_awaited("the editor waits for the operator").await;
     operator.commit().await.expect("committed");
     let answer = put.await.expect("answered");
     assert_eq!((answer.status, answer.fields()), (422, vec!["bindings"]), "{}", answer.text);

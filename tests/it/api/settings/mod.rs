@@ -1,4 +1,4 @@
-//! Settings over the API: what is changed, by whom, and what is on record of it.
+//! Settings over the API: each change, its actor, and its record.
 //!
 //! One file per area. Jobs that show what a setting does are handed to the worker's acceptor.
 

@@ -1,4 +1,5 @@
-//! Workers that are too slow: a notice whose lease ran out is somebody else's, and stays as that one left it.
+//! Slow workers: a notification with an expired lease belongs to the next worker, and stays as that one left
+//! it.
 //!
 //! Each step of the inbox is made by hand on the ledger, so that the order is certain.
 
