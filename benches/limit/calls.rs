@@ -12,7 +12,12 @@ use hyper::{body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, sync::mpsc};
 
-use crate::{batch, intake::Job, ledger::Ledger, settings::Settings, wire};
+use crate::{
+    batch,
+    journal::{Job, Journal},
+    settings::Settings,
+    wire,
+};
 
 const CALLS_MAX: usize = 256;
 const LINGER: Duration = Duration::from_millis(25);
@@ -68,11 +73,11 @@ async fn connect(provider: &str) -> anyhow::Result<Line> {
     Ok(line)
 }
 
-pub async fn settle(ledger: Ledger, mut answers: mpsc::Receiver<Sent>) -> anyhow::Result<()> {
+pub async fn settle(journal: Journal, mut answers: mpsc::Receiver<Sent>) -> anyhow::Result<()> {
     loop {
         let mut batch = batch::next(&mut answers, LINGER).await;
         ensure!(!batch.is_empty(), "no answer can come any more");
         batch.sort_unstable();
-        ledger.sent(&batch).await?;
+        journal.sent(&batch).await?;
     }
 }

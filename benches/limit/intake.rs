@@ -1,4 +1,4 @@
-//! From the queue into the ledger: a batch is read, inserted, and only then acknowledged as a whole.
+//! From the queue into the journal: a batch is read, inserted, and only then acknowledged as a whole.
 //!
 //! One batch at a time: two at once changed nothing where it was measured. The broker goes on delivering
 //! meanwhile, up to the prefetch.
@@ -16,23 +16,20 @@ use lapin::{
 use serde::Deserialize;
 use tokio::{sync::mpsc, time};
 
-use crate::{batch::BATCH_MAX, ledger::Ledger, settings::Settings};
+use crate::{
+    batch::BATCH_MAX,
+    journal::{Job, Journal},
+    settings::Settings,
+};
 
 const PREFETCH: u16 = 4_000;
 const LINGER: Duration = Duration::from_millis(2);
 
-/// One job, as the row has it.
-#[derive(Debug)]
-pub struct Job {
-    pub key: String,
-    pub name: String,
-    pub address: String,
-    pub employee: String,
-    pub channel: String,
-    pub interaction: String,
-}
-
-pub async fn take(settings: Arc<Settings>, ledger: Ledger, to_call: mpsc::Sender<Job>) -> anyhow::Result<()> {
+pub async fn take(
+    settings: Arc<Settings>,
+    journal: Journal,
+    to_call: mpsc::Sender<Job>,
+) -> anyhow::Result<()> {
     let connection = Connection::connect(&settings.amqp_url, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
     channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
@@ -43,7 +40,7 @@ pub async fn take(settings: Arc<Settings>, ledger: Ledger, to_call: mpsc::Sender
         let deliveries = next(&mut consumer).await?;
         let last = deliveries.last().context("a batch is not empty")?.delivery_tag;
         let jobs = deliveries.iter().map(job).collect::<anyhow::Result<Vec<Job>>>()?;
-        let mut fresh: HashSet<String> = ledger.insert(&jobs).await?.into_iter().collect();
+        let mut fresh: HashSet<String> = journal.insert(&jobs).await?.into_iter().collect();
         channel.basic_ack(last, BasicAckOptions { multiple: true }).await?;
         for job in jobs.into_iter().filter(|job| fresh.remove(&job.key)) {
             to_call.send(job).await.context("calls are made")?;

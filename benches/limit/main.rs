@@ -7,7 +7,7 @@
 mod batch;
 mod calls;
 mod intake;
-mod ledger;
+mod journal;
 mod receipts;
 mod settings;
 mod wire;
@@ -19,7 +19,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use ledger::Ledger;
+use journal::Journal;
 use settings::Settings;
 
 /// Jobs that wait for a free connection to the provider, and answers that wait for their update.
@@ -28,15 +28,15 @@ const QUEUE_MAX: usize = 2_000;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let settings = Arc::new(Settings::from_environment()?);
-    let ledger = Ledger::open(&settings.database_url).await?;
+    let journal = Journal::open(&settings.database_url).await?;
     let (to_call, jobs) = mpsc::channel(QUEUE_MAX);
     let (to_settle, answers) = mpsc::channel(QUEUE_MAX);
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
-        ended = tokio::spawn(receipts::serve(Arc::clone(&settings), ledger.clone())) => ended?,
-        ended = tokio::spawn(intake::take(Arc::clone(&settings), ledger.clone(), to_call)) => ended?,
+        ended = tokio::spawn(receipts::serve(Arc::clone(&settings), journal.clone())) => ended?,
+        ended = tokio::spawn(intake::take(Arc::clone(&settings), journal.clone(), to_call)) => ended?,
         ended = tokio::spawn(calls::make(Arc::clone(&settings), jobs, to_settle)) => ended?,
-        ended = tokio::spawn(calls::settle(ledger, answers)) => ended?,
+        ended = tokio::spawn(calls::settle(journal, answers)) => ended?,
         _ = terminate.recv() => Ok(()),
     }
 }

@@ -22,17 +22,17 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-use crate::{batch, ledger::Ledger, settings::Settings};
+use crate::{batch, journal::Journal, settings::Settings};
 
 const QUEUE_MAX: usize = 2_000;
 const LINGER: Duration = Duration::from_millis(2);
 
 type Delivered = (String, oneshot::Sender<()>);
 
-pub async fn serve(settings: Arc<Settings>, ledger: Ledger) -> anyhow::Result<()> {
+pub async fn serve(settings: Arc<Settings>, journal: Journal) -> anyhow::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", settings.listen_port)).await?;
     let (to_write, delivered) = mpsc::channel(QUEUE_MAX);
-    let writer = tokio::spawn(write(ledger, delivered));
+    let writer = tokio::spawn(write(journal, delivered));
     tokio::select! {
         ended = accept(settings, listener, to_write) => ended,
         ended = writer => ended?,
@@ -94,13 +94,13 @@ async fn receive(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn write(ledger: Ledger, mut delivered: mpsc::Receiver<Delivered>) -> anyhow::Result<()> {
+async fn write(journal: Journal, mut delivered: mpsc::Receiver<Delivered>) -> anyhow::Result<()> {
     loop {
         let mut batch = batch::next(&mut delivered, LINGER).await;
         ensure!(!batch.is_empty(), "no callback can come any more");
         batch.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         let keys: Vec<&str> = batch.iter().map(|(key, _)| key.as_str()).collect();
-        ledger.delivered(&keys).await?;
+        journal.delivered(&keys).await?;
         for (_, written) in batch {
             let _ = written.send(());
         }

@@ -11,7 +11,7 @@ use hyper::{Request, body::Bytes, header};
 use serde::Deserialize;
 
 use crate::{
-    intake::Job,
+    journal::Job,
     settings::{Medium, Settings},
 };
 

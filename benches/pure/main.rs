@@ -5,9 +5,6 @@
 //! works on: the jobs of `make bench`, for the company that takes them there. Benches: `intake`, `moving`,
 //! `sending`, `receipts`, `split`.
 
-mod report {
-    pub use postrider_domain::ids::Medium;
-}
 #[expect(dead_code, reason = "shared with the integration tests, which use all of it")]
 #[path = "../../tests/it/support/company.rs"]
 mod company;
@@ -18,6 +15,7 @@ mod jobs;
 mod material;
 mod moving;
 mod receipts;
+mod report;
 mod sending;
 mod split;
 

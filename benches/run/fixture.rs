@@ -2,7 +2,7 @@
 //! publishes.
 //!
 //! Made before the row's programs are started and taken down after they have ended, also where the measurement
-//! failed, so that no run meets another's leavings. A scene may begin with a copy of a filled database
+//! failed, so that no run meets another's remains. A fixture may begin with a copy of a filled database
 //! (`growth/fill`), and may have a relay before Postgres.
 
 use anyhow::Context;
@@ -10,7 +10,6 @@ use uuid::Uuid;
 
 use crate::{
     children::Program,
-    growth::Filled,
     provider::Provider,
     publish::{Envelope, Publisher},
     relay::Relay,
@@ -19,6 +18,14 @@ use crate::{
     servers::Servers,
     workspace::Workspace,
 };
+
+/// A filled database to begin with a copy of.
+#[derive(Debug, Clone)]
+pub struct Template {
+    pub database: String,
+    /// The last request in it; requests of a run have later ids.
+    pub after: Uuid,
+}
 
 pub struct Fixture {
     pub site: Workspace,
@@ -36,13 +43,13 @@ impl Fixture {
         servers: &Servers,
         row: &Row,
         (medium, goal): (Medium, Goal),
-        filled: Option<&Filled>,
+        template: Option<&Template>,
     ) -> anyhow::Result<Fixture> {
         let mut site =
-            Workspace::make(servers, medium, filled.map(|filled| filled.site.name.as_str())).await?;
+            Workspace::make(servers, medium, template.map(|template| template.database.as_str())).await?;
         match set(&mut site, row, goal).await {
             Ok((provider, publisher, envelope)) => {
-                let after = filled.map(|filled| filled.pattern);
+                let after = template.map(|template| template.after);
                 Ok(Fixture { site, provider, publisher, envelope, after, relay: None })
             }
             Err(error) => {
@@ -89,7 +96,7 @@ impl Fixture {
     /// Takes it down, whatever came of its use.
     pub async fn take_down<T>(self, servers: &Servers, outcome: anyhow::Result<T>) -> anyhow::Result<T> {
         let taken_down = async { self.leave_site().await?.remove(servers).await };
-        let taken_down = taken_down.await.context("take the scene down");
+        let taken_down = taken_down.await.context("take the fixture down");
         let outcome = outcome?;
         taken_down?;
         Ok(outcome)

@@ -1,6 +1,6 @@
 //! The simulated provider as a process of its own, with no latency, and what it has taken.
 //!
-//! It answers at once and tells by its own ledger when it took what: the rate to *sent* is read from there
+//! It answers at once and tells by its own journal when it took each message: the rate to *sent* is read from there
 //! after the run, so that nothing is polled for it.
 
 use std::{

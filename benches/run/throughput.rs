@@ -19,8 +19,7 @@ use crate::{
     children::Program,
     cpu,
     db_stats::DbStats,
-    fixture::Fixture,
-    growth::Filled,
+    fixture::{Fixture, Template},
     progress::Progress,
     provider::Counts,
     report::{Figures, Goal, Medium, steady_rate},
@@ -37,7 +36,7 @@ pub struct Task {
     pub relayed: bool,
 }
 
-/// Looks are rare while it runs: each walks the provider's whole book.
+/// Looks are rare while it runs: each walks the provider's whole journal.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Of a run of so many; of larger ones they are rarer.
 const LOOKS_REQUESTS: f64 = 30_000.0;
@@ -47,14 +46,14 @@ const COUNTS_TO_A_LOOK: u32 = 20;
 /// Nothing moved for so long: it never will.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// `filled`: what waits in the ledger besides. Takes away what the run made, also where it failed.
+/// `template`: a database with waiting requests to begin with. Takes away what the run made, also where it failed.
 pub async fn measure(
     servers: &Servers,
     row: &Row,
     task: Task,
-    filled: Option<&Filled>,
+    template: Option<&Template>,
 ) -> anyhow::Result<Figures> {
-    let mut scene = Fixture::make(servers, row, (task.medium, task.goal), filled).await?;
+    let mut scene = Fixture::make(servers, row, (task.medium, task.goal), template).await?;
     let figures = queued(servers, row, task, &mut scene).await;
     scene.take_down(servers, figures).await
 }
@@ -77,7 +76,7 @@ pub async fn run(
     feed: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<Figures> {
     let mut watch = Watch { servers, row, task, scene, looks: Vec::new() };
-    let books = DbStats::open(servers, &scene.site).await?;
+    let db_stats = DbStats::open(servers, &scene.site).await?;
     let idle = [servers.postgres_cpu(), servers.broker_cpu()];
     let mut programs = scene.programs(row).await?;
     let done = match tokio::try_join!(watch.until_taken(&mut programs), feed) {
@@ -89,7 +88,7 @@ pub async fn run(
     }
     done?;
     let asked = scene.asked();
-    let (wal_bytes, statements) = books.close(&scene.site).await?;
+    let (wal_bytes, statements) = db_stats.close(&scene.site).await?;
     watch.look(&programs).await?;
     end(row, programs).await?;
 
@@ -201,7 +200,7 @@ impl Watch<'_> {
         }
     }
 
-    /// A look at a large book costs more, so there are fewer.
+    /// A look at a large journal costs more, so there are fewer.
     fn look_every(&self) -> Duration {
         LOOK_EVERY.mul_f64((self.task.requests as f64 / LOOKS_REQUESTS).max(1.0))
     }

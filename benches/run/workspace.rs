@@ -3,7 +3,10 @@
 //! Made before the run and taken away after it. Programs get it through the environment, all of them under
 //! the same names.
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::Context;
 use sqlx::AssertSqlSafe;
@@ -79,6 +82,13 @@ impl Workspace {
             ("FROM_NUMBER", FROM_NUMBER.to_owned()),
             ("MAIL_DOMAIN", MAIL_DOMAIN.to_owned()),
         ]
+    }
+
+    /// A command in the workspace's folder with its `variables`.
+    pub fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.envs(self.variables()).current_dir(&self.folder);
+        command
     }
 
     pub async fn remove(&self, servers: &Servers) -> anyhow::Result<()> {

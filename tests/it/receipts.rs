@@ -357,7 +357,11 @@ async fn the_unsubscribe_link_asks_on_get_blocks_on_post_and_does_not_reveal_whe
     let other = format!("{}{}", &link[..link.len() - 1], if link.ends_with('0') { '1' } else { '0' });
     let nonsense = format!("{}/unsubscribe/nobody/knows", webhook::base(&env));
     let asked = get(&link).await;
-    assert_eq!((asked.0, blocked(&env).await), (200, 0), "a scanner that follows links unsubscribes no customer");
+    assert_eq!(
+        (asked.0, blocked(&env).await),
+        (200, 0),
+        "a scanner that follows links unsubscribes no customer"
+    );
     assert_eq!(get(&other).await, asked);
     assert_eq!(get(&nonsense).await, asked);
     let unknown = post(&other).await;

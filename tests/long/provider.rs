@@ -76,7 +76,10 @@ async fn a_provider_without_its_certificate_or_its_address_is_never_told_a_name_
         .await;
         assert_eq!((found.1.as_deref(), found.2), (Some("connect"), 0), "{slug}: not called, not counted");
     }
-    wait::until("the server that proves its identity is called", || async { servers["good"].asked().len() == 1 }).await;
+    wait::until("the server that proves its identity is called", || async {
+        servers["good"].asked().len() == 1
+    })
+    .await;
     for slug in ["expired", "elsewhere"] {
         assert!(servers[slug].asked().is_empty(), "{slug} was told nothing");
     }

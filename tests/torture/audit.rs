@@ -37,20 +37,20 @@ pub struct Finding {
 }
 
 /// Facts with the indexes that rules ask by.
-pub struct Books<'a> {
+pub struct FactIndex<'a> {
     pub facts: &'a Facts,
     pub jobs: HashMap<&'a str, &'a JobFact>,
     pub messages: HashMap<Uuid, &'a MessageFact>,
     pub acceptances: HashMap<Uuid, Vec<&'a Acceptance>>,
 }
 
-impl<'a> Books<'a> {
-    fn new(facts: &'a Facts) -> Books<'a> {
+impl<'a> FactIndex<'a> {
+    fn new(facts: &'a Facts) -> FactIndex<'a> {
         let mut acceptances: HashMap<Uuid, Vec<&Acceptance>> = HashMap::new();
         for one in &facts.acceptances {
             acceptances.entry(one.message.unwrap_or_default()).or_default().push(one);
         }
-        Books {
+        FactIndex {
             facts,
             jobs: facts.jobs.iter().map(|job| (job.key.as_str(), job)).collect(),
             messages: facts.messages.iter().map(|message| (message.id, message)).collect(),
@@ -79,11 +79,11 @@ impl Findings {
 
 /// Everything that is wrong; empty where everything adds up.
 pub fn audit(facts: &Facts) -> Vec<Finding> {
-    let (books, mut findings) = (Books::new(facts), Findings::default());
-    conservation::check(&books, &mut findings);
-    sending::check(&books, &mut findings);
-    ends::check(&books, &mut findings);
-    history::check(&books, &mut findings);
+    let (index, mut findings) = (FactIndex::new(facts), Findings::default());
+    conservation::check(&index, &mut findings);
+    sending::check(&index, &mut findings);
+    ends::check(&index, &mut findings);
+    history::check(&index, &mut findings);
     for complaint in &facts.complaints {
         findings.add(Class::Wrong, "a worker behaved badly", complaint);
     }

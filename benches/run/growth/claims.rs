@@ -1,4 +1,4 @@
-//! The claim's plan and its time beside waiting requests: the statement of src/ledger, word for word.
+//! The claim's plan and its time beside waiting requests: the statement of crates/ledger, word for word.
 //!
 //! Prepared on a connection of the hot pool's, so with its plans, and explained while it runs, each time in a
 //! transaction that is rolled back: every claim meets the same due rows.

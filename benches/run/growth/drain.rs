@@ -1,4 +1,4 @@
-//! After an outage: everything in the ledger is due when the worker starts, and nothing new comes.
+//! After an outage: every request in the database is due when the worker starts, and nothing new comes.
 //!
 //! The rate is that of the steady part, as in `throughput`. One run.
 
@@ -20,7 +20,7 @@ pub async fn drain(grower: &Grower<'_>) -> anyhow::Result<Drain> {
     let due = grower.arguments.drain;
     println!("growth: draining {due} due messages");
     let filled = Filled::make(servers, row, due, Dates::LAST_HOUR).await?;
-    let mut scene = Fixture::make(servers, row, (Medium::Sms, Goal::Sent), Some(&filled)).await?;
+    let mut scene = Fixture::make(servers, row, (Medium::Sms, Goal::Sent), Some(&filled.template())).await?;
     // Only the jobs that waited count.
     scene.after = None;
     let task = Task { medium: Medium::Sms, goal: Goal::Sent, requests: due, relayed: false };

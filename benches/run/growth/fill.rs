@@ -1,4 +1,4 @@
-//! A ledger with many requests waiting, made once; runs begin with copies of its database.
+//! A database with many requests waiting, made once; runs begin with copies of its database.
 //!
 //! Postrider itself accepts one request for a later date; `fill.sql` copies it. Invariant: nothing but that
 //! file knows the tables' columns, and what it wrote is counted.
@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::{
-    fixture::Fixture,
+    fixture::{Fixture, Template},
     jobs::later,
     progress::Progress,
     publish::confirm,
@@ -58,7 +58,7 @@ impl Filled {
         let filled = Filled { site: scene.leave_site().await?, pattern, waiting };
         // With nothing waiting it is left as it is in any other run: never vacuumed, nothing known of it.
         if waiting > 0 {
-            filled.add(&filled.site, 0, waiting, dates).await.context("fill the ledger")?;
+            filled.add(&filled.site, 0, waiting, dates).await.context("fill the database")?;
         }
         println!("      {waiting} waiting requests made in {:.1?}", postrider_clock::monotonic() - since);
         Ok(filled)
@@ -91,6 +91,11 @@ impl Filled {
         // `create database … template` fails while a connection to the template is open.
         connection.close().await?;
         Ok(())
+    }
+
+    /// For fixtures that begin with a copy.
+    pub fn template(&self) -> Template {
+        Template { database: self.site.name.clone(), after: self.pattern }
     }
 
     pub async fn remove(self, servers: &Servers) -> anyhow::Result<()> {

@@ -35,7 +35,7 @@ pub async fn beside_waiting(grower: &Grower<'_>) -> anyhow::Result<(Vec<Waiting>
     let Grower { arguments, servers, row } = *grower;
     let (mut all, mut explained, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
     for size in &arguments.growth_sizes {
-        println!("growth: making a ledger with {size} requests waiting");
+        println!("growth: making a database with {size} requests waiting");
         sizes.push(Filled::make(servers, row, *size, Dates::NEXT_MONTH).await?);
     }
     if arguments.grows(Share::Claims) {
@@ -61,9 +61,9 @@ async fn measure(grower: &Grower<'_>, filled: &Filled, round: usize) -> anyhow::
     let Grower { arguments, servers, row } = *grower;
     let requests = arguments.requests * TIMES_THE_REQUESTS;
     let task = Task { medium: Medium::Sms, goal: Goal::Sent, requests, relayed: false };
-    let figures = throughput::measure(servers, row, task, Some(filled)).await?;
+    let figures = throughput::measure(servers, row, task, Some(&filled.template())).await?;
     let load = Load { per_sec: LOAD_PER_SEC, secs: arguments.latency_secs };
-    let delays = latency::measure(servers, row, load, Some(filled)).await?;
+    let delays = latency::measure(servers, row, load, Some(&filled.template())).await?;
     println!("growth round {round}  {} waiting  {figures}{}", filled.waiting, delays.shown());
     Ok(Waiting { waiting: filled.waiting, round, requests, figures, load, delays })
 }

@@ -12,8 +12,7 @@ use tokio::time::sleep;
 
 use crate::{
     children::Program,
-    fixture::Fixture,
-    growth::Filled,
+    fixture::{Fixture, Template},
     jobs::phone,
     provider::Provider,
     report::{Delays, Goal, Load, Medium, Percentiles, kept_up},
@@ -33,15 +32,15 @@ const CALM: Duration = Duration::from_secs(1);
 const LAST_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// By SMS, to *sent*. `filled`: what waits in the ledger besides. Takes away what the run made, also where it
+/// By SMS, to *sent*. `template`: a database with waiting requests to begin with. Takes away what the run made, also where it
 /// failed.
 pub async fn measure(
     servers: &Servers,
     row: &Row,
     load: Load,
-    filled: Option<&Filled>,
+    template: Option<&Template>,
 ) -> anyhow::Result<Delays> {
-    let scene = Fixture::make(servers, row, (Medium::Sms, Goal::Sent), filled).await?;
+    let scene = Fixture::make(servers, row, (Medium::Sms, Goal::Sent), template).await?;
     let delays = at(row, load, &scene).await;
     scene.take_down(servers, delays).await
 }
@@ -61,7 +60,7 @@ async fn at(row: &Row, load: Load, scene: &Fixture) -> anyhow::Result<Delays> {
     let published = schedule::publish(scene, plan).await?;
     let all = arrive(&scene.provider, WARM_UP + plan.jobs, LAST_WITHIN, &mut programs).await?;
     let delays = delays(&scene.provider, plan, published).await?;
-    ensure!(!all || delays.missing == 0, "the provider counts more than its ledger has");
+    ensure!(!all || delays.missing == 0, "the provider counts more than its journal has");
     // With much still to do they would take long to end: those are killed.
     if all {
         throughput::end(row, programs).await?;
@@ -96,15 +95,19 @@ async fn arrive(
 async fn delays(provider: &Provider, plan: Plan, published: Published) -> anyhow::Result<Delays> {
     let Published { began, handed_over, confirmed } = published;
     let every = plan.every.as_secs_f64();
-    let mut ledger = provider.taken().await?;
+    let mut accepted_at = provider.taken().await?;
     let mut delay = |n: usize| -> anyhow::Result<Option<f64>> {
-        let Some(at) = ledger.remove(&phone(plan.first + n)) else { return Ok(None) };
+        let Some(at) = accepted_at.remove(&phone(plan.first + n)) else { return Ok(None) };
         let delay = since(began, at) - n as f64 * every;
         ensure!(delay >= 0.0, "job {n} was sent {} ms before its instant", delay * -1e3);
         Ok(Some(delay))
     };
     let taken = (0..plan.jobs).map(&mut delay).collect::<anyhow::Result<Vec<Option<f64>>>>()?;
-    ensure!(ledger.len() == WARM_UP, "{} messages were sent to others", ledger.len().abs_diff(WARM_UP));
+    ensure!(
+        accepted_at.len() == WARM_UP,
+        "{} messages were sent to others",
+        accepted_at.len().abs_diff(WARM_UP)
+    );
     let (behind, kept_up) = kept_up(&taken, every);
     let missing = taken.iter().filter(|delay| delay.is_none()).count();
     let percentiles = |seconds| Percentiles::of(seconds).context("a schedule has jobs");

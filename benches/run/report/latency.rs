@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Delays, Percentiles, Sheet, Spread,
+    bars::{Bar, Bars},
     figures::by_row,
-    picture::{Bar, Bars},
 };
 
 /// How much, for how long.

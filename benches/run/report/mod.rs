@@ -3,6 +3,7 @@
 //! No I/O: `results_dir` reads and writes. It knows nothing of the harness, so that tests/bench_report.rs tries
 //! it by itself. A further part adds a file with its figures and sheets, and a field to `Parts`.
 
+mod bars;
 mod bloat;
 mod claims;
 mod delays;

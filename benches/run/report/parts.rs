@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Bloat, Claims, Drain, Entrance, Latency, Origin, Part, Rate, Sheet, Tried, Waiting, bloat, claims,
-    ingress, latency, picture::Bars, rates, sweep, waiting,
+    Bloat, Claims, Drain, Entrance, Latency, Origin, Part, Rate, Sheet, Tried, Waiting, bars::Bars, bloat,
+    claims, ingress, latency, rates, sweep, waiting,
 };
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

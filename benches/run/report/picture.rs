@@ -4,7 +4,10 @@
 
 use std::fmt::Write;
 
-use super::{LIMIT, POSTRIDER, Parts, Spread};
+use super::{
+    LIMIT, POSTRIDER, Parts, Spread,
+    bars::{Bar, Bars},
+};
 
 const WIDTH: f64 = 760.0;
 const NAMES: f64 = 170.0;
@@ -13,29 +16,10 @@ const BAR: f64 = 18.0;
 const STEP: f64 = 26.0;
 const TITLE: f64 = 34.0;
 
-/// A group.
-pub struct Bars {
-    pub title: String,
-    pub bars: Vec<Bar>,
-}
-
-pub struct Bar {
-    pub name: String,
-    /// `None` where there is only something to say.
-    pub spread: Option<Spread>,
-    pub words: String,
-}
-
-impl Bars {
-    fn height(&self) -> f64 {
-        TITLE + STEP * self.bars.len() as f64
-    }
-}
-
 /// The SVG file.
 pub fn picture(parts: &Parts) -> String {
     let groups: Vec<Bars> = parts.shown().into_iter().flat_map(|part| part.bars).collect();
-    let height: f64 = groups.iter().map(Bars::height).sum::<f64>() + 16.0;
+    let height: f64 = groups.iter().map(height_of).sum::<f64>() + 16.0;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
          height=\"{height}\" font-family=\"sans-serif\" font-size=\"13\">\n\
@@ -44,10 +28,15 @@ pub fn picture(parts: &Parts) -> String {
     let mut top = 0.0;
     for group in &groups {
         draw(&mut svg, group, top);
-        top += group.height();
+        top += height_of(group);
     }
     svg.push_str("</svg>\n");
     svg
+}
+
+/// Units of the view box.
+fn height_of(group: &Bars) -> f64 {
+    TITLE + STEP * group.bars.len() as f64
 }
 
 fn draw(svg: &mut String, Bars { title, bars }: &Bars, top: f64) {

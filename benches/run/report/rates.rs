@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Figures, Goal, LIMIT, Medium, Sheet, Spread,
+    bars::{Bar, Bars},
     figures::{self, by_row, grouped},
-    picture::{Bar, Bars},
 };
 
 /// One run of one row.

@@ -14,7 +14,7 @@ pub fn programs(site: &Workspace) -> anyhow::Result<Vec<(String, Command)>> {
         beside.exists(),
         "the limit is not built: cargo build --release -p postrider-benches --bin limit"
     );
-    Ok(vec![("limit".to_owned(), super::command(beside, site))])
+    Ok(vec![("limit".to_owned(), site.command(&beside))])
 }
 
 pub fn reached(goal: Goal) -> &'static str {

@@ -103,10 +103,3 @@ impl Row {
         format!("select /* bench */ count(*) from {condition}")
     }
 }
-
-/// A command that knows the site and nothing else of ours.
-fn command(program: impl AsRef<std::ffi::OsStr>, site: &Workspace) -> Command {
-    let mut command = Command::new(program);
-    command.envs(site.variables()).current_dir(&site.folder);
-    command
-}

@@ -50,7 +50,7 @@ fn policy(site: &Workspace) -> anyhow::Result<Policy> {
 }
 
 pub fn programs(site: &Workspace) -> Vec<(String, Command)> {
-    let mut command = super::command(site.programs.join("postrider"), site);
+    let mut command = site.command(&site.programs.join("postrider"));
     command
         .arg("run")
         .env("POSTRIDER_SECRET", SECRET)

@@ -102,8 +102,9 @@ impl TestEnv {
 
     /// A world on a certain stack.
     pub async fn on(server: &str, amqp_url: &str, simulator: SimulatorConfig) -> TestEnv {
-        let cell =
-            Arc::clone(TEMPLATES.lock().expect("no panic while locked").entry(server.to_owned()).or_default());
+        let cell = Arc::clone(
+            TEMPLATES.lock().expect("no panic while locked").entry(server.to_owned()).or_default(),
+        );
         let template = cell.get_or_init(|| template(server)).await;
         let name = format!("test_{}", postrider_clock::random_id().simple());
         let create = format!("create database {name} template {template}");

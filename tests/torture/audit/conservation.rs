@@ -6,10 +6,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::super::facts::{Due, Fate, state};
-use super::{Books, Class, Findings};
+use super::{Class, FactIndex, Findings};
 
-pub(super) fn check(books: &Books, findings: &mut Findings) {
-    let facts = books.facts;
+pub(super) fn check(index: &FactIndex, findings: &mut Findings) {
+    let facts = index.facts;
     let mut requests: HashMap<&str, usize> = HashMap::new();
     for message in &facts.messages {
         *requests.entry(&message.key).or_default() += 1;
@@ -51,24 +51,24 @@ pub(super) fn check(books: &Books, findings: &mut Findings) {
         );
     }
     let strangers = requests.keys().chain(&rejected).chain(&quarantined).chain(&queued);
-    for key in strangers.filter(|key| !books.jobs.contains_key(*key)) {
+    for key in strangers.filter(|key| !index.jobs.contains_key(*key)) {
         findings.add(Class::Wrong, "a key is there that was not published", key);
     }
     for (key, queue) in &facts.queued {
         findings.add(Class::Stuck, &format!("a job is left in the queue {queue}"), key);
     }
-    never_asked(books, findings);
+    never_asked(index, findings);
 }
 
 /// Requests without any obstacle that were never even tried.
-fn never_asked(books: &Books, findings: &mut Findings) {
-    let facts = books.facts;
+fn never_asked(index: &FactIndex, findings: &mut Findings) {
+    let facts = index.facts;
     let acted: HashSet<_> = facts.acts.iter().filter_map(|act| act.message).collect();
     let blocked: HashSet<_> = facts.acts.iter().filter_map(|act| act.block).collect();
     let mut persons: HashMap<u32, (bool, &str)> = HashMap::new();
     let mut excused = HashSet::new();
     for message in &facts.messages {
-        let Some(job) = books.job(message) else { continue };
+        let Some(job) = index.job(message) else { continue };
         if job.due != Due::Ask {
             continue;
         }

@@ -8,31 +8,31 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use super::super::facts::{Due, MessageFact, state};
-use super::{Books, Class, Findings};
+use super::{Class, FactIndex, Findings};
 
 const UNKNOWN: i16 = 2;
 const FAILURES: [&str; 4] = ["failed", "undelivered", "rejected", "canceled"];
 
-pub(super) fn check(books: &Books, findings: &mut Findings) {
-    for message in &books.facts.messages {
-        one(books, message, findings);
+pub(super) fn check(index: &FactIndex, findings: &mut Findings) {
+    for message in &index.facts.messages {
+        one(index, message, findings);
     }
-    receipts(books, findings);
-    for (what, id) in &books.facts.breaches {
+    receipts(index, findings);
+    for (what, id) in &index.facts.breaches {
         let class =
             if what.contains("holds") || what.contains("asked") { Class::Wrong } else { Class::Stuck };
         findings.add(class, &format!("a message {what}"), id);
     }
-    for id in &books.facts.due {
+    for id in &index.facts.due {
         findings.add(Class::Stuck, "a due row is left", id);
     }
-    if books.facts.leases > 0 {
-        findings.add(Class::Stuck, "a lease is left", books.facts.leases);
+    if index.facts.leases > 0 {
+        findings.add(Class::Stuck, "a lease is left", index.facts.leases);
     }
 }
 
-fn one(books: &Books, message: &MessageFact, findings: &mut Findings) {
-    let accepted = books.accepted(message.id);
+fn one(index: &FactIndex, message: &MessageFact, findings: &mut Findings) {
+    let accepted = index.accepted(message.id);
     let told: Vec<(&str, bool)> = accepted.iter().flat_map(|one| one.told.iter().copied()).collect();
     let failed = |(status, _): &(&str, bool)| FAILURES.contains(status);
     let delivered = |(status, _): &(&str, bool)| *status == "delivered";
@@ -75,7 +75,7 @@ fn one(books: &Books, message: &MessageFact, findings: &mut Findings) {
     {
         wrong(Class::Lost, "an acceptance was acknowledged to its provider and does not show");
     }
-    if books.job(message).is_some_and(|job| job.due == Due::Silence) {
+    if index.job(message).is_some_and(|job| job.due == Due::Silence) {
         let kept = message.state == state::SUPPRESSED && message.reason.as_deref() == Some("do_not_send");
         if !kept || !message.attempts.is_empty() {
             wrong(Class::Wrong, "a job that must not be sent is not kept back as such");
@@ -84,14 +84,14 @@ fn one(books: &Books, message: &MessageFact, findings: &mut Findings) {
 }
 
 /// Nothing was believed that no provider told.
-fn receipts(books: &Books, findings: &mut Findings) {
+fn receipts(index: &FactIndex, findings: &mut Findings) {
     let mut told: HashMap<Uuid, HashSet<&str>> = HashMap::new();
-    for one in &books.facts.acceptances {
+    for one in &index.facts.acceptances {
         told.entry(one.message.unwrap_or_default())
             .or_default()
             .extend(one.told.iter().map(|(status, _)| *status));
     }
-    for receipt in &books.facts.receipts {
+    for receipt in &index.facts.receipts {
         let statuses = told.get(&receipt.message);
         let known = match receipt.kind.as_str() {
             "delivered" => statuses.is_some_and(|all| all.contains("delivered")),
@@ -101,7 +101,7 @@ fn receipts(books: &Books, findings: &mut Findings) {
         if !known {
             findings.add(Class::Wrong, "a receipt was believed that no provider told", receipt.message);
         }
-        let job = books.messages.get(&receipt.message).and_then(|message| books.job(message));
+        let job = index.messages.get(&receipt.message).and_then(|message| index.job(message));
         if receipt.looked_up && job.is_some_and(|job| job.provider == "smtp") {
             findings.add(Class::Wrong, "a relay was asked, which knows nothing", receipt.message);
         }

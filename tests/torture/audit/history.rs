@@ -8,12 +8,12 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::super::facts::{Move, state};
-use super::{Books, Class, Findings};
+use super::{Class, FactIndex, Findings};
 
-pub(super) fn check(books: &Books, findings: &mut Findings) {
-    let resends = books.facts.sends_max > 1;
+pub(super) fn check(index: &FactIndex, findings: &mut Findings) {
+    let resends = index.facts.sends_max > 1;
     let mut last: HashMap<Uuid, &Move> = HashMap::new();
-    for step in &books.facts.moves {
+    for step in &index.facts.moves {
         let before = last.insert(step.message, step);
         if before.is_some_and(|before| before.state != step.was) {
             findings.add(Class::Wrong, "a message was moved unseen", step.message);
@@ -26,7 +26,7 @@ pub(super) fn check(books: &Books, findings: &mut Findings) {
             findings.add(Class::Wrong, "a status fell back", who);
         }
     }
-    for message in &books.facts.messages {
+    for message in &index.facts.messages {
         if last.get(&message.id).is_some_and(|step| step.state != message.state) {
             findings.add(Class::Wrong, "a message does not stand where its last step led", message.id);
         }

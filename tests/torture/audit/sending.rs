@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use super::super::facts::{Acceptance, Due, LOST, MessageFact, state};
-use super::{Books, Class, Findings};
+use super::{Class, FactIndex, Findings};
 
 const REFUSED: i16 = 1;
 const UNKNOWN: i16 = 2;
@@ -14,27 +14,27 @@ const UNKNOWN: i16 = 2;
 const UNEXPLAINED_PER_MILLE: usize = 10;
 const UNEXPLAINED_ALWAYS: usize = 5;
 
-pub(super) fn check(books: &Books, findings: &mut Findings) {
-    for accepted in &books.facts.acceptances {
-        let found = accepted.message.and_then(|id| books.messages.get(&id));
+pub(super) fn check(index: &FactIndex, findings: &mut Findings) {
+    for accepted in &index.facts.acceptances {
+        let found = accepted.message.and_then(|id| index.messages.get(&id));
         match found {
             None => {
                 findings.add(Class::Wrong, "a provider has what is not in the ledger", &accepted.recipient)
             }
-            Some(message) => one(books, message, accepted, findings),
+            Some(message) => one(index, message, accepted, findings),
         }
     }
-    for message in &books.facts.messages {
-        twice(books, message, findings);
+    for message in &index.facts.messages {
+        twice(index, message, findings);
     }
-    persons(books, findings);
-    calls(books, findings);
-    acts(books, findings);
-    unknowns(books, findings);
+    persons(index, findings);
+    calls(index, findings);
+    acts(index, findings);
+    unknowns(index, findings);
 }
 
 /// One acceptance and the attempt that it belongs to.
-fn one(books: &Books, message: &MessageFact, accepted: &Acceptance, findings: &mut Findings) {
+fn one(index: &FactIndex, message: &MessageFact, accepted: &Acceptance, findings: &mut Findings) {
     let id = message.id;
     let attempt = message.attempts.iter().find(|attempt| Some(attempt.number) == accepted.attempt);
     match attempt {
@@ -54,7 +54,7 @@ fn one(books: &Books, message: &MessageFact, accepted: &Acceptance, findings: &m
     if !message.reached {
         findings.add(Class::Wrong, "a provider has it, and its person counts as not asked", id);
     }
-    let Some(job) = books.job(message) else { return };
+    let Some(job) = index.job(message) else { return };
     if job.due != Due::Ask {
         findings.add(Class::Wrong, "a provider has what must never be sent", id);
     }
@@ -64,21 +64,21 @@ fn one(books: &Books, message: &MessageFact, accepted: &Acceptance, findings: &m
 }
 
 /// At most once; twice only where the companies allow it and the ledger shows why.
-fn twice(books: &Books, message: &MessageFact, findings: &mut Findings) {
-    let accepted = books.accepted(message.id);
+fn twice(index: &FactIndex, message: &MessageFact, findings: &mut Findings) {
+    let accepted = index.accepted(message.id);
     let attempts: HashSet<_> = accepted.iter().map(|one| one.attempt).collect();
     let earlier_unknown = message.attempts.iter().filter(|one| one.outcome == Some(UNKNOWN)).count();
-    let allowed = books.facts.sends_max.min(1 + earlier_unknown);
+    let allowed = index.facts.sends_max.min(1 + earlier_unknown);
     if accepted.len() > allowed || attempts.len() < accepted.len() {
         findings.add(Class::Duplicated, "a message was sent more than once", message.id);
     }
 }
 
 /// Of all requests for one person, one is sent within a window; the whole run is one.
-fn persons(books: &Books, findings: &mut Findings) {
+fn persons(index: &FactIndex, findings: &mut Findings) {
     let mut asked: HashMap<u32, HashSet<Uuid>> = HashMap::new();
-    for message in books.facts.messages.iter().filter(|message| !books.accepted(message.id).is_empty()) {
-        if let Some(job) = books.job(message) {
+    for message in index.facts.messages.iter().filter(|message| !index.accepted(message.id).is_empty()) {
+        if let Some(job) = index.job(message) {
             asked.entry(job.person).or_default().insert(message.id);
         }
     }
@@ -89,13 +89,13 @@ fn persons(books: &Books, findings: &mut Findings) {
 }
 
 /// Every call is an attempt's, and the only one of it.
-fn calls(books: &Books, findings: &mut Findings) {
+fn calls(index: &FactIndex, findings: &mut Findings) {
     let mut seen = HashSet::new();
-    for call in &books.facts.calls {
+    for call in &index.facts.calls {
         if !seen.insert((call.message, call.attempt)) {
             findings.add(Class::Wrong, "an attempt was called twice", call.message);
         }
-        let attempts = books.messages.get(&call.message).map(|message| &message.attempts);
+        let attempts = index.messages.get(&call.message).map(|message| &message.attempts);
         if !attempts.is_some_and(|all| all.iter().any(|attempt| attempt.number == call.attempt)) {
             findings.add(Class::Wrong, "a call has no attempt in the ledger", call.message);
         }
@@ -103,15 +103,15 @@ fn calls(books: &Books, findings: &mut Findings) {
 }
 
 /// No attempt began after the commit of what forbids it.
-fn acts(books: &Books, findings: &mut Findings) {
+fn acts(index: &FactIndex, findings: &mut Findings) {
     let mut by_block: HashMap<Uuid, Vec<&MessageFact>> = HashMap::new();
-    for message in &books.facts.messages {
-        if let Some(job) = books.job(message) {
+    for message in &index.facts.messages {
+        if let Some(job) = index.job(message) {
             by_block.entry(job.block).or_default().push(message);
         }
     }
-    for act in &books.facts.acts {
-        let of_message = act.message.and_then(|id| books.messages.get(&id).copied());
+    for act in &index.facts.acts {
+        let of_message = act.message.and_then(|id| index.messages.get(&id).copied());
         let of_block = act.block.and_then(|block| by_block.get(&block)).into_iter().flatten().copied();
         for message in of_message.into_iter().chain(of_block) {
             let late =
@@ -127,8 +127,8 @@ fn acts(books: &Books, findings: &mut Findings) {
 }
 
 /// An attempt with an unknown outcome must have met a fault.
-fn unknowns(books: &Books, findings: &mut Findings) {
-    let facts = books.facts;
+fn unknowns(index: &FactIndex, findings: &mut Findings) {
+    let facts = index.facts;
     let doubtful: HashSet<_> =
         facts.calls.iter().filter(|call| call.doubtful).map(|call| (call.message, call.attempt)).collect();
     let mut unexplained = Vec::new();

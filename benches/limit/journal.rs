@@ -9,8 +9,6 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::intake::Job;
-
 const TABLE: &str = "create table if not exists request (
     key text primary key,
     name text not null,
@@ -39,13 +37,24 @@ const DELIVERED: &str = "update request r set state = 2, delivered_at = now()
 /// Inserting, settling and receiving, each with a connection of its own.
 const CONNECTIONS: u32 = 3;
 
+/// One job, as the row has it.
+#[derive(Debug)]
+pub struct Job {
+    pub key: String,
+    pub name: String,
+    pub address: String,
+    pub employee: String,
+    pub channel: String,
+    pub interaction: String,
+}
+
 #[derive(Clone)]
-pub struct Ledger {
+pub struct Journal {
     pool: PgPool,
 }
 
-impl Ledger {
-    pub async fn open(url: &str) -> anyhow::Result<Ledger> {
+impl Journal {
+    pub async fn open(url: &str) -> anyhow::Result<Journal> {
         let options: PgConnectOptions = url.parse()?;
         let options = options.options([
             ("plan_cache_mode", "force_generic_plan"),
@@ -57,7 +66,7 @@ impl Ledger {
         let pool = PgPoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false);
         let pool = pool.connect_with(options).await?;
         sqlx::query(TABLE).execute(&pool).await?;
-        Ok(Ledger { pool })
+        Ok(Journal { pool })
     }
 
     /// Gives the keys that were new.

@@ -1,0 +1,3 @@
+//! Stands in for the harness's `report` module, for the shared `../run/jobs.rs`, which uses its `Medium`.
+
+pub use postrider_domain::ids::Medium;
