@@ -2,11 +2,12 @@
 //!
 //! The tests call the scheduler by hand; the worker's own scheduler is tested in one place only.
 
+use crate::support::sql::with_states;
 use postrider::{alerts::scheduler::AlertScheduler, worker::Worker};
 use postrider_domain::company::{Alerts, SuppressionScope};
 use serde_json::{Value, json};
 
-use crate::support::{TestEnv, arrival, wait};
+use crate::support::{TestEnv, job, wait};
 
 const OPS: &str = "ops@blancapeak.example";
 
@@ -39,7 +40,8 @@ fn watch(env: &TestEnv, worker: &Worker) -> AlertScheduler {
 
 async fn hand_in(worker: &Worker, jobs: &[Value]) {
     let acceptor = worker.acceptor.as_ref().expect("this worker takes jobs");
-    let arrivals: Vec<_> = jobs.iter().map(|job| arrival("blanca", job.to_string().as_bytes())).collect();
+    let arrivals: Vec<_> =
+        jobs.iter().map(|job| job::inbound("blanca", job.to_string().as_bytes())).collect();
     acceptor.accept(&arrivals).await.expect("the ledger answers");
 }
 
@@ -66,9 +68,10 @@ fn digests(env: &TestEnv) -> Vec<String> {
 
 async fn one_digest(env: &TestEnv) -> String {
     wait::until("the digest is delivered", || async {
-        let (delivered,): (i64,) = sqlx::query_as(
-            "select count(*) from request r join message m on m.id = r.id where r.source = 4 and m.state = 4",
-        )
+        let (delivered,): (i64,) = sqlx::query_as(with_states(
+            "select count(*) from request r join message m on m.id = r.id
+                where r.source = 4 and m.state = {Delivered}",
+        ))
         .fetch_one(&env.pool)
         .await
         .expect("asked");
@@ -130,7 +133,7 @@ async fn a_small_share_is_no_alert_and_the_company_says_what_small_is() {
     env.worker_knows(&worker, "blanca", 2).await;
     assert_eq!(watch.check_companies().await.expect("looked").len(), 1);
     assert!(one_digest(&env).await.contains("5 of 100 jobs"));
-    env.all_ended(96, wait::PATIENCE).await;
+    env.all_ended(96, wait::TIMEOUT).await;
     env.nothing_left(worker).await;
 }
 
@@ -164,7 +167,7 @@ async fn at_most_one_an_hour_over_the_whole_fleet() {
         sqlx::query_as("select sum(hour_times) from rejected_job").fetch_one(&env.pool).await.unwrap();
     assert_eq!(times, 10, "the hour began anew");
     wait::until("both digests are out", || async { digests(&env).len() == 2 }).await;
-    env.all_ended(2, wait::PATIENCE).await;
+    env.all_ended(2, wait::TIMEOUT).await;
     assert!(second.stop().await);
     env.nothing_left(worker).await;
 }
@@ -247,7 +250,7 @@ async fn a_digest_that_cannot_be_written_keeps_nothing_from_other_companies() {
     let acceptor = worker.acceptor.as_ref().expect("this worker takes jobs");
     for slug in ["blanca", "other"] {
         let body = bad(1).to_string();
-        acceptor.accept(&[arrival(slug, body.as_bytes())]).await.expect("the ledger answers");
+        acceptor.accept(&[job::inbound(slug, body.as_bytes())]).await.expect("the ledger answers");
     }
     let broken = format!(
         "create function broken() returns trigger language plpgsql as $$

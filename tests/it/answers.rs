@@ -4,6 +4,7 @@
 
 mod others;
 
+use crate::support::sql::with_states;
 use std::collections::BTreeSet;
 
 use futures_util::future::{join, join_all};
@@ -17,18 +18,12 @@ use postrider_ledger::{list::ListFilter, requests::By};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{TestEnv, arrival, broker::Look, process::Process, wait};
+use crate::support::{TestEnv, broker::Look, job, process::Process, wait};
 
 /// Asked in an hour: whatever ends it before is no provider.
-fn job(phone: &str, more: Value) -> Value {
-    let mut job = json!({
-        "customer": { "name": "Jane", "phone": phone },
-        "employee": { "email": "paulagent@blancapeak.com" },
-        "channel": "phone",
-        "delay_secs": 3_600,
-    });
-    job.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
-    job
+/// A job in an hour, with these fields besides.
+fn in_an_hour(phone: &str, more: Value) -> Value {
+    job::with(job::with(job::by_sms(phone), json!({ "delay_secs": 3_600 })), more)
 }
 
 fn response(id: &str, more: Value) -> Value {
@@ -38,7 +33,10 @@ fn response(id: &str, more: Value) -> Value {
 }
 
 fn responding(body: &Value) -> InboundJob {
-    InboundJob { routing: "responses.blanca".to_owned(), ..arrival("blanca", body.to_string().as_bytes()) }
+    InboundJob {
+        routing: "responses.blanca".to_owned(),
+        ..job::inbound("blanca", body.to_string().as_bytes())
+    }
 }
 
 /// Changes the world as no worker would.
@@ -63,7 +61,7 @@ impl World {
     }
 
     async fn accept(&self, job: &Value) -> Uuid {
-        let answers = self.acceptor.accept(&[arrival("blanca", job.to_string().as_bytes())]).await;
+        let answers = self.acceptor.accept(&[job::inbound("blanca", job.to_string().as_bytes())]).await;
         match answers.expect("the ledger answers").pop() {
             Some(AcceptOutcome::Accepted { id, .. }) => id,
             other => panic!("no new request: {other:?}"),
@@ -84,8 +82,10 @@ impl World {
     }
 
     async fn count(&self, statement: &'static str) -> i64 {
-        let (count,): (i64,) =
-            sqlx::query_as(statement).fetch_one(&self.env.pool).await.expect("the ledger answers");
+        let (count,): (i64,) = sqlx::query_as(with_states(statement))
+            .fetch_one(&self.env.pool)
+            .await
+            .expect("the ledger answers");
         count
     }
 
@@ -95,7 +95,7 @@ impl World {
         let due = self.count("select count(*) from due").await;
         let reserved = self.count("select count(*) from reservation").await;
         let answers = self.count("select count(*) from answer where response is not null").await;
-        let endings = self.count("select count(*) from ending where state = 7").await;
+        let endings = self.count("select count(*) from ending where state = {Suppressed}").await;
         (standing.status.to_owned(), standing.reason, due, reserved, answers, endings)
     }
 
@@ -109,7 +109,7 @@ async fn a_response_over_amqp_completes_its_request_and_nothing_more_is_sent() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;
-    env.publish(&job("+14155550001", json!({}))).await;
+    env.publish(&in_an_hour("+14155550001", json!({}))).await;
     let id = env.all_are(1, "queued").await[0].id;
     let answered_at = "2026-03-01T09:00:00Z";
     let body = response("r-1", json!({ "request_id": id, "answered_at": answered_at, "score": 5 }));
@@ -135,7 +135,7 @@ async fn either_order_of_a_request_and_its_response_ends_the_same() {
         let mut ends = Vec::new();
         for response_first in [false, true] {
             let world = World::new().await;
-            let job = job("+14155550002", of_job.clone());
+            let job = in_an_hour("+14155550002", of_job.clone());
             let response = response("r-1", of_response.clone());
             let id = match response_first {
                 false => {
@@ -165,7 +165,8 @@ async fn a_request_and_its_response_that_come_in_one_instant_always_meet() {
     const PAIRS: usize = 150;
     let world = World::new().await;
     let pairs = (0..PAIRS).map(|n| {
-        let job = job(&format!("+1415556{n:04}"), json!({ "ext_interaction_id": format!("call-{n}") }));
+        let job =
+            in_an_hour(&format!("+1415556{n:04}"), json!({ "ext_interaction_id": format!("call-{n}") }));
         let response = response(&format!("r-{n}"), json!({ "ext_interaction_id": format!("call-{n}") }));
         let world = &world;
         async move {
@@ -207,8 +208,8 @@ async fn what_both_sides_missed_is_found_by_the_sweep_of_a_worker() {
     // As if the job had been gathered before the response was written: it finds nothing that waits.
     change(&env, "create table aside as select * from awaited").await;
     change(&env, "delete from awaited").await;
-    let job = job("+14155550003", json!({ "ext_interaction_id": "call-7" }));
-    acceptor.accept(&[arrival("blanca", job.to_string().as_bytes())]).await.expect("accepted");
+    let job = in_an_hour("+14155550003", json!({ "ext_interaction_id": "call-7" }));
+    acceptor.accept(&[job::inbound("blanca", job.to_string().as_bytes())]).await.expect("accepted");
     assert_eq!(env.standings().await[0].status, "queued", "it missed the response");
     change(&env, "insert into awaited select * from aside").await;
     let sweeper = env.worker_with("roles.web = false\nroles.intake = false").await;
@@ -220,7 +221,7 @@ async fn what_both_sides_missed_is_found_by_the_sweep_of_a_worker() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_response_again_is_told_the_same_and_another_under_its_id_is_a_conflict() {
     let world = World::new().await;
-    let id = world.accept(&job("+14155550004", json!({}))).await;
+    let id = world.accept(&in_an_hour("+14155550004", json!({}))).await;
     let said = response("r-1", json!({ "request_id": id, "score": 3 }));
     let first = world.accept_responses(&said).await;
     assert!(matches!(&first, ResponseOutcome::Kept(kept) if kept.requests == [id]));
@@ -239,7 +240,7 @@ async fn a_response_that_cannot_be_taken_is_kept_as_rejected_and_stops_no_other(
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;
-    env.publish(&job("+14155550005", json!({}))).await;
+    env.publish(&in_an_hour("+14155550005", json!({}))).await;
     let id = env.all_are(1, "queued").await[0].id;
     let nothing = response("r-0", json!({ "stars": 5 })).to_string();
     let good = response("r-1", json!({ "request_id": id })).to_string();
@@ -274,7 +275,7 @@ async fn a_worker_that_dies_before_the_commit_leaves_the_response_to_the_next() 
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
     let first = Process::start(&env, "");
-    env.publish(&job("+14155550006", json!({ "ext_interaction_id": "call-7" }))).await;
+    env.publish(&in_an_hour("+14155550006", json!({ "ext_interaction_id": "call-7" }))).await;
     env.all_are(1, "queued").await;
     let mut lock = env.pool.begin().await.expect("begun");
     sqlx::query("lock table response in access exclusive mode").execute(&mut *lock).await.expect("locked");
@@ -296,13 +297,13 @@ async fn a_paused_request_that_is_answered_ends_and_a_delivered_one_keeps_its_st
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;
-    let mut at_once = job("+14155550007", json!({ "ext_interaction_id": "call-1" }));
+    let mut at_once = in_an_hour("+14155550007", json!({ "ext_interaction_id": "call-1" }));
     at_once["delay_secs"] = json!(0);
     env.publish(&at_once).await;
     env.all_are(1, "delivered").await;
     let acceptor = worker.acceptor.clone().expect("this worker takes jobs");
-    let paused = job("+14155550008", json!({ "ext_interaction_id": "call-2" }));
-    acceptor.accept(&[arrival("blanca", paused.to_string().as_bytes())]).await.expect("accepted");
+    let paused = in_an_hour("+14155550008", json!({ "ext_interaction_id": "call-2" }));
+    acceptor.accept(&[job::inbound("blanca", paused.to_string().as_bytes())]).await.expect("accepted");
     let id = env.standings().await[1].id;
     assert!(
         env.ledger.pause(postrider_domain::ids::MessageId(id), By::PROGRAM).await.expect("asked").is_some()
@@ -325,12 +326,12 @@ async fn a_paused_request_that_is_answered_ends_and_a_delivered_one_keeps_its_st
 async fn an_interactions_response_completes_every_request_about_it_also_one_to_come() {
     let world = World::new().await;
     let interaction = json!({ "ext_interaction_id": "call-7" });
-    let first = world.accept(&job("+14155550009", interaction.clone())).await;
-    let second = world.accept(&job("+14155550010", interaction.clone())).await;
-    let other = world.accept(&job("+14155550011", json!({ "ext_interaction_id": "call-8" }))).await;
+    let first = world.accept(&in_an_hour("+14155550009", interaction.clone())).await;
+    let second = world.accept(&in_an_hour("+14155550010", interaction.clone())).await;
+    let other = world.accept(&in_an_hour("+14155550011", json!({ "ext_interaction_id": "call-8" }))).await;
     let said = response("r-1", interaction.clone());
     assert_eq!(world.completes(&said).await, [first, second]);
-    let third = world.accept(&job("+14155550012", interaction)).await;
+    let third = world.accept(&in_an_hour("+14155550012", interaction)).await;
     assert_eq!(world.completes(&said).await, [first, second, third]);
     for (id, answered) in [(first, true), (second, true), (third, true), (other, false)] {
         let shown = world.env.ledger.request(id).await.expect("asked").expect("it is there");
@@ -347,7 +348,7 @@ async fn a_response_waits_for_its_request_for_its_time_and_no_longer() {
     change(&world.env, "update awaited set until = now(), check_at = now()").await;
     assert_eq!(world.env.ledger.awaited_due(10).await.expect("swept"), 1);
     assert_eq!(world.count("select count(*) from awaited").await, 0);
-    world.accept(&job("+14155550013", json!({ "former_id": former }))).await;
+    world.accept(&in_an_hour("+14155550013", json!({ "former_id": former }))).await;
     assert_eq!(world.env.standings().await[0].status, "queued");
     world.end().await;
 }

@@ -2,23 +2,14 @@
 //!
 //! The hour is compressed: the backlog's due times are set into the past.
 
+use crate::support::sql::with_states;
 use std::time::Duration;
 
-use serde_json::json;
-
-use crate::support::{TestEnv, broker::Producer, wait};
-
-fn job(phone: usize) -> String {
-    json!({
-        "customer": { "phone": format!("+1415{phone:07}") },
-        "employee": { "email": "paulagent@blancapeak.com" },
-        "channel": "phone",
-    })
-    .to_string()
-}
+use crate::support::{TestEnv, broker::Producer, job, wait};
 
 async fn publish(producer: &Producer, slug: &str, from: usize, to: usize) {
-    let jobs: Vec<(String, String)> = (from..to).map(|n| (format!("{slug}-{n}"), job(n))).collect();
+    let jobs: Vec<(String, String)> =
+        (from..to).map(|n| (format!("{slug}-{n}"), job::numbered(n).to_string())).collect();
     producer.publish_all(&format!("requests.{slug}"), &jobs).await.expect("published");
 }
 
@@ -62,10 +53,11 @@ async fn new_requests_of_a_lane_queue_behind_its_backlog_and_other_lanes_are_not
     let other = worst(&env, "other").await;
     // Ten seconds are what the backlog takes; a busy machine is given room, the promise is below.
     assert!(other < 4.0, "the other lane is not delayed, the worst took {other} s");
-    let (waiting,): (i64,) = sqlx::query_as("select count(*) from message where state = 0")
-        .fetch_one(&env.pool)
-        .await
-        .expect("asked");
+    let (waiting,): (i64,) =
+        sqlx::query_as(with_states("select count(*) from message where state = {Waiting}"))
+            .fetch_one(&env.pool)
+            .await
+            .expect("asked");
     assert!(waiting > 0, "the other lane was done while the backlog still waited");
     env.all_within(1_250, "delivered", Duration::from_secs(60)).await;
     // First come, first served: no new one went out before the last of the backlog was begun.

@@ -5,26 +5,22 @@
 use std::{sync::Arc, time::Duration};
 
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
-use serde_json::json;
 
-use crate::support::{TestEnv, broker::Producer, stack::Stack, wait};
+use crate::support::{TestEnv, broker::Producer, job, process::Process, stack::Stack, wait};
 
-fn jobs(from: usize, to: usize) -> Vec<(String, String)> {
-    let job = |n: usize| {
-        json!({
-            "customer": { "phone": format!("+1415{n:07}") },
-            "employee": { "email": "paulagent@blancapeak.com" },
-            "channel": "phone",
-        })
-    };
-    (from..to).map(|n| (format!("job-{n}"), job(n).to_string())).collect()
-}
+/// AMQP consumer sessions that the worker has started.
+const SESSIONS: &str = "postrider_broker_generations_total";
+/// Statements that the worker has tried again.
+const RETRIES: &str = "postrider_ledger_retries_total";
 
 /// Publishes until everything is confirmed, whatever the broker does meanwhile.
 async fn publish(env: &TestEnv, from: usize, to: usize) {
     wait::until("the jobs are confirmed", || async {
         let Ok(producer) = Producer::try_connect(&env.amqp_url, &env.amqp_name).await else { return false };
-        producer.publish_all("requests.blanca", &jobs(from, to)).await.is_ok()
+        producer
+            .publish_all("requests.blanca", &(from..to).map(job::message).collect::<Vec<_>>())
+            .await
+            .is_ok()
     })
     .await;
 }
@@ -47,12 +43,19 @@ async fn ready(env: &TestEnv) -> Option<u32> {
     Some(ready)
 }
 
+/// The worker ends in order and leaves nothing begun.
+async fn ended(env: &TestEnv, mut worker: Process) {
+    assert_eq!(worker.terminate(), Some(0));
+    assert!(!worker.printed().contains("panicked"), "{}", worker.printed());
+    env.nothing_begun().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn consumption_resumes_by_itself_after_anything_that_the_broker_does() {
     let stack = Arc::new(tokio::task::spawn_blocking(|| Stack::start("broker")).await.expect("started"));
     let env = TestEnv::on(&stack.database_url, &stack.amqp_url, Default::default()).await;
     env.company("blanca", |_| {}).await;
-    let worker = env.worker().await;
+    let worker = Process::start(&env, "");
     env.consuming().await;
 
     publish(&env, 0, 100).await;
@@ -75,12 +78,17 @@ async fn consumption_resumes_by_itself_after_anything_that_the_broker_does() {
     env.all_are(400, "delivered").await;
 
     tell(&stack, &["stop-broker"]).await;
-    wait::let_pass(Duration::from_secs(60)).await;
+    // Both sessions, of requests and of responses, come to the longest delay between two attempts.
+    let before = worker.metric(SESSIONS).await;
+    wait::until_some_within(Duration::from_secs(180), "each session was tried seven times", || async {
+        (worker.metric(SESSIONS).await >= before + 14.0).then_some(())
+    })
+    .await;
     tell(&stack, &["start-broker"]).await;
     publish(&env, 400, 500).await;
     env.all_are(500, "delivered").await;
     assert_eq!(env.simulator.accepted().len(), 500, "once each");
-    env.nothing_left(worker).await;
+    ended(&env, worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,7 +96,7 @@ async fn while_the_database_is_away_nothing_is_acknowledged_and_nothing_bounces(
     let stack = Arc::new(tokio::task::spawn_blocking(|| Stack::start("database")).await.expect("started"));
     let env = TestEnv::on(&stack.database_url, &stack.amqp_url, Default::default()).await;
     env.company("blanca", |_| {}).await;
-    let worker = env.worker_with("amqp.database_patience_secs = 2").await;
+    let worker = Process::start(&env, "amqp.database_patience_secs = 2");
     env.consuming().await;
     publish(&env, 0, 10).await;
     env.all_are(10, "delivered").await;
@@ -96,10 +104,12 @@ async fn while_the_database_is_away_nothing_is_acknowledged_and_nothing_bounces(
     publish(&env, 10, 3_010).await;
     // After its patience the worker hands everything back, once, and waits.
     wait::until("everything waits in the broker", || async { ready(&env).await == Some(3_000) }).await;
-    wait::let_pass(Duration::from_secs(5)).await;
+    let (sessions, retries) = (worker.metric(SESSIONS).await, worker.metric(RETRIES).await);
+    worker.until_metric(RETRIES, |now| now >= retries + 10.0).await;
+    assert_eq!(worker.metric(SESSIONS).await, sessions, "no new session begins");
     assert_eq!(ready(&env).await, Some(3_000), "nothing is taken while it cannot be stored");
     tell(&stack, &["start-postgres"]).await;
     env.all_within(3_010, "delivered", Duration::from_secs(120)).await;
     assert_eq!(env.simulator.accepted().len(), 3_010);
-    env.nothing_left(worker).await;
+    ended(&env, worker).await;
 }

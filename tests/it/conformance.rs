@@ -14,7 +14,7 @@ use postrider_domain::{company::Policy, ids::BlockKind, lifecycle::State};
 use postrider_provider_simulator::Behaviour;
 use serde_json::{Value, json};
 
-use crate::support::{TestEnv, company, proxy::Proxy, wait};
+use crate::support::{TestEnv, company, job, proxy::Proxy, wait};
 
 /// Tries that the suite allows before a message is given up.
 const TRIES_MAX: i16 = 3;
@@ -159,11 +159,7 @@ impl Via {
 
     fn job(self, recipient: &str) -> Value {
         let field = if self == Via::Twilio { "phone" } else { "email" };
-        json!({
-            "customer": { "name": "Jane", field: recipient },
-            "employee": { "email": "paulagent@blancapeak.com" },
-            "channel": "phone",
-        })
+        job::to(json!({ "name": "Jane", field: recipient }))
     }
 
     fn account(self) -> &'static str {
@@ -311,7 +307,10 @@ fn lane(worker: &Worker, account: &str) -> std::sync::Arc<Lane> {
 
 async fn waiting_again(env: &TestEnv) -> Found {
     wait::until_some("the first message waits after two attempts", || async {
-        found(env).await.into_iter().find(|one| one.state == 0 && one.attempt >= 2 && one.reason.is_some())
+        found(env)
+            .await
+            .into_iter()
+            .find(|one| one.state == State::Waiting.code() && one.attempt >= 2 && one.reason.is_some())
     })
     .await
 }

@@ -6,27 +6,19 @@
 mod races;
 mod twins;
 
+use crate::support::sql::with_states;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use postrider_clock::random_id;
 use postrider_domain::ids::{AccountId, CompanyId, Medium};
 use postrider_ledger::{blocks::OptOutChange, requests::By};
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::{TestEnv, env::Standing, wait};
+use crate::support::{TestEnv, env::Standing, job, wait};
 
 const PHONE: &str = "+14155550102";
-
-fn job(phone: &str, key: &str) -> Value {
-    json!({
-        "customer": { "name": "Jane", "phone": phone },
-        "employee": { "email": "paulagent@blancapeak.com" },
-        "channel": "phone",
-        "idempotency_key": key,
-    })
-}
 
 /// Lets a worker's begin wait for its message's row, has `stop` done meanwhile, and sees how it ends.
 async fn stopped_while_its_begin_waits(reason: &str, stop: impl AsyncFnOnce(&TestEnv, CompanyId, Uuid)) {
@@ -35,9 +27,9 @@ async fn stopped_while_its_begin_waits(reason: &str, stop: impl AsyncFnOnce(&Tes
     env.simulator.set_magic("+14155550101", "hang");
     let worker = env.worker_with("dispatch.http_timeout_secs = 20.0").await;
     // The only call slot is taken: the second request waits for it, claimed and not begun.
-    env.publish(&job("+14155550101", "first")).await;
+    env.publish(&job::keyed(job::by_sms("+14155550101"), "first")).await;
     wait::until("the first is called", || async { env.simulator.calls().len() == 1 }).await;
-    env.publish(&job(PHONE, "second")).await;
+    env.publish(&job::keyed(job::by_sms(PHONE), "second")).await;
     let id = wait::until_some("the second is claimed", || claimed(&env)).await;
     let mut holder = env.pool.begin().await.expect("a transaction");
     sqlx::query("select 1 from message where id = $1 for update")
@@ -46,12 +38,12 @@ async fn stopped_while_its_begin_waits(reason: &str, stop: impl AsyncFnOnce(&Tes
         .await
         .expect("the row is locked");
     env.simulator.release_hung();
-    wait::until("its begin waits for the row", || begin_waits(&env)).await;
+    wait::until("its begin waits for the row", || begin_waits(&env, 0.0)).await;
     stop(&env, company, id).await;
-    // A begin that took no longer than this is not looked at once more.
-    wait::let_pass(Duration::from_millis(150)).await;
+    // A begin is checked once more only if it took longer than this.
+    wait::until("its begin has waited for long", || begin_waits(&env, 0.15)).await;
     holder.commit().await.expect("committed");
-    let standings = env.all_ended(2, wait::PATIENCE).await;
+    let standings = env.all_ended(2, wait::TIMEOUT).await;
     let second = standings.iter().find(|one| one.id == id).expect("the second request");
     assert_eq!((second.status, second.reason.as_deref()), ("suppressed", Some(reason)));
     assert_eq!(second.attempt, 1, "it was begun: the view of the begin that waited was old");
@@ -61,20 +53,23 @@ async fn stopped_while_its_begin_waits(reason: &str, stop: impl AsyncFnOnce(&Tes
 }
 
 async fn claimed(env: &TestEnv) -> Option<Uuid> {
-    sqlx::query_scalar(
+    sqlx::query_scalar(with_states(
         "select m.id from message m join lease l on m.id = any(l.messages)
-            where m.state = 0 and not exists (select 1 from due d where d.message = m.id)",
-    )
+            where m.state = {Waiting} and not exists (select 1 from due d where d.message = m.id)",
+    ))
     .fetch_optional(&env.pool)
     .await
     .expect("the ledger answers")
 }
 
-async fn begin_waits(env: &TestEnv) -> bool {
+/// Whether a begin has waited for a row for so many seconds.
+async fn begin_waits(env: &TestEnv, secs: f64) -> bool {
     let (waiting,): (i64,) = sqlx::query_as(
         "select count(*) from pg_stat_activity where datname = current_database()
-            and wait_event_type = 'Lock' and query like '%Write attempts down%'",
+            and wait_event_type = 'Lock' and query like '%Write attempts down%'
+            and clock_timestamp() - query_start >= make_interval(secs => $1)",
     )
+    .bind(secs)
     .fetch_one(&env.pool)
     .await
     .expect("the ledger answers");
@@ -135,7 +130,7 @@ async fn of_64_requests_for_one_person_at_four_workers_from_16_connections_one_i
     let publishing = producers.into_iter().enumerate().map(|(place, producer)| {
         tokio::spawn(async move {
             for number in 0..4 {
-                let mut body = job(PHONE, &format!("job {place} {number}"));
+                let mut body = job::keyed(job::by_sms(PHONE), &format!("job {place} {number}"));
                 // Overlapping identities: some by phone alone, some with a custom id as well.
                 if number % 2 == 0 {
                     body["customer"]["custom_id"] = json!("jane");
@@ -147,7 +142,7 @@ async fn of_64_requests_for_one_person_at_four_workers_from_16_connections_one_i
     for published in join_all(publishing).await {
         published.expect("every job is routed");
     }
-    let standings = env.all_ended(64, wait::PATIENCE).await;
+    let standings = env.all_ended(64, wait::TIMEOUT).await;
     let sent: Vec<_> = standings.iter().filter(|one| one.status == "delivered").collect();
     assert_eq!(sent.len(), 1, "{sent:?}");
     assert_eq!(env.simulator.accepted().len(), 1);

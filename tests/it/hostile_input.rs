@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use crate::support::{TestEnv, process::Process, wait, webhook};
+use crate::support::{TestEnv, job, process::Process, wait, webhook};
 
 /// The only headers that an email of ours may have.
 const HEADERS: [&str; 11] = [
@@ -131,15 +131,11 @@ fn is_hidden(character: char) -> bool {
         || (character.is_control() && !matches!(character, '\n' | '\r'))
 }
 
-fn job(customer: Value) -> Value {
-    json!({ "customer": customer, "employee": { "email": "paulagent@blancapeak.com" }, "channel": "phone" })
-}
-
 async fn all_delivered(env: &TestEnv, field: &str, recipients: &[String], status: &str) {
     env.consuming().await;
     let producer = env.producer().await;
     for (recipient, name) in recipients.iter().zip(names()) {
-        let body = job(json!({ "name": name, field: recipient })).to_string();
+        let body = job::to(json!({ "name": name, field: recipient })).to_string();
         assert!(producer.publish("requests.blanca", None, body.as_bytes()).await, "the job is routed");
     }
     env.all_are(recipients.len(), status).await;
@@ -267,12 +263,12 @@ fn rejected_bodies() -> Vec<String> {
     let mut bodies: Vec<String> = wrong
         .into_iter()
         .map(|own| {
-            let mut body = job(json!({ "email": "canarylocal@canarydomain.test" }));
+            let mut body = job::to(json!({ "email": "canarylocal@canarydomain.test" }));
             body.as_object_mut().expect("an object").extend(own.as_object().expect("fields").clone());
             body.to_string()
         })
         .collect();
-    let mut stranger = job(json!({ "email": "canarylocal@canarydomain.test" }));
+    let mut stranger = job::to(json!({ "email": "canarylocal@canarydomain.test" }));
     stranger["employee"]["email"] = json!("canarymember@canarydomain.test");
     bodies.push(stranger.to_string());
     bodies.push("{\"customer\": {\"name\": \"canarybroken\" canarybroken".to_owned());
@@ -341,7 +337,7 @@ async fn no_personal_data_reaches_logs_or_metrics() {
     // One number as the canary says, and the same person again: a suppression.
     for _ in 0..2 {
         env.publish(&canary_job(900, ("phone", "+14155550173"))).await;
-        env.publish(&job(json!({ "phone": "+14155550173" }))).await;
+        env.publish(&job::to(json!({ "phone": "+14155550173" }))).await;
     }
     let bodies = rejected_bodies();
     for body in &bodies {

@@ -4,18 +4,12 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{TestEnv, company};
+use crate::support::{TestEnv, company, job};
 
-fn job() -> Value {
-    json!({
-        "customer": { "name": "Jane", "phone": "+14155552671" },
-        "employee": { "email": "paulagent@blancapeak.com" },
-        "channel": "phone",
-    })
-}
+const PHONE: &str = "+14155552671";
 
 fn with(change: impl FnOnce(&mut Value)) -> Vec<u8> {
-    let mut job = job();
+    let mut job = job::by_sms(PHONE);
     change(&mut job);
     job.to_string().into_bytes()
 }
@@ -44,8 +38,8 @@ async fn every_kind_of_refusal_is_kept_with_its_bytes_and_acknowledged() {
     for (_, body) in &cases {
         env.publish_to("requests.blanca", None, body).await;
     }
-    env.publish_to("requests.nobody", None, job().to_string().as_bytes()).await;
-    env.publish_to("requests", None, job().to_string().as_bytes()).await;
+    env.publish_to("requests.nobody", None, job::by_sms(PHONE).to_string().as_bytes()).await;
+    env.publish_to("requests", None, job::by_sms(PHONE).to_string().as_bytes()).await;
     let codes = env.rejected(cases.len() + 2).await;
     assert!(codes.iter().all(|code| !code.is_empty()), "{codes:?}");
     for expected in [
@@ -103,7 +97,7 @@ async fn the_same_job_many_times_is_one_request_and_other_content_under_its_key_
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;
     for _ in 0..5 {
-        env.publish_to("requests.blanca", Some("key-1"), job().to_string().as_bytes()).await;
+        env.publish_to("requests.blanca", Some("key-1"), job::by_sms(PHONE).to_string().as_bytes()).await;
     }
     // The same content in another spelling is the same job.
     let spelt = br#"{"channel":"phone","employee":{"email":"paulagent@blancapeak.com"},"tags":null,
@@ -129,14 +123,14 @@ async fn a_key_made_of_the_content_holds_a_day() {
     let env = TestEnv::new().await;
     env.company("blanca", |policy| policy.suppression_days = 0).await;
     let worker = env.worker().await;
-    env.publish(&job()).await;
-    env.publish(&job()).await;
+    env.publish(&job::by_sms(PHONE)).await;
+    env.publish(&job::by_sms(PHONE)).await;
     env.all_are(1, "delivered").await;
     sqlx::query("update request set created_at = now() - interval '25 hours'")
         .execute(&env.pool)
         .await
         .unwrap();
-    env.publish(&job()).await;
+    env.publish(&job::by_sms(PHONE)).await;
     env.all_are(2, "delivered").await;
     env.nothing_left(worker).await;
 }
@@ -148,7 +142,7 @@ async fn a_rejected_job_does_not_occupy_its_key() {
     let worker = env.worker().await;
     env.publish_to("requests.blanca", Some("key-1"), &with(|job| job["brand"] = json!("nobody"))).await;
     env.rejected(1).await;
-    env.publish_to("requests.blanca", Some("key-1"), job().to_string().as_bytes()).await;
+    env.publish_to("requests.blanca", Some("key-1"), job::by_sms(PHONE).to_string().as_bytes()).await;
     env.all_are(1, "delivered").await;
     env.nothing_left(worker).await;
 }
@@ -164,7 +158,7 @@ async fn a_broker_user_speaks_only_for_the_companies_that_bind_it() {
     let worker = env.worker().await;
     env.consuming().await;
     let producer = env.producer().await;
-    let body = job().to_string();
+    let body = job::by_sms(PHONE).to_string();
     assert!(producer.publish_as("requests.other", Some("1"), Some("guest"), body.as_bytes()).await);
     assert!(producer.publish_as("requests.blanca", Some("2"), None, body.as_bytes()).await);
     assert_eq!(env.rejected(2).await, ["outside_binding", "outside_binding"]);
@@ -177,17 +171,17 @@ async fn a_broker_user_speaks_only_for_the_companies_that_bind_it() {
 async fn a_change_of_a_company_reaches_a_running_worker() {
     let env = TestEnv::new().await;
     let worker = env.worker().await;
-    env.publish_to("requests.blanca", Some("1"), job().to_string().as_bytes()).await;
+    env.publish_to("requests.blanca", Some("1"), job::by_sms(PHONE).to_string().as_bytes()).await;
     assert_eq!(env.rejected(1).await, ["unknown_company"]);
     let mut policy = company::standard("blanca", env.providers());
     policy.channels.retain(|channel| channel.name != "phone");
     env.apply(&policy, &[company::paul()]).await;
     env.worker_knows(&worker, "blanca", 1).await;
-    env.publish_to("requests.blanca", Some("2"), job().to_string().as_bytes()).await;
+    env.publish_to("requests.blanca", Some("2"), job::by_sms(PHONE).to_string().as_bytes()).await;
     assert_eq!(env.rejected(2).await[1], "unknown_channel");
     env.company("blanca", |_| {}).await;
     env.worker_knows(&worker, "blanca", 2).await;
-    env.publish_to("requests.blanca", Some("3"), job().to_string().as_bytes()).await;
+    env.publish_to("requests.blanca", Some("3"), job::by_sms(PHONE).to_string().as_bytes()).await;
     env.all_are(1, "delivered").await;
     env.nothing_left(worker).await;
 }
@@ -221,7 +215,7 @@ async fn a_test_binding_reaches_the_companys_test_address_and_never_the_customer
     env.consuming().await;
     let producer = env.producer().await;
     let delayed = with(|job| job["delay_secs"] = json!(1));
-    for (id, body) in [("1", job().to_string().into_bytes()), ("2", delayed)] {
+    for (id, body) in [("1", job::by_sms(PHONE).to_string().into_bytes()), ("2", delayed)] {
         assert!(producer.publish_as("requests.blanca", Some(id), Some("guest"), &body).await);
     }
     env.all_are(2, "delivered").await;
@@ -231,7 +225,7 @@ async fn a_test_binding_reaches_the_companys_test_address_and_never_the_customer
     assert_eq!(held, 0, "a test makes no reservation");
     let email = with(|job| job["customer"] = json!({ "email": "jane@example.com" }));
     assert!(producer.publish_as("requests.blanca", Some("3"), Some("guest"), &email).await);
-    env.all_ended(3, crate::support::wait::PATIENCE).await;
+    env.all_ended(3, crate::support::wait::TIMEOUT).await;
     assert_eq!(env.simulator.calls().len(), 3, "the phone takes it: email has no test address");
     env.nothing_left(worker).await;
 }

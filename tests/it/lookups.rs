@@ -146,7 +146,7 @@ async fn what_was_accepted_is_found_though_its_answer_was_lost() {
             let lost = matches!(outcome, Outcome::Unknown { .. } | Outcome::Accepted { provider_id: None });
             assert!(lost, "{via:?} {word}: {outcome:?}");
             let taken = |all: &[Accepted]| all.iter().any(|one| one.recipient == recipient);
-            assert!(simulator.wait_until(taken, wait::PATIENCE).await, "{via:?} {word}: it was accepted");
+            assert!(simulator.wait_until(taken, wait::TIMEOUT).await, "{via:?} {word}: it was accepted");
             let accepted = simulator.accepted().pop().expect("just now");
             let proof =
                 Proof { kind: ReceiptKind::Accepted, code: None, provider_id: Some(accepted.provider_id) };

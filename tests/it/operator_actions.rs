@@ -2,6 +2,7 @@
 //!
 //! Through the same functions as the command line.
 
+use crate::support::sql::with_states;
 use postrider::requests::{
     actions::{
         cancel::{self, Canceled},
@@ -17,15 +18,10 @@ use postrider_domain::{
 use postrider_ledger::requests::By;
 use serde_json::{Value, json};
 
-use crate::support::{TestEnv, company, wait};
+use crate::support::{TestEnv, company, job, wait};
 
-fn job() -> Value {
-    json!({
-        "customer": { "name": "Jane", "phone": "+14155552671" },
-        "employee": { "email": "paulagent@blancapeak.com" },
-        "channel": "phone",
-        "delay_secs": 2,
-    })
+fn in_two_seconds() -> Value {
+    job::with(job::by_sms("+14155552671"), json!({ "delay_secs": 2 }))
 }
 
 async fn cancel(env: &TestEnv, id: uuid::Uuid) -> bool {
@@ -47,15 +43,19 @@ async fn a_paused_request_is_not_sent_until_it_is_resumed() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;
-    env.publish(&job()).await;
+    env.publish(&in_two_seconds()).await;
     let id = env.all_are(1, "queued").await[0].id;
     assert_eq!(env.ledger.pause(MessageId(id), By::PROGRAM).await.expect("asked"), Some(State::Waiting));
-    wait::let_pass(std::time::Duration::from_secs(3)).await;
-    assert!(env.simulator.calls().is_empty(), "past its due time, and still paused");
+    env.publish(&job::with(job::by_sms("+14155552672"), json!({ "delay_secs": 2 }))).await;
+    wait::until("a request that is due later is delivered", || async {
+        env.standings().await.iter().any(|one| one.status == "delivered")
+    })
+    .await;
+    assert_eq!(env.simulator.calls().len(), 1, "past its due time, and still paused");
     let directory = worker.acceptor.as_ref().expect("takes jobs").company_cache.clone();
     let resumed = resume(&env.ledger, &directory, &env.keys, id, By::PROGRAM).await.expect("asked");
     assert!(matches!(resumed, Resumed::Going(State::Waiting)), "{resumed:?}");
-    env.all_are(1, "delivered").await;
+    env.all_are(2, "delivered").await;
     drop(directory);
     env.nothing_left(worker).await;
 }
@@ -65,7 +65,7 @@ async fn resuming_runs_the_rules_again() {
     let env = TestEnv::new().await;
     let company = env.company("blanca", |_| {}).await;
     let worker = env.worker().await;
-    env.publish(&job()).await;
+    env.publish(&in_two_seconds()).await;
     let id = env.all_are(1, "queued").await[0].id;
     env.ledger.pause(MessageId(id), By::PROGRAM).await.expect("asked");
     let addr = env.keys.identity.address_hash(company, postrider_domain::ids::Medium::Sms, "+14155552671");
@@ -89,11 +89,11 @@ async fn cancel_takes_back_what_is_not_begun_and_frees_its_person() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;
-    env.publish(&job()).await;
+    env.publish(&in_two_seconds()).await;
     let id = env.all_are(1, "queued").await[0].id;
     assert!(cancel(&env, id).await);
     assert!(!cancel(&env, id).await, "an end stays an end");
-    let mut again = job();
+    let mut again = in_two_seconds();
     again["delay_secs"] = json!(0);
     env.publish(&again).await;
     wait::until("the next request is delivered", || async {
@@ -111,7 +111,7 @@ async fn pausing_an_attempt_under_way_stops_the_next_one() {
     env.company("blanca", |_| {}).await;
     env.simulator.set_magic("+14155552671", "busy");
     let worker = env.worker_with("retry.delays_secs = [0.5]").await;
-    let mut now = job();
+    let mut now = in_two_seconds();
     now["delay_secs"] = json!(0);
     env.publish(&now).await;
     wait::until("an attempt was made", || async { env.standings().await.iter().any(|one| one.attempt >= 1) })
@@ -122,9 +122,12 @@ async fn pausing_an_attempt_under_way_stops_the_next_one() {
         env.ledger.request(id).await.expect("asked").expect("there").state == State::Waiting
     })
     .await;
-    let calls = env.simulator.calls().len();
-    wait::let_pass(std::time::Duration::from_secs(2)).await;
-    assert_eq!(env.simulator.calls().len(), calls, "no further attempt while it is paused");
+    let calls_to = |phone: &str| env.simulator.calls().iter().filter(|call| call.recipient == phone).count();
+    let calls = calls_to("+14155552671");
+    env.simulator.set_magic("+14155552672", "busy");
+    env.publish(&job::by_sms("+14155552672")).await;
+    wait::until("a later request is tried again and again", || async { calls_to("+14155552672") >= 3 }).await;
+    assert_eq!(calls_to("+14155552671"), calls, "no further attempt while it is paused");
     env.nothing_left(worker).await;
 }
 
@@ -133,7 +136,7 @@ async fn an_answer_that_a_person_notes_is_on_record_once() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
     let worker = env.worker_with("roles.dispatch = false").await;
-    env.publish(&job()).await;
+    env.publish(&in_two_seconds()).await;
     let id = env.all_are(1, "queued").await[0].id;
     let by = |person| By { entry_point: "cli", key: None, person: Some(person), note: None };
     assert!(env.ledger.answer(id, by("ann")).await.expect("noted"));
@@ -152,7 +155,7 @@ async fn an_administrators_own_request_is_resumed_and_retried_as_their_own() {
     env.apply(&policy, &[Member { role: Role::Admin, ..company::paul() }]).await;
     let worker = env.worker_with("roles.dispatch = false").await;
     let client = env.client("blanca").await;
-    let mut by_hand = job();
+    let mut by_hand = in_two_seconds();
     by_hand["requested_by"] = json!("PaulAgent@blancapeak.com");
     by_hand["requested_by_role"] = json!("company_admin");
     let made = client.post("/v1/requests", &by_hand).await;
@@ -161,9 +164,9 @@ async fn an_administrators_own_request_is_resumed_and_retried_as_their_own() {
     assert_eq!(client.post(&format!("{path}/pause"), &json!({})).await.status, 200);
     let resumed = client.post(&format!("{path}/resume"), &json!({})).await;
     assert_eq!((resumed.status, &resumed.json["result"]), (200, &json!("resumed")), "{}", resumed.text);
-    let failed = "update message set state = 5, reason = 'retries_exhausted', attempt = 1, begun_at = now(),
+    let failed = "update message set state = {PresumedFailed}, reason = 'retries_exhausted', attempt = 1, begun_at = now(),
         outcome = 1, ended_at = now(); select release_reservations(array[id], reservation_keys) from message; delete from due";
-    sqlx::raw_sql(failed).execute(&env.pool).await.expect("the ledger answers");
+    sqlx::raw_sql(with_states(failed)).execute(&env.pool).await.expect("the ledger answers");
     let retried = client.post(&format!("{path}/retry"), &json!({ "requested_by": "Paul" })).await;
     assert_eq!((retried.status, &retried.json["result"]), (202, &json!("retried")), "{}", retried.text);
     env.nothing_left(worker).await;

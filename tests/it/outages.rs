@@ -5,18 +5,8 @@
 use std::{collections::HashMap, time::Duration};
 
 use postrider_provider_simulator::{Behaviour, SimulatorConfig};
-use serde_json::json;
 
-use crate::support::{TestEnv, env::Standing, process::Process, stack::Stack, wait};
-
-fn job(n: usize) -> String {
-    json!({
-        "customer": { "phone": format!("+1415{n:07}") },
-        "employee": { "email": "paulagent@blancapeak.com" },
-        "channel": "phone",
-    })
-    .to_string()
-}
+use crate::support::{TestEnv, broker::Producer, env::Standing, job, process::Process, stack::Stack, wait};
 
 /// Publishes `count` jobs from a task of its own, again and again until each is confirmed, as a producer
 /// does that must not lose one.
@@ -25,15 +15,11 @@ fn publishing(env: &TestEnv, count: usize) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move {
         let mut next = 0;
         while next < count {
-            let publisher = crate::support::broker::Producer::try_connect(&url, &exchange).await;
-            let Ok(publisher) = publisher else {
-                wait::let_pass(Duration::from_millis(100)).await;
-                continue;
-            };
+            let connect = || async { Producer::try_connect(&url, &exchange).await.ok() };
+            let producer = wait::until_some("the broker takes connections", connect).await;
             while next < count {
-                let batch: Vec<(String, String)> =
-                    (next..count.min(next + 100)).map(|n| (format!("job-{n}"), job(n))).collect();
-                if publisher.publish_all("requests.blanca", &batch).await.is_err() {
+                let batch: Vec<(String, String)> = (next..count.min(next + 100)).map(job::message).collect();
+                if producer.publish_all("requests.blanca", &batch).await.is_err() {
                     break;
                 }
                 next += batch.len();

@@ -9,7 +9,7 @@ use postrider::worker::Worker;
 use serde_json::{Value, json};
 
 use crate::support::{
-    TestEnv,
+    TestEnv, job,
     process::{Kept, tell, told},
     wait,
 };
@@ -26,17 +26,9 @@ const DEADLY_BOTH: &[(&str, &str)] = &[LEASE, ("POSTRIDER_CRASH_ON", "intake:Ivy
 const PANICKING: &[(&str, &str)] = &[("POSTRIDER_PANIC_ON", "intake:Ivy,compose:Venom")];
 const PATIENCE: Duration = Duration::from_secs(120);
 
-fn job(n: usize, name: &str) -> (String, String) {
-    let body = json!({
-        "customer": { "name": name, "phone": phone(n) },
-        "employee": { "email": "paulagent@blancapeak.com" },
-        "channel": "phone",
-    });
+fn named(n: usize, name: &str) -> (String, String) {
+    let body = job::to(json!({ "name": name, "phone": job::phone(n) }));
     (format!("job-{n}"), body.to_string())
-}
-
-fn phone(n: usize) -> String {
-    format!("+1415{n:07}")
 }
 
 /// A world with a worker that does what the mortal one does not. One call at a time: a death over the next
@@ -50,9 +42,9 @@ async fn world(rest: &str) -> (TestEnv, Worker) {
 
 /// Publishes good jobs with the poisons among them, numbered from `GOOD`.
 async fn publish(env: &TestEnv, poisons: &[&str]) {
-    let mut jobs: Vec<_> = (0..GOOD).map(|n| job(n, "Jane")).collect();
+    let mut jobs: Vec<_> = (0..GOOD).map(|n| named(n, "Jane")).collect();
     for (n, name) in poisons.iter().enumerate() {
-        jobs.insert(GOOD / 3 * (n + 1) / poisons.len().max(1) + n, job(GOOD + n, name));
+        jobs.insert(GOOD / 3 * (n + 1) / poisons.len().max(1) + n, named(GOOD + n, name));
     }
     let producer = env.producer().await;
     producer.publish_all("requests.blanca", &jobs).await.expect("published");
@@ -82,7 +74,7 @@ fn each_once(env: &TestEnv, numbers: std::ops::Range<usize>, unknown: usize) {
     let distinct: BTreeSet<String> = accepted.iter().cloned().collect();
     assert_eq!(accepted.len(), distinct.len(), "no customer gets two messages");
     assert_eq!(distinct.len(), numbers.len() - unknown);
-    assert!(distinct.is_subset(&numbers.map(phone).collect()));
+    assert!(distinct.is_subset(&numbers.map(job::phone).collect()));
 }
 
 /// Rejected jobs with their problems' codes.

@@ -2,6 +2,7 @@
 //!
 //! After each of them, and at the end, no message is lost, stuck or sent twice (`support::audit`).
 
+use crate::support::sql::with_states;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use postrider::dispatch::{Claim, DispatchContext, LeaseShare, settle::FinishedAttempt};
@@ -21,18 +22,10 @@ use postrider_providers::TokenKey;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::{TestEnv, wait};
-
-fn job(phone: &str) -> serde_json::Value {
-    json!({
-        "customer": { "name": "Jane", "phone": phone },
-        "employee": { "email": "paulagent@blancapeak.com" },
-        "channel": "phone",
-    })
-}
+use crate::support::{TestEnv, job, wait};
 
 fn delayed(phone: &str) -> serde_json::Value {
-    let mut body = job(phone);
+    let mut body = job::by_sms(phone);
     body["delay_secs"] = json!(3_600);
     body
 }
@@ -111,7 +104,7 @@ async fn act(env: &TestEnv, actor: u64) -> usize {
             (0 | 1, _) | (_, None) => {
                 let phone = format!("+1415{:07}", actor * 1_000 + n);
                 env.simulator.set_magic(&phone, MAGIC[dice.below(MAGIC.len() as u64) as usize]);
-                let body = job(&phone).to_string();
+                let body = job::by_sms(&phone).to_string();
                 assert!(producer.publish("requests.blanca", None, body.as_bytes()).await, "routed");
                 published += 1;
             }
@@ -239,10 +232,11 @@ async fn a_code_that_cannot_be_stored_costs_its_code_and_delays_no_message() {
     }
     drop(done);
     wait::until("both outcomes are written", || async {
-        let (left,): (i64,) = sqlx::query_as("select count(*) from message where state = 1")
-            .fetch_one(&env.pool)
-            .await
-            .unwrap();
+        let (left,): (i64,) =
+            sqlx::query_as(with_states("select count(*) from message where state = {Sending}"))
+                .fetch_one(&env.pool)
+                .await
+                .unwrap();
         left == 0
     })
     .await;
@@ -276,7 +270,7 @@ async fn a_key_that_cannot_be_stored_spoils_no_other_job() {
     let worker = env.worker().await;
     env.publish_to("requests.blanca", Some("a\0b"), b"no job").await;
     env.publish_to("requests.bl\0anca", None, b"no job").await;
-    env.publish(&job("+14155552671")).await;
+    env.publish(&job::by_sms("+14155552671")).await;
     // In one batch or in two: their order is not the point.
     let mut codes = env.rejected(2).await;
     codes.sort_unstable();

@@ -14,7 +14,7 @@ use postrider_provider_simulator::Behaviour;
 use serde_json::{Value, json};
 
 use crate::support::{
-    TestEnv, wait,
+    TestEnv, job, wait,
     webhook::{self, Attempt, hard_bounce, mailgun_event, twilio_status, twilio_text},
 };
 
@@ -23,21 +23,12 @@ const MAILGUN: &str = "blanca-mailgun";
 const PHONE: &str = "+14155550101";
 const EMAIL: &str = "jane@example.test";
 
-fn job(key: &str, customer: &Value) -> Value {
-    json!({
-        "customer": customer,
-        "employee": { "email": "paulagent@blancapeak.com" },
-        "channel": "phone",
-        "idempotency_key": key,
-    })
-}
-
 fn by_phone(key: &str) -> Value {
-    job(key, &json!({ "phone": PHONE }))
+    job::keyed(job::to(json!({ "phone": PHONE })), key)
 }
 
 fn by_email(key: &str) -> Value {
-    job(key, &json!({ "email": EMAIL }))
+    job::keyed(job::to(json!({ "email": EMAIL })), key)
 }
 
 /// A test environment with providers that send no receipts, for customers that may be asked again at once.
@@ -327,7 +318,7 @@ async fn a_customer_that_bounced_complained_or_unsubscribed_is_not_asked_again()
         }
         assert_eq!(mailgun_event(MAILGUN, &attempt, event, own).send(&env).await, 200);
         assert_eq!(env.standings().await[0].status, status);
-        let again = job("2", &json!({ "email": "Jane@Example.test" }));
+        let again = job::keyed(job::to(json!({ "email": "Jane@Example.test" })), "2");
         assert_eq!(next_is_suppressed(&env, &again).await.as_deref(), Some(reason), "whatever the case");
         assert_eq!(env.simulator.calls().len(), 1);
         env.nothing_left(worker).await;

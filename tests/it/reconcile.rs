@@ -2,6 +2,7 @@
 //!
 //! The simulator keeps receipts to itself (`webhook_loss_rate`), so that only a look-up can tell.
 
+use crate::support::sql::with_states;
 use std::time::Duration;
 
 use postrider::worker::Worker;
@@ -14,21 +15,17 @@ use postrider_ledger::requests::By;
 use postrider_provider_simulator::{Behaviour, SimulatorConfig};
 use serde_json::{Value, json};
 
-use crate::support::{TestEnv, company, wait};
+use crate::support::{TestEnv, company, job, wait};
 
 const PHONE: &str = "+14155550101";
 const EMAIL: &str = "jane@example.test";
 
 fn by_phone() -> Value {
-    job(&json!({ "phone": PHONE }))
+    job::to(json!({ "phone": PHONE }))
 }
 
 fn by_email() -> Value {
-    job(&json!({ "email": EMAIL }))
-}
-
-fn job(customer: &Value) -> Value {
-    json!({ "customer": customer, "employee": { "email": "paulagent@blancapeak.com" }, "channel": "phone" })
+    job::to(json!({ "email": EMAIL }))
 }
 
 fn untold() -> Behaviour {
@@ -55,7 +52,7 @@ async fn message(env: &TestEnv) -> (State, Option<String>, i16, bool) {
 }
 
 async fn count(env: &TestEnv, table: &str) -> i64 {
-    let (count,): (i64,) = sqlx::query_as(sqlx::AssertSqlSafe(format!("select count(*) from {table}")))
+    let (count,): (i64,) = sqlx::query_as(with_states(&format!("select count(*) from {table}")))
         .fetch_one(&env.pool)
         .await
         .expect("the ledger answers");
@@ -161,7 +158,7 @@ async fn a_relay_is_neither_asked_nor_watched() {
     let worker = env.worker().await;
     env.simulator.set_magic("lost@example.test", "dotreset");
     env.publish(&by_email()).await;
-    env.publish(&job(&json!({ "email": "lost@example.test" }))).await;
+    env.publish(&job::to(json!({ "email": "lost@example.test" }))).await;
     wait::until("one is sent, the other given up", || async {
         let mut words: Vec<_> = env.standings().await.iter().map(|one| one.status).collect();
         words.sort_unstable();
@@ -219,8 +216,10 @@ async fn looks_that_were_hindered_never_let_it_be_sent_once_more() {
     let (env, worker) = world(|policy| policy.resend_if_absent = true, "").await;
     env.simulator.set_magic(EMAIL, "reset");
     env.publish(&by_email()).await;
-    wait::until("the attempt is unknown", || async { count(&env, "message where state = 2").await == 1 })
-        .await;
+    wait::until("the attempt is unknown", || async {
+        count(&env, "message where state = {Unknown}").await == 1
+    })
+    .await;
     env.simulator.set_outage(true);
     env.all_are(1, "failed").await;
     assert_eq!(message(&env).await, (State::PresumedFailed, Some("outcome_unknown".to_owned()), 1, false));
@@ -247,7 +246,7 @@ async fn a_customer_that_stops_before_the_resend_gets_nothing_and_the_outcome_st
     env.simulator.set_magic(EMAIL, "reset");
     env.publish(&by_email()).await;
     wait::until("it waits to be sent once more", || async {
-        count(&env, "message where state = 0 and resent").await == 1
+        count(&env, "message where state = {Waiting} and resent").await == 1
     })
     .await;
     let id = env.standings().await[0].id;

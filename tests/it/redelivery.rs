@@ -8,22 +8,12 @@ use std::collections::BTreeSet;
 
 use futures_util::StreamExt;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
-use serde_json::json;
 use sqlx::Connection;
 
-use crate::support::{TestEnv, process::told, proxy::Proxy, wait};
-
-fn job(n: usize) -> (String, String) {
-    let body = json!({
-        "customer": { "name": "Jane", "phone": format!("+1415{n:07}") },
-        "employee": { "email": "paulagent@blancapeak.com" },
-        "channel": "phone",
-    });
-    (format!("job-{n}"), body.to_string())
-}
+use crate::support::{TestEnv, job, process::told, proxy::Proxy, wait};
 
 async fn publish(env: &TestEnv, from: usize, to: usize) {
-    let jobs: Vec<_> = (from..to).map(job).collect();
+    let jobs: Vec<_> = (from..to).map(job::message).collect();
     env.producer().await.publish_all("requests.blanca", &jobs).await.expect("published");
 }
 
@@ -117,7 +107,7 @@ async fn a_fleet_that_loses_its_connections_again_and_again_parks_nothing_and_se
     env.consuming().await;
     let (cuts, jobs, look, producer) = (8, 15, env.look().await, env.producer().await);
     for cut in 0..cuts {
-        let published: Vec<_> = (cut * jobs..(cut + 1) * jobs).map(job).collect();
+        let published: Vec<_> = (cut * jobs..(cut + 1) * jobs).map(job::message).collect();
         producer.publish_all("requests.blanca", &published).await.expect("published");
         wait::until("some are taken", || async { look.ready("requests").await < jobs as u32 }).await;
         line.set_cut(true);
@@ -170,7 +160,7 @@ async fn a_trial_record_that_its_worker_withdraws_is_not_believed_and_delays_no_
     let env = idle().await;
     publish(&env, 0, 1).await;
     taken_and_dropped(&env, 1, 2).await;
-    let (id, body) = job(0);
+    let (id, body) = job::message(0);
     let key = env.keys.identity.suspect_job_hash("requests.blanca", Some(&id), body.as_bytes());
     let another = postrider_clock::random_id();
     env.ledger.start_job_trial(key, another, 2).await.expect("noted");

@@ -2,6 +2,7 @@
 //!
 //! Through the same functions as the command line and the API; over HTTP read `api`.
 
+use crate::support::sql::with_states;
 use futures_util::future::join_all;
 use postrider::{
     company_cache::CompanyCache,
@@ -17,20 +18,12 @@ use postrider_domain::{
     lifecycle::{Reason, State, Status},
 };
 use postrider_ledger::{accept::LeaseTerms, claim::LaneDemand, requests::By};
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::{TestEnv, arrival, wait};
+use crate::support::{TestEnv, job, wait};
 
 const PHONE: &str = "+14155552671";
-
-fn job() -> Value {
-    json!({
-        "customer": { "name": "Jane", "phone": PHONE },
-        "employee": { "email": "paulagent@blancapeak.com" },
-        "channel": "phone",
-    })
-}
 
 fn wish() -> ActionRequest<'static> {
     ActionRequest {
@@ -67,7 +60,7 @@ impl Ended {
     /// Provably unsent, its reservation given back; as the schedule's end leaves it.
     async fn unsent() -> Ended {
         Ended::by(
-            "update message set state = 5, reason = 'retries_exhausted', attempt = 1, begun_at = now(),
+            "update message set state = {PresumedFailed}, reason = 'retries_exhausted', attempt = 1, begun_at = now(),
             outcome = 1, ended_at = now(); select release_reservations(array[id], reservation_keys) from message; delete from due",
         )
         .await
@@ -76,7 +69,7 @@ impl Ended {
     /// An attempt may have gone out.
     async fn unclear() -> Ended {
         Ended::by(
-            "update message set state = 5, reason = 'outcome_unknown', may_have_been_sent = true, attempt = 1,
+            "update message set state = {PresumedFailed}, reason = 'outcome_unknown', may_have_been_sent = true, attempt = 1,
             begun_at = now(), outcome = 2, ended_at = now(); delete from due",
         )
         .await
@@ -94,15 +87,15 @@ impl Ended {
     }
 
     async fn change(&self, change: &'static str) {
-        sqlx::raw_sql(change).execute(&self.env.pool).await.expect("the ledger answers");
+        sqlx::raw_sql(with_states(change)).execute(&self.env.pool).await.expect("the ledger answers");
     }
 
     /// One more request for the same person; gives its status.
     async fn accept(&self, key: &str) -> &'static str {
-        let mut job = job();
+        let mut job = job::by_sms(PHONE);
         job["idempotency_key"] = json!(key);
         let acceptor = self.worker.acceptor.as_ref().expect("takes jobs");
-        acceptor.accept(&[arrival("blanca", job.to_string().as_bytes())]).await.expect("accepted");
+        acceptor.accept(&[job::inbound("blanca", job.to_string().as_bytes())]).await.expect("accepted");
         self.env.standings().await.last().expect("it is there").status
     }
 
@@ -146,7 +139,7 @@ async fn a_failed_request_is_sent_by_a_new_message_and_the_old_one_stays_as_it_i
     env.company("blanca", |_| {}).await;
     env.simulator.set_magic(PHONE, "busy");
     let worker = env.worker_with("retry.delays_secs = [0.1]\nretry.tries_max = 2").await;
-    env.publish(&job()).await;
+    env.publish(&job::by_sms(PHONE)).await;
     let id = env.all_are(1, "failed").await[0].id;
     env.simulator.set_magic(PHONE, "ok");
     let Retried::Going(message) = ask(&env, id, wish()).await else { panic!("it is retried") };
@@ -182,7 +175,7 @@ async fn a_call_that_names_the_failed_message_makes_one_retry_however_often_it_c
     let named = ActionRequest { of: Some(MessageId(ended.id)), ..wish() };
     assert!(matches!(ask(&ended.env, ended.id, named).await, Retried::Going(_)));
     ended
-        .change("update message set state = 5, reason = 'retries_exhausted', ended_at = now() where seq = 1; delete from due")
+        .change("update message set state = {PresumedFailed}, reason = 'retries_exhausted', ended_at = now() where seq = 1; delete from due")
         .await;
     assert!(matches!(ask(&ended.env, ended.id, named).await, Retried::Already(_)));
     assert!(matches!(ask(&ended.env, ended.id, wish()).await, Retried::Going(_)), "a new wish is a new one");
@@ -204,7 +197,7 @@ async fn a_message_that_may_have_been_sent_is_retried_only_with_consent_to_a_dup
 async fn a_retry_that_waits_is_not_sent_when_the_first_message_is_proved_after_all() {
     let ended = Ended::unclear().await;
     assert!(matches!(ask(&ended.env, ended.id, knowing()).await, Retried::Going(_)));
-    ended.change("update message set state = 3 where seq = 0").await;
+    ended.change("update message set state = {Sent} where seq = 0").await;
     assert_eq!(ended.begin().await, Err(Some((State::Suppressed, Reason::AlreadySent))));
     let detail = ended.env.ledger.request(ended.id).await.expect("asked").expect("there");
     assert_eq!(detail.state, State::Sent, "the request stands by the message that went out");
@@ -228,7 +221,9 @@ async fn a_blocked_address_is_not_written_to_by_a_retry_either() {
     assert!(matches!(ask(&ended.env, ended.id, wish()).await, Retried::Going(_)));
     block().await.expect("blocked");
     assert_eq!(ended.begin().await, Err(Some((State::Suppressed, Reason::Stop))));
-    ended.change("update message set state = 7, reason = 'stop', ended_at = now() where seq = 1").await;
+    ended
+        .change("update message set state = {Suppressed}, reason = 'stop', ended_at = now() where seq = 1")
+        .await;
     let again = ask(&ended.env, ended.id, wish()).await;
     assert!(matches!(again, Retried::Withheld(Reason::Stop, _)), "{again:?}");
     ended.end().await;
@@ -268,7 +263,7 @@ async fn only_a_failed_request_is_retried() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;
-    env.publish(&job()).await;
+    env.publish(&job::by_sms(PHONE)).await;
     let id = env.all_are(1, "delivered").await[0].id;
     assert!(matches!(ask(&env, id, knowing()).await, Retried::NotFailed(_)));
     assert!(matches!(ask(&env, random_id(), knowing()).await, Retried::Unknown));

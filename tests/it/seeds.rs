@@ -137,7 +137,7 @@ async fn all_bodies_to_one_company_ask_the_customer_once() {
     for name in ["2_custom_ids", "3_ticket_url", "4_tags", "5_brand", "6_do_not_send", "7_language"] {
         env.publish_to("requests.blanca", None, &seed(name)).await;
     }
-    let standings = env.all_ended(7, wait::PATIENCE).await;
+    let standings = env.all_ended(7, wait::TIMEOUT).await;
     let reasons: Vec<_> = standings.iter().map(|one| one.reason.as_deref().unwrap_or(one.status)).collect();
     let period = "suppression_period";
     assert_eq!(reasons, ["delivered", period, period, period, period, "do_not_send", period]);

@@ -2,19 +2,12 @@
 //!
 //! The simulated provider's magic recipients choose the trouble.
 
+use crate::support::sql::with_states;
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{TestEnv, wait};
-
-fn job(phone: &str) -> serde_json::Value {
-    json!({
-        "customer": { "name": "Jane", "phone": phone },
-        "employee": { "email": "paulagent@blancapeak.com" },
-        "channel": "phone",
-    })
-}
+use crate::support::{TestEnv, job, wait};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_for_now_is_tried_again_and_delivered() {
@@ -22,7 +15,7 @@ async fn a_refusal_for_now_is_tried_again_and_delivered() {
     env.company("blanca", |_| {}).await;
     env.simulator.set_magic("+14155550101", "flaky");
     let worker = env.worker().await;
-    env.publish(&job("+14155550101")).await;
+    env.publish(&job::by_sms("+14155550101")).await;
     let standings = env.all_are(1, "delivered").await;
     assert_eq!(standings[0].attempt, 2);
     let past: Vec<(i16, Option<i16>)> =
@@ -37,7 +30,7 @@ async fn a_message_that_is_refused_too_often_fails_as_retries_exhausted() {
     env.company("blanca", |_| {}).await;
     env.simulator.set_magic("+14155550101", "busy");
     let worker = env.worker_with("retry.tries_max = 3").await;
-    env.publish(&job("+14155550101")).await;
+    env.publish(&job::by_sms("+14155550101")).await;
     let standings = env.all_are(1, "failed").await;
     assert_eq!((standings[0].reason.as_deref(), standings[0].attempt), (Some("retries_exhausted"), 3));
     env.nothing_left(worker).await;
@@ -49,7 +42,7 @@ async fn an_unknown_outcome_is_never_tried_again_and_ends_with_its_window() {
     env.company("blanca", |_| {}).await;
     env.simulator.set_magic("+14155550101", "error");
     let worker = env.worker_with("unknown.sms_looks_secs = [0.5]").await;
-    env.publish(&job("+14155550101")).await;
+    env.publish(&job::by_sms("+14155550101")).await;
     let standings = env.all_are(1, "failed").await;
     assert_eq!((standings[0].reason.as_deref(), standings[0].attempt), (Some("outcome_unknown"), 1));
     assert_eq!(env.simulator.calls().len(), 1);
@@ -70,7 +63,7 @@ async fn a_receipt_settles_an_unknown_outcome() {
     }
     let worker = env.worker().await;
     for phone in ["+14155550101", "+14155550102", "+14155550103"] {
-        env.publish(&job(phone)).await;
+        env.publish(&job::by_sms(phone)).await;
     }
     let standings = env.all_are(3, "delivered").await;
     assert!(standings.iter().all(|one| one.attempt == 1));
@@ -83,7 +76,7 @@ async fn a_misconfigured_account_opens_its_lane_and_burns_no_tries() {
     env.company("blanca", |_| {}).await;
     env.simulator.set_magic("+14155550101", "misconfigured");
     let worker = env.worker().await;
-    env.publish(&job("+14155550101")).await;
+    env.publish(&job::by_sms("+14155550101")).await;
     wait::until("two attempts were made", || async {
         env.standings().await.iter().any(|one| one.attempt >= 2)
     })
@@ -100,7 +93,7 @@ async fn a_delayed_request_is_sent_within_a_second_of_its_due_time() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;
-    let mut body = job("+14155552671");
+    let mut body = job::by_sms("+14155552671");
     body["delay_secs"] = json!(2);
     env.publish(&body).await;
     env.all_are(1, "delivered").await;
@@ -119,7 +112,7 @@ async fn what_expires_before_its_attempt_is_suppressed_and_gives_its_person_back
     env.company("blanca", |_| {}).await;
     env.simulator.set_outage(true);
     let worker = env.worker().await;
-    let mut body = job("+14155552671");
+    let mut body = job::by_sms("+14155552671");
     body["delay_secs"] = json!(1);
     body["expires_after_secs"] = json!(0);
     env.publish(&body).await;
@@ -144,8 +137,8 @@ async fn a_missing_credential_stops_its_own_lane_and_no_other() {
     })
     .await;
     let worker = env.worker().await;
-    env.publish_to("requests.other", None, job("+14155550101").to_string().as_bytes()).await;
-    env.publish(&job("+14155550102")).await;
+    env.publish_to("requests.other", None, job::by_sms("+14155550101").to_string().as_bytes()).await;
+    env.publish(&job::by_sms("+14155550102")).await;
     wait::until("the sound lane delivers", || async {
         env.standings().await.iter().any(|one| one.status == "delivered")
     })
@@ -172,15 +165,16 @@ async fn sigterm_under_load_loses_nothing_and_leaves_no_unknown() {
     env.consuming().await;
     let producer = env.producer().await;
     for n in 0..400 {
-        let body = job(&format!("+1415555{n:04}")).to_string();
+        let body = job::by_sms(&format!("+1415555{n:04}")).to_string();
         assert!(producer.publish("requests.blanca", Some(&format!("job-{n}")), body.as_bytes()).await);
     }
     wait::until("some are sent", || async { env.simulator.accepted().len() > 20 }).await;
     assert!(worker.stop().await, "within its deadline");
-    let (unknown,): (i64,) = sqlx::query_as("select count(*) from message where state in (1, 2)")
-        .fetch_one(&env.pool)
-        .await
-        .unwrap();
+    let (unknown,): (i64,) =
+        sqlx::query_as(with_states("select count(*) from message where state in ({Sending}, {Unknown})"))
+            .fetch_one(&env.pool)
+            .await
+            .unwrap();
     assert_eq!(unknown, 0);
     let next = env.worker_with("roles.web = false").await;
     env.all_ended(400, Duration::from_secs(60)).await;

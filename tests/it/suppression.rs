@@ -2,18 +2,10 @@
 //!
 //! Races are real: many connections, one person, overlapping identities.
 
+use crate::support::sql::with_states;
 use serde_json::json;
 
-use crate::support::{TestEnv, arrival, env::Standing, wait};
-
-fn job(phone: &str, key: &str) -> serde_json::Value {
-    json!({
-        "customer": { "name": "Jane", "phone": phone },
-        "employee": { "email": "paulagent@blancapeak.com" },
-        "channel": "phone",
-        "idempotency_key": key,
-    })
-}
+use crate::support::{TestEnv, env::Standing, job, wait};
 
 fn count(standings: &[Standing], status: &str) -> usize {
     standings.iter().filter(|one| one.status == status).count()
@@ -30,11 +22,17 @@ async fn of_two_jobs_for_one_person_in_one_batch_the_first_is_sent() {
     assert!(early.stop().await);
     for key in ["first", "second"] {
         assert!(
-            producer.publish("requests.blanca", None, job("+14155552671", key).to_string().as_bytes()).await
+            producer
+                .publish(
+                    "requests.blanca",
+                    None,
+                    job::keyed(job::by_sms("+14155552671"), key).to_string().as_bytes()
+                )
+                .await
         );
     }
     let worker = env.worker().await;
-    let standings = env.all_ended(2, wait::PATIENCE).await;
+    let standings = env.all_ended(2, wait::TIMEOUT).await;
     assert_eq!(count(&standings, "delivered"), 1);
     assert_eq!(standings[1].reason.as_deref(), Some("suppression_period"));
     let (decision,): (String,) = sqlx::query_as("select decision from request where id = $1")
@@ -56,12 +54,12 @@ async fn of_64_accepts_for_one_person_over_16_connections_one_is_sent() {
         .map(|n| {
             let acceptor = acceptor.clone();
             tokio::spawn(async move {
-                let mut body = job("+14155552671", &format!("job {n}"));
+                let mut body = job::keyed(job::by_sms("+14155552671"), &format!("job {n}"));
                 // Overlapping identities: some by phone alone, some with a custom id as well.
                 if n % 2 == 0 {
                     body["customer"]["custom_id"] = json!("jane");
                 }
-                acceptor.accept(&[crate::support::arrival("blanca", body.to_string().as_bytes())]).await
+                acceptor.accept(&[crate::support::job::inbound("blanca", body.to_string().as_bytes())]).await
             })
         })
         .collect();
@@ -69,12 +67,13 @@ async fn of_64_accepts_for_one_person_over_16_connections_one_is_sent() {
     for task in tasks {
         task.await.expect("no panic").expect("no error");
     }
-    let standings = env.all_ended(64, wait::PATIENCE).await;
+    let standings = env.all_ended(64, wait::TIMEOUT).await;
     assert_eq!((count(&standings, "delivered"), count(&standings, "suppressed")), (1, 63));
     assert_eq!(env.simulator.accepted().len(), 1);
-    let (held,): (i64,) = sqlx::query_as(
-        "select count(*) from reservation c join message m on m.id = c.request where m.state in (7, 8)",
-    )
+    let (held,): (i64,) = sqlx::query_as(with_states(
+        "select count(*) from reservation c join message m on m.id = c.request
+                where m.state in ({Suppressed}, {Canceled})",
+    ))
     .fetch_one(&env.pool)
     .await
     .unwrap();
@@ -90,16 +89,16 @@ async fn a_refusal_for_good_gives_the_reservation_back_and_a_bounce_keeps_it() {
     // …04: refused as opted out, nothing went out. …15: accepted, then it bounced.
     for (phone, magic) in [("+14155550104", "invalid"), ("+14155550115", "bounce")] {
         env.simulator.set_magic(phone, magic);
-        env.publish(&job(phone, &format!("first {magic}"))).await;
+        env.publish(&job::keyed(job::by_sms(phone), &format!("first {magic}"))).await;
     }
     env.all_are(2, "failed").await;
     let held: Vec<(i64,)> =
         sqlx::query_as("select count(*) from reservation").fetch_all(&env.pool).await.unwrap();
     assert_eq!(held[0].0, 1, "only the bounce holds its person");
     env.simulator.set_magic("+14155550104", "ok");
-    env.publish(&job("+14155550104", "second")).await;
-    env.publish(&job("+14155550115", "second bounce")).await;
-    let standings = env.all_ended(4, wait::PATIENCE).await;
+    env.publish(&job::keyed(job::by_sms("+14155550104"), "second")).await;
+    env.publish(&job::keyed(job::by_sms("+14155550115"), "second bounce")).await;
+    let standings = env.all_ended(4, wait::TIMEOUT).await;
     assert_eq!(standings[2].status, "delivered");
     assert_eq!(standings[3].status, "suppressed");
     env.nothing_left(worker).await;
@@ -110,7 +109,7 @@ async fn a_holder_that_waited_past_its_window_and_was_overtaken_is_suppressed() 
     let env = TestEnv::new().await;
     env.company("blanca", |policy| policy.suppression_days = 1).await;
     let worker = env.worker().await;
-    let mut delayed = job("+14155552671", "waits");
+    let mut delayed = job::keyed(job::by_sms("+14155552671"), "waits");
     delayed["delay_secs"] = json!(3_600);
     env.publish(&delayed).await;
     let first = env.all_are(1, "queued").await[0].id;
@@ -119,13 +118,13 @@ async fn a_holder_that_waited_past_its_window_and_was_overtaken_is_suppressed() 
         .execute(&env.pool)
         .await
         .unwrap();
-    env.publish(&job("+14155552671", "overtakes")).await;
+    env.publish(&job::keyed(job::by_sms("+14155552671"), "overtakes")).await;
     wait::until("the second is delivered", || async {
         env.standings().await.iter().any(|one| one.id != first && one.status == "delivered")
     })
     .await;
     sqlx::query("update due set at = now()").execute(&env.pool).await.unwrap();
-    let standings = env.all_ended(2, wait::PATIENCE).await;
+    let standings = env.all_ended(2, wait::TIMEOUT).await;
     assert_eq!(standings[0].reason.as_deref(), Some("overtaken"));
     assert_eq!(env.simulator.accepted().len(), 1);
     env.nothing_left(worker).await;
@@ -140,11 +139,11 @@ async fn the_scope_may_be_the_brand() {
     .await;
     let worker = env.worker().await;
     for (key, brand) in [("1", "blanca"), ("2", "blancagold"), ("3", "blanca")] {
-        let mut body = job("+14155552671", key);
+        let mut body = job::keyed(job::by_sms("+14155552671"), key);
         body["brand"] = json!(brand);
         env.publish(&body).await;
     }
-    let standings = env.all_ended(3, wait::PATIENCE).await;
+    let standings = env.all_ended(3, wait::TIMEOUT).await;
     let statuses: Vec<&str> = standings.iter().map(|one| one.status).collect();
     assert_eq!(statuses, ["delivered", "delivered", "suppressed"]);
     env.nothing_left(worker).await;
@@ -156,11 +155,16 @@ async fn a_burst_for_one_person_in_one_batch_delays_no_other() {
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;
     let jobs: Vec<_> = (0..400)
-        .map(|n| arrival("blanca", job("+14155552671", &format!("job {n}")).to_string().as_bytes()))
+        .map(|n| {
+            job::inbound(
+                "blanca",
+                job::keyed(job::by_sms("+14155552671"), &format!("job {n}")).to_string().as_bytes(),
+            )
+        })
         .collect();
     let acceptor = worker.acceptor.as_ref().expect("this worker takes jobs");
     acceptor.accept(&jobs).await.expect("the ledger answers");
-    let standings = env.all_ended(400, wait::PATIENCE).await;
+    let standings = env.all_ended(400, wait::TIMEOUT).await;
     assert_eq!(count(&standings, "delivered"), 1);
     assert_eq!(count(&standings, "suppressed"), 399);
     let (statements,): (i64,) = sqlx::query_as("select count(distinct created_at) from request")

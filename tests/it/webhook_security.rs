@@ -289,7 +289,9 @@ async fn while_the_database_is_away_receipts_wait_or_hear_503_and_count_later() 
     assert_eq!(ledger(&env).await, before);
     let told = twilio_status(&env, TWILIO, &attempt, "delivered", None);
     let mending = async {
-        wait::let_pass(Duration::from_secs(1)).await;
+        let before = line.counts().connections;
+        wait::until("the database is tried in vain", || async { line.counts().connections >= before + 3 })
+            .await;
         line.set_cut(false);
     };
     let (status, ()) = tokio::join!(told.send(&env), mending);

@@ -15,7 +15,8 @@ use postrider::amqp::publisher::{OutgoingJob, PublishOutcome, Publisher};
 use crate::support::{
     TestEnv,
     inspect::signal,
-    load::{job, unhurried},
+    job,
+    load::unhurried,
     process::Process,
     proxy::{Cut, Fault, Proxy, Way},
     stack::Stack,
@@ -79,7 +80,7 @@ impl World {
         let (broker, _) = self.stack.server("rabbitmq");
         signal(broker, "STOP");
         self.worker.until_metric("postrider_broker_consuming", |consuming| consuming == 0.0).await;
-        wait::let_pass(Duration::from_secs(5)).await;
+        wait::elapse(Duration::from_secs(5)).await;
         let threads = self.worker.threads("lapin-io-loop");
         signal(broker, "CONT");
         assert!(threads <= 2, "attempts without an answer leave no thread behind: {threads}");
@@ -110,7 +111,7 @@ impl World {
         self.env.all_sent_once(from + EACH).await;
         wait::until("they are acknowledged", || async { self.env.queue("requests").await == Some((0, 1)) })
             .await;
-        let body = job(self.published).to_string();
+        let body = job::numbered(self.published).to_string();
         let blocked = producer.publish("requests.blanca", Some("blocked"), body.as_bytes());
         let (routed, _) = tokio::join!(blocked, async {
             self.tell(&["rabbitmqctl", "set_vm_memory_high_watermark", "absolute", "1GB"]).await;
@@ -152,7 +153,7 @@ impl World {
         let before = self.worker.metric("postrider_broker_generations_total").await;
         self.tell(&["rabbitmqctl", "close_all_connections", "the password was changed"]).await;
         self.worker.until_metric("postrider_broker_consuming", |consuming| consuming == 0.0).await;
-        wait::let_pass(Duration::from_secs(3)).await;
+        wait::elapse(Duration::from_secs(3)).await;
         let tried = self.worker.metric("postrider_broker_generations_total").await - before;
         assert!(tried <= 12.0, "it does not hammer: {tried} tries in some seconds");
         assert!(self.worker.printed().contains("AMQP session failed, retrying"));
@@ -271,7 +272,7 @@ fn outgoing(from: usize, to: usize) -> impl Iterator<Item = OutgoingJob> {
     (from..to).map(|n| OutgoingJob {
         message_id: format!("job-{n}"),
         user_id: None,
-        body: job(n).to_string().into_bytes(),
+        body: job::numbered(n).to_string().into_bytes(),
     })
 }
 

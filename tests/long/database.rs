@@ -12,7 +12,8 @@ use postrider_ledger::Ledger;
 use crate::support::{
     TestEnv, company,
     inspect::{family, signal},
-    load::{SHORT_LEASES, SLOTS, job, phone, unhurried},
+    job,
+    load::{SHORT_LEASES, SLOTS, unhurried},
     process::Process,
     proxy::{Cut, Fault, Proxy, Way},
     stack::Stack,
@@ -79,7 +80,7 @@ impl World {
         processes.iter().for_each(|process| signal(*process, "STOP"));
         self.env.publish_numbers(300, 400).await;
         let ready = self.worker.is_ready().await;
-        wait::let_pass(Duration::from_secs(3)).await;
+        wait::elapse(Duration::from_secs(3)).await;
         processes.iter().rev().for_each(|process| signal(*process, "CONT"));
         assert!(!ready, "it said that it cannot work");
         let (sessions,): (i64,) = sqlx::query_as(
@@ -126,9 +127,9 @@ impl World {
             .filter(|one| !one.correlation.as_ref().is_some_and(|request| known.contains(request)))
             .map(|one| one.recipient.as_str())
             .collect();
-        let expected: Vec<String> = (400..430).map(phone).collect();
+        let expected: Vec<String> = (400..430).map(job::phone).collect();
         assert_eq!(lost, expected.iter().map(String::as_str).collect(), "the provider's book names the lost");
-        let orphan = Attempt::of(&self.env, "blanca-twilio", &phone(400)).await;
+        let orphan = Attempt::of(&self.env, "blanca-twilio", &job::phone(400)).await;
         let late = twilio_status(&self.env, "blanca-twilio", &orphan, "delivered", None);
         assert_eq!(late.send(&self.env).await, 200, "a receipt for a missing message disturbs nothing");
         // Whatever a producer repeats that was not lost stays once; new jobs go out.
@@ -171,13 +172,13 @@ async fn a_line_that_breaks_before_a_statement_or_before_its_answer_loses_nothin
         let (line, mut worker) = behind_a_line(&env, SHORT_LEASES).await;
         // Accept: nothing else carries the name.
         line.set(Way::Up, Fault::CutAt(b"Cutaccept".to_vec(), cut));
-        let mut named = job(0);
+        let mut named = job::numbered(0);
         named["customer"]["name"] = "Cutaccept".into();
         env.publish(&named).await;
         line.has_struck(1).await;
         env.all_sent_once(1).await;
         // Begin: after the claim it is the next that carries the message's id.
-        let mut delayed = job(1);
+        let mut delayed = job::numbered(1);
         delayed["delay_secs"] = 1.into();
         env.publish(&delayed).await;
         let standings = wait::until_some("it is there", || async {
@@ -193,7 +194,7 @@ async fn a_line_that_breaks_before_a_statement_or_before_its_answer_loses_nothin
             webhook_loss_rate: 1.0,
             ..Default::default()
         });
-        env.simulator.set_magic(&phone(2), "hang");
+        env.simulator.set_magic(&job::phone(2), "hang");
         env.publish_numbers(2, 3).await;
         env.taken(3).await;
         let message = env.standings().await[2].id;
@@ -203,7 +204,7 @@ async fn a_line_that_breaks_before_a_statement_or_before_its_answer_loses_nothin
         env.all_sent_once(3).await;
         // A receipt.
         line.set(Way::Up, Fault::CutAt(message.as_bytes().to_vec(), cut));
-        let attempt = Attempt::of(&env, "blanca-twilio", &phone(2)).await;
+        let attempt = Attempt::of(&env, "blanca-twilio", &job::phone(2)).await;
         let told = twilio_status(&env, "blanca-twilio", &attempt, "delivered", None);
         assert_eq!(told.send(&env).await, 200, "{cut:?}: it was waited for");
         line.has_struck(4).await;
@@ -276,7 +277,7 @@ async fn without_free_connections_a_worker_says_so_and_does_not_hammer() {
     env.publish_numbers(0, 50).await;
     wait::until("it says so", || async { !worker.is_ready().await }).await;
     let before = line.counts().connections;
-    wait::let_pass(Duration::from_secs(3)).await;
+    wait::elapse(Duration::from_secs(3)).await;
     let tried = line.counts().connections - before;
     assert!((1..=150).contains(&tried), "{tried} attempts in 3 s");
     assert!(env.standings().await.is_empty());
@@ -320,7 +321,7 @@ async fn while_the_database_reads_and_does_not_write_jobs_wait_and_none_is_parke
         }
         terminate_sessions(&env).await;
         env.publish_numbers(0, 20).await;
-        wait::let_pass(Duration::from_secs(8)).await;
+        wait::elapse(Duration::from_secs(8)).await;
         env.nothing_parked().await;
         match fault {
             "25006" => {

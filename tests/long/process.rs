@@ -14,7 +14,8 @@ use crate::support::{
     TestEnv,
     broker::Producer,
     inspect::Exit,
-    load::{LONG_LEASES, SHORT_LEASES, job, phone, unhurried},
+    job,
+    load::{LONG_LEASES, SHORT_LEASES, unhurried},
     process::Process,
     proxy::{Fault, Proxy},
     wait,
@@ -84,7 +85,7 @@ async fn a_worker_that_was_frozen_past_its_leases_wakes_up_and_sends_nothing_twi
 async fn a_worker_told_to_go_while_its_provider_hangs_goes_by_its_deadline_and_at_a_second_word_at_once() {
     let (env, web) = world(SimulatorConfig::default()).await;
     for n in 0..20 {
-        env.simulator.set_magic(&phone(n), "hang");
+        env.simulator.set_magic(&job::phone(n), "hang");
     }
     // No receipt tells the outcome of the first ten.
     env.simulator.set_behaviour(Behaviour { webhook_loss_rate: 1.0, ..Behaviour::default() });
@@ -133,7 +134,7 @@ async fn a_worker_that_runs_out_of_memory_dies_and_loses_nothing() {
     let properties: serde_json::Map<_, _> =
         (0..30).map(|n| (format!("p{n}"), json!("x".repeat(2_000)))).collect();
     let heavy = |n| {
-        let mut job = job(n);
+        let mut job = job::numbered(n);
         job["custom_properties"] = json!(properties);
         (format!("job-{n}"), job.to_string())
     };
@@ -174,7 +175,7 @@ async fn a_runtime_that_was_blocked_past_its_heartbeats_and_leases_recovers_by_i
         env.queue("requests").await.is_some_and(|(_, consumers)| consumers == 0)
     })
     .await;
-    wait::let_pass(Duration::from_secs(2)).await;
+    wait::elapse(Duration::from_secs(2)).await;
     drop(blocked);
     env.consuming().await;
     env.publish_numbers(200, 220).await;
@@ -195,7 +196,7 @@ async fn without_descriptors_a_worker_waits_without_spinning_and_goes_on_when_it
     limit(&worker, "nofile", 4);
     env.publish_numbers(0, 20).await;
     let before = worker.processor_time();
-    wait::let_pass(Duration::from_secs(3)).await;
+    wait::elapse(Duration::from_secs(3)).await;
     let used = worker.processor_time() - before;
     assert!(used < Duration::from_millis(1_500), "it does not spin: {used:?} in 3 s");
     assert_eq!(worker.ask("/readyz").await, None, "it does not answer as ready");
@@ -249,9 +250,9 @@ async fn a_worker_that_gets_a_tenth_of_its_time_sends_all_once_and_loses_no_leas
     env.publish_numbers(0, 200).await;
     for _ in 0..30 {
         worker.signal("STOP");
-        wait::let_pass(Duration::from_millis(90)).await;
+        wait::elapse(Duration::from_millis(90)).await;
         worker.signal("CONT");
-        wait::let_pass(Duration::from_millis(10)).await;
+        wait::elapse(Duration::from_millis(10)).await;
     }
     env.all_sent_once(200).await;
     assert_eq!(worker.metric("postrider_leases_swept_total").await, 0.0, "no lease ran out");

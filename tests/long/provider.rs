@@ -9,6 +9,7 @@ use futures_util::{StreamExt, future::join_all};
 use postrider_domain::{
     company::{Account, Policy, ProviderSettings},
     ids::{AccountId, MessageId},
+    lifecycle::State,
 };
 use postrider_provider_simulator::Behaviour;
 use postrider_providers::TokenKey;
@@ -16,8 +17,8 @@ use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::support::{
-    TestEnv,
-    load::{job, phone, unhurried},
+    TestEnv, job,
+    load::unhurried,
     process::Process,
     static_server::{AUTHORITY, StaticServer},
     wait,
@@ -67,11 +68,13 @@ async fn a_provider_without_its_certificate_or_its_address_is_never_told_a_name_
     env.consuming().await;
     let wrong = ["expired", "elsewhere", "nowhere"];
     for (n, slug) in ["good", "expired", "elsewhere", "nowhere"].into_iter().enumerate() {
-        env.publish_to(&format!("requests.{slug}"), None, job(n).to_string().as_bytes()).await;
+        env.publish_to(&format!("requests.{slug}"), None, job::numbered(n).to_string().as_bytes()).await;
     }
     for slug in wrong {
         let found = wait::until_some(&format!("{slug} was tried twice"), || async {
-            only_message(&env, slug).await.filter(|(state, _, _, attempt)| *state == 0 && *attempt >= 2)
+            only_message(&env, slug)
+                .await
+                .filter(|(state, _, _, attempt)| *state == State::Waiting.code() && *attempt >= 2)
         })
         .await;
         assert_eq!((found.1.as_deref(), found.2), (Some("connect"), 0), "{slug}: not called, not counted");
@@ -100,7 +103,7 @@ async fn one_providers_id_for_two_messages_mixes_nothing_up() {
     env.company("blanca", |policy| at(policy, &format!("http://{}", server.addr))).await;
     let worker = env.worker().await;
     for n in 0..2 {
-        env.publish(&job(n)).await;
+        env.publish(&job::numbered(n)).await;
     }
     let standings = env.all_are(2, "sent").await;
     let (account,): (i32,) = sqlx::query_as("select id from account where name = $1")
@@ -140,7 +143,7 @@ async fn an_outage_of_a_provider_costs_a_few_probes_and_its_end_no_flood() {
     let began = postrider_clock::monotonic();
     env.publish_numbers(0, 300).await;
     wait::until("the breaker has opened", || async { env.simulator.calls().len() >= 5 }).await;
-    wait::let_pass(Duration::from_secs(3)).await;
+    wait::elapse(Duration::from_secs(3)).await;
     let probes = env.simulator.calls().len();
     // Five open it, what is under way may follow; then one probe a second.
     let most = 5 + slots as usize + began.elapsed().as_secs() as usize + 1;
@@ -171,15 +174,15 @@ async fn a_slow_provider_and_one_that_never_answers_hold_up_only_their_own_messa
     let producer = env.producer().await;
     for n in 0..16 {
         for (slug, first) in [("slow", 1_000), ("hanging", 2_000)] {
-            env.simulator.set_magic(&phone(first + n), if slug == "slow" { "slow" } else { "hang" });
-            let body = job(first + n).to_string();
+            env.simulator.set_magic(&job::phone(first + n), if slug == "slow" { "slow" } else { "hang" });
+            let body = job::numbered(first + n).to_string();
             assert!(producer.publish(&format!("requests.{slug}"), None, body.as_bytes()).await);
         }
     }
     wait::until("both have all their slots taken", || async { env.simulator.calls().len() >= 8 }).await;
     env.publish_numbers(0, 100).await;
     wait::until("the healthy lane is through", || async {
-        env.simulator.accepted().iter().filter(|one| one.recipient < phone(1_000)).count() == 100
+        env.simulator.accepted().iter().filter(|one| one.recipient < job::phone(1_000)).count() == 100
     })
     .await;
     let left = env.standings().await.iter().filter(|one| one.attempt == 0).count();
@@ -208,7 +211,7 @@ async fn receipts_shuffled_and_five_times_over_end_the_same_for_each_of_100_seed
     env.all_are(SEEDS, "sent").await;
     let env = &env;
     let told = |seed| async move {
-        let attempt = Attempt::of(env, TWILIO, &phone(seed)).await;
+        let attempt = Attempt::of(env, TWILIO, &job::phone(seed)).await;
         // Half of them are delivered in the end, half of them fail.
         let last = if seed % 2 == 0 { ("delivered", None) } else { ("undelivered", Some("30003")) };
         let mut posts: Vec<Post> = [("queued", None), ("sent", None), last]
@@ -287,7 +290,7 @@ async fn a_flood_of_silent_and_oversized_calls_stops_no_sending_and_takes_no_mem
     let grown = worker.kilobytes("VmRSS").saturating_sub(before);
     assert!(grown < 80_000, "{grown} kB more");
     // And the door is open again for an honest call.
-    let attempt = Attempt::of(&env, TWILIO, &phone(0)).await;
+    let attempt = Attempt::of(&env, TWILIO, &job::phone(0)).await;
     assert_eq!(twilio_status(&env, TWILIO, &attempt, "delivered", None).send(&env).await, 200);
     env.all_sent_once(200).await;
     assert_eq!(worker.terminate(), Some(0));
@@ -360,7 +363,7 @@ async fn no_external_url_is_ever_fetched_or_shown() {
         format!("http://{}/", "b".repeat(10_000)),
     ];
     for (n, url) in urls.iter().enumerate() {
-        let mut body = job(n);
+        let mut body = job::numbered(n);
         body["customer"] = json!({ "email": format!("customer.{n}@example.test"), "name": "Jane" });
         body["external_url"] = json!(url);
         env.publish(&body).await;

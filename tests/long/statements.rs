@@ -14,7 +14,8 @@ use crate::{
         TestEnv,
         fake_pgbouncer::Pooler,
         inspect::Exit,
-        load::{LONG_LEASES, SHORT_LEASES, SLOTS, phone, unhurried},
+        job,
+        load::{LONG_LEASES, SHORT_LEASES, SLOTS, unhurried},
         process::Process,
         wait,
         webhook::{Attempt, twilio_status},
@@ -185,7 +186,10 @@ async fn damaged_rows_hinder_no_other_row_and_are_never_sent() {
     env.all_are(20, "queued").await;
     assert!(worker.stop().await, "it ends within its deadline");
     let of = |n: usize, table: &str| {
-        format!("(select id from request where customer_phone = '{}') r where {table}.id = r.id", phone(n))
+        format!(
+            "(select id from request where customer_phone = '{}') r where {table}.id = r.id",
+            job::phone(n)
+        )
     };
     let damages = [
         format!("update message set medium = 9 from {}", of(0, "message")),
@@ -206,10 +210,10 @@ async fn damaged_rows_hinder_no_other_row_and_are_never_sent() {
     env.publish_numbers(20, 40).await;
     env.taken(37).await;
     // Past another lease: the damaged messages caused no call.
-    wait::let_pass(Duration::from_secs(3)).await;
+    wait::elapse(Duration::from_secs(3)).await;
     let accepted = env.simulator.accepted();
     assert_eq!(accepted.len(), 37);
-    assert!((0..3).all(|n| accepted.iter().all(|one| one.recipient != phone(n))));
+    assert!((0..3).all(|n| accepted.iter().all(|one| one.recipient != job::phone(n))));
     let sound = env.standings().await.into_iter().filter(|one| matches!(one.status, "sent" | "delivered"));
     assert_eq!(sound.count(), 37);
     assert!(!worker.printed().contains("panicked"), "{}", worker.printed());

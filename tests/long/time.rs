@@ -19,7 +19,8 @@ use crate::{
         env::free_port,
         http,
         inspect::Exit,
-        load::{LONG_LEASES, SHORT_LEASES, job, phone, unhurried},
+        job,
+        load::{LONG_LEASES, SHORT_LEASES, unhurried},
         process::Process,
         proxy::{Fault, Proxy, Way},
         wait,
@@ -41,7 +42,7 @@ async fn lateness(env: &TestEnv) -> (f64, f64) {
 
 async fn publish_delayed(env: &TestEnv, numbers: std::ops::Range<usize>) {
     for n in numbers {
-        let mut body = job(n);
+        let mut body = job::numbered(n);
         if n % 2 == 0 {
             body["customer"] = json!({ "email": format!("customer.{n}@example.test") });
         }
@@ -73,7 +74,7 @@ async fn a_worker_with_a_clock_that_jumps_or_drifts_sends_on_time_by_the_databas
     let drift = async {
         for step in 0..30 {
             clock.move_to_millis(step * 100);
-            wait::let_pass(Duration::from_millis(100)).await;
+            wait::elapse(Duration::from_millis(100)).await;
         }
     };
     tokio::join!(drift, publish_delayed(&env, 12..18));
@@ -105,7 +106,7 @@ async fn when_the_databases_clock_jumps_under_the_calls_no_customer_is_asked_twi
     // No receipt helps: what became of a call is told by its answer alone.
     env.simulator.set_behaviour(Behaviour { webhook_loss_rate: 1.0, ..Behaviour::default() });
     for n in 0..10 {
-        env.simulator.set_magic(&phone(n), "hang");
+        env.simulator.set_magic(&job::phone(n), "hang");
     }
     let mut worker = Process::start(&env, "dispatch.http_timeout_secs = 20.0");
     env.webhooks_to("blanca", &format!("127.0.0.1:{}", env.public_port));

@@ -173,6 +173,7 @@ fn lints_and_tests_are_not_switched_off() {
 fn a_test_waits_for_a_condition_instead_of_sleeping() {
     assert_refused("tests/it/intake.rs", "fn f() { std::thread::sleep(SECOND); }", "a test sleeps");
     assert_refused("tests/it/intake.rs", "async fn f() { sleep_until(then).await; }", "a test sleeps");
+    assert_refused("tests/it/intake.rs", "async fn f() { wait::elapse(SECOND).await; }", "a test sleeps");
     assert_clean("tests/it/support/wait.rs", "async fn f() { sleep(TICK).await; }");
     assert_clean("tests/it/intake.rs", "fn f() { no_sleep(1); let c = '\"'; let sleep = 'a'; }");
 }

@@ -3,6 +3,7 @@
 //! A system that survives everything and then stands still has not survived. The wait ends when nothing is
 //! on its way, or when nothing has moved for a minute, which is a failure that the audit then names.
 
+use crate::support::sql::with_states;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
@@ -12,7 +13,7 @@ use postrider::amqp::{dead_letters, session, topology::Topology};
 use crate::{
     fleet::Blow,
     people,
-    support::wait::let_pass,
+    support::wait::elapse,
     world::{World, unhurried},
 };
 
@@ -59,7 +60,7 @@ pub async fn settle(world: &Arc<World>) -> anyhow::Result<usize> {
     let mut replayed = 0;
     let (mut last, mut since, mut looks) = (None, postrider_clock::monotonic(), 0);
     while looks < LOOKS {
-        let_pass(LOOK_EVERY).await;
+        elapse(LOOK_EVERY).await;
         resume_all(world).await;
         replayed += replay(world).await.unwrap_or(0);
         let rest = look(world).await?;
@@ -81,7 +82,7 @@ async fn look(world: &World) -> anyhow::Result<Rest> {
     let (arrived, on_their_way, due, leases): (i64, i64, i64, i64) = world
         .ask(
             "select (select count(*) from request) + (select count(*) from rejected_job),
-                (select count(*) from message where state in (0, 1, 2)),
+                (select count(*) from message where state in ({Waiting}, {Sending}, {Unknown})),
                 (select count(*) from due), (select count(*) from lease)",
         )
         .await?;
@@ -103,10 +104,11 @@ async fn ready(world: &World, queue: &str) -> anyhow::Result<u32> {
 
 /// Resumes all paused requests, as the company's operators would.
 async fn resume_all(world: &World) {
-    let paused: Result<Vec<(uuid::Uuid,)>, _> =
-        sqlx::query_as("select id from message where paused_at is not null and state in (0, 1, 2)")
-            .fetch_all(&world.env.pool)
-            .await;
+    let paused: Result<Vec<(uuid::Uuid,)>, _> = sqlx::query_as(with_states(
+        "select id from message where paused_at is not null and state in ({Waiting}, {Sending}, {Unknown})",
+    ))
+    .fetch_all(&world.env.pool)
+    .await;
     for (message,) in paused.unwrap_or_default() {
         drop(people::resume_one(world, message).await);
     }

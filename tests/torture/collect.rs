@@ -1,4 +1,4 @@
-//! From the three books (publishers', ledger's, providers') to the facts that are judged.
+//! From the three journals (publishers', ledger's, providers') to the facts that are judged.
 //!
 //! Reads only, when everything stands still; what is in the queues is taken out of them. The ledger's part
 //! is read over one connection, so that the audit's own trial can read what it has spoilt and not
@@ -17,7 +17,7 @@ use crate::{
     facts::{Acceptance, AttemptFact, CallFact, Due, Facts, Fate, JobFact, MessageFact, Move, ReceiptFact},
     plan::{Job, Kind, Lane},
     publish::Published,
-    support::audit::BREACHES,
+    support::{audit::BREACHES, sql::with_states},
     world::World,
 };
 
@@ -129,7 +129,7 @@ pub async fn ledger(connection: &mut PgConnection, facts: &mut Facts) -> anyhow:
     facts.moves = moves.into_iter().map(step).collect();
     facts.breaches.clear();
     for (what, query) in BREACHES {
-        let found: Vec<(Uuid,)> = sqlx::query_as(*query).fetch_all(&mut *connection).await?;
+        let found: Vec<(Uuid,)> = sqlx::query_as(with_states(query)).fetch_all(&mut *connection).await?;
         facts.breaches.extend(found.into_iter().map(|(id,)| ((*what).to_owned(), id)));
     }
     let (leases,): (i64,) = sqlx::query_as("select count(*) from lease").fetch_one(&mut *connection).await?;

@@ -21,7 +21,7 @@ use std::{
 use postrider::failpoint;
 use tokio::{process::Command, task::JoinSet};
 
-use crate::{dice::Dice, support::wait::let_pass};
+use crate::{dice::Dice, support::wait::elapse};
 
 const SIGABRT: i32 = 6;
 const SIGKILL: i32 = 9;
@@ -150,7 +150,7 @@ impl Fleet {
             Blow::Terminate => self.signal(pid, "-TERM").await,
             Blow::TerminateThenKill => {
                 let told = self.signal(pid, "-TERM").await;
-                let_pass(between).await;
+                elapse(between).await;
                 told && self.signal(pid, "-KILL").await
             }
         };
@@ -168,7 +168,7 @@ impl Fleet {
     pub async fn freeze(&self, place: usize, time: Duration) -> bool {
         let Some(pid) = self.set_frozen(place, true) else { return false };
         let stopped = self.signal(pid, "-STOP").await;
-        let_pass(time).await;
+        elapse(time).await;
         self.signal(pid, "-CONT").await;
         self.set_frozen(place, false);
         stopped
@@ -213,7 +213,7 @@ impl Fleet {
             let blow = running.and_then(|running| running.blow);
             let pause = self.note(status, blow, point.map(|(name, _)| name));
             let (least, most) = pause;
-            let_pass(dice.millis(least, most)).await;
+            elapse(dice.millis(least, most)).await;
         }
     }
 

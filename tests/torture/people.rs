@@ -4,6 +4,7 @@
 //! An action is recorded with the database's time after its commit: no attempt that it forbids may have begun
 //! later. An action with an unknown outcome forbids nothing and excuses all the same.
 
+use crate::support::sql::with_states;
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -26,7 +27,7 @@ use crate::{
     faults::{is_over, webhooks},
     plan::{Kind, Lane},
     publish::{self, Link, Published},
-    support::{wait::let_pass, webhook},
+    support::{wait::elapse, webhook},
     world::{World, medium},
 };
 
@@ -59,7 +60,7 @@ pub async fn run(world: Arc<World>, acts: Arc<Acts>, calm: watch::Receiver<bool>
     let mut dice = Dice::new(world.plan.seed, "people");
     let pause = if world.arguments.emphasis == Some(Emphasis::Fence) { (5, 40) } else { (60, 250) };
     while !is_over(&calm) {
-        let_pass(dice.millis(pause.0, pause.1)).await;
+        elapse(dice.millis(pause.0, pause.1)).await;
         let Some(waiting) = some_waiting(&world, &mut dice).await else { continue };
         let job = &world.plan.jobs[waiting.index as usize];
         // These wait for their overtakers.
@@ -93,11 +94,11 @@ async fn now(world: &World) -> Option<DateTime<Utc>> {
 
 /// A request that waits, but will be sent soon.
 async fn some_waiting(world: &World, dice: &mut Dice) -> Option<Waiting> {
-    let rows: Vec<(Uuid, String, i32)> = sqlx::query_as(
+    let rows: Vec<(Uuid, String, i32)> = sqlx::query_as(with_states(
         "select m.id, r.ext_interaction_id, m.epoch from due d join message m on m.id = d.message
             join request r on r.id = m.request
-            where d.kind = 0 and m.state = 0 and d.at > now() + interval '200 milliseconds' limit 40",
-    )
+            where d.kind = 0 and m.state = {Waiting} and d.at > now() + interval '200 milliseconds' limit 40",
+    ))
     .fetch_all(&world.env.pool)
     .await
     .ok()?;
@@ -128,7 +129,7 @@ async fn pause_a_while(world: Arc<World>, acts: Arc<Acts>, message: MessageId, t
         return;
     }
     let from = if paused.is_ok() { now(&world).await } else { None };
-    let_pass(time).await;
+    elapse(time).await;
     // Taken before the resuming: what is begun from now on may be begun because of it. Where the database
     // does not say, the pause forbids nothing.
     let until = now(&world).await;
@@ -183,7 +184,7 @@ pub async fn overtake(world: Arc<World>, published: Arc<Published>, number: usiz
         while (published.allowed.load(std::sync::atomic::Ordering::Relaxed) <= index)
             || !published.fate(index - 1).0
         {
-            let_pass(Duration::from_millis(20)).await;
+            elapse(Duration::from_millis(20)).await;
         }
         grow_old(&world, index - 1).await;
         publish::by_hand(&mut link, &published, index).await;
@@ -204,7 +205,7 @@ async fn grow_old(world: &World, index: u32) {
         .execute(&world.env.pool);
         match tokio::time::timeout(Duration::from_millis(800), grown).await {
             Ok(Ok(done)) if done.rows_affected() > 0 => return,
-            _ => let_pass(Duration::from_millis(100)).await,
+            _ => elapse(Duration::from_millis(100)).await,
         }
     }
 }

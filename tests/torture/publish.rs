@@ -22,7 +22,7 @@ use postrider::amqp::{
 use crate::{
     dice::Dice,
     plan::{Job, Kind, Lane, Plan},
-    support::wait::let_pass,
+    support::wait::elapse,
     world::World,
 };
 
@@ -146,7 +146,7 @@ pub async fn run(world: Arc<World>, published: Arc<Published>, number: usize) ->
             next += 1;
         }
         if batch.is_empty() {
-            let_pass(Duration::from_millis(20)).await;
+            elapse(Duration::from_millis(20)).await;
             continue;
         }
         let fates = link.send(&batch).await;
@@ -165,7 +165,7 @@ pub async fn run(world: Arc<World>, published: Arc<Published>, number: usize) ->
         let went_out: std::collections::HashSet<u32> = fates.iter().map(|(index, _)| *index).collect();
         again.extend(batch.into_iter().filter(|index| !went_out.contains(index)));
         if link.open.is_none() {
-            let_pass(AGAIN_AFTER).await;
+            elapse(AGAIN_AFTER).await;
         }
     }
     entries
@@ -179,7 +179,7 @@ pub async fn by_hand(link: &mut Link, published: &Published, index: u32) {
             published.note(index, *confirmed);
             return;
         }
-        let_pass(AGAIN_AFTER).await;
+        elapse(AGAIN_AFTER).await;
     }
 }
 

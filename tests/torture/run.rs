@@ -22,7 +22,7 @@ use crate::{
     people::{self, Acts},
     publish::{self, Entries, Published},
     report::Report,
-    support::wait::let_pass,
+    support::wait::elapse,
     trial,
     world::World,
 };
@@ -169,7 +169,7 @@ async fn pace(
         if now - world.started > limit {
             bail!("after {limit:?} the faults and the load are not through: {:.0} %", progress.all() * 100.0);
         }
-        let_pass(LOOK_EVERY).await;
+        elapse(LOOK_EVERY).await;
     }
 }
 

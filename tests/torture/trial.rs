@@ -3,6 +3,7 @@
 //! A row deleted and a status set back, in a transaction that is never committed; a ledger line doubled in
 //! the collected facts. An audit that finds nothing here has found nothing before.
 
+use crate::support::sql::with_states;
 use anyhow::Context;
 use sqlx::Connection;
 use uuid::Uuid;
@@ -42,7 +43,7 @@ pub async fn run(world: &World, facts: &Facts) -> anyhow::Result<Vec<Trial>> {
         victim.id,
         &[
             "alter table message disable trigger message_transition",
-            "update message set state = 0 where id = $1",
+            "update message set state = {Waiting} where id = $1",
         ],
     )
     .await?;
@@ -57,7 +58,7 @@ pub async fn run(world: &World, facts: &Facts) -> anyhow::Result<Vec<Trial>> {
             found: has(&deleted, Class::Lost, "a confirmed job is nowhere"),
         },
         Trial {
-            lie: "a line doubled in a provider's book",
+            lie: "a line doubled in a provider's journal",
             found: has(&audit(&doubled), Class::Duplicated, "a message was sent more than once"),
         },
         Trial {
@@ -77,7 +78,7 @@ async fn lied(
     let mut connection = sqlx::PgConnection::connect(&world.env.database_url).await?;
     let mut transaction = connection.begin().await?;
     for statement in statements {
-        let query = sqlx::query(*statement);
+        let query = sqlx::query(with_states(statement));
         let query = if statement.contains("$1") { query.bind(victim) } else { query };
         query.execute(&mut *transaction).await.with_context(|| (*statement).to_owned())?;
     }

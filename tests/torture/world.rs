@@ -4,6 +4,7 @@
 //! The simulators run in this process and never die: what they accepted is what was sent. `guard` ends
 //! everything else whatever happens to this process.
 
+use crate::support::sql::with_states;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration, time::Instant};
 
 use anyhow::Context;
@@ -21,7 +22,7 @@ use crate::{
     fleet::{Fleet, Recipe},
     guard::{self, Guard},
     plan::{Lane, Plan},
-    support::{TestEnv, company, process, stack::Stack, wait::let_pass},
+    support::{TestEnv, company, process, stack::Stack, wait::elapse},
 };
 
 /// Fewer call slots than usual: calls in flight at a kill end with an unknown outcome.
@@ -54,13 +55,13 @@ create table torture_move (
     state smallint not null,
     epoch_was int not null,
     epoch int not null,
-    -- Who begins an attempt.
+    -- The worker that begins an attempt.
     worker uuid
 );
 create function torture_note() returns trigger language plpgsql as $$
 begin
     insert into torture_move (message, previous_state, state, epoch_was, epoch, worker)
-    values (new.id, coalesce(old.state, 0), new.state, coalesce(old.epoch, new.epoch), new.epoch, case when new.state = 1 then (
+    values (new.id, coalesce(old.state, {Waiting}), new.state, coalesce(old.epoch, new.epoch), new.epoch, case when new.state = {Sending} then (
         select l.worker from lease l where l.messages @> array[new.id] and exists (
             select from unnest(l.messages, l.epochs) e(id, epoch) where e.id = new.id and e.epoch = new.epoch)
         limit 1) end);
@@ -70,7 +71,7 @@ create trigger torture_note after update on message for each row
 when (old.state is distinct from new.state or new.epoch < old.epoch) execute function torture_note();
 -- Begun with its acceptance.
 create trigger torture_note_new after insert on message for each row
-when (new.state = 1) execute function torture_note();
+when (new.state = {Sending}) execute function torture_note();
 "#;
 
 /// A run's world.
@@ -98,7 +99,7 @@ impl World {
         let guard = Guard::start(&folder, &stack.folder).context("start the guard")?;
         let simulator = SimulatorConfig { behaviour: unhurried(seed), ..SimulatorConfig::default() };
         let env = TestEnv::on(&stack.database_url, &stack.amqp_url, simulator).await;
-        sqlx::raw_sql(HISTORY).execute(&env.pool).await.context("prepare the history")?;
+        sqlx::raw_sql(with_states(HISTORY)).execute(&env.pool).await.context("prepare the history")?;
         env.simulator.set_webhook_urls(
             Some(format!("http://127.0.0.1:{}/webhooks/mailgun/mail-mailgun/events", env.public_port)),
             Some(format!("http://127.0.0.1:{}/webhooks/twilio/text-twilio/inbound", env.public_port)),
@@ -179,12 +180,12 @@ impl World {
     {
         let since = postrider_clock::monotonic();
         loop {
-            match sqlx::query_as(query).fetch_one(&self.env.pool).await {
+            match sqlx::query_as(with_states(query)).fetch_one(&self.env.pool).await {
                 Ok(row) => return Ok(row),
                 Err(error) if postrider_clock::monotonic() - since > DATABASE_BACK_WITHIN => {
                     return Err(error).context("the database did not come back");
                 }
-                Err(_) => let_pass(Duration::from_millis(100)).await,
+                Err(_) => elapse(Duration::from_millis(100)).await,
             }
         }
     }

@@ -96,9 +96,9 @@ impl Row {
     /// A query for the number of requests that have come so far.
     pub fn count(&self, goal: Goal) -> String {
         let condition = match &self.kind {
-            Kind::Limit => limit::reached(goal),
+            Kind::Limit => limit::reached(goal).to_owned(),
             Kind::Postrider => postrider::reached(goal),
-            Kind::External(external) => external.reached(goal),
+            Kind::External(external) => external.reached(goal).to_owned(),
         };
         format!("select /* bench */ count(*) from {condition}")
     }

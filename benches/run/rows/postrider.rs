@@ -5,7 +5,7 @@
 use std::process::Command;
 
 use anyhow::Context;
-use postrider_domain::{company::Policy, hash_keys::SecretKeys, ids::Medium as OurMedium};
+use postrider_domain::{company::Policy, hash_keys::SecretKeys, ids::Medium as OurMedium, lifecycle::State};
 use postrider_ledger::Ledger;
 use sqlx::PgPool;
 
@@ -67,9 +67,10 @@ pub fn programs(site: &Workspace) -> Vec<(String, Command)> {
     vec![("postrider".to_owned(), command)]
 }
 
-pub fn reached(goal: Goal) -> &'static str {
+pub fn reached(goal: Goal) -> String {
+    let (sent, delivered) = (State::Sent.code(), State::Delivered.code());
     match goal {
-        Goal::Sent => "message where state in (3, 4)",
-        Goal::Delivered => "message where state = 4",
+        Goal::Sent => format!("message where state in ({sent}, {delivered})"),
+        Goal::Delivered => format!("message where state = {delivered}"),
     }
 }

@@ -6,13 +6,13 @@
 use postrider::intake::inbound::EntryPoint;
 use postrider_domain::company::Binding;
 
-use super::{AcceptOutcome, InboundJob, TestEnv, World, arrival, job, json, responding, response};
+use super::{AcceptOutcome, InboundJob, TestEnv, World, in_an_hour, job, json, responding, response};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answered_root_is_recovered_and_its_answer_is_not_the_recoverys() {
     let world = World::new().await;
     let interaction = json!({ "ext_interaction_id": "call-7" });
-    let root = world.accept(&job("+14155550014", interaction.clone())).await;
+    let root = world.accept(&in_an_hour("+14155550014", interaction.clone())).await;
     let said = response("r-1", interaction.clone());
     assert_eq!(world.completes(&said).await, [root]);
     // Answered before it was sent, so that nothing was ever sent: the customer's word counts all the same.
@@ -38,12 +38,12 @@ async fn an_answered_root_is_recovered_and_its_answer_is_not_the_recoverys() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_root_that_was_neither_sent_nor_answered_is_not_recovered() {
     let world = World::new().await;
-    let root = world.accept(&job("+14155550015", json!({}))).await;
+    let root = world.accept(&in_an_hour("+14155550015", json!({}))).await;
     let recovery = json!({
         "employee": { "email": "paulagent@blancapeak.com" },
         "initial_feedback_request_id": root,
     });
-    let job = arrival("blanca", recovery.to_string().as_bytes());
+    let job = job::inbound("blanca", recovery.to_string().as_bytes());
     let answer = world.acceptor.accept(&[job]).await.expect("the ledger answers").pop();
     let Some(AcceptOutcome::Rejected { problems, .. }) = answer else { panic!("{answer:?}") };
     assert_eq!(problems[0].code, "not_sent");
@@ -63,14 +63,15 @@ async fn a_tests_response_completes_tests_only() {
     .await;
     let worker = env.worker_with("roles.dispatch = false").await;
     let acceptor = worker.acceptor.clone().expect("this worker takes jobs");
-    let by = |user: &str, arrival: InboundJob| InboundJob {
+    let by = |user: &str, inbound: InboundJob| InboundJob {
         entry_point: EntryPoint::Amqp { user: Some(user.to_owned()) },
-        ..arrival
+        ..inbound
     };
     let said = response("r-1", json!({ "ext_interaction_id": "call-7" }));
     for (first, user) in [(true, "tests"), (false, "live")] {
-        let job = job("+14155550016", json!({ "ext_interaction_id": "call-7", "idempotency_key": user }));
-        let job = by(user, arrival("blanca", job.to_string().as_bytes()));
+        let job =
+            in_an_hour("+14155550016", json!({ "ext_interaction_id": "call-7", "idempotency_key": user }));
+        let job = by(user, job::inbound("blanca", job.to_string().as_bytes()));
         acceptor.accept(&[job]).await.expect("accepted");
         if first {
             acceptor.accept_responses(&[by("tests", responding(&said))]).await.expect("heard");

@@ -6,10 +6,10 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::hand_in::job;
 use crate::support::{
     TestEnv,
     api::{ApiResponse, Client},
+    job,
 };
 
 const JSON: &str = "application/json";
@@ -59,7 +59,7 @@ fn whole_job() -> Value {
 }
 
 async fn routes(client: &Client) -> Vec<Route> {
-    let mut refused = job("joe@example.com");
+    let mut refused = job::by_email("joe@example.com");
     refused["channel"] = json!("fax");
     assert_eq!(client.post(REQUESTS, &refused).await.status, 422);
     let first = async |path: &str| -> String {
@@ -352,7 +352,7 @@ async fn bad_headers_paths_and_queries_are_refused_with_a_reason() {
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;
     let client = env.client("blanca").await;
-    let body = job("jane@example.com").to_string().into_bytes();
+    let body = job::by_email("jane@example.com").to_string().into_bytes();
     let long = "k".repeat(256);
     for key in ["", "\"\"", "tab\tinside", long.as_str()] {
         let headers = [("content-type", JSON), ("idempotency-key", key)];

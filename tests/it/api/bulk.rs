@@ -97,10 +97,10 @@ async fn failed_ones_are_retried_once_each_and_the_unclear_ones_only_with_the_wo
     house.accept(&[json!({}), json!({}), json!({})]).await;
     house
         .change(
-            "update message set state = 5, reason = 'retries_exhausted', attempt = 1, begun_at = now(),
+            "update message set state = {PresumedFailed}, reason = 'retries_exhausted', attempt = 1, begun_at = now(),
                 outcome = 1, ended_at = now() where id in (select id from message order by id limit 2);
-            update message set state = 5, reason = 'outcome_unknown', may_have_been_sent = true, attempt = 1,
-                begun_at = now(), outcome = 2, ended_at = now() where state = 0;
+            update message set state = {PresumedFailed}, reason = 'outcome_unknown', may_have_been_sent = true, attempt = 1,
+                begun_at = now(), outcome = 2, ended_at = now() where state = {Waiting};
             delete from due",
         )
         .await;
@@ -113,7 +113,7 @@ async fn failed_ones_are_retried_once_each_and_the_unclear_ones_only_with_the_wo
     assert_eq!(batch["results"], json!({ "retried": 2, "outcome_unknown": 1 }), "{batch}");
     // The retries fail as well, and the lost answer is asked for again.
     house
-        .change("update message set state = 5, reason = 'retries_exhausted', ended_at = now() where seq > 0; delete from due")
+        .change("update message set state = {PresumedFailed}, reason = 'retries_exhausted', ended_at = now() where seq > 0; delete from due")
         .await;
     let batch = ask(&house, &body).await.json;
     assert_eq!(batch["results"], json!({ "outcome_unknown": 1 }), "what failed since is no part of it");

@@ -5,7 +5,7 @@
 use postrider::api::Scope;
 use serde_json::{Value, json};
 
-use crate::support::{TestEnv, process};
+use crate::support::{TestEnv, job, process};
 
 const REQUESTS: &str = "/v1/requests";
 
@@ -22,12 +22,13 @@ fn row(custom_id: &str, email: Option<&str>, phone: Option<&str>) -> Row {
     (Some(custom_id.to_owned()), email.map(str::to_owned), phone.map(str::to_owned))
 }
 
-fn job(customer: Value) -> Value {
-    json!({ "customer": customer, "employee": { "custom_id": "ABC789" }, "channel": "phone" })
+/// The member is named by its `custom_id`.
+fn served_by_id(customer: Value) -> Value {
+    job::with(job::to(customer), json!({ "employee": { "custom_id": "ABC789" } }))
 }
 
 fn by_hand(customer: Value) -> Value {
-    let mut job = job(customer);
+    let mut job = served_by_id(customer);
     job["requested_by"] = json!("Ann");
     job
 }
@@ -44,7 +45,7 @@ async fn whom_a_person_asks_for_is_known_from_then_on() {
     let by_text = by_hand(json!({ "custom_id": "C-1", "phone": "+14155552671" }));
     assert_eq!(client.post(REQUESTS, &by_text).await.status, 202);
     assert_eq!(customers(&env).await, [row("C-1", Some("jane@example.com"), Some("+14155552671"))]);
-    let only_named = client.post(REQUESTS, &job(json!({ "custom_id": "C-1" }))).await;
+    let only_named = client.post(REQUESTS, &served_by_id(json!({ "custom_id": "C-1" }))).await;
     assert_eq!(only_named.status, 202, "{}", only_named.text);
     env.nothing_left(worker).await;
 }
@@ -57,7 +58,7 @@ async fn systems_tests_previews_and_refused_jobs_write_no_customer() {
     let client = env.client("blanca").await;
     let tester = env.client_with("blanca", false, &Scope::ALL).await;
     let jane = json!({ "custom_id": "C-1", "email": "jane@example.com" });
-    assert_eq!(client.post(REQUESTS, &job(jane.clone())).await.status, 202);
+    assert_eq!(client.post(REQUESTS, &served_by_id(jane.clone())).await.status, 202);
     assert_eq!(tester.post(REQUESTS, &by_hand(jane.clone())).await.status, 202);
     assert_eq!(client.post("/v1/requests/preview", &by_hand(jane.clone())).await.status, 200);
     let mut refused = by_hand(jane);
@@ -99,7 +100,7 @@ async fn a_file_of_customers_is_taken_up_whole_or_not_at_all() {
     assert_eq!(customers(&env).await, known);
     std::fs::remove_file(&file).expect("the file was there");
 
-    assert_eq!(client.post(REQUESTS, &job(json!({ "custom_id": "C-2" }))).await.status, 202);
+    assert_eq!(client.post(REQUESTS, &served_by_id(json!({ "custom_id": "C-2" }))).await.status, 202);
     env.all_are(1, "delivered").await;
     assert_eq!(env.simulator.accepted()[0].recipient, "+14155552671");
     env.nothing_left(worker).await;

@@ -16,8 +16,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::hand_in::job;
-use crate::support::{TestEnv, api::Client, wait};
+use crate::support::{TestEnv, api::Client, job, wait};
 
 /// In names, tags and notes of the owner, and in nothing that the walk sends.
 const SECRET: &str = "Zebedee";
@@ -69,7 +68,7 @@ fn fields(row: &str) -> Map<String, Value> {
 /// The owner's world, at rest: jobs that went out, are held and wait, and one that was refused.
 async fn owner(env: &TestEnv) -> Client {
     let owner = env.client("owner").await;
-    let mut jobs = vec![job(EMAIL), job(EMAIL), job("later@owner.example")];
+    let mut jobs = vec![job::by_email(EMAIL), job::by_email(EMAIL), job::by_email("later@owner.example")];
     jobs[1]["ext_interaction_id"] = "2".into();
     jobs[2]["delay_secs"] = 86_400.into();
     for one in &mut jobs {
@@ -144,7 +143,7 @@ fn escaped(text: &str) -> String {
 
 /// Bodies that a route takes, where the description alone makes none. `own`: the stranger's own company.
 fn bodies(method: &str, route: &str, id: &str, own: &Value) -> Vec<Value> {
-    let mut about = job(OTHERS_EMAIL);
+    let mut about = job::by_email(OTHERS_EMAIL);
     about["ext_interaction_id"] = id.into();
     about["tags"] = json!([id]);
     let recovery =

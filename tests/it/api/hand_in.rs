@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{TestEnv, api::ApiResponse, api::Client, proxy::Proxy, wait};
+use crate::support::{TestEnv, api::ApiResponse, api::Client, job, proxy::Proxy, wait};
 
 const PATH: &str = "/v1/requests";
 const BATCH: &str = "/v1/requests/batch";
@@ -17,10 +17,6 @@ const BATCH: &str = "/v1/requests/batch";
 fn seed(name: &str) -> Vec<u8> {
     let path = format!("{}/tests/fixtures/seeds/{name}.json", env!("CARGO_MANIFEST_DIR"));
     std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-pub fn job(email: &str) -> Value {
-    json!({ "customer": { "email": email }, "employee": { "email": "paulagent@blancapeak.com" }, "channel": "phone" })
 }
 
 /// As the seeds' document says: "the following headers should be sent with all requests".
@@ -90,20 +86,20 @@ async fn a_repeat_gets_the_first_answer_and_another_job_under_its_key_a_conflict
         let body = body.to_string().into_bytes();
         async move { client.raw(Method::POST, PATH, &[json, ("idempotency-key", key)], body).await }
     };
-    let first = send("order 7", job("jane@example.com")).await;
+    let first = send("order 7", job::by_email("jane@example.com")).await;
     assert_eq!((first.status, &first.json["duplicate"]), (202, &json!(false)), "{}", first.text);
     env.all_are(1, "delivered").await;
-    let again = send("\"order 7\"", job("jane@example.com")).await;
+    let again = send("\"order 7\"", job::by_email("jane@example.com")).await;
     assert_eq!((again.status, &again.json["duplicate"]), (202, &json!(true)), "{}", again.text);
     assert_eq!((&again.json["id"], &again.json["decision"]), (&first.json["id"], &first.json["decision"]));
     assert_eq!(again.json["status"], "delivered", "how it stands is told as it is by now");
-    let other = send("order 7", job("joe@example.com")).await;
+    let other = send("order 7", job::by_email("joe@example.com")).await;
     assert_eq!((other.status, other.as_str()), (409, "conflict"), "{}", other.text);
     assert_eq!(other.fields(), ["idempotency_key"]);
-    let content = client.post(PATH, &job("joe@example.com")).await;
-    let repeat = client.post(PATH, &job("joe@example.com")).await;
+    let content = client.post(PATH, &job::by_email("joe@example.com")).await;
+    let repeat = client.post(PATH, &job::by_email("joe@example.com")).await;
     assert_eq!(content.json["id"], repeat.json["id"], "without a key the content is the key");
-    let mut own = job("ann@example.com");
+    let mut own = job::by_email("ann@example.com");
     own["idempotency_key"] = "order 7".into();
     assert_eq!(client.post(PATH, &own).await.status, 409, "a job's own key is the same kind of key");
     assert_eq!(env.standings().await.len(), 2);
@@ -121,7 +117,9 @@ async fn a_thousand_concurrent_calls_of_one_key_make_one_request() {
         let client = client.clone();
         tokio::spawn(async move {
             let headers = [("content-type", "application/json"), ("idempotency-key", "the one")];
-            client.raw(Method::POST, PATH, &headers, job("jane@example.com").to_string().into_bytes()).await
+            client
+                .raw(Method::POST, PATH, &headers, job::by_email("jane@example.com").to_string().into_bytes())
+                .await
         })
     });
     let answers = futures_util::future::join_all(calls).await;
@@ -179,7 +177,7 @@ async fn a_batch_answers_each_job_by_itself_and_in_order() {
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;
     let client = env.client("blanca").await;
-    let (jane, joe) = (job("jane@example.com"), job("joe@example.com"));
+    let (jane, joe) = (job::by_email("jane@example.com"), job::by_email("joe@example.com"));
     let mut held = jane.clone();
     held["ext_interaction_id"] = "8".into();
     let body = json!({ "requests": [jane, { "customer": 7 }, joe, jane, held, null] });
@@ -209,7 +207,7 @@ async fn a_batch_answers_each_job_by_itself_and_in_order() {
     let headers = [("content-type", "application/json"), ("idempotency-key", "x")];
     let keyed = client.raw(Method::POST, BATCH, &headers, body.to_string().into_bytes()).await;
     assert_eq!(keyed.status, 400, "a header that would be ignored is refused: {}", keyed.text);
-    env.all_ended(3, wait::PATIENCE).await;
+    env.all_ended(3, wait::TIMEOUT).await;
     env.nothing_left(worker).await;
 }
 
@@ -221,7 +219,9 @@ async fn concurrent_calls_share_commits() {
     let client = env.client("blanca").await;
     let calls = (0..64).map(|place| {
         let client = client.clone();
-        tokio::spawn(async move { client.post(PATH, &job(&format!("c{place}@example.com"))).await.status })
+        tokio::spawn(async move {
+            client.post(PATH, &job::by_email(&format!("c{place}@example.com"))).await.status
+        })
     });
     for status in futures_util::future::join_all(calls).await {
         assert_eq!(status.expect("no call breaks"), 202);
@@ -245,12 +245,12 @@ async fn what_cannot_be_written_is_not_called_accepted_and_counts_once_when_sent
     let client = env.client("blanca").await;
     assert_eq!(client.get("/v1/key").await.status, 200);
     line.set_cut(true);
-    let refused = client.post(PATH, &job("jane@example.com")).await;
+    let refused = client.post(PATH, &job::by_email("jane@example.com")).await;
     assert_eq!((refused.status, refused.as_str()), (503, "unavailable"), "{}", refused.text);
     assert!(!refused.header("retry-after").is_empty(), "{:?}", refused.headers);
     line.set_cut(false);
     let again = wait::until_some_within(Duration::from_secs(30), "it is taken again", || async {
-        let answer = client.post(PATH, &job("jane@example.com")).await;
+        let answer = client.post(PATH, &job::by_email("jane@example.com")).await;
         (answer.status == 202).then_some(answer)
     })
     .await;
@@ -265,9 +265,10 @@ async fn only_a_key_with_the_scope_send_hands_in() {
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;
     let client = env.client_with("blanca", true, &[Scope::Read, Scope::Manage]).await;
-    for (path, body) in
-        [(PATH, job("jane@example.com")), (BATCH, json!({ "requests": [job("jane@example.com")] }))]
-    {
+    for (path, body) in [
+        (PATH, job::by_email("jane@example.com")),
+        (BATCH, json!({ "requests": [job::by_email("jane@example.com")] })),
+    ] {
         let answer = client.post(path, &body).await;
         assert_eq!((answer.status, answer.as_str()), (403, "forbidden"), "{}", answer.text);
     }
@@ -281,7 +282,7 @@ async fn a_company_made_a_moment_ago_is_known_to_its_first_call() {
     let worker = env.worker_with("companies.refresh_ms = 600000").await;
     env.company("blanca", |_| {}).await;
     let client = env.client("blanca").await;
-    let answer = client.post(PATH, &job("jane@example.com")).await;
+    let answer = client.post(PATH, &job::by_email("jane@example.com")).await;
     assert_eq!(answer.status, 202, "{}", answer.text);
     env.nothing_left(worker).await;
 }
@@ -312,7 +313,7 @@ async fn a_caller_that_closes_the_sending_side_after_a_whole_call_is_answered() 
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;
     let client = env.client("blanca").await;
-    let body = job("jane@example.com").to_string();
+    let body = job::by_email("jane@example.com").to_string();
     let address = client.base.trim_start_matches("http://");
     let mut socket = tokio::net::TcpStream::connect(address).await.expect("connected");
     let call = format!(

@@ -13,20 +13,14 @@ use serde_json::{Value, json};
 use crate::support::{
     TestEnv,
     api::{ApiResponse, Client},
-    company, wait,
+    company, job, wait,
 };
 
 const REQUESTS: &str = "/v1/requests";
 const PREVIEW: &str = "/v1/requests/preview";
 
-fn job(more: Value) -> Value {
-    let mut job = json!({
-        "customer": { "name": "Jane", "email": "janecustomer@example.com" },
-        "employee": { "email": "paulagent@blancapeak.com" },
-        "channel": "phone",
-    });
-    job.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
-    job
+fn for_jane(more: Value) -> Value {
+    job::with(job::to(json!({ "name": "Jane", "email": "janecustomer@example.com" })), more)
 }
 
 fn listed(email: &str, role: Role) -> Member {
@@ -57,9 +51,9 @@ async fn a_person_asks_only_through_a_channel_that_is_on_for_people() {
     let worker = env.worker().await;
     let client = env.client("blanca").await;
     let ann = json!({ "requested_by": "Ann Smith" });
-    assert_eq!(refused(&client, &job(ann.clone())).await, ["channel channel_off"]);
-    assert_eq!(refused(&client, &job(json!({ "channel": "chat" }))).await, ["channel channel_off"]);
-    let mut by_hand = job(ann);
+    assert_eq!(refused(&client, &for_jane(ann.clone())).await, ["channel channel_off"]);
+    assert_eq!(refused(&client, &for_jane(json!({ "channel": "chat" }))).await, ["channel channel_off"]);
+    let mut by_hand = for_jane(ann);
     by_hand["channel"] = json!("chat");
     assert_eq!(client.post(REQUESTS, &by_hand).await.status, 202);
     let standing = &env.all_are(1, "delivered").await[0];
@@ -81,7 +75,7 @@ async fn an_administrator_asks_on_behalf_of_a_member_where_the_company_allows_it
     env.apply(&policy, &members).await;
     let worker = env.worker().await;
     let client = env.client("blanca").await;
-    let by = |who: &str| job(json!({ "requested_by": who, "delay_secs": 60, "idempotency_key": who }));
+    let by = |who: &str| for_jane(json!({ "requested_by": who, "delay_secs": 60, "idempotency_key": who }));
     let no = ["requested_by on_behalf_not_allowed"];
     assert_eq!(refused(&client, &by("Boss@BlancaPeak.com")).await, no, "known by the team's list");
     assert_eq!(refused(&client, &by("eve@blancapeak.com")).await, no, "not her interaction");
@@ -104,11 +98,12 @@ async fn an_override_passes_the_period_on_record_and_needs_a_managers_key() {
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;
     let client = env.client("blanca").await;
-    assert_eq!(client.post(REQUESTS, &job(json!({}))).await.status, 202);
+    assert_eq!(client.post(REQUESTS, &for_jane(json!({}))).await.status, 202);
     env.all_are(1, "delivered").await;
-    let held = client.post(REQUESTS, &job(json!({ "requested_by": "Ann" }))).await;
+    let held = client.post(REQUESTS, &for_jane(json!({ "requested_by": "Ann" }))).await;
     assert_eq!(held.json["reason"], "suppression_period");
-    let over = job(json!({ "requested_by": "Ann", "override": { "reason": "she called and asked for it" } }));
+    let over =
+        for_jane(json!({ "requested_by": "Ann", "override": { "reason": "she called and asked for it" } }));
     let sender = env.client_with("blanca", true, &[Scope::Send]).await;
     assert_eq!(refused(&sender, &over).await, ["override needs_manage"]);
     let passed = client.post(REQUESTS, &over).await;
@@ -134,15 +129,15 @@ async fn no_override_passes_an_opt_out_or_do_not_send() {
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;
     let client = env.client("blanca").await;
-    let first = client.post(REQUESTS, &job(json!({}))).await;
+    let first = client.post(REQUESTS, &for_jane(json!({}))).await;
     let id: uuid::Uuid = first.json["id"].as_str().expect("an id").parse().expect("a UUID");
     env.all_are(1, "delivered").await;
     let kind = postrider_domain::ids::BlockKind::Unsubscribed;
     env.ledger.block_message(MessageId(id), kind, "test").await.expect("blocked");
     let over = json!({ "requested_by": "Ann", "override": { "reason": "please" } });
-    let answer = client.post(REQUESTS, &job(over.clone())).await;
+    let answer = client.post(REQUESTS, &for_jane(over.clone())).await;
     assert_eq!(answer.json["reason"], "unsubscribed", "{}", answer.text);
-    let mut silent = job(over);
+    let mut silent = for_jane(over);
     silent["do_not_send"] = json!(true);
     assert_eq!(client.post(REQUESTS, &silent).await.json["reason"], "do_not_send");
     assert_eq!(env.simulator.accepted().len(), 1);
@@ -154,7 +149,7 @@ async fn over_amqp_a_persons_job_is_rejected_by_name() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;
-    env.publish(&job(json!({ "requested_by": "Ann", "override": { "reason": "x" } }))).await;
+    env.publish(&for_jane(json!({ "requested_by": "Ann", "override": { "reason": "x" } }))).await;
     assert_eq!(env.rejected(1).await, ["manual_only"]);
     env.nothing_left(worker).await;
 }
@@ -165,7 +160,7 @@ async fn a_preview_tells_the_decision_and_the_text_and_leaves_no_trace() {
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;
     let client = env.client("blanca").await;
-    let ann = job(json!({ "requested_by": "Ann", "idempotency_key": "k", "delay_secs": 60 }));
+    let ann = for_jane(json!({ "requested_by": "Ann", "idempotency_key": "k", "delay_secs": 60 }));
     for _ in 0..2 {
         let answer = client.post(PREVIEW, &ann).await;
         assert_eq!((answer.status, answer.json["outcome"].as_str()), (200, Some("send")), "{}", answer.text);
@@ -180,14 +175,14 @@ async fn a_preview_tells_the_decision_and_the_text_and_leaves_no_trace() {
         assert_eq!(answer.json["decision"]["verdict"], "send");
         assert!(answer.json["due_at"].is_string());
     }
-    let by_text = job(json!({ "customer": { "phone": "+14155552671" } }));
+    let by_text = for_jane(json!({ "customer": { "phone": "+14155552671" } }));
     let answer = client.post(PREVIEW, &by_text).await;
     assert_eq!(
         (answer.json["medium"].as_str(), answer.json["message"]["segments"].as_u64()),
         (Some("sms"), Some(1))
     );
     let nobody = client
-        .post(PREVIEW, &job(json!({ "employee": { "email": "x@example.com" }, "channel": "fax" })))
+        .post(PREVIEW, &for_jane(json!({ "employee": { "email": "x@example.com" }, "channel": "fax" })))
         .await;
     assert_eq!((nobody.status, nobody.json["outcome"].as_str()), (200, Some("reject")));
     assert_eq!(codes(&nobody), ["channel unknown_channel"]);
@@ -206,16 +201,16 @@ async fn a_preview_says_what_the_call_then_does() {
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;
     let client = env.client("blanca").await;
-    let first = job(json!({ "idempotency_key": "k" }));
+    let first = for_jane(json!({ "idempotency_key": "k" }));
     let made = client.post(REQUESTS, &first).await;
     let again = client.post(PREVIEW, &first).await;
     assert_eq!((again.json["outcome"].as_str(), &again.json["id"]), (Some("duplicate"), &made.json["id"]));
-    let other = client.post(PREVIEW, &job(json!({ "idempotency_key": "k", "tags": ["x"] }))).await;
+    let other = client.post(PREVIEW, &for_jane(json!({ "idempotency_key": "k", "tags": ["x"] }))).await;
     assert_eq!(
         (other.json["outcome"].as_str(), codes(&other)),
         (Some("reject"), vec!["idempotency_key conflict".to_owned()])
     );
-    let held = job(json!({ "requested_by": "Ann" }));
+    let held = for_jane(json!({ "requested_by": "Ann" }));
     let said = client.post(PREVIEW, &held).await;
     assert_eq!(
         (said.json["outcome"].as_str(), said.json["reason"].as_str()),

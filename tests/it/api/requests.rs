@@ -4,12 +4,13 @@
 
 mod paging;
 
+use crate::support::sql::with_states;
 use std::collections::HashSet;
 
 use postrider::{api::Scope, worker::Worker};
 use serde_json::{Value, json};
 
-use crate::support::{TestEnv, api::Client, arrival, wait};
+use crate::support::{TestEnv, api::Client, job, wait};
 
 /// A company, a worker that sends nothing, and a caller.
 pub struct House {
@@ -40,7 +41,7 @@ impl House {
             });
             job["customer"]["phone"] = json!(format!("+1415{:07}", before.len() + number));
             merge(&mut job, change);
-            let answers = acceptor.accept(&[arrival("blanca", job.to_string().as_bytes())]).await;
+            let answers = acceptor.accept(&[job::inbound("blanca", job.to_string().as_bytes())]).await;
             let answer = answers.expect("accepted").pop().expect("an answer");
             assert!(matches!(answer, postrider::intake::AcceptOutcome::Accepted { .. }), "{answer:?}");
         }
@@ -52,7 +53,7 @@ impl House {
     }
 
     pub async fn change(&self, statement: &'static str) {
-        sqlx::raw_sql(statement).execute(&self.env.pool).await.expect("the ledger answers");
+        sqlx::raw_sql(with_states(statement)).execute(&self.env.pool).await.expect("the ledger answers");
     }
 
     async fn found(&self, query: &str) -> Vec<String> {
@@ -256,13 +257,15 @@ async fn what_the_customer_answered_is_shown_with_the_request() {
 async fn what_is_begun_is_handed_over() {
     let house = House::new().await;
     let ids = house.accept(&[json!({}), json!({})]).await;
-    house.change("update message set state = 1, attempt = 1, begun_at = now(); delete from due").await;
+    house
+        .change("update message set state = {Sending}, attempt = 1, begun_at = now(); delete from due")
+        .await;
     let cancel = house.client.post(&format!("/v1/requests/{}/cancel", ids[0]), &json!({})).await;
     assert_eq!((cancel.status, cancel.as_str()), (409, "handed_over"));
     assert!(cancel.json["detail"].as_str().is_some_and(|text| text.starts_with("handed over at 2")));
     let pause = house.client.post(&format!("/v1/requests/{}/pause", ids[1]), &json!({})).await;
     assert_eq!((pause.status, &pause.json["result"]), (200, &json!("under_way")), "{}", pause.text);
-    house.change("update message set state = 3, settled_at = now(), outcome = 0").await;
+    house.change("update message set state = {Sent}, settled_at = now(), outcome = 0").await;
     house.end().await;
 }
 

@@ -5,19 +5,14 @@
 use postrider::api::Scope;
 use serde_json::{Value, json};
 
-use crate::support::{TestEnv, api::Client};
+use crate::support::{TestEnv, api::Client, job};
 
 const RESPONSES: &str = "/v1/responses";
 const REQUESTS: &str = "/v1/requests";
 
-fn job(interaction: &str) -> Value {
-    json!({
-        "customer": { "name": "Jane", "email": format!("{interaction}@example.com") },
-        "employee": { "email": "paulagent@blancapeak.com" },
-        "channel": "phone",
-        "ext_interaction_id": interaction,
-        "delay_secs": 3_600,
-    })
+fn after(interaction: &str) -> Value {
+    let customer = json!({ "name": "Jane", "email": format!("{interaction}@example.com") });
+    job::with(job::to(customer), json!({ "ext_interaction_id": interaction, "delay_secs": 3_600 }))
 }
 
 async fn hand_in(client: &Client, job: &Value) -> String {
@@ -32,7 +27,7 @@ async fn a_response_says_which_requests_it_completes_and_the_same_again_says_the
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;
     let client = env.client("blanca").await;
-    let id = hand_in(&client, &job("call-1")).await;
+    let id = hand_in(&client, &after("call-1")).await;
     let said = json!({ "response_id": "r-1", "request_id": id, "score": 4, "comment": "Good, thanks" });
     let answer = client.post(RESPONSES, &said).await;
     assert_eq!((answer.status, answer.json["status"].as_str()), (200, Some("completed")), "{}", answer.text);
@@ -54,7 +49,7 @@ async fn a_response_that_comes_first_waits_and_its_request_is_never_sent() {
     let said = json!({ "response_id": "r-1", "ext_interaction_id": "call-1" });
     let answer = client.post(RESPONSES, &said).await;
     assert_eq!((answer.json["status"].as_str(), &answer.json["request_ids"]), (Some("waiting"), &json!([])));
-    let mut at_once = job("call-1");
+    let mut at_once = after("call-1");
     at_once["delay_secs"] = json!(0);
     let answer = client.post(REQUESTS, &at_once).await;
     assert_eq!(
@@ -97,7 +92,7 @@ async fn a_response_reaches_no_request_of_another_company_or_kind_of_key() {
     env.company("blanca", |_| {}).await;
     env.company("acme", |_| {}).await;
     let worker = env.worker().await;
-    let id = hand_in(&env.client("blanca").await, &job("call-1")).await;
+    let id = hand_in(&env.client("blanca").await, &after("call-1")).await;
     let foreign = env.client("acme").await;
     let tests = env.client_with("blanca", false, &[Scope::Send]).await;
     for (n, client) in [foreign, tests].iter().enumerate() {

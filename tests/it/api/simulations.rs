@@ -3,20 +3,11 @@
 //! That the counts are right is tested with `simulations`, over real histories.
 
 use postrider::api::Scope;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::{TestEnv, arrival};
+use crate::support::{TestEnv, job};
 
 const PATH: &str = "/v1/simulations";
-
-fn job(person: usize, n: usize) -> Value {
-    json!({
-        "customer": { "email": format!("jane{person}@customers.example") },
-        "employee": { "email": "paulagent@blancapeak.com" },
-        "channel": "phone",
-        "idempotency_key": format!("job {n}"),
-    })
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_policy_is_answered_with_counts_and_samples() {
@@ -26,7 +17,15 @@ async fn a_changed_policy_is_answered_with_counts_and_samples() {
     let worker = env.worker().await;
     let acceptor = worker.acceptor.as_ref().expect("this worker takes jobs").clone();
     for (n, person) in [1, 1, 2, 1].into_iter().enumerate() {
-        acceptor.accept(&[arrival("blanca", job(person, n).to_string().as_bytes())]).await.expect("taken");
+        acceptor
+            .accept(&[job::inbound(
+                "blanca",
+                job::keyed(job::by_email(&format!("jane{person}@customers.example")), &format!("job {n}"))
+                    .to_string()
+                    .as_bytes(),
+            )])
+            .await
+            .expect("taken");
     }
     drop(acceptor);
     let client = env.client_with("blanca", true, &[Scope::Read]).await;
@@ -53,7 +52,7 @@ async fn a_changed_policy_is_answered_with_counts_and_samples() {
     let (versions,): (i64,) =
         sqlx::query_as("select count(*) from policy").fetch_one(&env.pool).await.unwrap();
     assert_eq!(versions, 2);
-    env.all_ended(4, crate::support::wait::PATIENCE).await;
+    env.all_ended(4, crate::support::wait::TIMEOUT).await;
     env.nothing_left(worker).await;
 }
 

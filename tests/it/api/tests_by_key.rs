@@ -6,8 +6,7 @@
 use postrider::api::Scope;
 use serde_json::json;
 
-use super::hand_in::job;
-use crate::support::{TestEnv, process::Process, wait};
+use crate::support::{TestEnv, job, process::Process, wait};
 
 const PATH: &str = "/v1/requests";
 const HOUSE: &str = "tests@blancapeak.example";
@@ -19,7 +18,7 @@ async fn a_test_keys_requests_reach_the_companys_test_address_and_make_no_reserv
     let worker = env.worker().await;
     let tester = env.client_with("blanca", false, &[Scope::Send]).await;
     let live = env.client("blanca").await;
-    let answer = tester.post(PATH, &job("jane@example.com")).await;
+    let answer = tester.post(PATH, &job::by_email("jane@example.com")).await;
     assert_eq!((answer.status, &answer.json["test"]), (202, &json!(true)), "{}", answer.text);
     env.all_are(1, "delivered").await;
     let (test, reserved): (bool, i64) =
@@ -28,7 +27,7 @@ async fn a_test_keys_requests_reach_the_companys_test_address_and_make_no_reserv
             .await
             .expect("asked");
     assert_eq!((test, reserved), (true, 0), "marked, and no customer counts as asked");
-    let mut second = job("jane@example.com");
+    let mut second = job::by_email("jane@example.com");
     second["ext_interaction_id"] = "2".into();
     let answer = live.post(PATH, &second).await;
     assert_eq!((&answer.json["status"], &answer.json["test"]), (&json!("queued"), &json!(false)));
@@ -54,7 +53,7 @@ async fn a_test_is_no_twin_of_what_is_meant_for_a_customer() {
     let tester = env.client_with("blanca", false, &[Scope::Send]).await;
     let live = env.client("blanca").await;
     let former = "54bd2af9-28cb-48df-8c60-cd27de080cd4";
-    let mut same = job("jane@example.com");
+    let mut same = job::by_email("jane@example.com");
     same["idempotency_key"] = "order 7".into();
     same["former_id"] = former.into();
     let mut ids = Vec::new();
@@ -69,7 +68,7 @@ async fn a_test_is_no_twin_of_what_is_meant_for_a_customer() {
     to.sort();
     assert_eq!(to, ["jane@example.com", HOUSE]);
     let said = json!({ "response_id": "r-1", "request_id": former });
-    let mut bad = job("jane@example.com");
+    let mut bad = job::by_email("jane@example.com");
     bad["channel"] = json!("fax");
     for (client, id) in [&tester, &live].into_iter().zip(&ids) {
         let again = client.post(PATH, &same).await;
@@ -97,12 +96,12 @@ async fn a_test_keys_jobs_are_in_no_statistics() {
     wait::until("the worker is ready", || process.is_ready()).await;
     let tester = env.client_with("blanca", false, &[Scope::Send]).await;
     let live = env.client("blanca").await;
-    let mut bad = job("jane@example.com");
+    let mut bad = job::by_email("jane@example.com");
     bad["channel"] = json!("fax");
     for client in [&tester, &tester, &live] {
         assert_eq!(client.post(PATH, &bad).await.status, 422);
         for _ in 0..2 {
-            assert_eq!(client.post(PATH, &job("jane@example.com")).await.status, 202);
+            assert_eq!(client.post(PATH, &job::by_email("jane@example.com")).await.status, 202);
         }
     }
     env.all_are(2, "delivered").await;
@@ -123,10 +122,10 @@ async fn without_a_test_address_the_built_in_simulator_takes_it_and_no_provider_
     env.company("blanca", |_| {}).await;
     let worker = env.worker().await;
     let tester = env.client_with("blanca", false, &[Scope::Send]).await;
-    let mut texted = job("joe@example.com");
+    let mut texted = job::by_email("joe@example.com");
     texted["customer"] = json!({ "phone": "+14155550101" });
     texted["medium"] = "sms".into();
-    for body in [job("jane@example.com"), texted] {
+    for body in [job::by_email("jane@example.com"), texted] {
         let answer = tester.post(PATH, &body).await;
         assert_eq!((answer.status, &answer.json["status"]), (202, &json!("queued")), "{}", answer.text);
     }

@@ -8,7 +8,7 @@ use postrider_ledger::{LedgerError, customers::NamedCustomer};
 use serde_json::json;
 
 use super::{KUSTOMER, jobs, recipe};
-use crate::support::{TestEnv, arrival, company};
+use crate::support::{TestEnv, company, job};
 
 fn named(custom_id: &str, email: Option<&str>, phone: Option<&str>) -> NamedCustomer {
     let text = |text: &str| text.to_owned();
@@ -21,8 +21,8 @@ fn named(custom_id: &str, email: Option<&str>, phone: Option<&str>) -> NamedCust
     }
 }
 
-fn job(custom_id: &str) -> serde_json::Value {
-    json!({"customer": {"custom_id": custom_id}, "employee": {"custom_id": "ABC789"}, "channel": "phone"})
+fn only_named(custom_id: &str) -> serde_json::Value {
+    job::with(job::to(json!({ "custom_id": custom_id })), json!({ "employee": { "custom_id": "ABC789" } }))
 }
 
 async fn recognise(
@@ -42,11 +42,11 @@ async fn a_job_that_names_a_known_customer_goes_to_their_address() {
     recognise(&env, company, &named("C-1", Some("jane@example.com"), None)).await;
     recognise(&env, other, &named("C-2", Some("stranger@example.com"), None)).await;
     let worker = env.worker().await;
-    env.publish(&job("C-1")).await;
+    env.publish(&only_named("C-1")).await;
     env.all_are(1, "delivered").await;
     assert_eq!(env.simulator.accepted()[0].recipient, "jane@example.com");
     assert_eq!(jobs(&env).await[0]["name"], json!("Jane Customer"));
-    env.publish(&job("C-2")).await;
+    env.publish(&only_named("C-2")).await;
     assert_eq!(env.rejected(1).await, ["no_address"], "another company's customer is not found");
     env.nothing_left(worker).await;
 }
@@ -57,7 +57,7 @@ async fn a_job_with_an_address_of_its_own_keeps_it() {
     let company = env.company("blanca", |_| {}).await;
     recognise(&env, company, &named("C-1", Some("known@example.com"), None)).await;
     let worker = env.worker().await;
-    let mut own = job("C-1");
+    let mut own = only_named("C-1");
     own["customer"]["email"] = json!("own@example.com");
     env.publish(&own).await;
     env.all_are(1, "delivered").await;
@@ -72,10 +72,10 @@ async fn a_repeated_job_is_the_same_after_its_customers_address_changed() {
     recognise(&env, company, &named("C-1", Some("old@example.com"), None)).await;
     let worker = env.worker_with("roles.dispatch = false").await;
     let acceptor = worker.acceptor.clone().expect("it takes jobs");
-    let body = job("C-1").to_string();
-    let first = acceptor.accept(&[arrival("blanca", body.as_bytes())]).await.expect("accepted");
+    let body = only_named("C-1").to_string();
+    let first = acceptor.accept(&[job::inbound("blanca", body.as_bytes())]).await.expect("accepted");
     recognise(&env, company, &named("C-1", Some("new@example.com"), None)).await;
-    let again = acceptor.accept(&[arrival("blanca", body.as_bytes())]).await.expect("accepted");
+    let again = acceptor.accept(&[job::inbound("blanca", body.as_bytes())]).await.expect("accepted");
     drop(acceptor);
     let postrider::intake::AcceptOutcome::Accepted { id, .. } = &first[0] else { panic!("{first:?}") };
     assert!(

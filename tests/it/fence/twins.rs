@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     races::shared,
-    support::{TestEnv, load, wait},
+    support::{TestEnv, job, wait},
 };
 
 /// A claim of a message under an epoch.
@@ -34,7 +34,7 @@ fn claim(message: Uuid, epoch: i32) -> Claim {
         lease: LeaseShare::new(random_id(), 1),
         suspect: None,
         test: false,
-        address: load::phone(0),
+        address: job::phone(0),
         customer_name: None,
         brand: "blanca".to_owned(),
         language: None,
@@ -49,7 +49,7 @@ async fn of_two_claims_of_one_message_in_one_batch_only_the_later_is_called() {
         let env = TestEnv::new().await;
         env.company("blanca", |_| {}).await;
         let intake = env.worker_with("roles.dispatch = false").await;
-        let mut delayed = load::job(0);
+        let mut delayed = job::numbered(0);
         delayed["delay_secs"] = json!(3_600);
         env.publish(&delayed).await;
         let id = env.all_are(1, "queued").await[0].id;

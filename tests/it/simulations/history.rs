@@ -2,6 +2,7 @@
 //!
 //! Ageing moves every time in the ledger, those in ids and decisions included. Read `mod` for what is asked of it.
 
+use crate::support::sql::with_states;
 use chrono::{DateTime, Duration, Utc};
 use postrider::{
     intake::{AcceptOutcome, InboundJob, inbound::EntryPoint},
@@ -15,7 +16,7 @@ use postrider_ledger::requests::By;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{TestEnv, arrival, wait};
+use crate::support::{TestEnv, job, wait};
 
 /// Repeatable chance.
 pub struct Dice(pub u64);
@@ -113,16 +114,12 @@ impl<'b> History<'b> {
 
     fn job_of(&mut self, person: u64) -> Value {
         self.jobs += 1;
-        json!({
-            "customer": {
-                "custom_id": format!("person-{person}"),
-                "email": format!("person{person}@customers.example"),
-                "phone": format!("+1415555{:04}", 3_000 + person),
-            },
-            "employee": { "email": "paulagent@blancapeak.com" },
-            "channel": "phone",
-            "idempotency_key": format!("job {}", self.jobs),
-        })
+        let customer = json!({
+            "custom_id": format!("person-{person}"),
+            "email": format!("person{person}@customers.example"),
+            "phone": format!("+1415555{:04}", 3_000 + person),
+        });
+        job::keyed(job::to(customer), &format!("job {}", self.jobs))
     }
 
     fn any_job(&mut self) -> Value {
@@ -171,12 +168,12 @@ impl<'b> History<'b> {
 
     async fn accept(&self, slug: &str, job: &Value, test: bool) -> AcceptOutcome {
         let user = Some(format!("{slug}-{}", if test { "staging" } else { "crm" }));
-        let arrival = InboundJob {
+        let inbound = InboundJob {
             entry_point: EntryPoint::Amqp { user },
-            ..arrival(slug, job.to_string().as_bytes())
+            ..job::inbound(slug, job.to_string().as_bytes())
         };
         let acceptor = self.worker.acceptor.as_ref().expect("this worker takes jobs");
-        acceptor.accept(&[arrival]).await.expect("the ledger answers").remove(0)
+        acceptor.accept(&[inbound]).await.expect("the ledger answers").remove(0)
     }
 
     /// Many jobs for one new person at once: all but one lose, some of them in the instant of writing.
@@ -189,12 +186,12 @@ impl<'b> History<'b> {
 
     /// A service recovery of a request that the first company delivered.
     async fn recover_one(&mut self) {
-        let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
+        let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(with_states(
             "select r.id, r.idempotency_hash from request r join message m on m.id = r.id
-             where r.company = $1 and m.state = 4 and r.original_request is null and not r.test
+             where r.company = $1 and m.state = {Delivered} and r.original_request is null and not r.test
                  and not exists (select 1 from request o where o.original_request = r.id)
              order by r.created_at desc limit 1",
-        )
+        ))
         .bind(self.companies[0].0)
         .fetch_all(&self.env.pool)
         .await
@@ -261,10 +258,10 @@ impl<'b> History<'b> {
     /// Nothing is under way and nothing is due.
     async fn rest(&self) {
         wait::until("everything rests", || async {
-            let (busy,): (i64,) = sqlx::query_as(
-                "select count(*) from message where state in (1, 2, 3)
-                 or (state = 0 and first_due_at <= now() and paused_at is null)",
-            )
+            let (busy,): (i64,) = sqlx::query_as(with_states(
+                "select count(*) from message where state in ({Sending}, {Unknown}, {Sent})
+                 or (state = {Waiting} and first_due_at <= now() and paused_at is null)",
+            ))
             .fetch_one(&self.env.pool)
             .await
             .expect("asked");

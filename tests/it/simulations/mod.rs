@@ -4,6 +4,7 @@
 
 mod history;
 
+use crate::support::sql::with_states;
 use std::{collections::BTreeMap, time::Duration};
 
 use postrider::backtest::{BacktestError, BacktestLimits, BacktestQuery, run_backtest};
@@ -47,13 +48,13 @@ async fn asked(env: &TestEnv, id: CompanyId, days: u32, change: impl FnOnce(&mut
 
 /// Requests of a company by what became of them, as the ledger says: (went out, reason) → count.
 async fn truth(env: &TestEnv, id: CompanyId, days: f64) -> BTreeMap<(bool, String), i64> {
-    let rows: Vec<(bool, String, i64)> = sqlx::query_as(
-        "select m.may_have_been_sent or m.state in (0, 1, 2, 3, 4),
-            case when m.may_have_been_sent or m.state in (0, 1, 2, 3, 4) then '' else coalesce(m.reason, '') end, count(*)
-         from request r join message m on m.id = r.id
+    let rows: Vec<(bool, String, i64)> = sqlx::query_as(with_states(
+        "select went_out, case when went_out then '' else coalesce(m.reason, '') end, count(*)
+         from request r join message m on m.id = r.id, lateral (select m.may_have_been_sent
+            or m.state in ({Waiting}, {Sending}, {Unknown}, {Sent}, {Delivered}) as went_out) o
          where r.company = $1 and not r.test and r.created_at >= now() - make_interval(secs => $2 * 86400)
          group by 1, 2",
-    )
+    ))
     .bind(id.0)
     .bind(days)
     .fetch_all(&env.pool)
@@ -105,10 +106,10 @@ async fn todays_policy_gives_a_rich_history_again_request_by_request() {
         assert!(seen.contains_key(&(false, reason.to_owned())), "{reason} is not in {seen:?}");
     }
     let (recoveries, raced, late): (i64, i64, i64) = sqlx::query_as(
-        r#"select count(*) filter (where r.original_request is not null),
-            count(*) filter (where m.state = 7 and m.ended_at = r.created_at and r.decision like '{"verdict":"send"%'),
+        with_states(r#"select count(*) filter (where r.original_request is not null),
+            count(*) filter (where m.state = {Suppressed} and m.ended_at = r.created_at and r.decision like '{"verdict":"send"%'),
             count(*) filter (where m.begun_at > r.created_at + interval '1 day')
-         from request r join message m on m.id = r.id"#,
+         from request r join message m on m.id = r.id"#),
     )
     .fetch_one(&env.pool)
     .await

@@ -3,6 +3,7 @@
 //! A message that is to move must be found by a claim (due row), by the sweeper (lease, or a row to be
 //! checked), or by an operator (paused). The invariants hold at every moment, also under load.
 
+use super::sql::with_states;
 use postrider_ledger::{Ledger, requests::By};
 
 use super::{TestEnv, wait};
@@ -11,46 +12,46 @@ use super::{TestEnv, wait};
 pub const BREACHES: &[(&str, &str)] = &[
     (
         "waits and is neither due, nor leased, nor paused",
-        "select m.id from message m where m.state = 0 and m.paused_at is null
+        "select m.id from message m where m.state = {Waiting} and m.paused_at is null
             and not exists (select 1 from due d where d.message = m.id and d.kind in (0, 2))
             and not exists (select 1 from lease l, unnest(l.messages, l.epochs) e(id, epoch)
                 where e.id = m.id and e.epoch = m.epoch)",
     ),
     (
         "is paused and its expiry is not watched",
-        "select m.id from message m where m.state = 0 and m.paused_at is not null
+        "select m.id from message m where m.state = {Waiting} and m.paused_at is not null
             and not exists (select 1 from due d where d.message = m.id and d.kind = 1)",
     ),
     (
         "is a suspect in the ordinary line, or no suspect in theirs",
         "select m.id from message m join due d on d.message = m.id
-            where m.state = 0 and d.kind in (0, 2) and (d.kind = 2) <> (m.lease_expiries >= 2)",
+            where m.state = {Waiting} and d.kind in (0, 2) and (d.kind = 2) <> (m.lease_expiries >= 2)",
     ),
     (
         "is quarantined, and not both held and written down",
         "select m.id from message m left join quarantine q on q.message = m.id and q.released_at is null
-            where m.state = 0 and (m.reason = 'quarantined') and (m.paused_at is null or q.message is null)",
+            where m.state = {Waiting} and (m.reason = 'quarantined') and (m.paused_at is null or q.message is null)",
     ),
     (
         "is being sent under no lease",
-        "select m.id from message m where m.state = 1
+        "select m.id from message m where m.state = {Sending}
             and not exists (select 1 from lease l, unnest(l.messages, l.epochs) e(id, epoch)
                 where e.id = m.id and e.epoch = m.epoch)",
     ),
     (
         "is unknown and its window is not watched",
-        "select m.id from message m where m.state = 2
+        "select m.id from message m where m.state = {Unknown}
             and not exists (select 1 from due d where d.message = m.id and d.kind = 3)",
     ),
     (
         "holds a person and never asked them",
         "select m.id from message m join reservation c on c.request = m.request
-            where m.state in (5, 6, 7, 8) and not m.may_have_been_sent",
+            where m.state in ({PresumedFailed}, {Failed}, {Suppressed}, {Canceled}) and not m.may_have_been_sent",
     ),
     (
         "would restore a reservation of a request that was never sent",
         "select m.id from message m join reservation c on c.prior_request = m.request
-            where m.state in (5, 6, 7, 8) and not m.may_have_been_sent",
+            where m.state in ({PresumedFailed}, {Failed}, {Suppressed}, {Canceled}) and not m.may_have_been_sent",
     ),
     (
         "may have asked a person without a reservation",
@@ -77,9 +78,10 @@ impl TestEnv {
     /// instant leaves one behind; the next claim drops it.
     pub async fn nothing_due(&self) {
         wait::until("nothing is due any more", || async {
-            let (left,): (i64,) = sqlx::query_as(
-                "select count(*) from message m join due d on d.message = m.id where m.state >= 3",
-            )
+            let (left,): (i64,) = sqlx::query_as(with_states(
+                "select count(*) from message m join due d on d.message = m.id
+                where m.state not in ({Waiting}, {Sending}, {Unknown})",
+            ))
             .fetch_one(&self.pool)
             .await
             .expect("the ledger answers");
@@ -104,7 +106,7 @@ impl TestEnv {
     pub async fn nothing_stuck(&self) {
         for (what, query) in BREACHES {
             let found: Vec<(uuid::Uuid,)> =
-                sqlx::query_as(*query).fetch_all(&self.pool).await.expect("the ledger answers");
+                sqlx::query_as(with_states(query)).fetch_all(&self.pool).await.expect("the ledger answers");
             assert!(found.is_empty(), "{} messages: each {what}: {found:?}", found.len());
         }
     }

@@ -28,7 +28,7 @@ use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{TestEnv, arrival};
+use super::{TestEnv, job};
 
 /// As many as are begun together, under one lease.
 pub const BATCH: usize = 16;
@@ -110,7 +110,7 @@ impl Claims {
                     "delay_secs": 3_600,
                     "idempotency_key": format!("{name} {phone}"),
                 });
-                arrival("blanca", job.to_string().as_bytes())
+                job::inbound("blanca", job.to_string().as_bytes())
             })
             .collect();
         let answers = self.acceptor.accept(&arrivals).await.expect("accepted");

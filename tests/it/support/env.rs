@@ -2,6 +2,7 @@
 //!
 //! Databases are copied from a migrated template, so a world costs some tens of milliseconds.
 
+use super::sql::with_states;
 use std::{
     collections::BTreeMap,
     sync::{
@@ -277,7 +278,7 @@ impl TestEnv {
 
     /// Waits until there are `count` requests and each has the status.
     pub async fn all_are(&self, count: usize, status: &str) -> Vec<Standing> {
-        self.all_within(count, status, wait::PATIENCE).await
+        self.all_within(count, status, wait::TIMEOUT).await
     }
 
     /// The same with another patience.
@@ -313,15 +314,21 @@ impl TestEnv {
         .await
     }
 
-    /// Ends a test: nothing may be left behind by what has ended.
+    /// Ends a test: the worker stops in time and leaves nothing begun.
     pub async fn nothing_left(&self, worker: Worker) {
         assert!(worker.stop().await, "the worker ends within its deadline");
+        self.nothing_begun().await;
+    }
+
+    /// Fails if a lease or a begun message is left after the last worker's end.
+    pub async fn nothing_begun(&self) {
         let (leases,): (i64,) =
             sqlx::query_as("select count(*) from lease").fetch_one(&self.pool).await.expect("asked");
-        let (sending,): (i64,) = sqlx::query_as("select count(*) from message where state = 1")
-            .fetch_one(&self.pool)
-            .await
-            .expect("asked");
+        let (sending,): (i64,) =
+            sqlx::query_as(with_states("select count(*) from message where state = {Sending}"))
+                .fetch_one(&self.pool)
+                .await
+                .expect("asked");
         assert_eq!((leases, sending), (0, 0), "leases and begun messages are settled");
     }
 }

@@ -6,9 +6,8 @@
 use std::{collections::HashMap, time::Duration};
 
 use postrider_provider_simulator::{Behaviour, SimulatorConfig};
-use serde_json::{Value, json};
 
-use super::{TestEnv, broker::Producer, env::Standing, wait};
+use super::{TestEnv, broker::Producer, env::Standing, job, wait};
 
 /// Compressed further, for tests that wait until leases run out.
 pub const SHORT_LEASES: &str = "dispatch.http_timeout_secs = 1.0\ndispatch.smtp_timeout_secs = 1.0\n\
@@ -19,19 +18,6 @@ pub const LONG_LEASES: &str = "dispatch.lease_margin_secs = 40.0\n";
 
 /// The calls that one lane of the standard company has under way at most.
 pub const SLOTS: usize = 64;
-
-pub fn phone(n: usize) -> String {
-    format!("+1415{n:07}")
-}
-
-/// The job for the n-th customer.
-pub fn job(n: usize) -> Value {
-    json!({
-        "customer": { "phone": phone(n) },
-        "employee": { "email": "paulagent@blancapeak.com" },
-        "channel": "phone",
-    })
-}
 
 /// A provider with some latency, so that there is always something under way.
 pub fn unhurried(millis: u64) -> SimulatorConfig {
@@ -53,8 +39,7 @@ impl TestEnv {
     /// Publishes the jobs of these numbers, again and again until each is confirmed, whatever the broker
     /// does meanwhile: as a producer does that must not lose one.
     pub async fn publish_numbers(&self, from: usize, to: usize) {
-        let jobs: Vec<(String, String)> =
-            (from..to).map(|n| (format!("job-{n}"), job(n).to_string())).collect();
+        let jobs: Vec<(String, String)> = (from..to).map(job::message).collect();
         wait::until("the jobs are confirmed", || async {
             let Ok(producer) = Producer::try_connect(&self.amqp_url, &self.amqp_name).await else {
                 return false;

@@ -13,12 +13,14 @@ pub mod eight_by_eight;
 pub mod env;
 pub mod fake_pgbouncer;
 pub mod inspect;
+pub mod job;
 pub mod kustomer;
 pub mod load;
 pub mod mock_http;
 pub mod paths;
 pub mod process;
 pub mod proxy;
+pub mod sql;
 pub mod stack;
 pub mod static_server;
 pub mod wait;
@@ -27,22 +29,6 @@ pub mod webhook;
 pub use env::TestEnv;
 
 use std::sync::LazyLock;
-
-use postrider::intake::{InboundJob, inbound::EntryPoint};
-use postrider_domain::job::JobOrigin;
-
-/// A job as it would come over AMQP from no particular producer.
-pub fn arrival(slug: &str, body: &[u8]) -> InboundJob {
-    InboundJob {
-        body: body.to_vec(),
-        company: Some(slug.to_owned()),
-        routing: format!("requests.{slug}"),
-        entry_point: EntryPoint::Amqp { user: None },
-        key: None,
-        origin: JobOrigin::Automatic,
-        suspect: None,
-    }
-}
 
 /// The tests' own HTTP client. It keeps no connection: each test has a runtime of its own.
 pub fn http() -> &'static reqwest::Client {

@@ -285,7 +285,7 @@ impl Pump<'_> {
         match fault {
             Fault::Pass | Fault::Stall => self.forward(piece, to).await,
             Fault::Delay(delay) => {
-                wait::let_pass(*delay).await;
+                wait::elapse(*delay).await;
                 self.forward(piece, to).await
             }
             Fault::Swallow | Fault::HalfClose => {

@@ -5,22 +5,22 @@
 use std::{future::Future, time::Duration};
 
 /// Long enough for a busy machine; a test that needs longer says so.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Waits until `condition` gives something.
 pub async fn until_some<T, F>(what: &str, condition: impl Fn() -> F) -> T
 where
     F: Future<Output = Option<T>>,
 {
-    until_some_within(PATIENCE, what, condition).await
+    until_some_within(TIMEOUT, what, condition).await
 }
 
-/// The same with another patience.
-pub async fn until_some_within<T, F>(patience: Duration, what: &str, condition: impl Fn() -> F) -> T
+/// The same with another deadline.
+pub async fn until_some_within<T, F>(timeout: Duration, what: &str, condition: impl Fn() -> F) -> T
 where
     F: Future<Output = Option<T>>,
 {
-    let asked = tokio::time::timeout(patience, async {
+    let asked = tokio::time::timeout(timeout, async {
         loop {
             if let Some(found) = condition().await {
                 return found;
@@ -28,7 +28,7 @@ where
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     });
-    asked.await.unwrap_or_else(|_| panic!("waited {patience:?} in vain until {what}"))
+    asked.await.unwrap_or_else(|_| panic!("waited {timeout:?} in vain until {what}"))
 }
 
 /// Waits until `condition` holds.
@@ -43,7 +43,8 @@ where
     .await;
 }
 
-/// Lets time pass on purpose, where the passing of time is what is tested.
-pub async fn let_pass(duration: Duration) {
+/// A fault that is time itself: a delay on the wire, a freeze, the pause between two faults. Never a substitute for
+/// a condition: `tests/it` shows that nothing happens by waiting for something later that does.
+pub async fn elapse(duration: Duration) {
     tokio::time::sleep(duration).await;
 }

@@ -11,7 +11,7 @@ use super::{Tally, is_over};
 use crate::{
     dice::Dice,
     fleet::Blow,
-    support::wait::let_pass,
+    support::wait::elapse,
     world::{LEASE, World},
 };
 
@@ -22,7 +22,7 @@ pub const ROLLING: &str = "worker_ended_in_order";
 pub async fn kill(world: Arc<World>, calm: watch::Receiver<bool>) {
     let mut dice = Dice::new(world.plan.seed, "kill");
     while !is_over(&calm) {
-        let_pass(dice.millis(1_500, 3_500)).await;
+        elapse(dice.millis(1_500, 3_500)).await;
         let place = dice.below(world.fleet.len());
         let blow = if dice.falls(0.25) { Blow::TerminateThenKill } else { Blow::Kill };
         let between = dice.millis(0, 60);
@@ -39,7 +39,7 @@ pub async fn roll(world: Arc<World>, tally: Arc<Tally>, calm: watch::Receiver<bo
         let place = dice.below(world.fleet.len());
         let struck = tally.during(ROLLING, world.fleet.strike(place, Blow::Terminate, Duration::ZERO));
         struck.await;
-        let_pass(dice.millis(4_000, 9_000)).await;
+        elapse(dice.millis(4_000, 9_000)).await;
     }
 }
 
@@ -47,7 +47,7 @@ pub async fn roll(world: Arc<World>, tally: Arc<Tally>, calm: watch::Receiver<bo
 pub async fn freeze(world: Arc<World>, tally: Arc<Tally>, calm: watch::Receiver<bool>) {
     let mut dice = Dice::new(world.plan.seed, "freeze");
     while !is_over(&calm) {
-        let_pass(dice.millis(1_000, 5_000)).await;
+        elapse(dice.millis(1_000, 5_000)).await;
         let place = dice.below(world.fleet.len());
         let time = LEASE + dice.millis(300, 2_500);
         // A worker that is just being killed cannot be frozen; the next one can.

@@ -12,7 +12,7 @@ use super::{Tally, Turns, is_over};
 use crate::{
     arguments::Emphasis,
     dice::Dice,
-    support::wait::let_pass,
+    support::wait::elapse,
     world::{World, unhurried},
 };
 
@@ -60,16 +60,16 @@ pub async fn run(world: Arc<World>, tally: Arc<Tally>, mut calm: watch::Receiver
                     false => (3_000, 4_000),
                 };
                 away.iter().for_each(|one| world.env.simulator.set_outage_of(*one, true));
-                let_pass(dice.millis(outage.0, outage.1)).await;
+                elapse(dice.millis(outage.0, outage.1)).await;
                 away.iter().for_each(|one| world.env.simulator.set_outage_of(*one, false));
             } else {
                 world.env.simulator.set_behaviour(worse(base(&world, dice.next()), fault));
-                let_pass(dice.millis(least, most)).await;
+                elapse(dice.millis(least, most)).await;
                 world.env.simulator.set_behaviour(base(&world, dice.next()));
             }
         };
         tally.during(fault, doing).await;
-        let_pass(dice.millis(100, 600)).await;
+        elapse(dice.millis(100, 600)).await;
     }
 }
 

@@ -9,7 +9,7 @@ use anyhow::bail;
 use tokio::sync::watch;
 
 use super::{Tally, Turns, is_over};
-use crate::{arguments::Emphasis, dice::Dice, support::wait::let_pass, world::World};
+use crate::{arguments::Emphasis, dice::Dice, support::wait::elapse, world::World};
 
 pub const KINDS: [&str; 7] = [
     "broker_restarted",
@@ -46,13 +46,13 @@ pub async fn run(world: Arc<World>, tally: Arc<Tally>, calm: watch::Receiver<boo
     let mut turns = Turns::new(kinds, world.arguments.each, Dice::new(world.plan.seed, "servers' turns"));
     // A quorum queue that is killed within a second or two of its declaration can be lost by the broker
     // itself (seen with RabbitMQ 3.10): nothing was confirmed by it, and nothing comes of the run.
-    let_pass(QUEUES_SETTLE_FOR).await;
+    elapse(QUEUES_SETTLE_FOR).await;
     while !is_over(&calm) {
         let fault = turns.next();
         tally.during(fault, strike(&world, fault, &mut dice)).await?;
         // When every kind had its turns, the load is what is waited for.
         let (least, most) = if turns.is_free() { (5_000, 12_000) } else { (3_000, 6_000) };
-        let_pass(dice.millis(least, most)).await;
+        elapse(dice.millis(least, most)).await;
     }
     Ok(())
 }
@@ -75,7 +75,7 @@ async fn strike(world: &World, fault: &'static str, dice: &mut Dice) -> anyhow::
         }
         "postgres_answers_lost" => {
             world.answers.cut(*dice.pick(&[30, 100, 300]));
-            let_pass(dice.millis(ANSWERS_LOST_FOR.0, ANSWERS_LOST_FOR.1)).await;
+            elapse(dice.millis(ANSWERS_LOST_FOR.0, ANSWERS_LOST_FOR.1)).await;
             world.answers.cut(0);
             Ok(())
         }
@@ -90,6 +90,6 @@ async fn end_backends(world: &World) {
     for _ in 0..ROUNDS {
         // An error says that the database is away: nothing is left to end.
         drop(sqlx::query(query).execute(&world.env.pool).await);
-        let_pass(BETWEEN_ROUNDS).await;
+        elapse(BETWEEN_ROUNDS).await;
     }
 }

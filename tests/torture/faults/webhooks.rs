@@ -16,7 +16,7 @@ use crate::{
     dice::Dice,
     plan::Lane,
     support::{
-        wait::let_pass,
+        wait::elapse,
         webhook::{self, Attempt, Post},
     },
     world::World,
@@ -28,7 +28,7 @@ pub async fn run(world: Arc<World>, tally: Arc<Tally>, calm: watch::Receiver<boo
     let mut dice = Dice::new(world.plan.seed, "forged");
     let mut turn = 0;
     while !is_over(&calm) {
-        let_pass(dice.millis(300, 900)).await;
+        elapse(dice.millis(300, 900)).await;
         let Some(target) = latest(&world).await else { continue };
         let fault = KINDS[turn % KINDS.len()];
         turn += 1;

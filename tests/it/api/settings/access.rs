@@ -6,8 +6,9 @@ use postrider::api::Scope;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{count, hand_in, job, world};
+use super::{count, hand_in, world};
 use crate::support::api::{ApiResponse, Client};
+use crate::support::job;
 
 /// Every call that changes a setting, well-formed; `{}` is where the id of the thing stands.
 fn state_changes() -> Vec<(Method, &'static str, Option<Value>)> {
@@ -75,7 +76,7 @@ async fn call(client: &Client, method: Method, path: &str, body: Option<&Value>)
 async fn only_a_live_key_that_may_manage_changes_settings_and_readers_see_them() {
     let (env, worker, manager) = world().await;
     manager.post("/v1/blocks", &json!({ "address": "x@y.example", "reason": "r" })).await;
-    let mut bad = job("jane@example.com");
+    let mut bad = job::by_email("jane@example.com");
     bad["channel"] = json!("fax");
     hand_in(&worker, &bad).await;
     let ids = Ids::of(&manager).await;
@@ -112,7 +113,7 @@ async fn nothing_of_one_company_is_seen_or_changed_with_anothers_key() {
     let (env, worker, theirs) = world().await;
     env.company("other", |_| {}).await;
     theirs.post("/v1/blocks", &json!({ "address": "x@y.example", "reason": "their-secret-reason" })).await;
-    let mut bad = job("jane@example.com");
+    let mut bad = job::by_email("jane@example.com");
     bad["channel"] = json!("fax");
     hand_in(&worker, &bad).await;
     let ids = Ids::of(&theirs).await;

@@ -7,8 +7,8 @@ use postrider_domain::ids::{BlockKind, Medium};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{audit, count, hand_in, job, world};
-use crate::support::{TestEnv, api::Client};
+use super::{audit, count, hand_in, world};
+use crate::support::{TestEnv, api::Client, job};
 
 const BLOCKS: &str = "/v1/blocks";
 
@@ -37,7 +37,7 @@ async fn what_is_blocked_by_hand_is_not_asked_until_it_is_lifted() {
     let on_record = audit(&client).await;
     assert_eq!((&on_record["action"], &on_record["reason"]), (&json!("block.add"), &json!("wrote to us")));
     assert!(!on_record.to_string().to_lowercase().contains("jane"), "{on_record}");
-    hand_in(&worker, &job("jane@example.com")).await;
+    hand_in(&worker, &job::by_email("jane@example.com")).await;
     assert_eq!(env.all_are(1, "suppressed").await[0].reason.as_deref(), Some("blocked_by_hand"));
 
     for address in ["jane@example.com", "JANE@example.COM"] {
@@ -58,7 +58,7 @@ async fn what_is_blocked_by_hand_is_not_asked_until_it_is_lifted() {
     assert_eq!(audit(&client).await["reason"], "asked us");
     assert_eq!(count(&env, "block").await, 0, "the address is forgotten");
     assert_eq!(client.call(Method::DELETE, &path(&blocked, "?reason=again"), None).await.status, 404);
-    let mut another = job("jane@example.com");
+    let mut another = job::by_email("jane@example.com");
     another["ext_interaction_id"] = json!("another");
     hand_in(&worker, &another).await;
     crate::support::wait::until("the second is delivered", || async {
@@ -129,7 +129,7 @@ async fn a_customers_own_wish_is_lifted_only_with_an_explicit_statement() {
         "{}",
         bounce.text
     );
-    hand_in(&worker, &job("jane@example.com")).await;
+    hand_in(&worker, &job::by_email("jane@example.com")).await;
     assert_eq!(env.all_are(1, "suppressed").await[0].reason.as_deref(), Some("unsubscribed"));
     let known =
         client.call(Method::DELETE, &path(&blocked, "?reason=r&acknowledge_opt_out=true"), None).await;

@@ -5,8 +5,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{audit, count, hand_in, job, send, world};
-use crate::support::{TestEnv, api::Client};
+use super::{audit, count, hand_in, send, world};
+use crate::support::{TestEnv, api::Client, job};
 
 const COMPANY: &str = "/v1/company";
 
@@ -36,7 +36,7 @@ async fn a_patch_changes_its_part_for_the_next_job_and_keeps_the_version_before(
     let (env, worker, client) = world().await;
     let changed = send(&client, Method::PATCH, "\"1\"", &json!({ "channels": [{ "name": "fax" }] })).await;
     assert_eq!((changed.status, changed.header("etag")), (200, "\"2\""), "{}", changed.text);
-    let refused = format!("{:?}", hand_in(&worker, &job("jane@example.com")).await);
+    let refused = format!("{:?}", hand_in(&worker, &job::by_email("jane@example.com")).await);
     assert!(refused.contains("unknown_channel"), "{refused}");
     let (before,): (Value,) = sqlx::query_as("select document->'channels' from policy where version = 1")
         .fetch_one(&env.pool)
@@ -240,7 +240,7 @@ async fn secrets_are_told_as_set_or_unset_and_never_shown() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_queued_messages_need_is_taken_away_only_by_force() {
     let (env, worker, client) = world().await;
-    let mut waiting = job("jane@example.com");
+    let mut waiting = job::by_email("jane@example.com");
     waiting["delay_secs"] = json!(3_600);
     hand_in(&worker, &waiting).await;
     let company = client.get(COMPANY).await.json;

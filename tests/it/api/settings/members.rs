@@ -5,15 +5,15 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{audit, hand_in, job, world};
-use crate::support::{TestEnv, api::Client, company};
+use super::{audit, hand_in, world};
+use crate::support::{TestEnv, api::Client, company, job};
 
 const MEMBERS: &str = "/v1/members";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_counts_from_the_next_job_on_and_every_change_is_on_record() {
     let (env, worker, client) = world().await;
-    let mut about_lea = job("jane@example.com");
+    let mut about_lea = job::by_email("jane@example.com");
     about_lea["employee"] = json!({ "email": "LEA@blancapeak.com" });
     let refused = format!("{:?}", hand_in(&worker, &about_lea).await);
     assert!(refused.contains("unknown_employee"), "{refused}");

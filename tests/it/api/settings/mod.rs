@@ -13,12 +13,12 @@ mod rejected;
 
 use postrider::{intake::AcceptOutcome, worker::Worker};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::support::{
     TestEnv,
     api::{ApiResponse, Client},
-    arrival,
+    job,
 };
 
 /// A world with one company, its worker and a key that may everything.
@@ -30,18 +30,10 @@ async fn world() -> (TestEnv, Worker, Client) {
     (env, worker, client)
 }
 
-fn job(email: &str) -> Value {
-    json!({
-        "customer": { "email": email },
-        "employee": { "email": "paulagent@blancapeak.com" },
-        "channel": "phone",
-    })
-}
-
 /// Hands a job of the company in.
 async fn hand_in(worker: &Worker, body: &Value) -> AcceptOutcome {
     let acceptor = worker.acceptor.as_ref().expect("this worker takes jobs");
-    let arrivals = [arrival("blanca", body.to_string().as_bytes())];
+    let arrivals = [job::inbound("blanca", body.to_string().as_bytes())];
     acceptor.accept(&arrivals).await.expect("the database answers").remove(0)
 }
 

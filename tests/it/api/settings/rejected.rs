@@ -4,14 +4,14 @@
 
 use serde_json::{Value, json};
 
-use super::{audit, count, hand_in, job, world};
-use crate::support::{TestEnv, api::Client, arrival};
+use super::{audit, count, hand_in, world};
+use crate::support::{TestEnv, api::Client, job};
 
 const REJECTED: &str = "/v1/rejected";
 
 /// A job with a mistake, refused.
 async fn refused(worker: &postrider::worker::Worker, email: &str) -> Value {
-    let mut body = job(email);
+    let mut body = job::by_email(email);
     body["channel"] = json!("fax");
     hand_in(worker, &body).await;
     body
@@ -67,7 +67,7 @@ async fn a_preview_says_what_would_happen_and_writes_nothing() {
     let as_it_is = client.post(&path(&found, "/replay"), &json!({ "preview": true })).await;
     assert_eq!((as_it_is.status, &as_it_is.json["outcome"]), (200, &json!("rejected")), "{}", as_it_is.text);
     assert_eq!(as_it_is.json["problems"][0]["field"], "channel");
-    let corrected = json!({ "preview": true, "body": job("jane@example.com") });
+    let corrected = json!({ "preview": true, "body": job::by_email("jane@example.com") });
     let mended = client.post(&path(&found, "/replay"), &corrected).await;
     assert_eq!(mended.json["outcome"], "accepted", "{}", mended.text);
     assert_eq!(mended.json["decision"]["verdict"], "send", "{}", mended.text);
@@ -92,7 +92,7 @@ async fn a_replay_may_be_repeated_and_makes_one_request() {
     // Each corrects it in another way: without turns each would be a request of its own.
     let bodies: Vec<Value> = (0..8)
         .map(|number| {
-            let mut body = job("jane@example.com");
+            let mut body = job::by_email("jane@example.com");
             body["ext_interaction_id"] = json!(format!("i{number}"));
             json!({ "body": body })
         })
@@ -123,16 +123,16 @@ async fn a_test_job_stays_a_test_when_it_is_replayed() {
     .await;
     let worker = env.worker().await;
     let client = env.client("blanca").await;
-    let mut body = job("jane@example.com");
+    let mut body = job::by_email("jane@example.com");
     body["channel"] = json!("fax");
-    let mut from_a_tester = arrival("blanca", body.to_string().as_bytes());
+    let mut from_a_tester = job::inbound("blanca", body.to_string().as_bytes());
     from_a_tester.entry_point =
         postrider::intake::inbound::EntryPoint::Amqp { user: Some("tester".to_owned()) };
     let acceptor = worker.acceptor.as_ref().expect("this worker takes jobs");
     acceptor.accept(&[from_a_tester]).await.expect("the database answers");
     let found = list(&client, "").await.remove(0);
     assert_eq!(found["test"], true);
-    let corrected = json!({ "body": job("jane@example.com") });
+    let corrected = json!({ "body": job::by_email("jane@example.com") });
     assert_eq!(client.post(&path(&found, "/replay"), &corrected).await.json["outcome"], "accepted");
     env.all_are(1, "delivered").await;
     let recipients: Vec<String> = env.simulator.calls().into_iter().map(|call| call.recipient).collect();
