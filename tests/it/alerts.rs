@@ -2,12 +2,11 @@
 //!
 //! The tests call the scheduler by hand; the worker's own scheduler is tested in one place only.
 
-use crate::support::sql::with_states;
 use postrider::{alerts::scheduler::AlertScheduler, worker::Worker};
 use postrider_domain::company::{Alerts, SuppressionScope};
 use serde_json::{Value, json};
 
-use crate::support::{TestEnv, job, wait};
+use crate::support::{TestEnv, job, sql::with_states, wait};
 
 const OPS: &str = "ops@blancapeak.example";
 

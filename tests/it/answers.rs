@@ -4,7 +4,6 @@
 
 mod others;
 
-use crate::support::sql::with_states;
 use std::collections::BTreeSet;
 
 use futures_util::future::{join, join_all};
@@ -18,7 +17,7 @@ use postrider_ledger::{list::ListFilter, requests::By};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{TestEnv, broker::Look, job, process::Process, wait};
+use crate::support::{TestEnv, broker::Look, job, process::Process, sql::with_states, wait};
 
 /// Asked in an hour: whatever ends it before is no provider.
 /// A job in an hour, with these fields besides.

@@ -2,10 +2,9 @@
 //!
 //! The hour is compressed: the backlog's due times are set into the past.
 
-use crate::support::sql::with_states;
 use std::time::Duration;
 
-use crate::support::{TestEnv, broker::Producer, job, wait};
+use crate::support::{TestEnv, broker::Producer, job, sql::with_states, wait};
 
 async fn publish(producer: &Producer, slug: &str, from: usize, to: usize) {
     let jobs: Vec<(String, String)> =

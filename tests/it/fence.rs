@@ -6,9 +6,6 @@
 mod races;
 mod twins;
 
-use crate::support::sql::with_states;
-use std::time::Duration;
-
 use futures_util::future::join_all;
 use postrider_clock::random_id;
 use postrider_domain::ids::{AccountId, CompanyId, Medium};
@@ -16,7 +13,7 @@ use postrider_ledger::{blocks::OptOutChange, requests::By};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::{TestEnv, env::Standing, job, wait};
+use crate::support::{TestEnv, env::Standing, job, sql::with_states, wait};
 
 const PHONE: &str = "+14155550102";
 

@@ -2,7 +2,6 @@
 //!
 //! Through the same functions as the command line.
 
-use crate::support::sql::with_states;
 use postrider::requests::{
     actions::{
         cancel::{self, Canceled},
@@ -18,7 +17,7 @@ use postrider_domain::{
 use postrider_ledger::requests::By;
 use serde_json::{Value, json};
 
-use crate::support::{TestEnv, company, job, wait};
+use crate::support::{TestEnv, company, job, sql::with_states, wait};
 
 fn in_two_seconds() -> Value {
     job::with(job::by_sms("+14155552671"), json!({ "delay_secs": 2 }))

@@ -2,7 +2,6 @@
 //!
 //! After each of them, and at the end, no message is lost, stuck or sent twice (`support::audit`).
 
-use crate::support::sql::with_states;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use postrider::dispatch::{Claim, DispatchContext, LeaseShare, settle::FinishedAttempt};
@@ -22,7 +21,7 @@ use postrider_providers::TokenKey;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::{TestEnv, job, wait};
+use crate::support::{TestEnv, job, sql::with_states, wait};
 
 fn delayed(phone: &str) -> serde_json::Value {
     let mut body = job::by_sms(phone);

@@ -2,7 +2,6 @@
 //!
 //! The simulator keeps receipts to itself (`webhook_loss_rate`), so that only a look-up can tell.
 
-use crate::support::sql::with_states;
 use std::time::Duration;
 
 use postrider::worker::Worker;
@@ -15,7 +14,7 @@ use postrider_ledger::requests::By;
 use postrider_provider_simulator::{Behaviour, SimulatorConfig};
 use serde_json::{Value, json};
 
-use crate::support::{TestEnv, company, job, wait};
+use crate::support::{TestEnv, company, job, sql::with_states, wait};
 
 const PHONE: &str = "+14155550101";
 const EMAIL: &str = "jane@example.test";

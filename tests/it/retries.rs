@@ -2,7 +2,6 @@
 //!
 //! Through the same functions as the command line and the API; over HTTP read `api`.
 
-use crate::support::sql::with_states;
 use futures_util::future::join_all;
 use postrider::{
     company_cache::CompanyCache,
@@ -21,7 +20,7 @@ use postrider_ledger::{accept::LeaseTerms, claim::LaneDemand, requests::By};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::{TestEnv, job, wait};
+use crate::support::{TestEnv, job, sql::with_states, wait};
 
 const PHONE: &str = "+14155552671";
 

@@ -2,12 +2,11 @@
 //!
 //! The simulated provider's magic recipients choose the trouble.
 
-use crate::support::sql::with_states;
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{TestEnv, job, wait};
+use crate::support::{TestEnv, job, sql::with_states, wait};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_for_now_is_tried_again_and_delivered() {

@@ -2,10 +2,9 @@
 //!
 //! Races are real: many connections, one person, overlapping identities.
 
-use crate::support::sql::with_states;
 use serde_json::json;
 
-use crate::support::{TestEnv, env::Standing, job, wait};
+use crate::support::{TestEnv, env::Standing, job, sql::with_states, wait};
 
 fn count(standings: &[Standing], status: &str) -> usize {
     standings.iter().filter(|one| one.status == status).count()

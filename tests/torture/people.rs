@@ -4,7 +4,6 @@
 //! An action is recorded with the database's time after its commit: no attempt that it forbids may have begun
 //! later. An action with an unknown outcome forbids nothing and excuses all the same.
 
-use crate::support::sql::with_states;
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -27,7 +26,7 @@ use crate::{
     faults::{is_over, webhooks},
     plan::{Kind, Lane},
     publish::{self, Link, Published},
-    support::{wait::elapse, webhook},
+    support::{sql::with_states, wait::elapse, webhook},
     world::{World, medium},
 };
 

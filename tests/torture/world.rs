@@ -4,7 +4,6 @@
 //! The simulators run in this process and never die: what they accepted is what was sent. `guard` ends
 //! everything else whatever happens to this process.
 
-use crate::support::sql::with_states;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration, time::Instant};
 
 use anyhow::Context;
@@ -22,7 +21,7 @@ use crate::{
     fleet::{Fleet, Recipe},
     guard::{self, Guard},
     plan::{Lane, Plan},
-    support::{TestEnv, company, process, stack::Stack, wait::elapse},
+    support::{TestEnv, company, process, sql::with_states, stack::Stack, wait::elapse},
 };
 
 /// Fewer call slots than usual: calls in flight at a kill end with an unknown outcome.

@@ -1,4 +1,6 @@
 //! Groups of bars: the contents of the picture, made by the sheets of each part and drawn by `picture`.
+//!
+//! A group is one table; its scale is its own.
 
 use super::Spread;
 

@@ -4,13 +4,12 @@
 
 mod paging;
 
-use crate::support::sql::with_states;
 use std::collections::HashSet;
 
 use postrider::{api::Scope, worker::Worker};
 use serde_json::{Value, json};
 
-use crate::support::{TestEnv, api::Client, job, wait};
+use crate::support::{TestEnv, api::Client, job, sql::with_states, wait};
 
 /// A company, a worker that sends nothing, and a caller.
 pub struct House {

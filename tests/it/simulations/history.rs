@@ -2,7 +2,6 @@
 //!
 //! Ageing moves every time in the ledger, those in ids and decisions included. Read `mod` for what is asked of it.
 
-use crate::support::sql::with_states;
 use chrono::{DateTime, Duration, Utc};
 use postrider::{
     intake::{AcceptOutcome, InboundJob, inbound::EntryPoint},
@@ -16,7 +15,7 @@ use postrider_ledger::requests::By;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{TestEnv, job, wait};
+use crate::support::{TestEnv, job, sql::with_states, wait};
 
 /// Repeatable chance.
 pub struct Dice(pub u64);

@@ -3,10 +3,9 @@
 //! A message that is to move must be found by a claim (due row), by the sweeper (lease, or a row to be
 //! checked), or by an operator (paused). The invariants hold at every moment, also under load.
 
-use super::sql::with_states;
 use postrider_ledger::{Ledger, requests::By};
 
-use super::{TestEnv, wait};
+use super::{TestEnv, sql::with_states, wait};
 
 /// Name of each forbidden condition, and the query that finds it.
 pub const BREACHES: &[(&str, &str)] = &[

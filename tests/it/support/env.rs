@@ -2,7 +2,6 @@
 //!
 //! Databases are copied from a migrated template, so a world costs some tens of milliseconds.
 
-use super::sql::with_states;
 use std::{
     collections::BTreeMap,
     sync::{
@@ -27,6 +26,7 @@ use uuid::Uuid;
 use super::{
     broker::{Look, Producer},
     company::{self, Providers},
+    sql::with_states,
     wait,
 };
 

@@ -1,4 +1,6 @@
 //! Names of states in the tests' SQL: `{Waiting}` stands for the number that `State::Waiting` is stored as.
+//!
+//! Every statement of a test that compares or writes states goes through `with_states`; parameters stay parameters.
 
 use postrider_domain::lifecycle::State;
 use sqlx::AssertSqlSafe;
