@@ -236,3 +236,27 @@ fn reservations_of(rows: &[&NewRequest]) -> Vec<Reservation> {
 pub fn lane_of(row: &NewRequest) -> Option<AccountId> {
     row.decision.candidate.as_ref().map(|candidate| candidate.account)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_legend_of_the_statement_names_the_stored_numbers() {
+        let legend = include_str!("sql/accept.sql").replace("\n--", "");
+        for (state, word) in
+            [(State::Waiting, "waiting"), (State::Sending, "sending"), (State::Suppressed, "suppressed")]
+        {
+            let entry = format!(" {} {word}", state.code());
+            assert!(legend.contains(&entry), "the legend lacks {entry:?}");
+        }
+        for (first_step, word) in [
+            (InitialDispatch::Deferred, "deferred"),
+            (InitialDispatch::Leased, "leased"),
+            (InitialDispatch::Started, "started"),
+        ] {
+            let entry = format!(" {} {word}", first_step as i16);
+            assert!(legend.contains(&entry), "the legend lacks {entry:?}");
+        }
+    }
+}

@@ -80,6 +80,7 @@ impl Ledger {
         Ok(())
     }
 
+    /// The key with this prefix, revoked ones too.
     pub async fn api_key(&self, prefix: &str) -> Result<Option<StoredApiKey>, LedgerError> {
         let row = sqlx::query_file!("src/sql/api_key_find.sql", prefix).fetch_optional(&self.pool).await?;
         Ok(row.map(|row| StoredApiKey {

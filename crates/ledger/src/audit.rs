@@ -33,6 +33,7 @@ impl Actor {
         Actor::Cli { user: user.replace('\0', "").chars().take(255).collect() }
     }
 
+    /// As stored.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {

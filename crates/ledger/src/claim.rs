@@ -107,6 +107,7 @@ impl Row {
 }
 
 impl Ledger {
+    /// Claims due messages of all lanes in `demands` under one lease, oldest first.
     pub async fn claim(
         &self,
         demands: &[LaneDemand],

@@ -114,6 +114,7 @@ impl Ledger {
         Ok(sum)
     }
 
+    /// The id of a company by its slug.
     pub async fn company_id(&self, slug: &str) -> Result<Option<CompanyId>, LedgerError> {
         let id = sqlx::query_scalar!("select id from company where slug = $1", slug)
             .fetch_optional(&self.pool)

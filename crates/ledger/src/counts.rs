@@ -101,6 +101,7 @@ impl Ledger {
         Ok(rows)
     }
 
+    /// Number of rows that must be gone when all requests have ended.
     pub async fn leftovers(&self) -> Result<Leftovers, LedgerError> {
         let left = sqlx::query_file_as!(Leftovers, "src/sql/counts_left.sql").fetch_one(&self.pool).await?;
         Ok(left)

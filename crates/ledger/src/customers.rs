@@ -36,6 +36,7 @@ impl IdentityKind {
         }
     }
 
+    /// Word that enters the identity's keyed hash.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

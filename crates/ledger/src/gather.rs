@@ -61,6 +61,7 @@ pub struct Duplicate {
 }
 
 impl Ledger {
+    /// Looks up a batch of jobs.
     pub async fn gather(&self, lookups: &[Lookup]) -> Result<Gathered, LedgerError> {
         let column = |pick: fn(&Lookup) -> Option<Uuid>| lookups.iter().map(pick).collect::<Vec<_>>();
         let idempotency_hash: Vec<Uuid> = lookups.iter().map(|lookup| lookup.idempotency_hash).collect();

@@ -23,6 +23,7 @@ pub struct HistoryStart {
 }
 
 impl Ledger {
+    /// The database's time, and the company's longest suppression period.
     pub async fn history_start(&self, company: CompanyId) -> Result<HistoryStart, LedgerError> {
         let row = sqlx::query!(
             r#"select now() as "now!",

@@ -126,6 +126,7 @@ impl Ledger {
         Ok(rows.into_iter().map(MemberRow::from).collect())
     }
 
+    /// One team member of a company.
     pub async fn member(&self, company: CompanyId, id: Uuid) -> Result<Option<MemberRow>, LedgerError> {
         let row = sqlx::query_as!(
             Stored,

@@ -1,5 +1,4 @@
-//! Quarantine: messages whose leases expire before the attempt begins, again and again, and messages held for
-//! it.
+//! Quarantine: messages with expired leases before each begin of an attempt, and messages held for it.
 //!
 //! `sweep` counts expiries and quarantines, `begin` resets the count, `resume` returns a held message as a
 //! poison suspect. `trials` does the same for jobs, which are suspected before they are requests.

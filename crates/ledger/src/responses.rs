@@ -56,7 +56,7 @@ pub struct KeptResponse {
 }
 
 impl Ledger {
-    /// Stores responses; one whose key exists is skipped.
+    /// Stores responses; a response with an existing key is skipped.
     pub async fn respond(&self, batch: &[NewResponse]) -> Result<(), LedgerError> {
         retrying(|| async {
             sqlx::query_file!(

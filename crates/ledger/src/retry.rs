@@ -48,6 +48,7 @@ pub enum RetryResult {
 }
 
 impl Ledger {
+    /// Writes a retry, unless the request moved on or the person was asked meanwhile.
     pub async fn retry(&self, retry: &NewRetry<'_>) -> Result<RetryResult, LedgerError> {
         let ids: Vec<Uuid> = retry.known.iter().map(|(message, _)| message.0).collect();
         let states: Vec<i16> = retry.known.iter().map(|(_, state)| state.code()).collect();

@@ -98,7 +98,7 @@ impl Ledger {
         .await
     }
 
-    /// Deletes leases whose messages are all settled.
+    /// Deletes leases; all messages of each are settled.
     pub async fn drop_leases(&self, done: &[Uuid]) -> Result<(), LedgerError> {
         sqlx::query_file!("src/sql/drop_leases.sql", done).execute(&self.pool).await?;
         Ok(())

@@ -1,4 +1,6 @@
 //! Helpers of all statements: array parameters, stored states, and the repeat after a lost race.
+//!
+//! Only what several verbs share; classification of errors is in `error`.
 
 use std::{future::Future, time::Duration};
 

@@ -78,7 +78,7 @@ impl Ledger {
             .collect()
     }
 
-    /// Deletes due rows whose message is neither waiting nor unknown.
+    /// Deletes due rows of messages that are neither waiting nor unknown.
     pub async fn drop_due(&self, messages: &[Uuid]) -> Result<(), LedgerError> {
         sqlx::query_file!("src/sql/drop_due.sql", messages).execute(&self.pool).await?;
         Ok(())

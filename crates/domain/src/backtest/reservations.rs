@@ -1,4 +1,4 @@
-//! The reservations of a company's people, in memory: as `accept`, `begin` and `give_back` keep them.
+//! The reservations of a company's people, in memory: as `accept`, `begin` and `release_reservations` keep them.
 //!
 //! A test compares what follows from them with what the database did.
 

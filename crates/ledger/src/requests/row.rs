@@ -1,4 +1,6 @@
 //! Rows of request_detail.sql, one per message, and their conversion to `detail`'s types.
+//!
+//! Only conversion: `requests` runs the query and chooses the decisive message.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;

@@ -1,6 +1,6 @@
--- Rejected jobs of the last hour by company, for companies without an alert in that hour. A repeat whose first hour
--- ended counts once until its next hour begins, so the sum is never too high. Tests and customers' responses
--- (routing `responses.…`) do not count.
+-- Rejected jobs of the last hour by company, for companies without an alert in that hour. A repeated job counts
+-- once between the end of its counted hour and the next repeat, so the sum is never too high. Tests and customers'
+-- responses (routing `responses.…`) do not count.
 select j.company as "company!", now() as "now!",
     sum(case when j.hour_at > now() - interval '1 hour' then j.hour_times else 1 end) as "rejected!"
 from rejected_job j

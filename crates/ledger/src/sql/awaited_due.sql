@@ -1,4 +1,4 @@
--- Responses whose request is searched again: a request accepted at the same instant can have missed them. The
+-- Awaiting responses that are due for another search: a request accepted at the same instant can have missed them. The
 -- interval doubles (1 s to 1 day) until the row's end.
 with due as (
     select key, response from awaited where check_at <= now() order by check_at limit $1 for update skip locked

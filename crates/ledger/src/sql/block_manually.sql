@@ -5,7 +5,7 @@ with wanted as (
 written as (
     insert into block as b (address_hash, company, medium, kinds, source, note, address)
     select address_hash, $1, medium, $2::int, $3, note, address from wanted
-    -- A block whose last kind was lifted by START counts as new: `since` moves.
+    -- A block without any kind left (lifted by START) counts as new: `since` moves.
     on conflict (address_hash) do update set kinds = b.kinds | excluded.kinds, changed_at = now(), source = excluded.source,
         note = excluded.note, address = excluded.address, since = case when b.kinds = 0 then now() else b.since end
     returning b.kinds

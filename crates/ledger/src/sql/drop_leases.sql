@@ -1,2 +1,2 @@
--- Deletes leases whose messages are all settled.
+-- Deletes leases; all messages of each are settled.
 delete from lease where id = any($1::uuid[])

@@ -1,5 +1,5 @@
--- Frees an unknown message whose provider has no trace of it to be sent again, once: compare-and-set on state and
--- epoch.
+-- Frees an unknown message to be sent again, once, because its provider has no trace of it: compare-and-set on state
+-- and epoch.
 with u as (select * from unnest($1::uuid[], $2::int[]) as t(id, epoch)),
 old as (
     select m.id from u join message m on m.id = u.id
