@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
+pub use sqlx::PgPool;
 use sqlx::{
     Connection,
-    postgres::{PgConnectOptions, PgPool, PgPoolOptions},
+    postgres::{PgConnectOptions, PgPoolOptions},
 };
 use thiserror::Error;
 
