@@ -63,7 +63,7 @@ async fn claimed(env: &TestEnv) -> Option<Uuid> {
 async fn begin_waits(env: &TestEnv, secs: f64) -> bool {
     let (waiting,): (i64,) = sqlx::query_as(
         "select count(*) from pg_stat_activity where datname = current_database()
-            and wait_event_type = 'Lock' and query like '%Write attempts down%'
+            and wait_event_type = 'Lock' and query like '%insert into attempt_past%'
             and clock_timestamp() - query_start >= make_interval(secs => $1)",
     )
     .bind(secs)
