@@ -66,7 +66,7 @@ impl Provider {
     pub async fn counts(&self) -> anyhow::Result<Counts> {
         let stats: Stats = self.ask("stats").await?.json().await?;
         let calls = [stats.calls.mailgun, stats.calls.twilio];
-        let taken = calls.iter().map(|calls| calls.ledger).sum();
+        let taken = calls.iter().map(|calls| calls.journal).sum();
         self.seen.store(taken, Ordering::Relaxed);
         Ok(Counts {
             taken,
@@ -92,7 +92,7 @@ impl Provider {
     /// # Errors
     /// When a recipient got two messages.
     pub async fn taken(&self) -> anyhow::Result<HashMap<String, DateTime<Utc>>> {
-        let text = self.ask("ledger").await?.text().await?;
+        let text = self.ask("journal").await?.text().await?;
         let mut taken = HashMap::new();
         for line in text.lines() {
             let Entry { recipient, accepted_at } = serde_json::from_str(line)?;
@@ -137,7 +137,7 @@ struct Calls {
 #[derive(Deserialize)]
 struct CallStats {
     refused: usize,
-    ledger: usize,
+    journal: usize,
 }
 
 #[derive(Deserialize)]

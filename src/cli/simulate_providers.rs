@@ -1,7 +1,7 @@
-//! `postrider simulate-providers`: the simulated Mailgun, Twilio and relay as a process of their own.
+//! `postrider simulate-providers`: the simulated Mailgun, Twilio and SMTP relay as a process of their own.
 //!
-//! For the demo, for benches and for trying out a configuration by hand. It prints where it listens
-//! and which recipients choose which fault, and ends on Ctrl-C or SIGTERM. See `simulator`.
+//! For benches and for trying out a configuration by hand. The command prints its addresses and the recipients
+//! that name a fault, and ends on Ctrl-C or SIGTERM. Next: crate `postrider_provider_simulator`.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -13,34 +13,35 @@ use postrider_provider_simulator::{Behaviour, RecipientFault, Simulator, Simulat
 /// Run simulated providers: Mailgun, Twilio and an SMTP relay.
 #[derive(Debug, clap::Args)]
 pub struct SimulateProviders {
-    /// Where the simulated Mailgun and Twilio listen.
+    /// Address of the simulated Mailgun and Twilio.
     #[arg(long, default_value = "127.0.0.1:8025")]
     pub http_listen: SocketAddr,
-    /// Where the simulated relay listens (plain text, no TLS).
+    /// Address of the simulated relay (plain text, no TLS).
     #[arg(long, default_value = "127.0.0.1:2525")]
     pub smtp_listen: SocketAddr,
-    /// File that every acceptance is written to before it is answered; none keeps them in memory.
-    #[arg(long)]
-    pub ledger: Option<PathBuf>,
-    /// Key that calls to Mailgun must carry.
+    /// Journal file: every accepted message is written to it before the call is answered. Without it the
+    /// journal is in memory only.
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+    /// API key that calls to Mailgun must carry.
     #[arg(long, default_value = "simulated-mailgun-api-key")]
     pub mailgun_api_key: String,
-    /// Key that Mailgun's webhooks are signed with.
+    /// Signing key of Mailgun's webhooks.
     #[arg(long, default_value = "simulated-mailgun-signing-key")]
     pub mailgun_signing_key: String,
-    /// URL that Mailgun's webhooks are posted to; none posts none.
+    /// URL of Mailgun's webhooks; without it none are posted.
     #[arg(long)]
     pub mailgun_webhook_url: Option<String>,
-    /// Token that calls to Twilio must carry and that its webhooks are signed with.
+    /// Auth token that calls to Twilio must carry; it also signs Twilio's webhooks.
     #[arg(long, default_value = "simulated-twilio-auth-token")]
     pub twilio_auth_token: String,
-    /// URL that customers' texts are posted to; none posts none.
+    /// URL for customers' texts; without it none are posted.
     #[arg(long)]
     pub twilio_inbound_url: Option<String>,
-    /// User that the relay asks for; needs a password too.
+    /// User name that the relay requires, together with a password.
     #[arg(long, requires = "smtp_password")]
     pub smtp_username: Option<String>,
-    /// Password that the relay asks for.
+    /// Password that the relay requires.
     #[arg(long, requires = "smtp_username")]
     pub smtp_password: Option<String>,
     #[command(flatten)]
@@ -49,13 +50,13 @@ pub struct SimulateProviders {
 
 #[derive(Debug, clap::Args)]
 pub struct BehaviourArgs {
-    /// Least milliseconds that a call takes.
+    /// Shortest latency of a call, in milliseconds.
     #[arg(long, default_value_t = 0)]
     pub latency_min_millis: u64,
-    /// Most milliseconds that a call takes.
+    /// Longest latency of a call, in milliseconds.
     #[arg(long, default_value_t = 0)]
     pub latency_max_millis: u64,
-    /// Milliseconds that a call to a `slow` recipient takes.
+    /// Time before the answer to a call with the fault `slow`, in milliseconds.
     #[arg(long, default_value_t = 2_000)]
     pub slow_millis: u64,
     /// Share of calls (0 to 1) answered 500 and not accepted.
@@ -64,40 +65,40 @@ pub struct BehaviourArgs {
     /// Share of calls (0 to 1) accepted and never answered.
     #[arg(long, default_value_t = 0.0, value_parser = rate)]
     pub hang_rate: f64,
-    /// Share of receipts (0 to 1) posted twice.
+    /// Share of webhooks (0 to 1) posted twice.
     #[arg(long, default_value_t = 0.0, value_parser = rate)]
     pub duplicate_webhook_rate: f64,
-    /// Share of receipts (0 to 1) never posted, though look-ups show them.
+    /// Share of webhooks (0 to 1) never posted; lookups still show their event.
     #[arg(long, default_value_t = 0.0, value_parser = rate)]
     pub webhook_loss_rate: f64,
-    /// Least milliseconds before a receipt.
+    /// Shortest delay of a webhook, in milliseconds.
     #[arg(long, default_value_t = 50)]
     pub webhook_delay_min_millis: u64,
-    /// Most milliseconds before a receipt.
+    /// Longest delay of a webhook, in milliseconds.
     #[arg(long, default_value_t = 500)]
     pub webhook_delay_max_millis: u64,
-    /// Most bytes of a call kept with its acceptance.
+    /// Most bytes of a call's body that are kept in the journal.
     #[arg(long, default_value_t = 16 * 1024)]
     pub raw_bytes_max: usize,
-    /// Seed of all chance, so that a run can be repeated.
+    /// Seed of the random faults and delays, so that a run can be repeated.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 }
 
 impl SimulateProviders {
-    /// Serves until told to end.
+    /// Serves until Ctrl-C or SIGTERM.
     ///
     /// # Errors
-    /// When an address cannot be bound or the ledger file cannot be read.
+    /// When an address cannot be bound or the journal file cannot be read.
     pub async fn run(self) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
         let simulator = Simulator::start(self.into_config()).await.context("start simulated providers")?;
         println!("Mailgun and Twilio  http://{}", simulator.http_addr);
         println!("SMTP relay          {}", simulator.smtp_addr);
-        println!("ledger              http://{}/_simulator/ledger", simulator.http_addr);
-        println!("\nRecipients that choose what happens (email as word+anything@any.domain):");
-        for (word, number, what) in RecipientFault::table() {
-            println!("  {word:<14} {number}  {what}");
+        println!("journal             http://{}/_simulator/journal", simulator.http_addr);
+        println!("\nRecipients that name a fault (email address word+anything@any.domain, or phone number):");
+        for (word, number, explanation) in RecipientFault::table() {
+            println!("  {word:<14} {number}  {explanation}");
         }
         tokio::select! {
             result = tokio::signal::ctrl_c() => result.context("listen for Ctrl-C")?,
@@ -111,7 +112,7 @@ impl SimulateProviders {
         SimulatorConfig {
             http_listen: self.http_listen,
             smtp_listen: self.smtp_listen,
-            ledger_path: self.ledger,
+            journal_path: self.journal,
             mailgun_api_key: self.mailgun_api_key,
             mailgun_signing_key: self.mailgun_signing_key,
             mailgun_webhook_url: self.mailgun_webhook_url,

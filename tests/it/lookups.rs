@@ -141,7 +141,7 @@ async fn what_was_accepted_is_found_though_its_answer_was_lost() {
         let (hasty, patient) = (via.with(simulator.http_addr, 2_000, None), via.at(simulator.http_addr));
         for (number, word) in ["acceptreset", "hang", "accepterror", "cut"].into_iter().enumerate() {
             let recipient = via.recipient(number);
-            simulator.set_magic(&recipient, word);
+            simulator.set_recipient_fault(&recipient, word);
             let (sought, outcome) = via.send(&*hasty, &recipient).await;
             let lost = matches!(outcome, Outcome::Unknown { .. } | Outcome::Accepted { provider_id: None });
             assert!(lost, "{via:?} {word}: {outcome:?}");
@@ -164,7 +164,7 @@ async fn what_the_provider_never_took_is_absent() {
         let recipient = via.recipient(1);
         let (other, _) = via.send(&*provider, &recipient).await;
         for word in ["reset", "error", "dot451"] {
-            simulator.set_magic(&recipient, word);
+            simulator.set_recipient_fault(&recipient, word);
             let (sought, outcome) = via.send(&*provider, &recipient).await;
             assert!(matches!(outcome, Outcome::Unknown { .. }), "{via:?} {word}: {outcome:?}");
             assert_eq!(look_up(&*provider, &sought).await, LookupResult::Absent, "{via:?} {word}");
@@ -216,7 +216,7 @@ async fn a_look_up_tells_how_far_the_message_came_and_which_address_is_dead() {
     for (number, (via, word, expected, code)) in rows.into_iter().enumerate() {
         let provider = via.at(simulator.http_addr);
         let recipient = via.recipient(number);
-        simulator.set_magic(&recipient, word);
+        simulator.set_recipient_fault(&recipient, word);
         let (sought, outcome) = via.send(&*provider, &recipient).await;
         simulator.webhooks_settled().await;
         let Outcome::Accepted { provider_id } = outcome else { panic!("{via:?} {word}: {outcome:?}") };
@@ -237,7 +237,7 @@ async fn many_attempts_are_asked_for_at_once_and_answered_each_in_its_place() {
         let mut sought = Vec::new();
         for number in 0..count {
             let recipient = via.recipient(number);
-            simulator.set_magic(&recipient, if number % 5 == 0 { "bounce" } else { "ok" });
+            simulator.set_recipient_fault(&recipient, if number % 5 == 0 { "bounce" } else { "ok" });
             let (outgoing, one) = via.attempt(&recipient);
             if number % 3 != 0 {
                 let outcome = provider.send(&outgoing).await;

@@ -14,7 +14,7 @@ const OWN: [(&str, &[&str]); 6] = [
     ("crates/domain", &[]),
     ("crates/ledger", &["postrider-clock", "postrider-domain"]),
     ("crates/lifecycle-model", &["postrider-domain"]),
-    ("crates/provider-simulator", &["postrider-clock", "postrider-providers"]),
+    ("crates/provider-simulator", &[]),
     ("crates/providers", &["postrider-clock", "postrider-domain"]),
 ];
 

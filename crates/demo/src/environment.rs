@@ -94,7 +94,7 @@ impl World {
             }
         }
         for (number, word) in &plan.faults {
-            self.simulator.set_magic(number, word);
+            self.simulator.set_recipient_fault(number, word);
         }
         Ok(())
     }

@@ -1,97 +1,85 @@
-//! How a message gets into the ledger: on disk first, then in the book, then its receipts are due.
+//! Accepts a message: into the journal first, then its webhooks are started.
 //!
-//! Runs in a task of its own: a caller that leaves in the middle changes nothing any more, as at a
-//! real provider. What the caller is answered is not decided here.
+//! Runs in a task of its own, so that a caller that disconnects in the middle changes nothing, as at a real
+//! provider. The answer to the call is planned elsewhere (`call_plan`).
 
 use std::{io, sync::Arc};
 
-use super::{
-    call_log::CallNumber,
-    call_plan::{self, Posting},
-    records::{Accepted, Correlation, Detail, Line, Provider, Verdict},
-    state::{SimulatorState, Verdicted},
-    webhook_sender::WebhookSequence,
+use crate::{
+    call_plan::{self, WebhookPosting},
+    clock,
+    records::{AcceptanceDetail, Accepted, Correlation, Provider},
+    state::{PlannedCall, SimulatorState},
+    webhook_sequence::WebhookSequence,
 };
 
-/// A message that a provider is about to take.
+/// A message that a provider is about to accept.
 #[derive(Debug)]
-pub(super) struct Parcel {
+pub(crate) struct IncomingMessage {
     pub provider: Provider,
     pub provider_id: String,
     pub recipient: String,
     pub from: String,
     pub text_or_subject: String,
     pub correlation: Correlation,
-    pub detail: Detail,
+    pub detail: AcceptanceDetail,
     pub raw: Vec<u8>,
 }
 
-impl SimulatorState {
-    /// Returns when the acceptance is on disk and, for an `early` recipient, its receipts are posted.
-    pub(super) async fn accept(self: &Arc<Self>, parcel: Parcel, decided: Verdicted) -> io::Result<()> {
-        let house = Arc::clone(self);
-        let task = tokio::spawn(async move { house.take_in(parcel, decided).await });
-        task.await.map_err(io::Error::other)?
-    }
+/// Returns when the acceptance is in the journal and, for an `early` recipient, its webhooks are posted.
+///
+/// # Errors
+/// When the journal file cannot be written.
+pub(crate) async fn accept(
+    state: &Arc<SimulatorState>,
+    message: IncomingMessage,
+    call: PlannedCall,
+) -> io::Result<()> {
+    let task = state.tasks.spawn(accept_in_task(Arc::clone(state), message, call));
+    task.await.map_err(io::Error::other)?
+}
 
-    async fn take_in(self: Arc<Self>, parcel: Parcel, decided: Verdicted) -> io::Result<()> {
-        let (accepted, detail) = self.enter(parcel);
-        let shown = Accepted { raw: Vec::new(), ..accepted.clone() };
-        let notices = call_plan::notices(decided.magic, accepted.provider);
-        let telling = WebhookSequence {
-            accepted: shown,
-            detail: detail.clone(),
-            notices,
-            posting: call_plan::posting(decided.magic),
-        };
-        // Taken before the acceptance can be seen, so that nobody sees it settled too soon.
-        let pending = self.courier.pending();
-        let (accepted, detail) = self.write_down(accepted, detail).await?;
-        self.note(decided.call, accepted, detail);
-        let early = telling.posting == Posting::Early;
-        let told = self.tell_in_background(telling, pending);
-        if early {
-            told.await.map_err(io::Error::other)?;
-        }
-        Ok(())
+async fn accept_in_task(
+    state: Arc<SimulatorState>,
+    message: IncomingMessage,
+    call: PlannedCall,
+) -> io::Result<()> {
+    let (accepted, detail) = into_acceptance(message, state.faults.behaviour().raw_bytes_max);
+    let sequence = WebhookSequence {
+        accepted: Accepted { raw: Vec::new(), ..accepted.clone() },
+        detail: detail.clone(),
+        events: call_plan::status_events(call.fault, accepted.provider),
+        posting: call_plan::webhook_posting(call.fault),
+    };
+    // Counted before the acceptance can be seen, so that `webhooks_settled` never returns too soon.
+    let pending = state.webhooks.count_pending();
+    state.journal.accept(call.number, accepted, detail).await?;
+    let before_answer = sequence.posting == WebhookPosting::BeforeAnswer;
+    let posting = sequence.spawn(&state, pending);
+    if before_answer {
+        posting.await.map_err(io::Error::other)?;
     }
+    Ok(())
+}
 
-    fn enter(&self, parcel: Parcel) -> (Accepted, Detail) {
-        let mut raw = parcel.raw;
-        raw.truncate(self.behaviour().raw_bytes_max);
-        raw.shrink_to_fit();
-        let accepted = Accepted {
-            provider: parcel.provider,
-            provider_id: parcel.provider_id,
-            recipient: parcel.recipient,
-            from: parcel.from,
-            text_or_subject: parcel.text_or_subject,
-            correlation: parcel.correlation.message,
-            attempt: parcel.correlation.attempt,
-            accepted_at: postrider_clock::wall(),
-            raw,
-            last_status: match parcel.provider {
-                Provider::Mailgun => "accepted".to_owned(),
-                Provider::Twilio | Provider::Smtp => "queued".to_owned(),
-            },
-        };
-        (accepted, parcel.detail)
-    }
-
-    async fn write_down(&self, accepted: Accepted, detail: Detail) -> io::Result<(Accepted, Detail)> {
-        let Some(disk) = &self.disk else { return Ok((accepted, detail)) };
-        let line = Line::Accepted { accepted: Box::new(accepted), detail: Box::new(detail) };
-        disk.write_durably(&line).await?;
-        match line {
-            Line::Accepted { accepted, detail } => Ok((*accepted, *detail)),
-            Line::Told { .. } => unreachable!("the line was made just above, as an acceptance"),
-        }
-    }
-
-    fn note(&self, call: CallNumber, accepted: Accepted, detail: Detail) {
-        self.change(|book| {
-            book.settle(call, Verdict::Accepted);
-            book.accept(accepted, detail);
-        });
-    }
+fn into_acceptance(message: IncomingMessage, raw_bytes_max: usize) -> (Accepted, AcceptanceDetail) {
+    let mut raw = message.raw;
+    raw.truncate(raw_bytes_max);
+    raw.shrink_to_fit();
+    let accepted = Accepted {
+        provider: message.provider,
+        provider_id: message.provider_id,
+        recipient: message.recipient,
+        from: message.from,
+        text_or_subject: message.text_or_subject,
+        correlation: message.correlation.message,
+        attempt: message.correlation.attempt,
+        accepted_at: clock::now(),
+        raw,
+        last_status: match message.provider {
+            Provider::Mailgun => "accepted".to_owned(),
+            Provider::Twilio | Provider::Smtp => "queued".to_owned(),
+        },
+    };
+    (accepted, message.detail)
 }

@@ -1,55 +1,54 @@
-//! How the simulated providers behave as a whole: latency, error rates, and the dice that they throw.
+//! Settings of the simulated providers as a whole: latency, fault rates, webhook timing.
 //!
-//! Rates apply to calls and receipts that no magic recipient decides. The dice are seeded, so that a
-//! run can be repeated; they are not for secrets. `plan` says what single calls do.
+//! Rates apply to calls and webhooks of recipients that choose no fault themselves (`recipient_fault`).
+//! `fault_injector` draws from these rates.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
-/// What the providers do when the recipient asks for nothing special. Rates are between 0 and 1.
+/// Latencies and fault rates. Rates are between 0 and 1.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Behaviour {
-    /// Time taken before a call is looked at, drawn between the two.
+    /// Time before a call is handled, drawn uniformly between the two.
     pub latency: (Duration, Duration),
-    /// How long a call to a `slow` recipient takes.
+    /// Time before the answer to a call with the fault `slow`.
     pub slow: Duration,
-    /// Calls answered 500 without being accepted.
+    /// Calls that are answered 500 and not accepted.
     pub error_rate: f64,
-    /// Calls accepted and never answered.
+    /// Calls that are accepted and never answered.
     pub hang_rate: f64,
-    /// Calls accepted, yet answered 500. A relay cannot: its answer is cut in the middle instead.
+    /// Calls that are accepted, yet answered 500. The SMTP relay cuts its reply in the middle instead.
     pub accept_error_rate: f64,
-    /// Calls accepted, then reset without an answer.
+    /// Calls that are accepted, then reset without an answer.
     pub accept_reset_rate: f64,
-    /// Calls read whole, not accepted, and reset.
+    /// Calls that are read whole, not accepted, and reset.
     pub reset_rate: f64,
-    /// Calls refused for now: 429, over SMTP 451.
+    /// Calls that are refused temporarily: 429, over SMTP 451.
     pub busy_rate: f64,
-    /// Calls accepted and answered after `slow`.
+    /// Calls that are accepted and answered after `slow`.
     pub slow_rate: f64,
-    /// Receipts posted twice.
+    /// Webhooks that are posted twice.
     pub duplicate_webhook_rate: f64,
-    /// Time before each receipt, drawn between the two.
+    /// Time before each webhook, drawn uniformly between the two.
     pub webhook_delay: (Duration, Duration),
-    /// Receipts that are never posted, though look-ups show them.
+    /// Webhooks that are never posted; lookups still show their event.
     pub webhook_loss_rate: f64,
-    /// How long look-ups do not show yet what was accepted or told.
+    /// Time before lookups show an acceptance or a status event.
     pub look_up_lag: Duration,
-    /// Most that a page of a look-up shows, whatever was asked for.
+    /// Most messages or events on one page of a lookup, whatever the query asks for.
     pub look_up_page_max: usize,
-    /// Messages whose receipts are posted in the reverse order.
+    /// Messages whose webhooks are posted in reverse order.
     pub webhook_reorder_rate: f64,
-    /// Receipts that are posted `webhook_late` later than their time.
+    /// Webhooks that are posted `webhook_late` after their time.
     pub webhook_late_rate: f64,
     pub webhook_late: Duration,
-    /// Most bytes of a call that are kept with its acceptance.
+    /// Most bytes of a call's body that are kept in `Accepted::raw`.
     pub raw_bytes_max: usize,
+    /// Seed of the random number generator.
     pub seed: u64,
 }
 
 impl Default for Behaviour {
+    /// No latency, no faults.
     fn default() -> Behaviour {
         Behaviour {
             latency: (Duration::ZERO, Duration::ZERO),
@@ -72,63 +71,5 @@ impl Default for Behaviour {
             raw_bytes_max: 64 * 1024,
             seed: 1,
         }
-    }
-}
-
-/// A seeded splitmix64; its state moves by a constant, so that threads share it without a lock.
-#[derive(Debug)]
-pub(super) struct Dice {
-    state: AtomicU64,
-}
-
-const GOLDEN_GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
-
-impl Dice {
-    pub(super) fn new(seed: u64) -> Dice {
-        Dice { state: AtomicU64::new(seed) }
-    }
-
-    pub(super) fn reseed(&self, seed: u64) {
-        self.state.store(seed, Ordering::Relaxed);
-    }
-
-    /// Whether something of this rate happens now.
-    pub(super) fn falls(&self, rate: f64) -> bool {
-        rate > 0.0 && self.unit() < rate
-    }
-
-    pub(super) fn between(&self, (least, most): (Duration, Duration)) -> Duration {
-        if most <= least { least } else { least + (most - least).mul_f64(self.unit()) }
-    }
-
-    fn unit(&self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    fn next(&self) -> u64 {
-        let state = self.state.fetch_add(GOLDEN_GAMMA, Ordering::Relaxed).wrapping_add(GOLDEN_GAMMA);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_dice_are_those_of_the_published_splitmix64() {
-        let dice = Dice::new(1_234_567);
-        assert_eq!(dice.next(), 6_457_827_717_110_365_317);
-        assert_eq!(dice.next(), 3_203_168_211_198_807_973);
-    }
-
-    #[test]
-    fn a_rate_of_a_tenth_falls_about_every_tenth_time() {
-        let dice = Dice::new(7);
-        let fallen = (0..10_000).filter(|_| dice.falls(0.1)).count();
-        assert!((900..1_100).contains(&fallen), "fell {fallen} times");
-        assert!(!dice.falls(0.0));
     }
 }

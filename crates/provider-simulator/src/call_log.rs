@@ -1,51 +1,53 @@
-//! The ledger in memory: everything accepted, told and called, with an index for every question.
+//! The journal in memory: calls, accepted messages and their status events, with indexes for every lookup.
 //!
-//! No I/O and no clock: callers hold it under one short lock and write to `disk` first. Invariant:
-//! nothing here walks all entries while accepting.
+//! No I/O and no clock; `journal` guards it with one short lock. Invariant: no method walks all messages while
+//! a call is accepted.
 
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::records::{Accepted, Call, Correlation, Detail, Line, Provider, Receipt, Told, Verdict};
+use crate::records::{
+    AcceptanceDetail, Accepted, Call, Correlation, JournalLine, Provider, Receipt, RecordedEvent, Verdict,
+};
 
 #[derive(Debug, Default)]
-pub(super) struct CallLog {
+pub(crate) struct CallLog {
     accepted: Vec<Accepted>,
-    details: Vec<Detail>,
-    history: Vec<Vec<Told>>,
+    details: Vec<AcceptanceDetail>,
+    events: Vec<Vec<RecordedEvent>>,
     by_id: HashMap<String, usize>,
     by_recipient: HashMap<String, Vec<usize>>,
     calls: Vec<Call>,
     called: HashSet<(Provider, String)>,
-    /// Our number and theirs: who sent STOP to whom.
-    stopped: HashSet<(String, String)>,
+    /// Pairs of a sender's number and a customer's number after the customer texted STOP.
+    opted_out: HashSet<(String, String)>,
 }
 
-/// A call's place in the book.
+/// The index of a call in the log.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct CallNumber(usize);
+pub(crate) struct CallNumber(usize);
 
-/// One acceptance with everything known of it.
+/// One accepted message with its detail and its events, oldest first.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Entry<'a> {
+pub(crate) struct MessageRecord<'a> {
     pub accepted: &'a Accepted,
-    pub detail: &'a Detail,
-    pub history: &'a [Told],
+    pub detail: &'a AcceptanceDetail,
+    pub events: &'a [RecordedEvent],
 }
 
-impl Entry<'_> {
-    /// The entry as it stood then; None where it had not been accepted.
-    pub(super) fn as_of(self, then: DateTime<Utc>) -> Option<Self> {
-        let told = self.history.partition_point(|told| told.at <= then);
-        (self.accepted.accepted_at <= then).then_some(Entry { history: &self.history[..told], ..self })
+impl MessageRecord<'_> {
+    /// The record as it was at that time; `None` before its acceptance.
+    pub(crate) fn as_of(self, time: DateTime<Utc>) -> Option<Self> {
+        let past = self.events.partition_point(|recorded| recorded.at <= time);
+        (self.accepted.accepted_at <= time).then_some(MessageRecord { events: &self.events[..past], ..self })
     }
 }
 
 impl CallLog {
-    /// Notes a call; true when it is the recipient's first at this provider.
-    pub(super) fn begin(
+    /// Adds a call; the flag is true for the recipient's first call at this provider.
+    pub(crate) fn begin(
         &mut self,
         provider: Provider,
         recipient: &str,
@@ -61,112 +63,112 @@ impl CallLog {
             doubtful: false,
             started_at,
         });
-        let first = self.called.insert((provider, recipient.to_owned()));
-        (CallNumber(self.calls.len() - 1), first)
+        let is_first = self.called.insert((provider, recipient.to_owned()));
+        (CallNumber(self.calls.len() - 1), is_first)
     }
 
-    pub(super) fn settle(&mut self, call: CallNumber, verdict: Verdict) {
+    pub(crate) fn settle(&mut self, call: CallNumber, verdict: Verdict) {
         self.calls[call.0].verdict = verdict;
     }
 
-    /// The call's answer, if it gets one, proves nothing.
-    pub(super) fn doubt(&mut self, call: CallNumber) {
+    pub(crate) fn mark_doubtful(&mut self, call: CallNumber) {
         self.calls[call.0].doubtful = true;
     }
 
-    /// Over SMTP the message, and with it the correlation, comes after the recipient.
-    pub(super) fn correlate(&mut self, call: CallNumber, correlation: &Correlation) {
-        let noted = &mut self.calls[call.0];
-        noted.correlation.clone_from(&correlation.message);
-        noted.attempt = correlation.attempt;
+    /// Sets the correlation of a call that began without one: over SMTP it comes after the recipient.
+    pub(crate) fn correlate(&mut self, call: CallNumber, correlation: &Correlation) {
+        let call = &mut self.calls[call.0];
+        call.correlation.clone_from(&correlation.message);
+        call.attempt = correlation.attempt;
     }
 
-    pub(super) fn accept(&mut self, accepted: Accepted, detail: Detail) {
-        let place = self.accepted.len();
-        self.by_id.insert(accepted.provider_id.clone(), place);
-        self.by_recipient.entry(accepted.recipient.clone()).or_default().push(place);
+    pub(crate) fn accept(&mut self, accepted: Accepted, detail: AcceptanceDetail) {
+        let index = self.accepted.len();
+        self.by_id.insert(accepted.provider_id.clone(), index);
+        self.by_recipient.entry(accepted.recipient.clone()).or_default().push(index);
         self.accepted.push(accepted);
         self.details.push(detail);
-        self.history.push(Vec::new());
+        self.events.push(Vec::new());
     }
 
-    pub(super) fn tell(&mut self, provider_id: &str, told: Told) {
-        let Some(&place) = self.by_id.get(provider_id) else { return };
-        if let Some(status) = told.notice.status() {
-            status.clone_into(&mut self.accepted[place].last_status);
+    pub(crate) fn record_event(&mut self, provider_id: &str, recorded: RecordedEvent) {
+        let Some(&index) = self.by_id.get(provider_id) else { return };
+        if let Some(status) = recorded.event.status() {
+            status.clone_into(&mut self.accepted[index].last_status);
         }
-        self.history[place].push(told);
+        self.events[index].push(recorded);
     }
 
-    /// A webhook about it was answered 2xx.
-    pub(super) fn acknowledge(&mut self, provider_id: &str, told: Uuid) {
-        let Some(&place) = self.by_id.get(provider_id) else { return };
-        for one in self.history[place].iter_mut().filter(|one| one.id == told) {
-            one.acknowledged = true;
+    /// A webhook of the event was answered 2xx.
+    pub(crate) fn acknowledge(&mut self, provider_id: &str, event: Uuid) {
+        let Some(&index) = self.by_id.get(provider_id) else { return };
+        for recorded in self.events[index].iter_mut().filter(|recorded| recorded.id == event) {
+            recorded.acknowledged = true;
         }
     }
 
-    /// Every status that was told, oldest acceptance first.
-    pub(super) fn receipts(&self) -> impl Iterator<Item = Receipt> {
-        self.accepted.iter().zip(&self.history).flat_map(|(accepted, history)| {
-            history.iter().filter_map(|told| {
-                let status = told.notice.status()?;
-                Some(Receipt {
-                    provider_id: accepted.provider_id.clone(),
-                    status,
-                    acknowledged: told.acknowledged,
-                })
+    /// Every status event, oldest acceptance first.
+    pub(crate) fn receipts(&self) -> impl Iterator<Item = Receipt> {
+        self.accepted.iter().zip(&self.events).flat_map(|(accepted, events)| {
+            events.iter().filter_map(|recorded| {
+                let status = recorded.event.status()?;
+                let provider_id = accepted.provider_id.clone();
+                Some(Receipt { provider_id, status, acknowledged: recorded.acknowledged })
             })
         })
     }
 
-    /// Takes back a line of the file after a restart.
-    pub(super) fn restore(&mut self, line: Line) {
+    /// Adds a line of the journal file after a restart.
+    pub(crate) fn restore(&mut self, line: JournalLine) {
         match line {
-            Line::Accepted { accepted, detail } => self.accept(*accepted, *detail),
-            Line::Told { provider_id, told } => self.tell(&provider_id, told),
+            JournalLine::Accepted { accepted, detail } => self.accept(*accepted, *detail),
+            JournalLine::Event { provider_id, recorded } => self.record_event(&provider_id, recorded),
         }
     }
 
-    pub(super) fn accepted(&self) -> &[Accepted] {
+    pub(crate) fn accepted(&self) -> &[Accepted] {
         &self.accepted
     }
 
-    pub(super) fn calls(&self) -> &[Call] {
+    pub(crate) fn calls(&self) -> &[Call] {
         &self.calls
     }
 
-    pub(super) fn by_id(&self, provider_id: &str) -> Option<Entry<'_>> {
-        self.by_id.get(provider_id).map(|&place| self.entry(place))
+    pub(crate) fn by_id(&self, provider_id: &str) -> Option<MessageRecord<'_>> {
+        self.by_id.get(provider_id).map(|&index| self.message(index))
     }
 
-    /// Newest first; all entries without a recipient.
-    pub(super) fn of_recipient<'a>(
+    /// Messages of one recipient, or of all, newest first.
+    pub(crate) fn of_recipient<'a>(
         &'a self,
         recipient: Option<&str>,
-    ) -> Box<dyn Iterator<Item = Entry<'a>> + 'a> {
+    ) -> Box<dyn Iterator<Item = MessageRecord<'a>> + 'a> {
         match recipient {
-            None => Box::new((0..self.accepted.len()).rev().map(|place| self.entry(place))),
+            None => Box::new((0..self.accepted.len()).rev().map(|index| self.message(index))),
             Some(recipient) => {
-                let places = self.by_recipient.get(recipient).map_or(&[][..], Vec::as_slice);
-                Box::new(places.iter().rev().map(|&place| self.entry(place)))
+                let indexes = self.by_recipient.get(recipient).map_or(&[][..], Vec::as_slice);
+                Box::new(indexes.iter().rev().map(|&index| self.message(index)))
             }
         }
     }
 
-    pub(super) fn stop(&mut self, ours: &str, theirs: &str) {
-        self.stopped.insert((ours.to_owned(), theirs.to_owned()));
+    pub(crate) fn opt_out(&mut self, sender: &str, customer: &str) {
+        self.opted_out.insert((sender.to_owned(), customer.to_owned()));
     }
 
-    pub(super) fn start(&mut self, ours: &str, theirs: &str) {
-        self.stopped.remove(&(ours.to_owned(), theirs.to_owned()));
+    pub(crate) fn opt_in(&mut self, sender: &str, customer: &str) {
+        self.opted_out.remove(&(sender.to_owned(), customer.to_owned()));
     }
 
-    pub(super) fn is_stopped(&self, ours: &str, theirs: &str) -> bool {
-        !self.stopped.is_empty() && self.stopped.contains(&(ours.to_owned(), theirs.to_owned()))
+    pub(crate) fn is_opted_out(&self, sender: &str, customer: &str) -> bool {
+        !self.opted_out.is_empty() && self.opted_out.contains(&(sender.to_owned(), customer.to_owned()))
     }
 
-    fn entry(&self, place: usize) -> Entry<'_> {
-        Entry { accepted: &self.accepted[place], detail: &self.details[place], history: &self.history[place] }
+    fn message(&self, index: usize) -> MessageRecord<'_> {
+        MessageRecord {
+            accepted: &self.accepted[index],
+            detail: &self.details[index],
+            events: &self.events[index],
+        }
     }
 }

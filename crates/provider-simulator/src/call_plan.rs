@@ -1,27 +1,27 @@
-//! What one call comes to at one provider: taken or not, how answered, and which receipts follow.
+//! The plan of one call at one provider: accepted or refused, the form of its answer, and the events that follow.
 //!
-//! No I/O. The providers' folders ask here and only speak the result on their wire. Where a fault has no
-//! like at a provider, the nearest one is chosen here and nowhere else.
+//! No I/O. The providers' folders read the plan and only speak it on their wire. Where a fault has no
+//! equivalent at a provider, this file, and no other, chooses the nearest one.
 
-use super::{
+use crate::{
     recipient_fault::RecipientFault,
-    records::{Notice, Provider},
+    records::{Provider, StatusEvent},
 };
 
-/// What happens to one call.
+/// The result of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CallPlan {
-    /// Written to the ledger, then answered as said.
-    Accept(Answer),
+pub(crate) enum CallPlan {
+    /// Written to the journal, then answered.
+    Accept(AnswerPlan),
     /// Answered with a refusal.
     Refuse(Refusal),
-    /// Neither: read whole, then the connection is reset.
-    Ignore,
+    /// Read whole and not accepted; then the connection is reset.
+    Reset,
 }
 
-/// How an accepted call is answered.
+/// The answer to an accepted call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(crate) enum AnswerPlan {
     Proper,
     Slow,
     Reset,
@@ -31,9 +31,9 @@ pub(super) enum Answer {
     ServerError,
 }
 
-/// Why a call is not accepted, in words that each provider translates.
+/// The cause of a refusal; each provider maps it to its own code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     Busy,
     Invalid,
     OptedOut,
@@ -48,81 +48,86 @@ pub(super) enum Refusal {
     Outage,
 }
 
-/// How the receipts reach the webhook.
+/// How a message's status events reach the webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Posting {
+pub(crate) enum WebhookPosting {
     Once,
     Twice,
-    /// All of them before the call is answered.
-    Early,
-    /// Recorded, so that look-ups see them, and never posted.
+    /// All events are posted before the call is answered.
+    BeforeAnswer,
+    /// Recorded, so that lookups show the events, and never posted.
     Lost,
 }
 
-/// `first`: no call for this recipient came before.
-pub(super) fn taking(magic: RecipientFault, provider: Provider, first: bool) -> CallPlan {
-    match magic {
-        RecipientFault::Busy => CallPlan::Refuse(Refusal::Busy),
-        RecipientFault::Flaky if first => CallPlan::Refuse(Refusal::Busy),
-        RecipientFault::Invalid => CallPlan::Refuse(Refusal::Invalid),
-        // Mailgun takes mail for whom it suppresses and fails it later.
-        RecipientFault::OptOut if provider != Provider::Mailgun => CallPlan::Refuse(Refusal::OptedOut),
-        RecipientFault::Misconfigured => CallPlan::Refuse(Refusal::Misconfigured),
-        RecipientFault::Magnificent => CallPlan::Refuse(Refusal::Magnificent),
-        RecipientFault::Error => CallPlan::Refuse(Refusal::Error),
-        RecipientFault::Spam if provider != Provider::Twilio => CallPlan::Refuse(Refusal::Spam),
-        RecipientFault::Dot451 => CallPlan::Refuse(Refusal::Unavailable),
-        RecipientFault::Reset => CallPlan::Ignore,
-        RecipientFault::Slow => CallPlan::Accept(Answer::Slow),
-        RecipientFault::AcceptReset | RecipientFault::DotReset => CallPlan::Accept(Answer::Reset),
-        RecipientFault::Hang | RecipientFault::NoDot => CallPlan::Accept(Answer::Hang),
-        RecipientFault::Cut => CallPlan::Accept(Answer::Cut),
-        RecipientFault::Garbage => CallPlan::Accept(Answer::Garbage),
-        RecipientFault::AcceptError => CallPlan::Accept(Answer::ServerError),
-        RecipientFault::Ok
-        | RecipientFault::Flaky
-        | RecipientFault::OptOut
-        | RecipientFault::Spam
-        | RecipientFault::Bounce
-        | RecipientFault::SoftBounce
-        | RecipientFault::Complain
-        | RecipientFault::Unsubscribe
-        | RecipientFault::Silent
-        | RecipientFault::Early
-        | RecipientFault::Twice
-        | RecipientFault::Shuffled
-        | RecipientFault::LateBounce
-        | RecipientFault::LostReceipt
-        | RecipientFault::RejectedLater => CallPlan::Accept(Answer::Proper),
+impl CallPlan {
+    /// The plan for a recipient's fault at one provider; `is_first`: the recipient's first call there.
+    pub(crate) fn new(fault: RecipientFault, provider: Provider, is_first: bool) -> CallPlan {
+        match fault {
+            RecipientFault::Busy => CallPlan::Refuse(Refusal::Busy),
+            RecipientFault::Flaky if is_first => CallPlan::Refuse(Refusal::Busy),
+            RecipientFault::Invalid => CallPlan::Refuse(Refusal::Invalid),
+            // Mailgun accepts mail for suppressed recipients and reports the failure later.
+            RecipientFault::OptOut if provider != Provider::Mailgun => CallPlan::Refuse(Refusal::OptedOut),
+            RecipientFault::Misconfigured => CallPlan::Refuse(Refusal::Misconfigured),
+            RecipientFault::Magnificent => CallPlan::Refuse(Refusal::Magnificent),
+            RecipientFault::Error => CallPlan::Refuse(Refusal::Error),
+            RecipientFault::Spam if provider != Provider::Twilio => CallPlan::Refuse(Refusal::Spam),
+            RecipientFault::Dot451 => CallPlan::Refuse(Refusal::Unavailable),
+            RecipientFault::Reset => CallPlan::Reset,
+            RecipientFault::Slow => CallPlan::Accept(AnswerPlan::Slow),
+            RecipientFault::AcceptReset | RecipientFault::DotReset => CallPlan::Accept(AnswerPlan::Reset),
+            RecipientFault::Hang | RecipientFault::NoDot => CallPlan::Accept(AnswerPlan::Hang),
+            RecipientFault::Cut => CallPlan::Accept(AnswerPlan::Cut),
+            RecipientFault::Garbage => CallPlan::Accept(AnswerPlan::Garbage),
+            RecipientFault::AcceptError => CallPlan::Accept(AnswerPlan::ServerError),
+            RecipientFault::Ok
+            | RecipientFault::Flaky
+            | RecipientFault::OptOut
+            | RecipientFault::Spam
+            | RecipientFault::Bounce
+            | RecipientFault::SoftBounce
+            | RecipientFault::Complain
+            | RecipientFault::Unsubscribe
+            | RecipientFault::Silent
+            | RecipientFault::Early
+            | RecipientFault::Twice
+            | RecipientFault::Shuffled
+            | RecipientFault::LateBounce
+            | RecipientFault::LostReceipt
+            | RecipientFault::RejectedLater => CallPlan::Accept(AnswerPlan::Proper),
+        }
+    }
+
+    /// Whether the answer, if the caller gets one, proves neither an acceptance nor a refusal.
+    pub(crate) fn is_doubtful(self) -> bool {
+        match self {
+            CallPlan::Accept(AnswerPlan::Proper) => false,
+            CallPlan::Accept(_) | CallPlan::Reset => true,
+            CallPlan::Refuse(refusal) => match refusal {
+                Refusal::Magnificent | Refusal::Error | Refusal::Unavailable | Refusal::Outage => true,
+                Refusal::Busy
+                | Refusal::Invalid
+                | Refusal::OptedOut
+                | Refusal::Misconfigured
+                | Refusal::Spam => false,
+            },
+        }
     }
 }
 
-/// Whether what the caller is answered, if it is, proves neither an acceptance nor a refusal.
-pub(super) fn is_doubtful(taking: CallPlan) -> bool {
-    match taking {
-        CallPlan::Accept(Answer::Proper) => false,
-        CallPlan::Accept(_) | CallPlan::Ignore => true,
-        CallPlan::Refuse(refusal) => match refusal {
-            Refusal::Magnificent | Refusal::Error | Refusal::Unavailable | Refusal::Outage => true,
-            Refusal::Busy | Refusal::Invalid | Refusal::OptedOut | Refusal::Misconfigured | Refusal::Spam => {
-                false
-            }
-        },
+/// How the webhooks of a recipient's messages are posted.
+pub(crate) fn webhook_posting(fault: RecipientFault) -> WebhookPosting {
+    match fault {
+        RecipientFault::Twice => WebhookPosting::Twice,
+        RecipientFault::Early => WebhookPosting::BeforeAnswer,
+        RecipientFault::LostReceipt => WebhookPosting::Lost,
+        _ => WebhookPosting::Once,
     }
 }
 
-pub(super) fn posting(magic: RecipientFault) -> Posting {
-    let special = [
-        (RecipientFault::Twice, Posting::Twice),
-        (RecipientFault::Early, Posting::Early),
-        (RecipientFault::LostReceipt, Posting::Lost),
-    ];
-    special.into_iter().find(|(word, _)| *word == magic).map_or(Posting::Once, |(_, posting)| posting)
-}
-
-/// What is told of an accepted message afterwards, in the order of telling.
-pub(super) fn notices(magic: RecipientFault, provider: Provider) -> &'static [Notice] {
-    let (mail, text) = mail_and_text_notices(magic);
+/// The status events that follow an accepted message, in their order.
+pub(crate) fn status_events(fault: RecipientFault, provider: Provider) -> &'static [StatusEvent] {
+    let (mail, text) = mail_and_text_events(fault);
     match provider {
         Provider::Mailgun => mail,
         Provider::Twilio => text,
@@ -130,12 +135,12 @@ pub(super) fn notices(magic: RecipientFault, provider: Provider) -> &'static [No
     }
 }
 
-fn mail_and_text_notices(magic: RecipientFault) -> (&'static [Notice], &'static [Notice]) {
-    use Notice::{
+fn mail_and_text_events(fault: RecipientFault) -> (&'static [StatusEvent], &'static [StatusEvent]) {
+    use StatusEvent::{
         Bounced, Complained, Delivered, Failed, LateBounce, Rejected, Sent, Stopped, Suppressed,
         TemporaryFailure, Undelivered, Unsubscribed,
     };
-    match magic {
+    match fault {
         RecipientFault::Silent => (&[], &[]),
         RecipientFault::OptOut => (&[Suppressed], &[]),
         RecipientFault::Bounce => (&[Bounced], &[Sent, Undelivered { code: 30005 }]),

@@ -1,7 +1,6 @@
-//! Answers over HTTP: the proper one, and the ways in which a provider fails to give it.
+//! HTTP answers: the proper one of each provider, and the faulty ones of a plan.
 //!
-//! Called after the ledger has the message (or refused it). What a proper answer says is each
-//! provider's matter; `connection` does the cutting and resetting.
+//! Called once the journal has the message or the refusal. `connection` cuts and resets.
 
 use axum::{
     http::{StatusCode, header},
@@ -9,49 +8,49 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::{
-    call_plan::Answer,
+use crate::{
+    call_plan::AnswerPlan,
     connection::{Connection, Ending},
-    state::{SimulatorState, Verdicted},
+    state::{PlannedCall, SimulatorState},
 };
 
-/// Answers an accepted call as its plan says.
-pub(super) async fn give(
-    house: &SimulatorState,
+/// Answers an accepted call by its plan; `proper` is the provider's success answer.
+pub(crate) async fn answer_accepted(
+    state: &SimulatorState,
     connection: &Connection,
-    (how, decided): (Answer, Verdicted),
+    (plan, call): (AnswerPlan, PlannedCall),
     status: StatusCode,
     proper: Value,
 ) -> Response {
-    match how {
-        Answer::Proper => json_response(status, &proper),
-        Answer::Slow => {
-            house.take_long().await;
+    match plan {
+        AnswerPlan::Proper => json_response(status, &proper),
+        AnswerPlan::Slow => {
+            state.faults.wait_slow().await;
             json_response(status, &proper)
         }
-        Answer::Hang => {
-            house.hang(decided).await;
+        AnswerPlan::Hang => {
+            state.faults.hang(call.releases_at_start).await;
             json_response(status, &proper)
         }
-        Answer::Garbage => json_response(status, &json!({ "unexpected": ["answer", 42, null] })),
-        Answer::ServerError => {
+        AnswerPlan::Garbage => json_response(status, &json!({ "unexpected": ["answer", 42, null] })),
+        AnswerPlan::ServerError => {
             json_response(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "message": "Internal Server Error" }))
         }
-        Answer::Reset => reset(connection).await,
-        Answer::Cut => match connection.end(Ending::Raw(half(status, &proper))).await {},
+        AnswerPlan::Reset => reset(connection).await,
+        AnswerPlan::Cut => match connection.end(Ending::Raw(half(status, &proper))).await {},
     }
 }
 
-/// Resets the connection that the call came by.
-pub(super) async fn reset(connection: &Connection) -> Response {
+/// Resets the connection of the call; never returns.
+pub(crate) async fn reset(connection: &Connection) -> Response {
     match connection.end(Ending::Reset).await {}
 }
 
-pub(super) fn json_response(status: StatusCode, value: &Value) -> Response {
+pub(crate) fn json_response(status: StatusCode, value: &Value) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
 }
 
-pub(super) fn text_response(status: StatusCode, content_type: &'static str, text: &'static str) -> Response {
+pub(crate) fn text_response(status: StatusCode, content_type: &'static str, text: &'static str) -> Response {
     (status, [(header::CONTENT_TYPE, content_type)], text).into_response()
 }
 

@@ -1,7 +1,7 @@
-//! The ledger file: append-only JSON lines, on disk before an acceptance is answered.
+//! The journal file: append-only JSON lines, on disk before an acceptance is answered.
 //!
-//! One thread writes what came together and syncs once for all of it (group commit). On start the file
-//! is read back; a last line torn by a crash was never answered for, so it is cut off.
+//! One thread writes all waiting lines and syncs once for the group (group commit). On start the file is read
+//! back; a last line torn by a crash was never answered for, so it is cut off.
 
 use std::{
     fs::{File, OpenOptions},
@@ -12,66 +12,66 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::records::Line;
+use crate::records::JournalLine;
 
-/// Lines that may wait for the writer; more is back-pressure on the callers.
+/// Lines that may wait for the writer thread; beyond it calls wait.
 const WAITING_MAX: usize = 8_192;
 const GROUP_MAX: usize = 1_024;
 
 #[derive(Debug)]
-pub(super) struct Disk {
-    sender: mpsc::Sender<Writing>,
+pub(crate) struct JournalFile {
+    sender: mpsc::Sender<PendingLine>,
 }
 
 #[derive(Debug)]
-struct Writing {
-    line: Vec<u8>,
-    done: Option<oneshot::Sender<Result<(), io::ErrorKind>>>,
+struct PendingLine {
+    bytes: Vec<u8>,
+    synced: Option<oneshot::Sender<Result<(), io::ErrorKind>>>,
 }
 
-impl Disk {
-    /// Opens or creates the file and gives back what it holds. The thread ends with the `Disk`.
-    pub(super) fn open(path: &Path) -> io::Result<(Disk, JoinHandle<()>, Vec<Line>)> {
+impl JournalFile {
+    /// Opens or creates the file and returns its lines. The thread ends when the `JournalFile` is dropped.
+    pub(crate) fn open(path: &Path) -> io::Result<(JournalFile, JoinHandle<()>, Vec<JournalLine>)> {
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         let (lines, whole_bytes) = read_back(&file)?;
         file.set_len(whole_bytes)?;
         file.seek(SeekFrom::End(0))?;
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
         let thread = std::thread::Builder::new()
-            .name("simulator-ledger".to_owned())
+            .name("simulator-journal".to_owned())
             .spawn(move || write_all_groups(file, receiver))?;
-        Ok((Disk { sender }, thread, lines))
+        Ok((JournalFile { sender }, thread, lines))
     }
 
     /// Returns when the line is on disk.
-    pub(super) async fn write_durably(&self, line: &Line) -> io::Result<()> {
-        let (done, written) = oneshot::channel();
-        self.send(line, Some(done)).await?;
-        written.await.map_err(|_| writer_ended())?.map_err(io::Error::from)
+    pub(crate) async fn write_durably(&self, line: &JournalLine) -> io::Result<()> {
+        let (synced, on_disk) = oneshot::channel();
+        self.send(line, Some(synced)).await?;
+        on_disk.await.map_err(|_| writer_ended())?.map_err(io::Error::from)
     }
 
-    /// Returns when the line waits for the writer, in order.
-    pub(super) async fn write(&self, line: &Line) -> io::Result<()> {
+    /// Returns when the line is queued for the writer thread, in order.
+    pub(crate) async fn write(&self, line: &JournalLine) -> io::Result<()> {
         self.send(line, None).await
     }
 
     async fn send(
         &self,
-        line: &Line,
-        done: Option<oneshot::Sender<Result<(), io::ErrorKind>>>,
+        line: &JournalLine,
+        synced: Option<oneshot::Sender<Result<(), io::ErrorKind>>>,
     ) -> io::Result<()> {
-        let mut line = serde_json::to_vec(line)?;
-        line.push(b'\n');
-        self.sender.send(Writing { line, done }).await.map_err(|_| writer_ended())
+        let mut bytes = serde_json::to_vec(line)?;
+        bytes.push(b'\n');
+        self.sender.send(PendingLine { bytes, synced }).await.map_err(|_| writer_ended())
     }
 }
 
 fn writer_ended() -> io::Error {
-    io::Error::new(io::ErrorKind::BrokenPipe, "the ledger's writer has ended")
+    io::Error::new(io::ErrorKind::BrokenPipe, "the writer thread of the journal file has ended")
 }
 
 /// The lines, and how many bytes of the file they make up.
-fn read_back(file: &File) -> io::Result<(Vec<Line>, u64)> {
+fn read_back(file: &File) -> io::Result<(Vec<JournalLine>, u64)> {
     let mut reader = BufReader::new(file);
     let (mut lines, mut whole_bytes, mut text) = (Vec::new(), 0, Vec::new());
     loop {
@@ -81,11 +81,11 @@ fn read_back(file: &File) -> io::Result<(Vec<Line>, u64)> {
             return Ok((lines, whole_bytes));
         }
         let line = serde_json::from_slice(&text).map_err(|problem| {
-            let place = lines.len() + 1;
+            let number = lines.len() + 1;
             io::Error::new(
                 io::ErrorKind::InvalidData,
                 format!(
-                    "line {place} of the ledger file is not a ledger line ({problem}): name another file"
+                    "line {number} of the journal file is not a journal line ({problem}); give another file"
                 ),
             )
         })?;
@@ -94,19 +94,19 @@ fn read_back(file: &File) -> io::Result<(Vec<Line>, u64)> {
     }
 }
 
-fn write_all_groups(mut file: File, mut receiver: mpsc::Receiver<Writing>) {
+fn write_all_groups(mut file: File, mut receiver: mpsc::Receiver<PendingLine>) {
     let (mut group, mut text) = (Vec::with_capacity(GROUP_MAX), Vec::new());
     while receiver.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
         text.clear();
-        group.iter().for_each(|writing| text.extend_from_slice(&writing.line));
+        group.iter().for_each(|line| text.extend_from_slice(&line.bytes));
         let written = file.write_all(&text).and_then(|()| file.sync_data());
         let result = written.map_err(|problem| {
-            tracing::error!(%problem, "write simulator ledger");
+            tracing::error!(%problem, "write simulator journal");
             problem.kind()
         });
-        for done in group.drain(..).filter_map(|writing| writing.done) {
-            // A caller that left meanwhile needs no answer.
-            let _ = done.send(result);
+        for synced in group.drain(..).filter_map(|line| line.synced) {
+            // The receiver is gone if the caller left meanwhile.
+            let _ = synced.send(result);
         }
     }
 }

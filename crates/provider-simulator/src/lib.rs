@@ -1,21 +1,28 @@
-//! Providers that behave as Mailgun, Twilio and an SMTP relay do, faults included, over real sockets.
+//! Simulated Mailgun, Twilio and SMTP relay over real sockets, faults included.
 //!
-//! The demo, the tests and the benches send to these. Every acceptance is in the simulator's own
-//! ledger, on disk, before it is answered: that file is the proof of what "was sent". The recipient
-//! chooses the fault (`magic`), `plan` turns it into what a provider does, and each provider's folder
-//! speaks its wire. Invariant: nothing here uses `providers` or its signatures; a simulator that
-//! shares code with what it checks proves nothing. Start reading at `run`, then `plan`.
+//! The demo, the tests and the benches send to them. Every accepted message is in the simulator's journal, on
+//! disk where a file is configured, before the call is answered: the journal proves which messages were sent.
+//! The recipient's address chooses the fault (`recipient_fault`), `call_plan` maps the fault to a provider's
+//! behaviour, and the folders `mailgun`, `twilio` and `smtp` speak the wire formats.
+//!
+//! Invariant: the crate depends on no other crate of the workspace. A simulator that shares code with the
+//! product would repeat the product's mistakes instead of finding them. Read `simulator` first, then `call_plan`.
 
 mod accept;
 mod behaviour;
 mod call_log;
 mod call_plan;
+mod clock;
 mod connection;
+mod fault_injector;
 mod http_answer;
+mod http_request;
+mod journal;
 mod journal_file;
+mod listener;
 mod mailgun;
 mod mime;
-mod multipart;
+mod random;
 mod recipient_fault;
 mod records;
 mod routes;
@@ -25,6 +32,7 @@ mod smtp;
 mod state;
 mod twilio;
 mod webhook_sender;
+mod webhook_sequence;
 
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,11 @@
-//! The little of MIME that a provider looks at: the headers of a message.
+//! The headers of a MIME message, as far as a provider reads them.
 //!
-//! No I/O. Unfolds headers and decodes encoded words (RFC 2047) in UTF-8; bodies are never read.
+//! No I/O. Unfolds headers and decodes encoded words (RFC 2047) in UTF-8; bodies are not read.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-/// The header's value, unfolded and decoded; the first of several.
-pub(super) fn header(mime: &[u8], name: &str) -> Option<String> {
+/// The value of the first header with this name, unfolded and decoded.
+pub(crate) fn header(mime: &[u8], name: &str) -> Option<String> {
     let end = mime
         .windows(2)
         .zip(mime.windows(4).map(Some).chain(std::iter::repeat(None)))
@@ -23,13 +23,13 @@ pub(super) fn header(mime: &[u8], name: &str) -> Option<String> {
 }
 
 /// The address in `Name <address>`, or the whole text.
-pub(super) fn address(text: &str) -> &str {
+pub(crate) fn address(text: &str) -> &str {
     let inner = text.rsplit_once('<').and_then(|(_, rest)| rest.split_once('>'));
     inner.map_or(text, |(address, _)| address).trim()
 }
 
 /// The id without its brackets, if it has the form `local@domain`.
-pub(super) fn message_id(text: &str) -> Option<&str> {
+pub(crate) fn message_id(text: &str) -> Option<&str> {
     let id = address(text);
     let (local, domain) = id.split_once('@')?;
     let plain = |part: &str| !part.is_empty() && !part.contains([' ', '@', '<', '>']);

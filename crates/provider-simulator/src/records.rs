@@ -1,6 +1,7 @@
-//! What the simulator writes down: calls, acceptances, and what was told of them afterwards.
+//! The records of the simulator's journal: calls, accepted messages, and the status events that follow.
 //!
-//! No I/O. These are also the lines of the ledger file. `book` holds them in memory, `disk` writes them.
+//! No I/O. `JournalLine` is a line of the journal file. `call_log` holds the records in memory, `journal_file`
+//! writes them.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+/// A simulated provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Provider {
@@ -17,8 +19,10 @@ pub enum Provider {
 }
 
 impl Provider {
+    /// All providers, in the order of their discriminants.
     pub const ALL: [Provider; 3] = [Provider::Mailgun, Provider::Twilio, Provider::Smtp];
 
+    /// The provider's name in lower case.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -30,12 +34,12 @@ impl Provider {
 }
 
 impl PartialEq<&str> for Provider {
-    fn eq(&self, word: &&str) -> bool {
-        self.as_str() == *word
+    fn eq(&self, name: &&str) -> bool {
+        self.as_str() == *name
     }
 }
 
-/// One message that a provider took: the proof of what was sent.
+/// A message that a provider accepted: the proof that it was sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Accepted {
     pub provider: Provider,
@@ -49,14 +53,14 @@ pub struct Accepted {
     pub correlation: Option<String>,
     pub attempt: Option<i16>,
     pub accepted_at: DateTime<Utc>,
-    /// The MIME or the form, as received, up to `Behaviour::raw_bytes_max`.
+    /// The MIME message or the form, as received, up to `Behaviour::raw_bytes_max`.
     #[serde(with = "base64_text", default)]
     pub raw: Vec<u8>,
-    /// The provider's own word for where it stands.
+    /// The provider's own word for the message's latest status.
     pub last_status: String,
 }
 
-/// One call that named a recipient, whatever came of it.
+/// One call that named a recipient, whatever its result.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Call {
     pub provider: Provider,
@@ -64,38 +68,50 @@ pub struct Call {
     pub correlation: Option<String>,
     pub attempt: Option<i16>,
     pub verdict: Verdict,
-    /// Whether its answer, if there is one, proves neither an acceptance nor a refusal.
+    /// Whether the answer, if there is one, proves neither an acceptance nor a refusal.
     pub doubtful: bool,
     pub started_at: DateTime<Utc>,
 }
 
+/// The provider's decision about one call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Accepted,
     /// The provider's code: `21610`, `429`, `550 5.1.1`.
     Refused(String),
-    /// Neither: still under way, reset, or left by the caller.
+    /// Neither: still in progress, reset, or abandoned by the caller.
     None,
 }
 
-/// What look-ups and receipts need beyond the acceptance.
+/// A status event of an accepted message, as tests see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    pub provider_id: String,
+    /// The provider's word, as in `Accepted::last_status`.
+    pub status: &'static str,
+    /// Whether its webhook was answered 2xx.
+    pub acknowledged: bool,
+}
+
+/// Fields of an acceptance that only lookups and webhooks need.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Detail {
+pub(crate) struct AcceptanceDetail {
     /// Twilio's account SID, Mailgun's domain.
     pub account: String,
-    /// Where Twilio posts the statuses of this message.
+    /// The URL for Twilio's status callbacks of this message.
     pub callback: Option<String>,
     /// Mailgun's `v:` variables.
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
+    /// Twilio's messaging service SID.
     pub service: Option<String>,
 }
 
-/// What the provider tells of a message after it took it.
+/// A later report of the provider about an accepted message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Notice {
+pub(crate) enum StatusEvent {
     Sent,
     Delivered,
     TemporaryFailure,
@@ -111,70 +127,61 @@ pub(super) enum Notice {
     Failed {
         code: u32,
     },
-    /// The customer texts STOP; `typed` when the provider names it so (Advanced Opt-Out).
+    /// The customer texts STOP; `typed`: the webhook carries an `OptOutType` (Advanced Opt-Out).
     Stopped {
         typed: bool,
     },
 }
 
-impl Notice {
-    /// The provider's word for the message afterwards; a text of the customer is no status.
-    pub(super) fn status(self) -> Option<&'static str> {
+impl StatusEvent {
+    /// The provider's word for the message's status after the event; `None` for a customer's text.
+    pub(crate) fn status(self) -> Option<&'static str> {
         match self {
-            Notice::Sent => Some("sent"),
-            Notice::Delivered => Some("delivered"),
-            Notice::TemporaryFailure
-            | Notice::Bounced
-            | Notice::Suppressed
-            | Notice::LateBounce
-            | Notice::Failed { .. } => Some("failed"),
-            Notice::Rejected => Some("rejected"),
-            Notice::Complained => Some("complained"),
-            Notice::Unsubscribed => Some("unsubscribed"),
-            Notice::Undelivered { .. } => Some("undelivered"),
-            Notice::Stopped { .. } => None,
+            StatusEvent::Sent => Some("sent"),
+            StatusEvent::Delivered => Some("delivered"),
+            StatusEvent::TemporaryFailure
+            | StatusEvent::Bounced
+            | StatusEvent::Suppressed
+            | StatusEvent::LateBounce
+            | StatusEvent::Failed { .. } => Some("failed"),
+            StatusEvent::Rejected => Some("rejected"),
+            StatusEvent::Complained => Some("complained"),
+            StatusEvent::Unsubscribed => Some("unsubscribed"),
+            StatusEvent::Undelivered { .. } => Some("undelivered"),
+            StatusEvent::Stopped { .. } => None,
         }
     }
 }
 
-/// A notice with its time and an id that all its postings share.
+/// A status event with its time and the id that all its webhooks share.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(super) struct Told {
+pub(crate) struct RecordedEvent {
     pub id: Uuid,
     pub at: DateTime<Utc>,
-    pub notice: Notice,
-    /// A webhook about it was answered 2xx; a restart forgets it.
+    pub event: StatusEvent,
+    /// A webhook of the event was answered 2xx. Not stored: false after a restart.
     #[serde(skip)]
     pub acknowledged: bool,
 }
 
-/// A status that was told of an acceptance.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipt {
-    pub provider_id: String,
-    /// The provider's word, as in `Accepted::last_status`.
-    pub status: &'static str,
-    /// Whether its webhook was answered 2xx.
-    pub acknowledged: bool,
-}
-
-/// One line of the ledger file.
+/// One line of the journal file.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub(super) enum Line {
-    Accepted { accepted: Box<Accepted>, detail: Box<Detail> },
-    Told { provider_id: String, told: Told },
+pub(crate) enum JournalLine {
+    Accepted { accepted: Box<Accepted>, detail: Box<AcceptanceDetail> },
+    Event { provider_id: String, recorded: RecordedEvent },
 }
 
-/// Which message and attempt a call is for, as Postrider writes it.
+/// The message id and the attempt number that a call of Postrider carries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Correlation {
+pub(crate) struct Correlation {
+    /// A hyphenated UUID where the text is a UUID.
     pub message: Option<String>,
     pub attempt: Option<i16>,
 }
 
 impl Correlation {
-    pub(super) fn new(message: Option<&str>, attempt: Option<&str>) -> Correlation {
+    pub(crate) fn new(message: Option<&str>, attempt: Option<&str>) -> Correlation {
         Correlation {
             message: message
                 .map(|text| Uuid::parse_str(text).map_or_else(|_| text.to_owned(), |id| id.to_string())),
@@ -183,7 +190,7 @@ impl Correlation {
     }
 
     /// Reads `{uuid simple}.{attempt}@{domain}`.
-    pub(super) fn from_message_id(message_id: &str) -> Correlation {
+    pub(crate) fn from_message_id(message_id: &str) -> Correlation {
         let local = message_id.split('@').next().unwrap_or_default();
         match local.split_once('.') {
             Some((message, attempt)) if Uuid::parse_str(message).is_ok() => {
@@ -193,7 +200,8 @@ impl Correlation {
         }
     }
 
-    pub(super) fn or(self, other: Correlation) -> Correlation {
+    /// Fills the absent fields from `other`.
+    pub(crate) fn or(self, other: Correlation) -> Correlation {
         Correlation { message: self.message.or(other.message), attempt: self.attempt.or(other.attempt) }
     }
 }

@@ -1,14 +1,14 @@
 //! The signatures that Twilio and Mailgun put on their webhooks.
 //!
-//! No I/O. Written from the published algorithms and held by published vectors. Invariant: `providers`
-//! verifies with code of its own; sharing it with this file would let one mistake hide on both sides.
+//! No I/O. Written from the published algorithms and tested with published vectors. Invariant: the product
+//! verifies with code of its own; shared code would hide one mistake on both sides.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::Sha256;
 
-/// `X-Twilio-Signature` over the URL that was told (its fragment removed) and the form's parameters.
+/// `X-Twilio-Signature` (base64) over the webhook URL (its fragment removed) and the form's parameters.
 #[must_use]
 pub fn twilio(auth_token: &str, url: &str, params: &[(String, String)]) -> String {
     let mut sorted: Vec<&(String, String)> = params.iter().collect();

@@ -1,64 +1,69 @@
-//! The shape of Mailgun's events, and the signed webhook around one.
+//! Mailgun's events, and the signed webhook of one event.
 //!
-//! The same `event-data` goes to the webhook and into look-ups, as at the real one. The signature does
-//! not cover it: it is over timestamp and token alone.
+//! As at the real Mailgun, webhooks and lookups carry the same `event-data`, and the signature covers only
+//! timestamp and token.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    records::{Accepted, Detail, Notice, Told},
+    clock,
+    records::{AcceptanceDetail, Accepted, RecordedEvent, StatusEvent},
     sign,
     state::SimulatorState,
-    webhook_sender::Post,
+    webhook_sender::WebhookPost,
 };
 
-/// The webhook for one notice; None where no URL is set.
+/// The webhook of one event; `None` without a webhook URL.
 pub(crate) fn webhook(
-    house: &SimulatorState,
+    state: &SimulatorState,
     accepted: &Accepted,
-    detail: &Detail,
-    told: &Told,
-) -> Option<Post> {
-    // At the real one every sending domain has webhooks of its own.
+    detail: &AcceptanceDetail,
+    recorded: &RecordedEvent,
+) -> Option<WebhookPost> {
+    // At the real Mailgun every sending domain has webhooks of its own.
     let label = detail.account.split('.').next().unwrap_or_default();
-    let url = house.urls().mailgun?.replace("{label}", label);
-    let timestamp = postrider_clock::wall().timestamp().to_string();
-    // 50 characters, as the real ones.
-    let token = format!("{}{}", postrider_clock::random_id().simple(), postrider_clock::random_id().simple())
-        [..50]
-        .to_owned();
-    let signature = sign::mailgun(&house.fixed.mailgun_signing_key, &timestamp, &token);
+    let url = state.webhooks.urls().mailgun?.replace("{label}", label);
+    let timestamp = clock::now().timestamp().to_string();
+    // 50 characters, as real tokens.
+    let token = format!("{}{}", clock::random_id().simple(), clock::random_id().simple())[..50].to_owned();
+    let signature = sign::mailgun(&state.settings.mailgun_signing_key, &timestamp, &token);
     let body = json!({
         "signature": { "timestamp": timestamp, "token": token, "signature": signature },
-        "event-data": told_event(accepted, detail, told),
+        "event-data": event(accepted, detail, recorded),
     });
-    Some(Post { url, content_type: "application/json", signature: None, body: body.to_string().into_bytes() })
+    Some(WebhookPost {
+        url,
+        content_type: "application/json",
+        signature: None,
+        body: body.to_string().into_bytes(),
+    })
 }
 
-/// The event that every accepted message begins with; seen in look-ups only.
-pub(super) fn accepted_event(accepted: &Accepted, detail: &Detail) -> Value {
-    // The id need only differ from those of the message's other events.
+/// The first event of every message; only lookups show it.
+pub(super) fn accepted_event(accepted: &Accepted, detail: &AcceptanceDetail) -> Value {
+    // The id only has to differ from those of the message's other events.
     let id = format!("accepted-{}", accepted.provider_id);
-    Value::Object(common(accepted, detail, "accepted", &id, accepted.accepted_at))
+    Value::Object(common_fields(accepted, detail, "accepted", &id, accepted.accepted_at))
 }
 
-pub(super) fn told_event(accepted: &Accepted, detail: &Detail, told: &Told) -> Value {
-    let (name, own) = kind(told.notice);
-    let id = told.id.simple().to_string();
-    let mut event = common(accepted, detail, name, &id[..22], told.at);
-    if let Value::Object(own) = own {
-        event.extend(own);
+/// A later event of a message.
+pub(super) fn event(accepted: &Accepted, detail: &AcceptanceDetail, recorded: &RecordedEvent) -> Value {
+    let (name, specific) = specific_fields(recorded.event);
+    let id = recorded.id.simple().to_string();
+    let mut event = common_fields(accepted, detail, name, &id[..22], recorded.at);
+    if let Value::Object(specific) = specific {
+        event.extend(specific);
     }
-    if told.notice == Notice::LateBounce {
+    if recorded.event == StatusEvent::LateBounce {
         event["flags"]["is-delayed-bounce"] = json!(true);
     }
     Value::Object(event)
 }
 
-fn common(
+fn common_fields(
     accepted: &Accepted,
-    detail: &Detail,
+    detail: &AcceptanceDetail,
     name: &str,
     id: &str,
     at: DateTime<Utc>,
@@ -99,38 +104,38 @@ fn common(
     }
 }
 
-/// The event's name and the fields that only it has.
-fn kind(notice: Notice) -> (&'static str, Value) {
-    match notice {
-        Notice::Sent => ("accepted", json!({})),
-        Notice::Delivered => ("delivered", json!({ "delivery-status": status(250, "", "OK", None) })),
-        Notice::TemporaryFailure => (
+/// The event's name and the fields of this kind of event alone.
+fn specific_fields(event: StatusEvent) -> (&'static str, Value) {
+    match event {
+        StatusEvent::Sent => ("accepted", json!({})),
+        StatusEvent::Delivered => ("delivered", json!({ "delivery-status": status(250, "", "OK", None) })),
+        StatusEvent::TemporaryFailure => (
             "failed",
             json!({
                 "severity": "temporary", "reason": "greylisted", "log-level": "warn",
                 "delivery-status": status(450, "4.2.0", "Greylisted, come back later", Some(600)),
             }),
         ),
-        Notice::Bounced | Notice::LateBounce => (
+        StatusEvent::Bounced | StatusEvent::LateBounce => (
             "failed",
             failed("bounce", &status(550, "5.1.1", "5.1.1 The email account does not exist", None)),
         ),
-        Notice::Suppressed => (
+        StatusEvent::Suppressed => (
             "failed",
             failed("suppress-unsubscribe", &status(606, "", "Not delivering to unsubscribed address", None)),
         ),
-        Notice::Failed { code } | Notice::Undelivered { code } => {
+        StatusEvent::Failed { code } | StatusEvent::Undelivered { code } => {
             ("failed", failed("generic", &status(code, "", "", None)))
         }
-        Notice::Rejected => (
+        StatusEvent::Rejected => (
             "rejected",
             json!({
                 "log-level": "warn",
                 "reject": { "reason": "Sandbox subdomains are for test purposes only", "description": "" },
             }),
         ),
-        Notice::Complained => ("complained", json!({ "log-level": "warn" })),
-        Notice::Unsubscribed | Notice::Stopped { .. } => {
+        StatusEvent::Complained => ("complained", json!({ "log-level": "warn" })),
+        StatusEvent::Unsubscribed | StatusEvent::Stopped { .. } => {
             ("unsubscribed", json!({ "ip": "192.0.2.1", "client-info": { "client-type": "browser" } }))
         }
     }

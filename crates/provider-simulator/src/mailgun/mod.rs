@@ -1,12 +1,14 @@
-//! A provider that behaves as Mailgun does.
+//! The simulated Mailgun.
 //!
-//! `send` takes messages as form or MIME, `event` shapes what is told of them, as webhook and in
-//! look-ups, and `look_up` answers the Events API and the Logs API. Faults are decided in `plan`.
+//! `send` accepts messages as form or MIME, `events` builds the events of webhooks and lookups, `lookup`
+//! answers the Events API and the Logs API by `event_query`, `refusals` has the error answers. `call_plan` decides the faults.
 
+mod event_query;
 mod events;
 mod lookup;
+mod refusals;
 mod send;
 
-pub(super) use events::webhook;
-pub(super) use lookup::{events, events_page, logs};
-pub(super) use send::{take_form, take_mime};
+pub(crate) use events::webhook;
+pub(crate) use lookup::{events, events_page, logs};
+pub(crate) use send::{send_form, send_mime};

@@ -1,6 +1,6 @@
-//! Lines in and replies out, with a bound on length, size and waiting.
+//! Reads lines and messages and writes replies, with bounds on length, size and time.
 //!
-//! Knows nothing of commands. Dot-unstuffing (RFC 5321 §4.5.2) is here because it is a matter of lines.
+//! Knows no commands. Dot-unstuffing (RFC 5321 §4.5.2) is part of reading a message.
 
 use std::{io, time::Duration};
 
@@ -11,19 +11,18 @@ use tokio::{
 
 const LINE_BYTES_MAX: u64 = 8 * 1024;
 pub(super) const MESSAGE_BYTES_MAX: usize = 25 * 1024 * 1024;
-/// Beyond the message's bound it is still read, to answer it properly, but not for ever.
+/// A message above `MESSAGE_BYTES_MAX` is still read up to here, so that it gets a proper reply.
 const DRAINED_BYTES_MAX: usize = 2 * MESSAGE_BYTES_MAX;
 const LINE_TIMEOUT: Duration = Duration::from_secs(300);
 
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(super) struct LineStream {
     stream: BufReader<TcpStream>,
 }
 
-impl Wire {
-    pub(super) fn new(stream: TcpStream) -> Wire {
-        let _ = stream.set_nodelay(true);
-        Wire { stream: BufReader::new(stream) }
+impl LineStream {
+    pub(super) fn new(stream: TcpStream) -> LineStream {
+        LineStream { stream: BufReader::new(stream) }
     }
 
     pub(super) async fn reply(&mut self, text: &str) -> io::Result<()> {
@@ -35,13 +34,13 @@ impl Wire {
         self.stream.flush().await
     }
 
-    /// A command line without its end; None when the client left.
+    /// A command line without its line end; `None` if the client disconnected.
     pub(super) async fn command(&mut self) -> io::Result<Option<String>> {
         let line = self.line().await?;
         Ok(line.map(|line| String::from_utf8_lossy(&line).trim_end().to_owned()))
     }
 
-    /// The message up to its final dot, unstuffed; None when it is larger than the bound.
+    /// The message up to its final dot, unstuffed; `None` if it is larger than `MESSAGE_BYTES_MAX`.
     pub(super) async fn message(&mut self) -> io::Result<Option<Vec<u8>>> {
         let (mut message, mut read) = (Vec::new(), 0);
         loop {
@@ -61,8 +60,8 @@ impl Wire {
         }
     }
 
-    /// Returns when the client left.
-    pub(super) async fn left(&mut self) {
+    /// Returns when the client disconnects.
+    pub(super) async fn disconnected(&mut self) {
         let mut byte = [0];
         while matches!(self.stream.read(&mut byte).await, Ok(1..)) {}
     }
@@ -85,7 +84,7 @@ impl Wire {
         match (read, line.last()) {
             (0, _) => Ok(None),
             (_, Some(b'\n')) => Ok(Some(line)),
-            // Cut short by the client, or longer than any proper line.
+            // Cut off by the client, or longer than `LINE_BYTES_MAX`.
             (_, _) => Err(io::ErrorKind::InvalidData.into()),
         }
     }

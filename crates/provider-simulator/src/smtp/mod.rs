@@ -1,12 +1,13 @@
-//! A relay that speaks SMTP as far as a submission needs it, in plain text, faults included.
+//! The simulated relay: SMTP as far as a submission needs it, in plain text.
 //!
-//! `session` is the conversation, `data` takes the message after its dot, `auth` checks credentials,
-//! `wire` reads and writes bounded lines. There is no STARTTLS: the relay listens on loopback and
-//! shows no secret that anybody uses elsewhere. Faults are decided in `plan`.
+//! `commands` is the conversation, `session` its state, `data` takes the message after its dot, `auth` checks
+//! credentials, `line_stream` reads and writes bounded lines. There is no STARTTLS: the relay listens on loopback
+//! and its secrets are published. `call_plan` decides the faults.
 
 mod auth;
+mod commands;
 mod data;
 mod line_stream;
 mod session;
 
-pub(super) use session::listen;
+pub(crate) use commands::serve;

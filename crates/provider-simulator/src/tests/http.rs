@@ -1,7 +1,7 @@
-//! Mailgun's and Twilio's answers, word by word.
+//! Mailgun's and Twilio's answers to each fault.
 //!
-//! Each test asks three things: what the caller saw, what the ledger has, what the call's verdict is.
-//! What is posted afterwards is in `receipts`.
+//! Each test checks the caller's answer, the journal's acceptances and the call's verdict. Webhooks are tested in
+//! `receipts`.
 
 use serde_json::Value;
 
@@ -60,7 +60,7 @@ async fn refusals_carry_each_providers_code_and_accept_nothing() {
         ("error", 500, 20500),
         ("dot451", 503, 20503),
     ] {
-        simulator.set_magic("+14155552671", word);
+        simulator.set_recipient_fault("+14155552671", word);
         let (found, answer) = status_and_json(text(&simulator, "+14155552671", None)).await;
         assert_eq!((found, answer["code"].as_u64()), (status, Some(code)), "{word}");
         assert_eq!(answer["status"], status, "{word}");
@@ -138,7 +138,7 @@ async fn a_cut_answer_has_its_head_and_not_its_body() {
 }
 
 #[tokio::test]
-async fn garbage_and_late_errors_answer_what_is_not_so() {
+async fn garbage_and_errors_after_acceptance_hide_that_the_message_was_accepted() {
     let simulator = simulator().await;
     let (status, answer) = status_and_json(mail(&simulator, "garbage@example.test")).await;
     assert_eq!((status, answer.get("id")), (200, None));

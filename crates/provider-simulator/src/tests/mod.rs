@@ -1,7 +1,7 @@
-//! The simulator seen from outside, over real sockets: what each magic word's caller observes.
+//! Tests of the simulator over real sockets: the answers, replies and webhooks of each fault.
 //!
-//! `support` is the caller and the webhook's receiver, `http` has Mailgun and Twilio, `smtp` the relay,
-//! `receipts` what is posted and looked up, `chance` the faults by rate. Signatures and parsers are tested where they are.
+//! `support` has the caller and the webhook receiver, `http` tests Mailgun and Twilio, `smtp` the relay, `receipts`
+//! webhooks and lookups, `random_faults` the faults by rate. Signatures and parsers are tested in their files.
 
 mod http;
 mod random_faults;

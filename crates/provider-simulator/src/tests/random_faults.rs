@@ -1,6 +1,6 @@
-//! The faults that chance brings, each at a rate of one, and who is told the truth about them.
+//! Random faults, each at a rate of 1, at all three providers.
 //!
-//! What single recipients choose is in `http`, `smtp` and `receipts`; here nobody chooses anything.
+//! Faults that a recipient's address names are tested in `http`, `smtp` and `receipts`.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ async fn with(behaviour: Behaviour) -> Simulator {
     simulator_with(|config| config.behaviour = behaviour).await
 }
 
-/// The statuses of one call each to Mailgun and Twilio, and the relay's last reply; none where the
-/// connection broke instead.
+/// The statuses of one call each to Mailgun and Twilio, and the relay's last reply; `None` for a broken
+/// connection.
 async fn answers(simulator: &Simulator) -> (Option<u16>, Option<u16>, Option<String>) {
     let mail = mail(simulator, TO).send().await.ok().map(|answer| answer.status().as_u16());
     let text = text(simulator, PHONE, None).send().await.ok().map(|answer| answer.status().as_u16());
@@ -28,7 +28,7 @@ fn doubts(simulator: &Simulator) -> Vec<bool> {
 }
 
 #[tokio::test]
-async fn what_is_accepted_and_answered_500_is_accepted_and_no_relay_asks_for_it_again() {
+async fn an_accepted_call_may_be_answered_500_and_a_relay_never_asks_for_a_repeat() {
     let simulator = with(Behaviour { accept_error_rate: 1.0, ..Behaviour::default() }).await;
     let (mail, text, relay) = answers(&simulator).await;
     assert_eq!((mail, text), (Some(500), Some(500)));
@@ -68,7 +68,7 @@ async fn a_slow_provider_has_the_message_long_before_it_answers() {
     waiting.abort();
 }
 
-async fn told_in_order(behaviour: Behaviour) -> (Vec<String>, Simulator) {
+async fn statuses_in_order(behaviour: Behaviour) -> (Vec<String>, Simulator) {
     let receiver = Receiver::start(&[200]).await;
     let simulator = with(behaviour).await;
     let callback = format!("{}/status?m=1", receiver.base);
@@ -79,14 +79,14 @@ async fn told_in_order(behaviour: Behaviour) -> (Vec<String>, Simulator) {
 
 #[tokio::test]
 async fn receipts_in_reverse_order_leave_the_status_as_it_happened() {
-    let (told, simulator) =
-        told_in_order(Behaviour { webhook_reorder_rate: 1.0, ..Behaviour::default() }).await;
-    assert_eq!(told, ["delivered", "sent"]);
+    let (statuses, simulator) =
+        statuses_in_order(Behaviour { webhook_reorder_rate: 1.0, ..Behaviour::default() }).await;
+    assert_eq!(statuses, ["delivered", "sent"]);
     assert_eq!(simulator.accepted()[0].last_status, "delivered");
 }
 
 #[tokio::test]
-async fn a_late_receipt_is_in_the_books_before_it_is_posted() {
+async fn a_late_receipt_is_in_the_journal_before_it_is_posted() {
     let receiver = Receiver::start(&[200]).await;
     let late = Behaviour {
         webhook_late_rate: 1.0,
@@ -99,14 +99,14 @@ async fn a_late_receipt_is_in_the_books_before_it_is_posted() {
     })
     .await;
     mail(&simulator, TO).send().await.expect("an answer");
-    let told = |accepted: &[crate::Accepted]| accepted[0].last_status == "delivered";
-    assert!(simulator.wait_until(told, DEADLINE).await);
+    let delivered = |accepted: &[crate::Accepted]| accepted[0].last_status == "delivered";
+    assert!(simulator.wait_until(delivered, DEADLINE).await);
     assert!(receiver.hooks().is_empty());
 }
 
 #[tokio::test]
 async fn a_receipt_is_acknowledged_by_a_2xx_only() {
-    let (_, simulator) = told_in_order(Behaviour::default()).await;
+    let (_, simulator) = statuses_in_order(Behaviour::default()).await;
     let acknowledged = |simulator: &Simulator| -> Vec<(&'static str, bool)> {
         simulator.receipts().iter().map(|receipt| (receipt.status, receipt.acknowledged)).collect()
     };

@@ -1,7 +1,7 @@
-//! What is posted after an acceptance, what look-ups show, and what a restart keeps.
+//! Webhooks after an acceptance, lookups, and the journal across a restart.
 //!
-//! The receiver is a real HTTP server; `webhooks_settled` is the only wait. Signatures are checked
-//! with `sign`, which its own published vectors hold.
+//! The receiver is a real HTTP server; `webhooks_settled` is the only wait. Signatures are checked with `sign`,
+//! which is tested with published vectors.
 
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ async fn simulator_for(receiver: &Receiver) -> Simulator {
     .await
 }
 
-async fn told_of_mail(word: &str) -> Vec<Value> {
+async fn events_of_mail(word: &str) -> Vec<Value> {
     let receiver = Receiver::start(&[200]).await;
     let simulator = simulator_for(&receiver).await;
     mail(&simulator, &format!("{word}@example.test")).send().await.expect("an answer");
@@ -25,7 +25,7 @@ async fn told_of_mail(word: &str) -> Vec<Value> {
     receiver.hooks().iter().map(|hook| hook.json()["event-data"].clone()).collect()
 }
 
-async fn told_of_text(to: &str) -> Vec<String> {
+async fn statuses_of_text(to: &str) -> Vec<String> {
     let receiver = Receiver::start(&[200]).await;
     let simulator = simulator_for(&receiver).await;
     let callback = format!("{}/status?m=1", receiver.base);
@@ -79,29 +79,29 @@ async fn twilios_callbacks_are_signed_over_the_url_without_its_fragment() {
 }
 
 #[tokio::test]
-async fn each_word_tells_its_own_story_afterwards() {
+async fn each_fault_has_its_own_events() {
     let names = |events: &[Value]| -> Vec<String> {
         let word = |event: &Value, name: &str| event[name].as_str().unwrap_or_default().to_owned();
         events.iter().map(|event| format!("{}{}", word(event, "event"), word(event, "reason"))).collect()
     };
-    assert_eq!(names(&told_of_mail("bounce").await), ["failedbounce"]);
-    assert_eq!(names(&told_of_mail("softbounce").await), ["failedgreylisted", "delivered"]);
-    assert_eq!(names(&told_of_mail("shuffled").await), ["delivered", "failedgreylisted"]);
-    assert_eq!(names(&told_of_mail("optout").await), ["failedsuppress-unsubscribe"]);
-    assert_eq!(names(&told_of_mail("complain").await), ["delivered", "complained"]);
-    assert_eq!(names(&told_of_mail("twice").await), ["delivered", "delivered"]);
-    assert!(told_of_mail("silent").await.is_empty() && told_of_mail("lostreceipt").await.is_empty());
-    let late = told_of_mail("latebounce").await;
+    assert_eq!(names(&events_of_mail("bounce").await), ["failedbounce"]);
+    assert_eq!(names(&events_of_mail("softbounce").await), ["failedgreylisted", "delivered"]);
+    assert_eq!(names(&events_of_mail("shuffled").await), ["delivered", "failedgreylisted"]);
+    assert_eq!(names(&events_of_mail("optout").await), ["failedsuppress-unsubscribe"]);
+    assert_eq!(names(&events_of_mail("complain").await), ["delivered", "complained"]);
+    assert_eq!(names(&events_of_mail("twice").await), ["delivered", "delivered"]);
+    assert!(events_of_mail("silent").await.is_empty() && events_of_mail("lostreceipt").await.is_empty());
+    let late = events_of_mail("latebounce").await;
     assert_eq!(
         (&late[0]["flags"]["is-delayed-bounce"], &late[1]["flags"]["is-delayed-bounce"]),
         (&false.into(), &true.into())
     );
 
-    assert_eq!(told_of_text("+15005551015").await, ["sent", "undelivered30005"]);
-    assert_eq!(told_of_text("+15005551021").await, ["sent", "sent", "delivered", "delivered"]);
-    assert_eq!(told_of_text("+15005551022").await, ["delivered", "sent"]);
-    assert_eq!(told_of_text("+15005551024").await, ["sent", "undelivered30007"]);
-    assert_eq!(told_of_text("+15005551017").await, ["sent", "delivered", "STOP"]);
+    assert_eq!(statuses_of_text("+15005551015").await, ["sent", "undelivered30005"]);
+    assert_eq!(statuses_of_text("+15005551021").await, ["sent", "sent", "delivered", "delivered"]);
+    assert_eq!(statuses_of_text("+15005551022").await, ["delivered", "sent"]);
+    assert_eq!(statuses_of_text("+15005551024").await, ["sent", "undelivered30007"]);
+    assert_eq!(statuses_of_text("+15005551017").await, ["sent", "delivered", "STOP"]);
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn an_early_receipt_is_answered_before_the_call_is() {
 }
 
 #[tokio::test]
-async fn mailgun_tries_again_until_it_is_taken_or_refused_for_good() {
+async fn mailgun_retries_until_the_webhook_is_accepted_or_refused_permanently() {
     let receiver = Receiver::start(&[500, 503, 200]).await;
     let simulator = simulator_for(&receiver).await;
     mail(&simulator, "bounce@example.test").send().await.expect("an answer");
@@ -156,10 +156,9 @@ async fn get(simulator: &Simulator, path: &str, user: &str, password: &str) -> V
 }
 
 #[tokio::test]
-async fn the_ledger_and_its_look_ups_survive_a_restart() {
-    let path =
-        std::env::temp_dir().join(format!("postrider-simulator-{}.jsonl", postrider_clock::random_id()));
-    let start = || simulator_with(|config| config.ledger_path = Some(path.clone()));
+async fn the_journal_and_its_lookups_survive_a_restart() {
+    let path = std::env::temp_dir().join(format!("postrider-simulator-{}.jsonl", crate::clock::random_id()));
+    let start = || simulator_with(|config| config.journal_path = Some(path.clone()));
     let simulator = start().await;
     mail(&simulator, "lostreceipt@example.test").send().await.expect("an answer");
     text(&simulator, "+15005551028", None).send().await.expect("an answer");
@@ -168,8 +167,8 @@ async fn the_ledger_and_its_look_ups_survive_a_restart() {
     let before = simulator.accepted();
     simulator.shutdown().await;
     // A crash in the middle of a line: that acceptance was never answered.
-    let torn = [std::fs::read(&path).expect("the ledger"), b"{\"kind\":\"acc".to_vec()].concat();
-    std::fs::write(&path, torn).expect("the ledger");
+    let torn = [std::fs::read(&path).expect("the journal file"), b"{\"kind\":\"acc".to_vec()].concat();
+    std::fs::write(&path, torn).expect("the journal file");
 
     let simulator = start().await;
     assert_eq!(simulator.accepted(), before);
@@ -204,7 +203,7 @@ async fn the_ledger_and_its_look_ups_survive_a_restart() {
     let simulator = start().await;
     assert_eq!(simulator.accepted(), after);
     simulator.shutdown().await;
-    std::fs::remove_file(&path).expect("the ledger");
+    std::fs::remove_file(&path).expect("the journal file");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
-//! The relay's replies, word by word.
+//! The relay's replies to each fault.
 //!
-//! Spoken over a bare socket, because a mail client would hide what the relay really said. What is the
-//! same for all providers is in `http`.
+//! The tests speak SMTP over a bare socket, because a mail client would hide the relay's exact replies. Behaviour
+//! that all providers share is tested in `http`.
 
 use super::support::{DEADLINE, message_id, mime, simulator, simulator_with, submit};
 use crate::Verdict;
@@ -87,7 +87,7 @@ async fn silence_after_the_dot_ends_with_the_release() {
 }
 
 #[tokio::test]
-async fn a_relay_with_credentials_wants_them_and_wants_them_right() {
+async fn a_relay_with_credentials_refuses_missing_and_wrong_ones() {
     let simulator = simulator_with(|config| {
         config.smtp_username = Some("user".to_owned());
         config.smtp_password = Some("secret".to_owned());

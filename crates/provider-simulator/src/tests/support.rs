@@ -1,7 +1,6 @@
 //! A caller of the simulated providers, and a receiver of their webhooks.
 //!
-//! Calls are made as Postrider makes them, with plain clients and no code of `providers`. Nothing here
-//! asserts: that is the tests' matter.
+//! Calls have the form of Postrider's, with plain clients and no code of the product. Nothing here asserts.
 
 use std::{sync::Arc, time::Duration};
 
@@ -47,7 +46,7 @@ pub(super) fn mime(to: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// One call to the simulated Mailgun, as Postrider makes it.
+/// One call to the simulated Mailgun in the form of Postrider's.
 pub(super) fn mail(simulator: &Simulator, to: &str) -> reqwest::RequestBuilder {
     let file = reqwest::multipart::Part::bytes(mime(to)).file_name("message.eml");
     let form = reqwest::multipart::Form::new()
@@ -62,7 +61,7 @@ pub(super) fn mail(simulator: &Simulator, to: &str) -> reqwest::RequestBuilder {
         .multipart(form)
 }
 
-/// One call to the simulated Twilio, as Postrider makes it.
+/// One call to the simulated Twilio in the form of Postrider's.
 pub(super) fn text(simulator: &Simulator, to: &str, callback: Option<&str>) -> reqwest::RequestBuilder {
     let mut form = vec![("To", to.to_owned()), ("From", OUR_NUMBER.to_owned()), ("Body", "Hi".to_owned())];
     form.extend(callback.map(|url| ("StatusCallback", url.to_owned())));
@@ -72,7 +71,7 @@ pub(super) fn text(simulator: &Simulator, to: &str, callback: Option<&str>) -> r
         .form(&form)
 }
 
-/// The relay's replies to one whole submission, each with its line end cut; ends where the relay ends.
+/// The relay's replies to one whole submission, without line ends; stops at the first negative reply.
 pub(super) async fn submit(simulator: &Simulator, to: &str, before: &[&str]) -> std::io::Result<Vec<String>> {
     let mut stream = TcpStream::connect(simulator.smtp_addr).await?;
     let mut replies = vec![reply(&mut stream).await?];
@@ -108,7 +107,7 @@ async fn reply(stream: &mut TcpStream) -> std::io::Result<String> {
     }
 }
 
-/// A webhook as it came.
+/// A received webhook.
 #[derive(Debug, Clone)]
 pub(super) struct Hook {
     pub path_and_query: String,
@@ -130,7 +129,7 @@ impl Hook {
     }
 }
 
-/// Receives webhooks and answers each with the next of its statuses, the last one for ever.
+/// Receives webhooks and answers each with the next of its statuses, the last one repeatedly.
 pub(super) struct Receiver {
     pub base: String,
     hooks: Arc<watch::Sender<Vec<Hook>>>,

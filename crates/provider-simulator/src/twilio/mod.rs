@@ -1,14 +1,15 @@
-//! A provider that behaves as Twilio's Programmable Messaging does.
+//! The simulated Programmable Messaging of Twilio.
 //!
-//! `send` creates messages and has the error table, `resource` shapes and looks up messages, `callback`
-//! posts statuses and customers' texts, signed. Faults are decided in `plan`.
+//! `send` creates messages, `message` is the message resource, `lookup` shows and lists it, `webhooks` posts
+//! statuses and customers' texts, `errors` has the error table. `call_plan` decides the faults.
 
-mod error;
+mod errors;
+mod lookup;
 mod message;
 mod send;
 mod webhooks;
 
-pub(super) use error::not_found;
-pub(super) use message::{fetch, list};
-pub(super) use send::create;
-pub(super) use webhooks::status_callback;
+pub(crate) use errors::not_found;
+pub(crate) use lookup::{fetch, list};
+pub(crate) use send::create;
+pub(crate) use webhooks::{post_inbound_sms, status_callback};

@@ -1,18 +1,19 @@
-//! Twilio's error codes as far as the simulator gives them, and the published magic numbers.
+//! Twilio's error codes, its published magic numbers, and the check of credentials.
 //!
-//! No I/O. data and shapes. The table of magic numbers is the published one of the test credentials, for
-//! every account; only an account whose SID starts as `TEST_ACCOUNT_PREFIX` also has its last line,
-//! that no other sender is owned.
+//! No I/O. The magic numbers are those published for the test credentials; here they work for every account.
+//! The rule that no other sender is owned holds only for accounts whose SID starts with `TEST_ACCOUNT_PREFIX`.
 
 use axum::{
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
 
-use crate::{call_plan::Refusal, http_answer::json_response};
+use crate::{
+    call_plan::Refusal, http_answer::json_response, http_request::basic_credentials, state::SimulatorState,
+};
 
-pub(super) const TEST_ACCOUNT_PREFIX: &str = "AC7e57";
+const TEST_ACCOUNT_PREFIX: &str = "AC7e57";
 
 /// Code, HTTP status, message.
 const ERRORS: [(u32, u16, &str); 17] = [
@@ -52,26 +53,38 @@ const MAGIC_TO: [(&str, u32); 5] = [
     ("+15005550009", 21614),
 ];
 
+/// The answer to missing or wrong credentials: `AccountSid:AuthToken`, or an API key's SID with the same secret.
+pub(super) fn refuse_wrong_credentials(
+    state: &SimulatorState,
+    account: &str,
+    headers: &HeaderMap,
+) -> Option<Response> {
+    let is_known = basic_credentials(headers).is_some_and(|(user, password)| {
+        (user == account || user.starts_with("SK")) && password == state.settings.twilio_auth_token
+    });
+    (!is_known).then(|| error(20003))
+}
+
 /// The code for a sender, by the published table.
-pub(super) fn of_sender(account: &str, from: &str) -> Option<u32> {
+pub(super) fn sender_code(account: &str, from: &str) -> Option<u32> {
     let listed = MAGIC_FROM.iter().find(|(number, _)| *number == from).map(|(_, code)| *code);
     let not_owned = account.starts_with(TEST_ACCOUNT_PREFIX) && from != MAGIC_FROM_GOOD;
     listed.or(not_owned.then_some(21606))
 }
 
-/// The code for a recipient, by the published table and by its form.
-pub(super) fn of_recipient(to: &str) -> Option<u32> {
+/// The code for a recipient, by the published table and by its format.
+pub(super) fn recipient_code(to: &str) -> Option<u32> {
     let listed = MAGIC_TO.iter().find(|(number, _)| *number == to).map(|(_, code)| *code);
     let digits = to.strip_prefix('+').unwrap_or_default();
-    let formed = (8..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
-    listed.or((!formed).then_some(21211))
+    let is_e164 = (8..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    listed.or((!is_e164).then_some(21211))
 }
 
-/// An error as Twilio words it.
+/// The error answer for a code of the table.
 pub(super) fn error(code: u32) -> Response {
     let known = ERRORS.iter().chain([&BODY_TOO_LONG]).find(|(known, _, _)| *known == code);
-    let (code, status, message) = *known.expect("every code that the simulator gives is in its table");
-    let status = StatusCode::from_u16(status).expect("the table has proper statuses");
+    let (code, status, message) = *known.expect("every code that the simulator uses is in its table");
+    let status = StatusCode::from_u16(status).expect("the table has valid statuses");
     let more_info = format!("https://www.twilio.com/docs/errors/{code}");
     let body = json!({ "code": code, "message": message, "more_info": more_info, "status": status.as_u16() });
     if status == StatusCode::TOO_MANY_REQUESTS {
@@ -80,8 +93,8 @@ pub(super) fn error(code: u32) -> Response {
     json_response(status, &body)
 }
 
-/// The code for a planned refusal; none for a page that is no answer.
-pub(super) fn of_refusal(refusal: Refusal) -> Option<u32> {
+/// The code for a planned refusal; `None` for a page that is no answer.
+pub(super) fn refusal_code(refusal: Refusal) -> Option<u32> {
     match refusal {
         Refusal::Busy => Some(20429),
         Refusal::Invalid => Some(21211),
@@ -93,8 +106,8 @@ pub(super) fn of_refusal(refusal: Refusal) -> Option<u32> {
     }
 }
 
-/// No such resource.
-pub(crate) fn not_found(_path: &str) -> Response {
+/// The answer to an unknown path.
+pub(crate) fn not_found() -> Response {
     error(20404)
 }
 
@@ -106,13 +119,13 @@ mod tests {
     fn the_published_magic_numbers_give_their_codes() {
         let ours = "AC00000000000000000000000000000000";
         let test = "AC7e570000000000000000000000000000";
-        assert_eq!(of_sender(ours, "+15005550001"), Some(21212));
-        assert_eq!(of_sender(test, "+15005550008"), Some(21611));
-        assert_eq!(of_sender(test, "+15005550006"), None);
-        assert_eq!(of_sender(test, "+14155552671"), Some(21606));
-        assert_eq!(of_sender(ours, "+14155552671"), None);
-        assert_eq!(of_recipient("+15005550009"), Some(21614));
-        assert_eq!(of_recipient("+14155552671"), None);
-        assert_eq!(of_recipient("4155552671"), Some(21211));
+        assert_eq!(sender_code(ours, "+15005550001"), Some(21212));
+        assert_eq!(sender_code(test, "+15005550008"), Some(21611));
+        assert_eq!(sender_code(test, "+15005550006"), None);
+        assert_eq!(sender_code(test, "+14155552671"), Some(21606));
+        assert_eq!(sender_code(ours, "+14155552671"), None);
+        assert_eq!(recipient_code("+15005550009"), Some(21614));
+        assert_eq!(recipient_code("+14155552671"), None);
+        assert_eq!(recipient_code("4155552671"), Some(21211));
     }
 }
