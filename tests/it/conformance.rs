@@ -222,7 +222,7 @@ async fn publish(env: &TestEnv, via: Via, words: &[&'static str]) -> HashMap<Str
     let mut recipients = HashMap::new();
     for (number, word) in words.iter().enumerate() {
         let recipient = via.recipient(number + 100);
-        env.simulator.set_magic(&recipient, word);
+        env.simulator.set_recipient_fault(&recipient, word);
         let body = via.job(&recipient).to_string();
         assert!(producer.publish("requests.blanca", None, body.as_bytes()).await, "the job is routed");
         recipients.insert(recipient, *word);
@@ -329,7 +329,7 @@ async fn account_refused(via: Via, word: &'static str, code: &str) {
     assert!(one.held > 0, "a waiting message keeps its reservation");
     assert_ne!(lane(&worker, via.account()).breaker_state(), BreakerState::Closed);
     assert_eq!(seen(&env, &recipient).1, 0);
-    env.simulator.set_magic(&recipient, "ok");
+    env.simulator.set_recipient_fault(&recipient, "ok");
     let status = if via == Via::Smtp { "sent" } else { "delivered" };
     env.all_are(1, status).await;
     assert_eq!(lane(&worker, via.account()).breaker_state(), BreakerState::Closed);

@@ -21,7 +21,7 @@ const PHONE: &str = "+14155550102";
 async fn stopped_while_its_begin_waits(reason: &str, stop: impl AsyncFnOnce(&TestEnv, CompanyId, Uuid)) {
     let env = TestEnv::new().await;
     let company = env.company("blanca", |policy| policy.accounts[0].concurrency = 1).await;
-    env.simulator.set_magic("+14155550101", "hang");
+    env.simulator.set_recipient_fault("+14155550101", "hang");
     let worker = env.worker_with("dispatch.http_timeout_secs = 20.0").await;
     // The only call slot is taken: the second request waits for it, claimed and not begun.
     env.publish(&job::keyed(job::by_sms("+14155550101"), "first")).await;

@@ -314,7 +314,7 @@ async fn publish_canaries(env: &TestEnv) -> (usize, Vec<String>) {
         for (company, field, address) in
             [("blanca", "email", &email), ("blanca", "phone", &phone), ("other", "email", &email)]
         {
-            env.simulator.set_magic(address, word);
+            env.simulator.set_recipient_fault(address, word);
             let body = canary_job(count, (field, address)).to_string();
             let id = format!("canarymessageid-{count}");
             assert!(producer.publish(&format!("requests.{company}"), Some(&id), body.as_bytes()).await);

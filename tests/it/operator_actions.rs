@@ -108,7 +108,7 @@ async fn cancel_takes_back_what_is_not_begun_and_frees_its_person() {
 async fn pausing_an_attempt_under_way_stops_the_next_one() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
-    env.simulator.set_magic("+14155552671", "busy");
+    env.simulator.set_recipient_fault("+14155552671", "busy");
     let worker = env.worker_with("retry.delays_secs = [0.5]").await;
     let mut now = in_two_seconds();
     now["delay_secs"] = json!(0);

@@ -36,7 +36,7 @@ async fn silent(more: &str) -> (TestEnv, Worker) {
     let env = TestEnv::new().await;
     env.company("blanca", |policy| policy.suppression_days = 0).await;
     for recipient in [PHONE, EMAIL] {
-        env.simulator.set_magic(recipient, "silent");
+        env.simulator.set_recipient_fault(recipient, "silent");
     }
     let worker = env.worker_with(more).await;
     env.simulator.set_webhook_urls(None, None);
@@ -109,7 +109,7 @@ async fn next_is_suppressed(env: &TestEnv, body: &Value) -> Option<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receipt_before_our_own_settle_counts_and_the_answer_adds_its_id() {
     let (env, worker) = silent("dispatch.http_timeout_secs = 20.0").await;
-    env.simulator.set_magic(EMAIL, "hang");
+    env.simulator.set_recipient_fault(EMAIL, "hang");
     env.publish(&by_email("1")).await;
     in_state(&env, State::Sending).await;
     wait::until("the provider has it", || async { !env.simulator.accepted().is_empty() }).await;
@@ -127,7 +127,7 @@ async fn a_receipt_before_our_own_settle_counts_and_the_answer_adds_its_id() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_told_before_our_own_settle_keeps_its_code() {
     let (env, worker) = silent("dispatch.http_timeout_secs = 20.0").await;
-    env.simulator.set_magic(EMAIL, "hang");
+    env.simulator.set_recipient_fault(EMAIL, "hang");
     env.publish(&by_email("1")).await;
     wait::until("the provider has it", || async { !env.simulator.accepted().is_empty() }).await;
     let attempt = Attempt::of(&env, MAILGUN, EMAIL).await;
@@ -189,7 +189,7 @@ async fn proof_after_an_unknowns_window_raises_what_we_concluded() {
         ("failed", hard_bounce(), failed),
     ] {
         let (env, worker) = silent("unknown.email_looks_secs = [0.2]").await;
-        env.simulator.set_magic(EMAIL, "acceptreset");
+        env.simulator.set_recipient_fault(EMAIL, "acceptreset");
         // Look-ups do not show it in time either.
         env.simulator
             .set_behaviour(Behaviour { look_up_lag: Duration::from_secs(3_600), ..Behaviour::default() });
@@ -235,7 +235,7 @@ async fn a_bounce_after_delivered_blocks_the_address_and_leaves_the_status() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receipt_of_an_earlier_attempt_counts() {
     let (env, worker) = silent("retry.delays_secs = [600.0]").await;
-    env.simulator.set_magic(EMAIL, "flaky");
+    env.simulator.set_recipient_fault(EMAIL, "flaky");
     env.publish(&by_email("1")).await;
     wait::until("the first attempt was refused", || async {
         env.standings().await.first().is_some_and(|one| one.attempt == 1 && one.reason.is_some())

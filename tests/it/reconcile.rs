@@ -71,7 +71,7 @@ async fn an_attempt_with_a_lost_answer_is_found_at_its_provider_and_not_sent_aga
     for (job, recipient) in [(by_phone(), PHONE), (by_email(), EMAIL)] {
         for magic in ["acceptreset", "accepterror", "hang", "garbage"] {
             let (env, worker) = world(|_| {}, "dispatch.http_timeout_secs = 0.4").await;
-            env.simulator.set_magic(recipient, magic);
+            env.simulator.set_recipient_fault(recipient, magic);
             env.publish(&job).await;
             env.all_are(1, "delivered").await;
             assert_eq!(env.simulator.calls().len(), 1, "{magic}: no message was sent again");
@@ -92,7 +92,7 @@ async fn an_attempt_with_a_lost_answer_is_found_at_its_provider_and_not_sent_aga
 async fn what_no_provider_has_ends_as_unknown_after_the_last_look() {
     for (job, recipient) in [(by_phone(), PHONE), (by_email(), EMAIL)] {
         let (env, worker) = world(|_| {}, "").await;
-        env.simulator.set_magic(recipient, "reset");
+        env.simulator.set_recipient_fault(recipient, "reset");
         env.publish(&job).await;
         env.all_are(1, "failed").await;
         assert_eq!(
@@ -116,7 +116,7 @@ async fn a_lost_receipt_is_asked_for_and_the_timeline_says_so() {
     ] {
         let more = "receipts.email_looks_secs = [0.5, 1.0]\nreceipts.sms_looks_secs = [0.5, 1.0]";
         let (env, worker) = world(|_| {}, more).await;
-        env.simulator.set_magic(recipient, magic);
+        env.simulator.set_recipient_fault(recipient, magic);
         env.publish(&job).await;
         let standings = env.all_are(1, status).await;
         let detail = env.ledger.request(standings[0].id).await.expect("asked").expect("there");
@@ -136,7 +136,7 @@ async fn a_lost_receipt_is_asked_for_and_the_timeline_says_so() {
 async fn an_unknown_receipt_leaves_the_message_sent_and_is_not_asked_for_for_ever() {
     let more = "receipts.email_looks_secs = [0.3, 0.6]\nreceipts.sms_looks_secs = [0.3, 0.6]";
     let (env, worker) = world(|_| {}, more).await;
-    env.simulator.set_magic(PHONE, "silent");
+    env.simulator.set_recipient_fault(PHONE, "silent");
     env.publish(&by_phone()).await;
     env.all_are(1, "sent").await;
     wait::until("the last look was made", || async { count(&env, "receipt_poll").await == 0 }).await;
@@ -155,7 +155,7 @@ async fn a_relay_is_neither_asked_nor_watched() {
     })
     .await;
     let worker = env.worker().await;
-    env.simulator.set_magic("lost@example.test", "dotreset");
+    env.simulator.set_recipient_fault("lost@example.test", "dotreset");
     env.publish(&by_email()).await;
     env.publish(&job::to(json!({ "email": "lost@example.test" }))).await;
     wait::until("one is sent, the other given up", || async {
@@ -172,10 +172,10 @@ async fn a_relay_is_neither_asked_nor_watched() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_email_without_a_trace_is_sent_once_more_where_the_company_wants_it() {
     let (env, worker) = world(|policy| policy.resend_if_absent = true, "").await;
-    env.simulator.set_magic(EMAIL, "reset");
+    env.simulator.set_recipient_fault(EMAIL, "reset");
     env.publish(&by_email()).await;
     wait::until("the first attempt was made", || async { env.simulator.calls().len() == 1 }).await;
-    env.simulator.set_magic(EMAIL, "ok");
+    env.simulator.set_recipient_fault(EMAIL, "ok");
     env.all_are(1, "sent").await;
     assert_eq!(message(&env).await, (State::Sent, None, 2, true));
     assert_eq!((env.simulator.calls().len(), env.simulator.accepted().len()), (2, 1));
@@ -190,7 +190,7 @@ async fn an_email_without_a_trace_is_sent_once_more_where_the_company_wants_it()
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_sent_once_more_only_once_whatever_becomes_of_it() {
     let (env, worker) = world(|policy| policy.resend_if_absent = true, "").await;
-    env.simulator.set_magic(EMAIL, "reset");
+    env.simulator.set_recipient_fault(EMAIL, "reset");
     env.publish(&by_email()).await;
     env.all_are(1, "failed").await;
     assert_eq!(message(&env).await, (State::PresumedFailed, Some("outcome_unknown".to_owned()), 2, true));
@@ -202,7 +202,7 @@ async fn it_is_sent_once_more_only_once_whatever_becomes_of_it() {
 async fn an_index_that_lags_behind_every_look_costs_one_double_and_never_two() {
     let (env, worker) = world(|policy| policy.resend_if_absent = true, "").await;
     env.simulator.set_behaviour(Behaviour { look_up_lag: Duration::from_secs(3_600), ..untold() });
-    env.simulator.set_magic(EMAIL, "acceptreset");
+    env.simulator.set_recipient_fault(EMAIL, "acceptreset");
     env.publish(&by_email()).await;
     env.all_are(1, "failed").await;
     assert_eq!(message(&env).await, (State::PresumedFailed, Some("outcome_unknown".to_owned()), 2, true));
@@ -213,7 +213,7 @@ async fn an_index_that_lags_behind_every_look_costs_one_double_and_never_two() {
 #[tokio::test(flavor = "multi_thread")]
 async fn looks_that_were_hindered_never_let_it_be_sent_once_more() {
     let (env, worker) = world(|policy| policy.resend_if_absent = true, "").await;
-    env.simulator.set_magic(EMAIL, "reset");
+    env.simulator.set_recipient_fault(EMAIL, "reset");
     env.publish(&by_email()).await;
     wait::until("the attempt is unknown", || async {
         count(&env, "message where state = {Unknown}").await == 1
@@ -229,7 +229,7 @@ async fn looks_that_were_hindered_never_let_it_be_sent_once_more() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_is_never_sent_again() {
     let (env, worker) = world(|policy| policy.resend_if_absent = true, "").await;
-    env.simulator.set_magic(PHONE, "reset");
+    env.simulator.set_recipient_fault(PHONE, "reset");
     env.publish(&by_phone()).await;
     env.all_are(1, "failed").await;
     assert_eq!((message(&env).await.3, env.simulator.calls().len()), (false, 1));
@@ -242,7 +242,7 @@ async fn a_customer_that_stops_before_the_resend_gets_nothing_and_the_outcome_st
     let more = "breaker.failures = 1\nbreaker.open_secs = 6.0\nbreaker.open_max_secs = 6.0";
     let (env, worker) = world(|policy| policy.resend_if_absent = true, more).await;
     let company = env.ledger.company_id("blanca").await.expect("asked").expect("there");
-    env.simulator.set_magic(EMAIL, "reset");
+    env.simulator.set_recipient_fault(EMAIL, "reset");
     env.publish(&by_email()).await;
     wait::until("it waits to be sent once more", || async {
         count(&env, "message where state = {Waiting} and resent").await == 1

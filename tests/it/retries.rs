@@ -136,11 +136,11 @@ impl Ended {
 async fn a_failed_request_is_sent_by_a_new_message_and_the_old_one_stays_as_it_is() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
-    env.simulator.set_magic(PHONE, "busy");
+    env.simulator.set_recipient_fault(PHONE, "busy");
     let worker = env.worker_with("retry.delays_secs = [0.1]\nretry.tries_max = 2").await;
     env.publish(&job::by_sms(PHONE)).await;
     let id = env.all_are(1, "failed").await[0].id;
-    env.simulator.set_magic(PHONE, "ok");
+    env.simulator.set_recipient_fault(PHONE, "ok");
     let Retried::Going(message) = ask(&env, id, wish()).await else { panic!("it is retried") };
     let detail = wait::until_some("the retry is delivered", || async {
         let detail = env.ledger.request(id).await.expect("asked").expect("there");

@@ -12,7 +12,7 @@ use crate::support::{TestEnv, job, sql::with_states, wait};
 async fn a_refusal_for_now_is_tried_again_and_delivered() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
-    env.simulator.set_magic("+14155550101", "flaky");
+    env.simulator.set_recipient_fault("+14155550101", "flaky");
     let worker = env.worker().await;
     env.publish(&job::by_sms("+14155550101")).await;
     let standings = env.all_are(1, "delivered").await;
@@ -27,7 +27,7 @@ async fn a_refusal_for_now_is_tried_again_and_delivered() {
 async fn a_message_that_is_refused_too_often_fails_as_retries_exhausted() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
-    env.simulator.set_magic("+14155550101", "busy");
+    env.simulator.set_recipient_fault("+14155550101", "busy");
     let worker = env.worker_with("retry.tries_max = 3").await;
     env.publish(&job::by_sms("+14155550101")).await;
     let standings = env.all_are(1, "failed").await;
@@ -39,7 +39,7 @@ async fn a_message_that_is_refused_too_often_fails_as_retries_exhausted() {
 async fn an_unknown_outcome_is_never_tried_again_and_ends_with_its_window() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
-    env.simulator.set_magic("+14155550101", "error");
+    env.simulator.set_recipient_fault("+14155550101", "error");
     let worker = env.worker_with("unknown.sms_looks_secs = [0.5]").await;
     env.publish(&job::by_sms("+14155550101")).await;
     let standings = env.all_are(1, "failed").await;
@@ -58,7 +58,7 @@ async fn a_receipt_settles_an_unknown_outcome() {
     for (phone, magic) in
         [("+14155550101", "acceptreset"), ("+14155550102", "accepterror"), ("+14155550103", "hang")]
     {
-        env.simulator.set_magic(phone, magic);
+        env.simulator.set_recipient_fault(phone, magic);
     }
     let worker = env.worker().await;
     for phone in ["+14155550101", "+14155550102", "+14155550103"] {
@@ -73,7 +73,7 @@ async fn a_receipt_settles_an_unknown_outcome() {
 async fn a_misconfigured_account_opens_its_lane_and_burns_no_tries() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
-    env.simulator.set_magic("+14155550101", "misconfigured");
+    env.simulator.set_recipient_fault("+14155550101", "misconfigured");
     let worker = env.worker().await;
     env.publish(&job::by_sms("+14155550101")).await;
     wait::until("two attempts were made", || async {
@@ -82,7 +82,7 @@ async fn a_misconfigured_account_opens_its_lane_and_burns_no_tries() {
     .await;
     let (tries,): (i16,) = sqlx::query_as("select tries from message").fetch_one(&env.pool).await.unwrap();
     assert_eq!(tries, 0);
-    env.simulator.set_magic("+14155550101", "ok");
+    env.simulator.set_recipient_fault("+14155550101", "ok");
     env.all_are(1, "delivered").await;
     env.nothing_left(worker).await;
 }

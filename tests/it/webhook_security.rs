@@ -39,7 +39,7 @@ async fn sent(more: &str) -> (TestEnv, Worker) {
     env.simulator.set_webhook_urls(None, None);
     for customer in [json!({ "phone": PHONE }), json!({ "email": EMAIL })] {
         for recipient in [PHONE, EMAIL] {
-            env.simulator.set_magic(recipient, "silent");
+            env.simulator.set_recipient_fault(recipient, "silent");
         }
         let employee = json!({ "email": "paulagent@blancapeak.com" });
         env.publish(&json!({ "customer": customer, "employee": employee, "channel": "phone" })).await;
@@ -273,7 +273,7 @@ async fn while_the_database_is_away_receipts_wait_or_hear_503_and_count_later() 
     let env = TestEnv::new().await;
     let (line, url) = Proxy::before(&env.database_url).await;
     env.company("blanca", |_| {}).await;
-    env.simulator.set_magic(PHONE, "silent");
+    env.simulator.set_recipient_fault(PHONE, "silent");
     let worker =
         env.worker_with(&format!("database.url = \"{url}\"\ndatabase.acquire_timeout_secs = 1")).await;
     let employee = json!({ "email": "paulagent@blancapeak.com" });

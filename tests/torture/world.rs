@@ -110,7 +110,7 @@ impl World {
         }
         let plan = Plan::new(seed, arguments.requests, arguments.publishers, arguments.emphasis);
         for (phone, word) in plan.magic_phones() {
-            env.simulator.set_magic(&phone, word);
+            env.simulator.set_recipient_fault(&phone, word);
         }
         let database: url::Url = stack.database_url.parse()?;
         let port = database.port().context("the stack's Postgres has a port")?;

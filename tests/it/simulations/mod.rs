@@ -79,7 +79,7 @@ async fn todays_policy_gives_a_rich_history_again_request_by_request() {
     let env = TestEnv::new().await;
     let id = env.company("blanca", bound).await;
     for person in 0..2 {
-        env.simulator.set_magic(&format!("+1415555{:04}", 3_000 + person), "invalid");
+        env.simulator.set_recipient_fault(&format!("+1415555{:04}", 3_000 + person), "invalid");
     }
     let worker = env.worker_with("database.intake_connections = 8").await;
     History::new(&env, &worker, &[("blanca", id)], 7).unfold().await;
