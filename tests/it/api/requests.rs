@@ -272,7 +272,7 @@ async fn what_is_begun_is_handed_over() {
 async fn a_retry_over_http_is_on_record_and_needs_to_know_what_may_double() {
     let env = TestEnv::new().await;
     env.company("blanca", |_| {}).await;
-    env.simulator.set_magic("+14155552671", "reset");
+    env.simulator.set_recipient_fault("+14155552671", "reset");
     let worker = env.worker().await;
     let client = env.client("blanca").await;
     env.publish(&json!({
@@ -288,7 +288,7 @@ async fn a_retry_over_http_is_on_record_and_needs_to_know_what_may_double() {
     assert_eq!(nobody.status, 422, "{}", nobody.text);
     let unknowing = client.post(&path, &json!({ "requested_by": "Ann" })).await;
     assert_eq!((unknowing.status, unknowing.as_str()), (409, "outcome_unknown"), "{}", unknowing.text);
-    env.simulator.set_magic("+14155552671", "ok");
+    env.simulator.set_recipient_fault("+14155552671", "ok");
     let knowing = json!({ "requested_by": "Ann", "note": "she called", "acknowledge_possible_duplicate": true,
         "of": failed[0].id });
     let first = client.post(&path, &knowing).await;
