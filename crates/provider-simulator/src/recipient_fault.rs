@@ -87,7 +87,7 @@ impl RecipientFault {
 
     /// The fault with this email word, in any letter case.
     #[must_use]
-    pub fn from_word(word: &str) -> Option<RecipientFault> {
+    pub fn parse(word: &str) -> Option<RecipientFault> {
         TABLE.iter().find(|(_, known, _)| known.eq_ignore_ascii_case(word)).map(|(fault, _, _)| *fault)
     }
 
@@ -100,7 +100,7 @@ impl RecipientFault {
         if local.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("dot451")) {
             return RecipientFault::Dot451;
         }
-        RecipientFault::from_word(&local[..end.unwrap_or(local.len())]).unwrap_or(RecipientFault::Ok)
+        RecipientFault::parse(&local[..end.unwrap_or(local.len())]).unwrap_or(RecipientFault::Ok)
     }
 
     /// The fault that a phone number (E.164) names; `Ok` for an ordinary number.
@@ -135,7 +135,7 @@ mod tests {
                 RecipientFault::from_phone(&number),
                 "{word}"
             );
-            assert_eq!(RecipientFault::from_word(word), Some(RecipientFault::from_phone(&number)), "{word}");
+            assert_eq!(RecipientFault::parse(word), Some(RecipientFault::from_phone(&number)), "{word}");
         }
     }
 }

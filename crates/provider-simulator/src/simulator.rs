@@ -183,7 +183,7 @@ impl Simulator {
     /// # Panics
     /// On a word that is not in `RecipientFault::table`.
     pub fn set_recipient_fault(&self, recipient: &str, word: &str) {
-        let fault = RecipientFault::from_word(word).expect("a word of RecipientFault::table");
+        let fault = RecipientFault::parse(word).expect("a word of RecipientFault::table");
         self.state.faults.set_recipient_fault(recipient, fault);
     }
 
