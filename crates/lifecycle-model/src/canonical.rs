@@ -1,116 +1,120 @@
-//! Equal worlds by equal names: what no step can tell apart any more is made the same.
+//! Canonical states: states that no further step can tell apart become equal.
 //!
-//! Without it the search would never end, because epochs rise for ever. They are only compared for equality
-//! with the row's, and a row's never comes back: the row's is called 1, everybody's else 1 or 0. What is
-//! forgotten beyond that only saves time: it is what the statements disregard anyhow. One of `claims`
-//! searches without forgetting and sees the same; where a planted flaw regards it, it is kept.
+//! Without it the search would never end, because epochs only rise. Steps compare an epoch only with the row's
+//! epoch, and a row's epoch never repeats: the row's becomes 1, every other one 1 (equal) or 0. Everything else that
+//! is dropped here only saves time: the statements ignore it. A test in `checks` searches without dropping and
+//! reaches the same ends; facts that a planted mutant reads are kept.
 
 use super::{
-    model_state::{Call, Due, Facts, Left, Looker, Outcome, Phase, Worker, World},
-    scenario::{Conditions, Flaw},
+    model_state::{
+        CallOutcome, CallState, Due, ExternalFacts, FaultBudget, ModelState, Reconciler, Worker, WorkerPhase,
+    },
+    scenario::{Mutant, Scenario},
 };
 use postrider_domain::lifecycle::State;
 
-impl World {
-    /// Gives whether the workers changed places.
-    pub fn settle_names(&mut self, conditions: &Conditions) -> bool {
-        self.name_epochs();
-        if conditions.forgets {
-            self.forget_the_past(conditions);
-            self.forget_absences(conditions);
+impl ModelState {
+    /// Makes the state canonical; returns whether the two workers changed places.
+    pub fn canonicalize(&mut self, scenario: &Scenario) -> bool {
+        self.canonicalize_epochs();
+        if scenario.canonicalizes_fully {
+            self.drop_stale_epochs(scenario);
+            self.drop_absences(scenario);
             if !matches!(self.row.state, State::Waiting | State::Sending | State::Unknown) {
-                self.forget_the_future();
+                self.drop_final_details();
             }
-            let Left { crashes, naps, hitches, wishes, .. } = self.left;
-            self.left.all = self.left.all.min(crashes + naps + hitches + wishes);
+            let FaultBudget { crashes, stalls, delays, user_actions, .. } = self.budget;
+            self.budget.all = self.budget.all.min(crashes + stalls + delays + user_actions);
         }
-        self.lookers.sort_unstable();
+        self.reconcilers.sort_unstable();
         let swapped = self.workers[0] > self.workers[1];
         self.workers.sort_unstable();
         swapped
     }
 
-    fn name_epochs(&mut self) {
+    fn canonicalize_epochs(&mut self) {
         let current = self.row.epoch;
-        let name = |epoch: &mut u8| *epoch = u8::from(*epoch == current);
-        name(&mut self.row.epoch);
-        self.orphan.iter_mut().for_each(name);
-        self.stray.iter_mut().for_each(|stray| name(&mut stray.epoch));
-        self.desk.iter_mut().for_each(|desk| name(&mut desk.epoch));
-        for looker in &mut self.lookers {
-            if let Looker::End { epoch } | Looker::Resend { epoch } = looker {
-                name(epoch);
+        let mark = |epoch: &mut u8| *epoch = u8::from(*epoch == current);
+        mark(&mut self.row.epoch);
+        self.orphaned_lease.iter_mut().for_each(mark);
+        self.stray_begin.iter_mut().for_each(|stray_begin| mark(&mut stray_begin.epoch));
+        self.pending_end.iter_mut().for_each(|pending_end| mark(&mut pending_end.epoch));
+        for reconciler in &mut self.reconcilers {
+            if let Reconciler::End { epoch } | Reconciler::Resend { epoch } = reconciler {
+                mark(epoch);
             }
         }
         for worker in &mut self.workers {
-            name(&mut worker.epoch);
-            worker.lease.iter_mut().for_each(|lease| name(&mut lease.epoch));
+            mark(&mut worker.epoch);
+            worker.lease.iter_mut().for_each(|lease| mark(&mut lease.epoch));
         }
     }
 
-    /// What only an epoch that is over gave a right to.
-    fn forget_the_past(&mut self, conditions: &Conditions) {
-        self.orphan = self.orphan.filter(|epoch| *epoch == 1);
-        self.stray = self.stray.filter(|stray| stray.epoch == 1);
-        self.desk = self.desk.filter(|desk| desk.epoch == 1);
-        for looker in &mut self.lookers {
-            if matches!(looker, Looker::End { epoch: 0 } | Looker::Resend { epoch: 0 }) {
-                *looker = Looker::Idle;
+    /// Drops pending work of past epochs.
+    fn drop_stale_epochs(&mut self, scenario: &Scenario) {
+        self.orphaned_lease = self.orphaned_lease.filter(|epoch| *epoch == 1);
+        self.stray_begin = self.stray_begin.filter(|stray_begin| stray_begin.epoch == 1);
+        self.pending_end = self.pending_end.filter(|pending_end| pending_end.epoch == 1);
+        for reconciler in &mut self.reconcilers {
+            if matches!(reconciler, Reconciler::End { epoch: 0 } | Reconciler::Resend { epoch: 0 }) {
+                *reconciler = Reconciler::Idle;
             }
         }
         for worker in &mut self.workers {
-            if worker.epoch == 0 && worker.says_nothing_new(conditions) {
+            if worker.epoch == 0 && worker.is_harmless(scenario) {
                 *worker = Worker::default();
             }
         }
         for (attempt, call) in (1..=self.row.attempt).zip(&mut self.calls) {
-            let may_make_it =
-                |worker: &Worker| worker.phase != Phase::Idle && worker.next_attempt() == attempt;
-            if *call == Call::Unmade && !self.workers.iter().any(may_make_it) {
-                *call = Call::Gone;
+            let may_call =
+                |worker: &Worker| worker.phase != WorkerPhase::Idle && worker.next_attempt() == attempt;
+            if *call == CallState::Unmade && !self.workers.iter().any(may_call) {
+                *call = CallState::Gone;
             }
         }
-        // More tries than the most are as good as the most.
-        self.row.tries = self.row.tries.min(conditions.schedule.tries_max as u8);
+        // Above `tries_max` every count has the same effect.
+        self.row.tries = self.row.tries.min(scenario.schedule.tries_max as u8);
     }
 
-    /// How often it was absent, where nobody asks.
-    fn forget_absences(&mut self, conditions: &Conditions) {
-        if conditions.resend_if_absent && !self.row.resent {
+    /// Drops the count of empty lookups unless a resend depends on it.
+    fn drop_absences(&mut self, scenario: &Scenario) {
+        if scenario.resend_if_absent && !self.row.resent {
             return;
         }
         if let Some(Due::Look { absent, .. }) = &mut self.due {
             *absent = 0;
         }
-        for looker in &mut self.lookers {
-            if let Looker::Again { absent, .. } = looker {
+        for reconciler in &mut self.reconcilers {
+            if let Reconciler::Again { absent, .. } = reconciler {
                 *absent = 0;
             }
         }
     }
 
-    /// It never waits again: nothing that begin, settle, looks and people go by matters any more.
-    fn forget_the_future(&mut self) {
+    /// The message never waits again: drops the facts that begin, settle, lookups and user actions read.
+    fn drop_final_details(&mut self) {
         let row = &mut self.row;
         (row.tries, row.reached, row.resent, row.paused, row.settled) = (0, true, false, false, true);
-        self.lookers = Default::default();
-        self.left.wishes = 0;
-        let asks = |worker: &Worker| matches!(worker.phase, Phase::Begun { checked: false });
-        if !self.workers.iter().any(asks) {
-            self.facts = Facts::default();
+        self.reconcilers = Default::default();
+        self.budget.user_actions = 0;
+        let unchecked = |worker: &Worker| matches!(worker.phase, WorkerPhase::Begun { checked: false });
+        if !self.workers.iter().any(unchecked) {
+            self.facts = ExternalFacts::default();
         }
     }
 }
 
 impl Worker {
-    /// Under an epoch that is over, all that it may still do changes nothing.
-    fn says_nothing_new(&self, conditions: &Conditions) -> bool {
+    /// Whether a worker of a past epoch can no longer change the row.
+    fn is_harmless(&self, scenario: &Scenario) -> bool {
         match self.phase {
-            Phase::Idle | Phase::Fenced | Phase::Judged(_) => true,
-            Phase::TakingBack { .. } | Phase::Settled => true,
-            Phase::Claimed | Phase::Beginning(_) => !conditions.has(Flaw::BeginIgnoresEpoch),
-            Phase::Told(outcome) => outcome != Outcome::Accepted && !conditions.has(Flaw::SettleIgnoresEpoch),
-            Phase::Begun { .. } | Phase::Cleared | Phase::Calling => false,
+            WorkerPhase::Idle | WorkerPhase::Fenced | WorkerPhase::Decided(_) => true,
+            WorkerPhase::Releasing { .. } | WorkerPhase::Settled => true,
+            WorkerPhase::Claimed | WorkerPhase::Beginning(_) => !scenario.has(Mutant::BeginIgnoresEpoch),
+            WorkerPhase::Answered(outcome) => {
+                outcome != CallOutcome::Accepted && !scenario.has(Mutant::SettleIgnoresEpoch)
+            }
+            WorkerPhase::Begun { .. } | WorkerPhase::LeaseChecked | WorkerPhase::Calling => false,
         }
     }
 }

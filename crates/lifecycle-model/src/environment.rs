@@ -1,12 +1,12 @@
-//! Everybody but the workers: the provider and its receipts, the sweeper, customers and other people.
+//! The environment of the workers: the provider and its receipts, the sweeper, customers and users.
 //!
-//! From `src/dispatch/sweep.rs`, `src/intake/{cancel,resume}.rs` and the webhooks. Whoever reads first and
-//! writes an end later may be overtaken in between. Next: `looker`.
+//! From `src/dispatch/sweep.rs`, `src/requests/actions` and the webhooks. Another step may come between the reading
+//! of a row and the writing of its end. Next: `reconciler`.
 
 use super::{
-    model_state::{Call, Conclusion, Due, World},
-    scenario::Flaw,
-    step::{Kind, Next, Step},
+    model_state::{CallState, Conclusion, Due, ModelState},
+    scenario::Mutant,
+    step::{Step, StepCollector, StepKind},
 };
 use postrider_domain::lifecycle::{
     Reason, Signal, State,
@@ -14,7 +14,7 @@ use postrider_domain::lifecycle::{
     transition,
 };
 
-pub fn steps(next: &mut Next) {
+pub fn steps(next: &mut StepCollector) {
     provider(next);
     database(next);
     sweeper(next);
@@ -23,61 +23,61 @@ pub fn steps(next: &mut Next) {
     }
     time(next);
     customer(next);
-    desk(next);
+    users(next);
 }
 
-/// What was sent arrives or does not; who accepted may tell so at any time, in any order, any number of
-/// times.
-fn provider(next: &mut Next) {
-    let conditions = next.conditions;
+/// A call in transit arrives or does not; a provider that accepted may send receipts at any time, in any order,
+/// any number of times.
+fn provider(next: &mut StepCollector) {
+    let scenario = next.scenario;
     for (attempt, call) in (1..).zip(next.from.calls) {
-        let place = usize::from(attempt - 1);
+        let index = usize::from(attempt - 1);
         match call {
-            Call::UnderWay => {
+            CallState::InTransit => {
                 let step = Step::of("the provider accepts").about(attempt);
-                next.must(step, |world| world.calls[place] = Call::Accepted);
+                next.must(step, |model| model.calls[index] = CallState::Accepted);
                 let step = Step::of("the provider refuses, or never gets it").about(attempt);
-                next.must(step, |world| world.calls[place] = Call::Gone);
+                next.must(step, |model| model.calls[index] = CallState::Gone);
             }
-            Call::Accepted => {
-                for (signal, words) in [
+            CallState::Accepted => {
+                for (signal, text) in [
                     (Signal::Accepted, "a receipt says: accepted"),
                     (Signal::DeliveredReceipt, "a receipt says: delivered"),
                     (Signal::FailedReceipt, "a receipt says: failed"),
                 ] {
-                    let step = Step::of(words).about(attempt).kind(Kind::Proof);
-                    next.may(step, |world| world.receive(attempt, signal, conditions));
+                    let step = Step::of(text).about(attempt).kind(StepKind::Proof);
+                    next.may(step, |model| model.receive(attempt, signal, scenario));
                 }
             }
-            Call::Unmade | Call::Gone => {}
+            CallState::Unmade | CallState::Gone => {}
         }
     }
 }
 
-/// A statement that nobody waits for is done, or never.
-fn database(next: &mut Next) {
-    let conditions = next.conditions;
-    if let Some(stray) = next.from.stray {
-        next.may(Step::of("a begin that nobody waits for is done"), |world| {
-            world.stray = None;
-            world.begin(stray, conditions);
+/// A begin without a waiting worker is executed, or never.
+fn database(next: &mut StepCollector) {
+    let scenario = next.scenario;
+    if let Some(stray_begin) = next.from.stray_begin {
+        next.may(Step::of("a begin without a waiting worker is executed"), |model| {
+            model.stray_begin = None;
+            model.begin(stray_begin, scenario);
         });
     }
 }
 
-fn sweeper(next: &mut Next) {
-    let conditions = next.conditions;
-    if let Some(epoch) = next.from.orphan {
-        next.must(Step::of("a sweeper takes a dead worker's lease"), |world| {
-            world.orphan = None;
-            world.sweep(epoch, conditions);
+fn sweeper(next: &mut StepCollector) {
+    let scenario = next.scenario;
+    if let Some(epoch) = next.from.orphaned_lease {
+        next.must(Step::of("a sweeper takes a crashed worker's lease"), |model| {
+            model.orphaned_lease = None;
+            model.sweep(epoch, scenario);
         });
     }
     for (index, worker) in next.from.workers.iter().enumerate() {
         if let Some(lease) = worker.lease.filter(|lease| lease.lapsed) {
-            next.must(Step::of("a sweeper takes a lease that ran out"), |world| {
-                world.workers[index].lease = None;
-                world.sweep(lease.epoch, conditions);
+            next.must(Step::of("a sweeper takes an expired lease"), |model| {
+                model.workers[index].lease = None;
+                model.sweep(lease.epoch, scenario);
             });
         }
     }
@@ -85,82 +85,86 @@ fn sweeper(next: &mut Next) {
     let row = next.from.row;
     let due = matches!(next.from.due, Some(Due::Send | Due::Check));
     if due && row.state != State::Waiting {
-        next.must(Step::of("a sweeper drops a due row that is left over"), World::drop_due);
-    } else if due && facts.expired && next.from.desk.is_none() {
+        next.must(Step::of("a sweeper drops a stale due row"), ModelState::drop_due);
+    } else if due && facts.expired && next.from.pending_end.is_none() {
         let (signal, _) = expired_end(i16::from(row.attempt), row.reached);
-        next.must(Step::of("a sweeper finds it expired"), |world| world.decide(signal));
+        next.must(Step::of("a sweeper finds it expired"), |model| model.decide(signal));
     }
-    if next.from.desk.is_some() {
-        next.must(Step::of("the end that was decided is written, if nobody moved it"), |world| {
-            world.desk.take().into_iter().for_each(|end| world.conclude(end));
+    if next.from.pending_end.is_some() {
+        next.must(Step::of("the decided end is written unless the row changed"), |model| {
+            model.pending_end.take().into_iter().for_each(|end| model.conclude(end));
         });
     }
 }
 
-impl World {
-    /// Decides on an end by what the row says now; it is written later.
+impl ModelState {
+    /// Decides an end by the row's present state; it is written later.
     fn decide(&mut self, signal: Signal) {
         let (epoch, was) = (self.row.epoch, self.row.state);
-        self.desk = Some(Conclusion { epoch, was, next: transition(was, signal) });
+        self.pending_end = Some(Conclusion { epoch, was, next: transition(was, signal) });
     }
 }
 
-/// A paused message is sure to expire; any other may.
-fn time(next: &mut Next) {
+/// A paused message certainly expires; any other may.
+fn time(next: &mut StepCollector) {
     if next.from.facts.expired {
         return;
     }
-    let step = Step::of("its time is over");
+    let step = Step::of("it expires");
     if next.from.row.paused {
-        next.must(step, |world| world.facts.expired = true);
+        next.must(step, |model| model.facts.expired = true);
     } else {
-        next.seldom(|left| &mut left.wishes, step, |world| world.facts.expired = true);
+        next.limited(|budget| &mut budget.user_actions, step, |model| model.facts.expired = true);
     }
 }
 
-fn customer(next: &mut Next) {
+fn customer(next: &mut StepCollector) {
     let facts = next.from.facts;
-    let mut wish = |words, change: fn(&mut World)| {
-        next.seldom(|left| &mut left.wishes, Step::of(words), change);
+    let mut user_action = |text, change: fn(&mut ModelState)| {
+        next.limited(|budget| &mut budget.user_actions, Step::of(text), change);
     };
     match facts.blocked {
-        false => wish("the customer texts STOP", |world| world.facts.blocked = true),
-        true => wish("the customer texts START", |world| {
-            world.facts.blocked = false;
-            let stopped = world.facts.answered || world.facts.overtaken;
-            world.workers.iter_mut().for_each(|worker| worker.warned &= stopped);
+        false => user_action("the customer texts STOP", |model| model.facts.blocked = true),
+        true => user_action("the customer texts START", |model| {
+            model.facts.blocked = false;
+            let stopped = model.facts.answered || model.facts.overtaken;
+            model.workers.iter_mut().for_each(|worker| worker.stopped &= stopped);
         }),
     }
     if !facts.answered {
-        wish("the customer answers", |world| world.facts.answered = true);
+        user_action("the customer answers", |model| model.facts.answered = true);
     }
     if !facts.overtaken {
-        wish("a later request takes the person over", |world| world.facts.overtaken = true);
+        user_action("a later request takes the reservation", |model| model.facts.overtaken = true);
     }
 }
 
 /// Pause, resume and cancel.
-fn desk(next: &mut Next) {
-    let conditions = next.conditions;
+fn users(next: &mut StepCollector) {
+    let scenario = next.scenario;
     let (row, facts) = (next.from.row, next.from.facts);
     if !row.paused {
-        next.seldom(|left| &mut left.wishes, Step::of("somebody pauses it"), |world| world.pause(conditions));
+        next.limited(
+            |budget| &mut budget.user_actions,
+            Step::of("a user pauses it"),
+            |model| model.pause(scenario),
+        );
     } else {
-        let hindered = row.state == State::Waiting && (facts.blocked || facts.overtaken || facts.expired);
-        next.seldom(
-            |left| &mut left.wishes,
-            Step::of("somebody resumes it"),
-            |world| match (hindered, facts.expired) {
-                (false, _) => world.resume(),
-                (true, true) => world.decide(expired_end(i16::from(row.attempt), row.reached).0),
-                (true, false) => world.decide(suppressed_end(row.reached, Reason::Overtaken).0),
+        let blocked = row.state == State::Waiting && (facts.blocked || facts.overtaken || facts.expired);
+        next.limited(
+            |budget| &mut budget.user_actions,
+            Step::of("a user resumes it"),
+            |model| match (blocked, facts.expired) {
+                (false, _) => model.resume(),
+                (true, true) => model.decide(expired_end(i16::from(row.attempt), row.reached).0),
+                (true, false) => model.decide(suppressed_end(row.reached, Reason::Overtaken).0),
             },
         );
     }
     let cancelable = transition(row.state, Signal::Cancel) != row.state
-        && (!row.reached || conditions.has(Flaw::CancelIgnoresReached));
-    if cancelable && next.from.desk.is_none() {
-        let step = Step::of("somebody wants it canceled");
-        next.seldom(|left| &mut left.wishes, step, |world| world.decide(Signal::Cancel));
+        && (!row.reached || scenario.has(Mutant::CancelIgnoresReached));
+    if cancelable && next.from.pending_end.is_none() {
+        let step = Step::of("a user cancels it");
+        next.limited(|budget| &mut budget.user_actions, step, |model| model.decide(Signal::Cancel));
     }
 }

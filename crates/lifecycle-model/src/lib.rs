@@ -1,26 +1,36 @@
-//! The explorer: every way in which the steps around one message can interleave, tried one after another.
+//! A model checker of the lifecycle of one message; development only, compiled for tests only.
 //!
-//! PURE, and part of the tests only. `world` is what there is (row, due row, leases, two workers, the
-//! provider), `ledger` repeats the statements of `src/ledger/sql`, one atomic step each, `worker`, `others`
-//! and `looker` say who may take which step, `search` takes them all, breadth first, and `properties` says
-//! what must hold. Transitions, fence, looks and schedule are the product's own functions, called, not
-//! repeated. `claims` is what the search proves, `flaws` that it finds what is broken on purpose.
+//! It tries every interleaving of the steps around one message, breadth first. `model_state` holds the message's
+//! row, due row, leases, two workers and the provider. `statements` repeats the SQL statements of
+//! `crates/ledger/src/sql`, one atomic step each. `worker`, `environment` and `reconciler` list the possible steps,
+//! `search` takes them all, and `properties` checks every state. Transitions, fence, status polls and schedule are
+//! the product's own functions. The tests are in `checks` (properties that hold) and `mutants` (planted faults that
+//! the search must find).
 //!
-//! What is modelled by hand can be wrong: a statement is one atomic step here, and how statements meet on
-//! real rows is for `tests/it/fence.rs` and `tests/it/races.rs`.
+//! Limit: the statements are modelled by hand, each as one atomic step. Their behaviour on real rows is tested in
+//! `tests/it/fence.rs` and `tests/it/races.rs`.
 
-#![cfg(test)]
-
+#[cfg(test)]
 mod canonical;
-mod environment;
-mod model_state;
-mod properties;
-mod reconciler;
-mod scenario;
-mod search;
-mod statements;
-mod step;
-mod worker;
-
+#[cfg(test)]
 mod checks;
+#[cfg(test)]
+mod environment;
+#[cfg(test)]
+mod model_state;
+#[cfg(test)]
 mod mutants;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod reconciler;
+#[cfg(test)]
+mod scenario;
+#[cfg(test)]
+mod search;
+#[cfg(test)]
+mod statements;
+#[cfg(test)]
+mod step;
+#[cfg(test)]
+mod worker;

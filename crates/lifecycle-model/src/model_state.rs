@@ -1,36 +1,36 @@
-//! What there is: one message, those who work on it, its provider, and how much may still go wrong.
+//! The state of the model: one message, its workers and reconcilers, its provider, and the remaining fault budget.
 //!
-//! Time is not in it: a due row may be claimed, an attempt looked for, a receipt come at once or never, and
-//! whoever is slow just waits for its next step. `names` keeps the worlds finitely many although claims
-//! come and go without end. Next: `ledger`.
+//! Time is not part of it: a due row may be claimed, an attempt looked up or a receipt arrive at once or never, and
+//! a slow actor only waits for its next step. `canonical` keeps the number of states finite although claims repeat
+//! without end. Next: `statements`.
 
 use postrider_domain::lifecycle::State;
 
 pub const WORKERS: usize = 2;
-pub const LOOKERS: usize = 2;
-/// More than the conditions of any search let happen.
+pub const RECONCILERS: usize = 2;
+/// More than any scenario allows.
 pub const ATTEMPTS: usize = 5;
 
 /// Everything that a step may depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct World {
+pub struct ModelState {
     pub row: Row,
     pub due: Option<Due>,
     pub workers: [Worker; WORKERS],
-    /// The epoch of a dead worker's lease.
-    pub orphan: Option<u8>,
-    /// A begin that nobody waits for any more; the database may still do it.
-    pub stray: Option<Begin>,
-    pub lookers: [Looker; LOOKERS],
-    /// An end that somebody decided on and has not written yet.
-    pub desk: Option<Conclusion>,
-    /// What became of each attempt's call.
-    pub calls: [Call; ATTEMPTS],
-    pub facts: Facts,
-    pub left: Left,
+    /// The epoch of a crashed worker's lease.
+    pub orphaned_lease: Option<u8>,
+    /// A begin without a waiting worker; the database may still execute it.
+    pub stray_begin: Option<BeginStatement>,
+    pub reconcilers: [Reconciler; RECONCILERS],
+    /// An end that was decided and is not written yet.
+    pub pending_end: Option<Conclusion>,
+    /// The call of each attempt.
+    pub calls: [CallState; ATTEMPTS],
+    pub facts: ExternalFacts,
+    pub budget: FaultBudget,
 }
 
-/// The columns of `message` that anything depends on.
+/// The columns of `message` that steps depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Row {
     pub state: State,
@@ -50,7 +50,7 @@ pub enum Due {
     Send,
     /// Kind 1.
     Check,
-    /// Kind 3: the time of the look since the begin, and the complete and empty ones among the last two.
+    /// Kind 3: the lookup's time since the begin in seconds, and how many of the last two found nothing.
     Look { at: u8, absent: u8 },
 }
 
@@ -60,75 +60,76 @@ pub struct Lease {
     pub lapsed: bool,
 }
 
-/// What a begin is about, and what its snapshot showed.
+/// A `begin.sql` with the facts that its snapshot showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Begin {
+pub struct BeginStatement {
     pub epoch: u8,
-    pub saw: Facts,
+    pub seen: ExternalFacts,
 }
 
-/// What was committed beside the message's row.
+/// Facts that are committed in other tables.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Facts {
-    /// Texted STOP.
+pub struct ExternalFacts {
+    /// The customer texted STOP.
     pub blocked: bool,
     pub answered: bool,
-    /// A later request holds the person now.
+    /// A later request holds the reservation.
     pub overtaken: bool,
     pub expired: bool,
 }
 
-/// A claim in somebody's hand: one of two at the same time, in one process or in two.
+/// A worker with its claim; two exist at the same time, in one process or in two.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Worker {
-    pub phase: Phase,
-    /// As it was claimed.
+    pub phase: WorkerPhase,
+    /// As claimed.
     pub epoch: u8,
     pub attempt: u8,
     pub tries: u8,
     pub lease: Option<Lease>,
-    /// The customer had stopped it when its begin was done: no call may follow.
-    pub warned: bool,
+    /// The message was stopped when its begin was executed: no call may follow.
+    pub stopped: bool,
 }
 
+/// The progress of a claim.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Phase {
+pub enum WorkerPhase {
     #[default]
     Idle,
     Claimed,
-    /// The begin takes its time in the database.
-    Beginning(Facts),
-    /// The begin's answer was lost; then: its release is done.
-    TakingBack {
+    /// The begin waits in the database.
+    Beginning(ExternalFacts),
+    /// The begin's answer was lost; `released`: the claim is released.
+    Releasing {
         released: bool,
     },
-    /// Not begun; then: what stood in the way was read.
+    /// Not begun; the obstacle is still to be read.
     Fenced,
-    Judged(Verdict),
-    /// Begun; `checked`: nobody has stopped it meanwhile, as far as anybody need know.
+    Decided(FenceDecision),
+    /// Begun; `checked`: the second check of a slow begin is done or not needed.
     Begun {
         checked: bool,
     },
     /// The lease outlives the call; the next thing is the call.
-    Cleared,
+    LeaseChecked,
     Calling,
-    /// The call's outcome is in hand.
-    Told(Outcome),
-    /// Written down; the lease is still to be dropped.
+    /// The call's outcome is known and not written yet.
+    Answered(CallOutcome),
+    /// Settled; the lease is still to be dropped.
     Settled,
 }
 
-/// `FenceVerdict`, as far as a step depends on it.
+/// The parts of `FenceVerdict` that steps depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Verdict {
+pub enum FenceDecision {
     NotOurs,
     End(State),
     Again,
 }
 
-/// An outcome, as far as its settlement depends on it.
+/// The parts of an outcome that its settlement depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Outcome {
+pub enum CallOutcome {
     Accepted,
     NotCalled,
     Refused { gave_up: bool },
@@ -136,7 +137,7 @@ pub enum Outcome {
     Unanswered,
 }
 
-/// A conclusion on its way to the ledger.
+/// A conclusion that is not written yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Conclusion {
     pub epoch: u8,
@@ -144,9 +145,9 @@ pub struct Conclusion {
     pub next: State,
 }
 
-/// Somebody who looked for an unknown attempt in vain, and what is to be written for it.
+/// A reconciler whose lookup found no proof, and the result that it still has to write.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Looker {
+pub enum Reconciler {
     #[default]
     Idle,
     Again {
@@ -161,35 +162,35 @@ pub enum Looker {
     },
 }
 
-/// An attempt's call, as the provider knows it.
+/// The state of an attempt's call at the provider.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Call {
+pub enum CallState {
     #[default]
     Unmade,
-    /// Its bytes left and have not arrived.
-    UnderWay,
+    /// Its bytes are sent and have not arrived.
+    InTransit,
     Accepted,
-    /// Refused, or lost on its way.
+    /// Refused, or lost in transit.
     Gone,
 }
 
-/// How much may still happen that need not.
+/// How many faults and user actions may still happen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct Left {
-    /// Of all together.
+pub struct FaultBudget {
+    /// Of all kinds together.
     pub all: u8,
     pub crashes: u8,
-    /// A worker stops for longer than its lease, by its machine or by its database.
-    pub naps: u8,
-    /// Slow or lost begins, late guards, trouble of the lane, settlements written twice, late looks.
-    pub hitches: u8,
-    /// What customers and people want: STOP, START, answers, pauses, cancels; overtakers too.
-    pub wishes: u8,
+    /// A worker stalls for longer than its lease, by its machine or by its database.
+    pub stalls: u8,
+    /// Slow or lost begins, late guards, lane faults, settlements written twice, late lookups.
+    pub delays: u8,
+    /// STOP, START, answers, pauses, cancels, and later requests for the same person.
+    pub user_actions: u8,
 }
 
-impl World {
-    /// A message just accepted: handed over to a worker, or waiting.
-    pub fn accepted(handed_over: bool, left: Left) -> World {
+impl ModelState {
+    /// A message just accepted: leased by a worker, or waiting with a due row.
+    pub fn accepted(leased: bool, budget: FaultBudget) -> ModelState {
         let row = Row {
             state: State::Waiting,
             epoch: 1,
@@ -200,43 +201,43 @@ impl World {
             paused: false,
             settled: false,
         };
-        let mut world = World {
+        let mut model = ModelState {
             row,
             due: None,
             workers: [Worker::default(); WORKERS],
-            orphan: None,
-            stray: None,
-            lookers: [Looker::default(); LOOKERS],
-            desk: None,
-            calls: [Call::default(); ATTEMPTS],
-            facts: Facts::default(),
-            left,
+            orphaned_lease: None,
+            stray_begin: None,
+            reconcilers: [Reconciler::default(); RECONCILERS],
+            pending_end: None,
+            calls: [CallState::default(); ATTEMPTS],
+            facts: ExternalFacts::default(),
+            budget,
         };
-        if handed_over {
-            world.workers[0] = Worker::claim(&row);
+        if leased {
+            model.workers[0] = Worker::claim(&row);
         } else {
-            world.due = Some(Due::Send);
+            model.due = Some(Due::Send);
         }
-        world
+        model
     }
 
-    /// The provider's acceptances: what the customer feels.
+    /// How many calls the provider accepted.
     pub fn acceptances(&self) -> usize {
-        self.calls.iter().filter(|call| **call == Call::Accepted).count()
+        self.calls.iter().filter(|call| **call == CallState::Accepted).count()
     }
 
     /// Calls that may still reach the provider.
     pub fn live_calls(&self) -> usize {
-        let leaving = self.workers.iter().filter(|worker| worker.phase == Phase::Cleared).count();
-        leaving + self.calls.iter().filter(|call| **call == Call::UnderWay).count()
+        let leaving = self.workers.iter().filter(|worker| worker.phase == WorkerPhase::LeaseChecked).count();
+        leaving + self.calls.iter().filter(|call| **call == CallState::InTransit).count()
     }
 
     /// The epochs of all leases.
     pub fn leases(&self) -> impl Iterator<Item = u8> {
-        self.workers.iter().filter_map(|worker| Some(worker.lease?.epoch)).chain(self.orphan)
+        self.workers.iter().filter_map(|worker| Some(worker.lease?.epoch)).chain(self.orphaned_lease)
     }
 
-    /// The lease under which a worker claimed that epoch runs from now on.
+    /// Renews the lease of that epoch.
     pub fn renew_lease(&mut self, epoch: u8) {
         let leases = self.workers.iter_mut().filter_map(|worker| worker.lease.as_mut());
         leases.filter(|lease| lease.epoch == epoch).for_each(|lease| lease.lapsed = false);
@@ -244,19 +245,19 @@ impl World {
 }
 
 impl Worker {
-    /// A claim of the message as it stands, with its lease.
+    /// A claim of the message in its present state, with a lease.
     pub fn claim(row: &Row) -> Worker {
         Worker {
-            phase: Phase::Claimed,
+            phase: WorkerPhase::Claimed,
             epoch: row.epoch,
             attempt: row.attempt,
             tries: row.tries,
             lease: Some(Lease { epoch: row.epoch, lapsed: false }),
-            warned: false,
+            stopped: false,
         }
     }
 
-    /// The attempt that it may make.
+    /// The attempt that this claim may make.
     pub fn next_attempt(&self) -> u8 {
         self.attempt + 1
     }

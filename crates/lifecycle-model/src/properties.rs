@@ -1,127 +1,142 @@
-//! What must hold of every world, of every step, and of every way to its end.
+//! The properties of every step, every state, and every final state.
 //!
-//! The invariants between the tables are those of `tests/it/support/audit.rs`, asked here of every
-//! reachable world. Next: `claims`.
+//! The invariants between the tables are those of `tests/it/support/audit.rs`, checked here in every reachable
+//! state. Next: `checks`.
 
 use std::fmt;
 
 use super::{
-    model_state::{Call, Due, Looker, Phase, World},
-    step::{Kind, Step},
+    model_state::{CallState, Due, ModelState, Reconciler, WorkerPhase},
+    step::{Step, StepKind},
 };
 use postrider_domain::lifecycle::State;
 
-/// What does not hold.
+/// A property that does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Breach {
-    /// The database's trigger would refuse this.
-    OutsideTheTable(State, State),
-    AnEndChanged(State, State),
+pub enum Violation {
+    /// The database's trigger would refuse this change.
+    IllegalTransition(State, State),
+    EndChanged(State, State),
     /// Paused, blocked, answered, overtaken or expired before its begin was sent.
     BegunAfterStop,
-    /// Blocked or answered before a begin that took its time was done.
+    /// Blocked or answered before a slow begin was executed.
     CalledAfterStop,
     CalledTwice,
     TooManyCalls(usize),
     TooManySends(usize),
-    /// For somebody who is said not to have been written to.
-    SentAndTakenBack(State),
-    Phantom(State),
-    WaitsForNobody,
-    PausedForEver,
-    SentUnderNoLease,
-    UnknownForEver,
-    /// If nothing goes wrong any more, nothing happens any more, and this is left.
+    /// The state says that the customer got no message.
+    SentYetEndedUnsent(State),
+    SentWithoutAcceptance(State),
+    WaitsWithoutDueRow,
+    PausedWithoutExpiry,
+    SendingWithoutLease,
+    UnknownWithoutLookup,
+    /// Without further faults no step remains, and the state is no end.
     Undecided(State),
-    LeftOver,
-    /// If nothing goes wrong any more, it may still go round for ever.
-    GoesRound,
+    Leftover,
+    /// Without further faults the steps may still repeat forever.
+    Cycle,
 }
 
-impl fmt::Display for Breach {
+impl fmt::Display for Violation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Breach::OutsideTheTable(old, new) => write!(formatter, "{old:?} may not become {new:?}"),
-            Breach::AnEndChanged(old, new) => write!(formatter, "the end {old:?} became {new:?}"),
-            Breach::BegunAfterStop => formatter.write_str("begun although it had been stopped"),
-            Breach::CalledAfterStop => formatter.write_str("called although it had been stopped"),
-            Breach::CalledTwice => formatter.write_str("one attempt, two calls"),
-            Breach::TooManyCalls(calls) => write!(formatter, "{calls} calls may still reach the provider"),
-            Breach::TooManySends(sends) => write!(formatter, "the provider accepted it {sends} times"),
-            Breach::SentAndTakenBack(state) => write!(formatter, "{state:?}, and sent"),
-            Breach::Phantom(state) => write!(formatter, "{state:?}, and no provider ever accepted it"),
-            Breach::WaitsForNobody => formatter.write_str("waits, and is neither due nor leased nor paused"),
-            Breach::PausedForEver => formatter.write_str("is paused, and its expiry is not watched"),
-            Breach::SentUnderNoLease => formatter.write_str("is being sent under no lease"),
-            Breach::UnknownForEver => formatter.write_str("is unknown, and nobody will look for it"),
-            Breach::Undecided(state) => write!(formatter, "stays {state:?} for ever"),
-            Breach::LeftOver => formatter.write_str("is decided, and leaves a lease or a due row behind"),
-            Breach::GoesRound => formatter.write_str("may go round for ever"),
+            Violation::IllegalTransition(old, new) => write!(formatter, "{old:?} may not become {new:?}"),
+            Violation::EndChanged(old, new) => write!(formatter, "the end {old:?} became {new:?}"),
+            Violation::BegunAfterStop => formatter.write_str("begun although it was stopped"),
+            Violation::CalledAfterStop => formatter.write_str("called although it was stopped"),
+            Violation::CalledTwice => formatter.write_str("one attempt made two calls"),
+            Violation::TooManyCalls(calls) => write!(formatter, "{calls} calls may still reach the provider"),
+            Violation::TooManySends(sends) => write!(formatter, "the provider accepted it {sends} times"),
+            Violation::SentYetEndedUnsent(state) => write!(formatter, "{state:?}, and sent"),
+            Violation::SentWithoutAcceptance(state) => {
+                write!(formatter, "{state:?}, and no provider ever accepted it")
+            }
+            Violation::WaitsWithoutDueRow => {
+                formatter.write_str("waits without a due row, a lease or a pause")
+            }
+            Violation::PausedWithoutExpiry => {
+                formatter.write_str("is paused without a due row for its expiry")
+            }
+            Violation::SendingWithoutLease => formatter.write_str("is being sent without a lease"),
+            Violation::UnknownWithoutLookup => formatter.write_str("is unknown without a due lookup"),
+            Violation::Undecided(state) => write!(formatter, "stays {state:?} forever"),
+            Violation::Leftover => formatter.write_str("is decided and leaves a lease or a due row behind"),
+            Violation::Cycle => formatter.write_str("may repeat a cycle of steps forever"),
         }
     }
 }
 
-/// What one step breaks.
-pub fn of_step(old: &World, step: &Step, new: &World, changes: &[(State, State)]) -> Option<Breach> {
+/// The property that one step violates.
+pub fn step_violation(
+    old: &ModelState,
+    step: &Step,
+    new: &ModelState,
+    changes: &[(State, State)],
+) -> Option<Violation> {
     let (was, state) = (old.row.state, new.row.state);
     if was != state {
-        let by_proof = was == State::PresumedFailed && step.kind == Kind::Proof;
+        let by_proof = was == State::PresumedFailed && step.kind == StepKind::Proof;
         if was.is_terminal() && !by_proof {
-            return Some(Breach::AnEndChanged(was, state));
+            return Some(Violation::EndChanged(was, state));
         }
         if !changes.contains(&(was, state)) {
-            return Some(Breach::OutsideTheTable(was, state));
+            return Some(Violation::IllegalTransition(was, state));
         }
-        // Who was sent to the database and waited there is asked before the call.
-        let quick = step
-            .worker
-            .is_some_and(|worker| old.workers[worker].phase == Phase::Claimed && new.workers[worker].warned);
+        // A slow begin is checked a second time before the call.
+        let quick = step.worker.is_some_and(|worker| {
+            old.workers[worker].phase == WorkerPhase::Claimed && new.workers[worker].stopped
+        });
         if state == State::Sending && (old.row.paused || quick) {
-            return Some(Breach::BegunAfterStop);
+            return Some(Violation::BegunAfterStop);
         }
     }
-    if let (Kind::Call, Some(worker)) = (step.kind, step.worker) {
+    if let (StepKind::CallState, Some(worker)) = (step.kind, step.worker) {
         let worker = &old.workers[worker];
-        if worker.warned {
-            return Some(Breach::CalledAfterStop);
+        if worker.stopped {
+            return Some(Violation::CalledAfterStop);
         }
-        if old.calls[usize::from(worker.attempt)] != Call::Unmade {
-            return Some(Breach::CalledTwice);
+        if old.calls[usize::from(worker.attempt)] != CallState::Unmade {
+            return Some(Violation::CalledTwice);
         }
     }
     None
 }
 
-/// What is broken in one world, whatever led to it.
-pub fn of_world(world: &World, sends_max: usize) -> Option<Breach> {
-    let (row, due) = (&world.row, world.due);
-    let (sends, calls) = (world.acceptances(), world.live_calls());
+/// The property that one state violates.
+pub fn state_violation(model: &ModelState, sends_max: usize) -> Option<Violation> {
+    let (row, due) = (&model.row, model.due);
+    let (sends, calls) = (model.acceptances(), model.live_calls());
     if sends > sends_max {
-        return Some(Breach::TooManySends(sends));
+        return Some(Violation::TooManySends(sends));
     }
     if calls > sends_max {
-        return Some(Breach::TooManyCalls(calls));
+        return Some(Violation::TooManyCalls(calls));
     }
-    let leased = world.leases().any(|epoch| epoch == row.epoch);
+    let leased = model.leases().any(|epoch| epoch == row.epoch);
     match row.state {
-        State::Waiting if row.paused && due != Some(Due::Check) => Some(Breach::PausedForEver),
-        State::Waiting if !row.paused && due != Some(Due::Send) && !leased => Some(Breach::WaitsForNobody),
-        State::Sending if !leased => Some(Breach::SentUnderNoLease),
-        State::Unknown if !matches!(due, Some(Due::Look { .. })) => Some(Breach::UnknownForEver),
-        State::Suppressed | State::Canceled if sends + calls > 0 => Some(Breach::SentAndTakenBack(row.state)),
-        State::Sent | State::Delivered if sends == 0 => Some(Breach::Phantom(row.state)),
+        State::Waiting if row.paused && due != Some(Due::Check) => Some(Violation::PausedWithoutExpiry),
+        State::Waiting if !row.paused && due != Some(Due::Send) && !leased => {
+            Some(Violation::WaitsWithoutDueRow)
+        }
+        State::Sending if !leased => Some(Violation::SendingWithoutLease),
+        State::Unknown if !matches!(due, Some(Due::Look { .. })) => Some(Violation::UnknownWithoutLookup),
+        State::Suppressed | State::Canceled if sends + calls > 0 => {
+            Some(Violation::SentYetEndedUnsent(row.state))
+        }
+        State::Sent | State::Delivered if sends == 0 => Some(Violation::SentWithoutAcceptance(row.state)),
         _ => None,
     }
 }
 
-/// What is broken where nothing must happen any more.
-pub fn of_rest(world: &World) -> Option<Breach> {
-    let state = world.row.state;
+/// The property that a state without required steps violates.
+pub fn rest_violation(model: &ModelState) -> Option<Violation> {
+    let state = model.row.state;
     if !state.is_terminal() && state != State::Sent {
-        return Some(Breach::Undecided(state));
+        return Some(Violation::Undecided(state));
     }
-    let busy = world.workers.iter().any(|worker| worker.phase != Phase::Idle)
-        || world.lookers.iter().any(|looker| *looker != Looker::Idle);
-    let left = world.due.is_some() || world.leases().next().is_some();
-    (busy || left).then_some(Breach::LeftOver)
+    let busy = model.workers.iter().any(|worker| worker.phase != WorkerPhase::Idle)
+        || model.reconcilers.iter().any(|reconciler| *reconciler != Reconciler::Idle);
+    let budget = model.due.is_some() || model.leases().next().is_some();
+    (busy || budget).then_some(Violation::Leftover)
 }

@@ -1,14 +1,14 @@
-//! Who looks for unknown attempts at their provider, from `src/dispatch/reconcile.rs`.
+//! The reconcilers that look up unknown attempts at the provider, from `src/dispatch/reconcile.rs`.
 //!
-//! What follows a look is the product's own plan (`lifecycle::looks`). Between the look and the writing
-//! anything may happen, another look too; a look that is cut off just never writes. Next: `search`.
+//! The result of a lookup is planned by the product (`lifecycle::status_poll`). Any step, another lookup included, may come
+//! between a lookup and the writing of its result; an interrupted lookup writes nothing. Next: `search`.
 
 use std::time::Duration;
 
 use super::{
-    model_state::{Call, Conclusion, Due, LOOKERS, Looker, World},
-    scenario::{Conditions, Index},
-    step::{Kind, Next, Step},
+    model_state::{CallState, Conclusion, Due, ModelState, RECONCILERS, Reconciler},
+    scenario::{ProviderIndex, Scenario},
+    step::{Step, StepCollector, StepKind},
 };
 use postrider_domain::lifecycle::{
     Signal, State,
@@ -16,85 +16,101 @@ use postrider_domain::lifecycle::{
     transition,
 };
 
-pub fn steps(next: &mut Next) {
-    for index in 0..LOOKERS {
-        one(next, index);
+pub fn steps(next: &mut StepCollector) {
+    let idle = |reconciler: &Reconciler| *reconciler == Reconciler::Idle;
+    for index in 0..RECONCILERS {
+        if !idle(&next.from.reconcilers[index]) {
+            write_result(next, index);
+        }
+    }
+    // One idle reconciler is as good as the other.
+    if let Some(index) = next.from.reconcilers.iter().position(idle) {
+        take_due_lookup(next, index);
     }
 }
 
-/// A look takes what is due along, asks, and writes down what follows; or is cut off in between. A proof
-/// is a receipt's equal, which may come at any time anyhow: that is one step.
-fn one(next: &mut Next, index: usize) {
-    let conditions = next.conditions;
-    let looker = next.from.lookers[index];
-    if looker != Looker::Idle {
-        next.must(Step::of("who looked writes down what follows"), |world| {
-            world.lookers[index] = Looker::Idle;
-            match looker {
-                Looker::Idle => {}
-                Looker::Again { at, absent } => world.look_again(at, absent),
-                Looker::End { epoch } => world.conclude(window_ended(epoch)),
-                Looker::Resend { epoch } => world.resend(epoch),
-            }
-        });
+fn write_result(next: &mut StepCollector, index: usize) {
+    let reconciler = next.from.reconcilers[index];
+    next.must(Step::of("a reconciler writes the result of its lookup"), |model| {
+        model.reconcilers[index] = Reconciler::Idle;
+        match reconciler {
+            Reconciler::Idle => {}
+            Reconciler::Again { at, absent } => model.look_again(at, absent),
+            Reconciler::End { epoch } => model.conclude(window_ended(epoch)),
+            Reconciler::Resend { epoch } => model.resend(epoch),
+        }
+    });
+}
+
+fn take_due_lookup(next: &mut StepCollector, index: usize) {
+    let Some(Due::Look { at, absent }) = next.from.due else { return };
+    if next.from.row.state != State::Unknown {
+        next.must(Step::of("a reconciler finds the message in another state"), ModelState::drop_due);
         return;
     }
-    let first = next.from.lookers.iter().position(|looker| *looker == Looker::Idle);
-    let Some(Due::Look { at, absent }) = next.from.due.filter(|_| first == Some(index)) else { return };
-    let row = next.from.row;
-    if row.state != State::Unknown {
-        next.must(Step::of("who looks finds that it has moved on"), World::drop_due);
-        return;
+    let lookup = Lookup { index, at, absent };
+    // A claimed lookup is postponed for other reconcilers; only a slow one is overtaken by another.
+    let alone = next.from.reconcilers.iter().all(|reconciler| *reconciler == Reconciler::Idle);
+    lookup.steps(next, !alone);
+    let last = next.scenario.poll_times.last().as_secs() as u8;
+    if alone && at < last {
+        Lookup { at: last, ..lookup }.steps(next, true);
     }
-    // It is put off for everybody else; only a slow look is overtaken by another.
-    let alone = next.from.lookers.iter().all(|looker| *looker == Looker::Idle);
-    let last = conditions.looks.last().as_secs() as u8;
-    // `dispatch::reconcile::may_resend`
-    let may_resend = conditions.resend_if_absent && !row.resent && !next.from.facts.expired;
-    let mut look = |elapsed, late| {
-        for answer in answers(next.from, elapsed, conditions) {
-            // `looks.sql` puts it off: it is not due any sooner.
-            let take = |world: &mut World| {
-                world.due = Some(Due::Look { at: elapsed, absent });
-                match answer.proof {
-                    Some(signal) => world.receive(row.attempt, signal, conditions),
-                    None => {
-                        let after = conditions.looks.after(
-                            since(elapsed),
-                            i16::from(absent),
-                            answer.sight,
-                            may_resend,
-                        );
-                        world.lookers[index] = planned(after, row.epoch);
-                    }
-                }
-            };
-            let kind = if answer.proof.is_some() { Kind::Proof } else { Kind::Other };
-            let step = Step::of(answer.words).about(row.attempt).kind(kind);
-            match late {
-                false => next.must(step, take),
-                true => next.seldom(|left| &mut left.hitches, step, take),
+}
+
+/// A lookup by the reconciler `index`, `at` seconds after the begin, after `absent` empty ones.
+#[derive(Debug, Clone, Copy)]
+struct Lookup {
+    index: usize,
+    at: u8,
+    absent: u8,
+}
+
+impl Lookup {
+    /// A step for each answer of the provider; `late`: the step counts as a delay.
+    fn steps(self, next: &mut StepCollector, late: bool) {
+        let scenario = next.scenario;
+        for answer in answers(next.from, self.at, scenario) {
+            let kind = if answer.proof.is_some() { StepKind::Proof } else { StepKind::Other };
+            let step = Step::of(answer.text).about(next.from.row.attempt).kind(kind);
+            let take = |model: &mut ModelState| self.take(model, &answer, scenario);
+            if late {
+                next.limited(|budget| &mut budget.delays, step, take);
+            } else {
+                next.must(step, take);
             }
         }
-    };
-    look(at, !alone);
-    if alone && at < last {
-        look(last, true);
+    }
+
+    /// Writes a proof at once, as one step: a receipt may bring the same proof at any time.
+    fn take(self, model: &mut ModelState, answer: &ProviderAnswer, scenario: &Scenario) {
+        let row = model.row;
+        // `looks.sql` postpones the lookup.
+        model.due = Some(Due::Look { at: self.at, absent: self.absent });
+        if let Some(signal) = answer.proof {
+            model.receive(row.attempt, signal, scenario);
+            return;
+        }
+        // `dispatch::reconcile::may_resend`
+        let may_resend = scenario.resend_if_absent && !row.resent && !model.facts.expired;
+        let plan =
+            scenario.poll_times.after(since(self.at), i16::from(self.absent), answer.probe, may_resend);
+        model.reconcilers[self.index] = planned(plan, row.epoch);
     }
 }
 
-fn since(elapsed: u8) -> Duration {
-    Duration::from_secs(u64::from(elapsed))
+fn since(secs: u8) -> Duration {
+    Duration::from_secs(u64::from(secs))
 }
 
 /// `reconcile::plan`
-fn planned(after: NextPoll, epoch: u8) -> Looker {
-    match after {
+fn planned(plan: NextPoll, epoch: u8) -> Reconciler {
+    match plan {
         NextPoll::Again { since_begin, absent } => {
-            Looker::Again { at: since_begin.as_secs() as u8, absent: absent as u8 }
+            Reconciler::Again { at: since_begin.as_secs() as u8, absent: absent as u8 }
         }
-        NextPoll::End => Looker::End { epoch },
-        NextPoll::Resend => Looker::Resend { epoch },
+        NextPoll::End => Reconciler::End { epoch },
+        NextPoll::Resend => Reconciler::Resend { epoch },
     }
 }
 
@@ -103,35 +119,35 @@ fn window_ended(epoch: u8) -> Conclusion {
     Conclusion { epoch, was, next: transition(was, Signal::WindowEnded) }
 }
 
-/// What a provider may say of an attempt.
-struct Answer {
-    words: &'static str,
+/// A possible answer of the provider about an attempt.
+struct ProviderAnswer {
+    text: &'static str,
     proof: Option<Signal>,
-    sight: ProbeResult,
+    probe: ProbeResult,
 }
 
-fn answers(world: &World, elapsed: u8, conditions: &Conditions) -> Vec<Answer> {
-    let nothing = |sight, words| Answer { words, proof: None, sight };
-    let found = |signal, words| Answer { words, proof: Some(signal), sight: ProbeResult::Unclear };
-    if conditions.index == Index::Blind {
-        return vec![nothing(ProbeResult::Unsupported, "a look cannot be made")];
+fn answers(model: &ModelState, secs: u8, scenario: &Scenario) -> Vec<ProviderAnswer> {
+    let without_proof = |probe, text| ProviderAnswer { text, proof: None, probe };
+    let with_proof = |signal, text| ProviderAnswer { text, proof: Some(signal), probe: ProbeResult::Unclear };
+    if scenario.index == ProviderIndex::Blind {
+        return vec![without_proof(ProbeResult::Unsupported, "the provider has no lookup")];
     }
-    let looks = &conditions.looks.0;
-    let early = looks.len() > 2 && since(elapsed) < looks[looks.len() - 2];
-    let call = world.calls[usize::from(world.row.attempt - 1)];
-    let hidden = match call {
-        Call::Accepted => conditions.index == Index::Lagging,
-        Call::UnderWay => early || conditions.index == Index::Lagging,
-        Call::Unmade | Call::Gone => true,
+    let times = &scenario.poll_times.0;
+    let early = times.len() > 2 && since(secs) < times[times.len() - 2];
+    let call = model.calls[usize::from(model.row.attempt - 1)];
+    let may_be_absent = match call {
+        CallState::Accepted => scenario.index == ProviderIndex::Lagging,
+        CallState::InTransit => early || scenario.index == ProviderIndex::Lagging,
+        CallState::Unmade | CallState::Gone => true,
     };
-    let mut answers = vec![nothing(ProbeResult::Unclear, "a look tells nothing")];
-    if call == Call::Accepted {
-        answers.push(found(Signal::Accepted, "a look finds it accepted"));
-        answers.push(found(Signal::DeliveredReceipt, "a look finds it delivered"));
-        answers.push(found(Signal::FailedReceipt, "a look finds it failed"));
+    let mut answers = vec![without_proof(ProbeResult::Unclear, "a lookup gives no answer")];
+    if call == CallState::Accepted {
+        answers.push(with_proof(Signal::Accepted, "a lookup finds it accepted"));
+        answers.push(with_proof(Signal::DeliveredReceipt, "a lookup finds it delivered"));
+        answers.push(with_proof(Signal::FailedReceipt, "a lookup finds it failed"));
     }
-    if hidden {
-        answers.push(nothing(ProbeResult::Absent, "a look finds no trace of it"));
+    if may_be_absent {
+        answers.push(without_proof(ProbeResult::Absent, "a lookup finds no trace of it"));
     }
     answers
 }

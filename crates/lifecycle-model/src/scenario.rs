@@ -1,86 +1,86 @@
-//! Under which conditions worlds are searched: the company's wish, the provider's index, what may go
-//! wrong how often, and which flaw is planted.
+//! The scenario of a search: the company's setting, the provider's lookup index, the fault budget, a planted mutant.
 //!
-//! Retries and looks are the product's own, with shorter lists: as many kinds of steps, fewer of each.
+//! Retries and status polls are the product's own with shorter lists: every kind of step, fewer of each.
 
 use std::time::Duration;
 
 use chrono::DateTime;
 
-use super::model_state::Left;
+use super::model_state::FaultBudget;
 use postrider_domain::lifecycle::{NextTry, PollTimes, RetrySchedule, schedule::Progress};
 
+/// The conditions under which states are explored.
 #[derive(Debug, Clone)]
-pub struct Conditions {
-    /// The company wants it sent once more where the provider has no trace of it.
+pub struct Scenario {
+    /// The company opted into sending again if the provider has no trace of the message.
     pub resend_if_absent: bool,
-    pub index: Index,
-    /// A worker may sleep past its lease between the last look at it and the call: nobody can prevent it.
-    pub sleeps_before_call: bool,
-    pub left: Left,
-    /// How often a provider may accept one message at most; and how many calls may be live at once.
+    pub index: ProviderIndex,
+    /// A worker may stall past its lease between the lease check and the call; no code can prevent it.
+    pub stalls_before_call: bool,
+    pub budget: FaultBudget,
+    /// Most acceptances of one message by the provider, and most calls in transit at once.
     pub sends_max: usize,
-    pub flaw: Option<Flaw>,
-    /// What cannot matter any more is forgotten, so that fewer worlds are searched.
-    pub forgets: bool,
-    pub looks: PollTimes,
+    pub mutant: Option<Mutant>,
+    /// Facts without further effect are dropped, so that fewer states are explored.
+    pub canonicalizes_fully: bool,
+    pub poll_times: PollTimes,
     pub schedule: RetrySchedule,
 }
 
-/// What the provider's look-up sees.
+/// The accuracy of the provider's lookup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Index {
-    /// Everything that was accepted; a call under way has arrived, or never will, by the last two looks.
+pub enum ProviderIndex {
+    /// It shows every accepted message; a call in transit has arrived or is lost by the last two lookups.
     Exact,
-    /// Not always what was accepted.
+    /// It may miss accepted messages.
     Lagging,
-    /// There is none.
+    /// The provider has no lookup.
     Blind,
 }
 
-/// What may be broken on purpose, one thing at a time.
+/// A fault planted in the model, one at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flaw {
+pub enum Mutant {
     BeginIgnoresEpoch,
     BeginIgnoresAnswer,
-    /// A begin that took long is not checked once more.
+    /// A slow begin is not checked a second time.
     BeginIsNotChecked,
     CallIgnoresLease,
     SettleIgnoresEpoch,
-    /// An attempt without an outcome is claimed like one that was not made.
+    /// An attempt with an unknown outcome is claimed like one that was not made.
     UnknownIsClaimed,
     ReceiptsOverwriteFailed,
-    /// What may have gone out may be canceled.
+    /// A message that may have been sent can be canceled.
     CancelIgnoresReached,
-    /// A lost begin's outcome is written before its claim is given back.
-    TakenBackTooEarly,
-    /// A pause leaves no expiry behind.
-    PauseForgetsExpiry,
-    /// What stood in the way of a begin is not all seen by whoever asks.
+    /// A lost begin's outcome is written before its claim is released.
+    SettledBeforeRelease,
+    /// A pause deletes the due row that watches the expiry.
+    PauseDropsExpiry,
+    /// `standing.sql` does not see the answer that stopped a begin.
     StandingIgnoresAnswer,
 }
 
-impl Conditions {
-    /// The default company, and a provider that can be asked.
-    pub fn with(left: Left) -> Conditions {
-        Conditions {
+impl Scenario {
+    /// The default company, and a provider with an exact lookup.
+    pub fn with(budget: FaultBudget) -> Scenario {
+        Scenario {
             resend_if_absent: false,
-            index: Index::Exact,
-            sleeps_before_call: true,
-            left,
+            index: ProviderIndex::Exact,
+            stalls_before_call: true,
+            budget,
             sends_max: 1,
-            flaw: None,
-            forgets: true,
-            looks: PollTimes([1, 2, 3].map(Duration::from_secs).to_vec()),
+            mutant: None,
+            canonicalizes_fully: true,
+            poll_times: PollTimes([1, 2, 3].map(Duration::from_secs).to_vec()),
             schedule: RetrySchedule { tries_max: 2, ..RetrySchedule::default() },
         }
     }
 
-    pub fn has(&self, flaw: Flaw) -> bool {
-        self.flaw == Some(flaw)
+    pub fn has(&self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
     }
 
-    /// Whether a refusal for now after so many counted tries was the last.
+    /// Whether a temporary refusal after so many counted tries ends the retries.
     pub fn gives_up(&self, tries_before: u8) -> bool {
         let now = DateTime::UNIX_EPOCH;
         let progress = Progress { tries: u16::from(tries_before) + 1, first_due_at: now, now };

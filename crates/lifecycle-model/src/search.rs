@@ -1,7 +1,7 @@
-//! The search: every world that some sequence of steps leads to, breadth first, each once.
+//! The search: every state that some sequence of steps reaches, breadth first, each once.
 //!
-//! Breadth first, so that a counterexample is as short as there is one. Afterwards the steps that must
-//! come are looked at alone: they may not go round, and where they end everything must be decided.
+//! Breadth first gives the shortest counterexample. Afterwards the steps that must come are checked alone: they may
+//! not form a cycle, and where they end everything must be decided.
 
 use std::{
     collections::{BTreeSet, HashMap, hash_map::Entry},
@@ -13,29 +13,29 @@ use postrider_domain::lifecycle::{State, transition::state_changes};
 
 use super::{
     environment,
-    model_state::World,
-    properties::{Breach, of_rest, of_step, of_world},
+    model_state::ModelState,
+    properties::{Violation, rest_violation, state_violation, step_violation},
     reconciler,
-    scenario::Conditions,
-    step::{Edge, Next, Step},
+    scenario::Scenario,
+    step::{Edge, Step, StepCollector},
     worker,
 };
 
-/// What a search saw.
+/// The extent of a search without a violation.
 #[derive(Debug, Default)]
-pub struct Seen {
-    pub worlds: usize,
+pub struct Coverage {
+    pub states: usize,
     pub steps: usize,
-    /// The provider's acceptances of one message, at most.
+    /// Most acceptances of one message by the provider.
     pub sends: usize,
     pub attempts: u8,
-    /// Where messages came to rest, with their acceptances.
+    /// The final states, each with the number of acceptances.
     pub ends: BTreeSet<(State, usize)>,
 }
 
-/// A way to something that must not be.
+/// The steps to a violation.
 pub struct Counterexample {
-    pub breach: Breach,
+    pub violation: Violation,
     pub steps: Vec<String>,
 }
 
@@ -44,49 +44,49 @@ impl fmt::Display for Counterexample {
         for (number, step) in (1..).zip(&self.steps) {
             writeln!(formatter, "{number:3}. {step}")?;
         }
-        write!(formatter, "     => {}", self.breach)
+        write!(formatter, "     => {}", self.violation)
     }
 }
 
-/// How a world was first reached: from where, and by which of its steps.
+/// The predecessor of a state and the index of the step from it.
 type Origin = Option<(u32, u16)>;
 
 struct Search<'a> {
-    conditions: &'a Conditions,
-    worlds: Vec<World>,
+    scenario: &'a Scenario,
+    states: Vec<ModelState>,
     origins: Vec<Origin>,
-    numbers: HashMap<World, u32, BuildHasherDefault<Mixer>>,
-    /// By world: where the steps that must come lead.
+    numbers: HashMap<ModelState, u32, BuildHasherDefault<StateHasher>>,
+    /// By state: the targets of the steps that must come.
     musts: Vec<Vec<u32>>,
 }
 
-/// Looks at everything that can happen under these conditions.
-pub fn explore(conditions: &Conditions) -> Result<Seen, Counterexample> {
+/// Explores every state of a scenario; the error is the shortest way to a violation.
+pub fn explore(scenario: &Scenario) -> Result<Coverage, Counterexample> {
     let mut search = Search {
-        conditions,
-        worlds: Vec::new(),
+        scenario,
+        states: Vec::new(),
         origins: Vec::new(),
         numbers: HashMap::default(),
         musts: Vec::new(),
     };
-    for handed_over in [false, true] {
-        search.number(World::accepted(handed_over, conditions.left), None);
+    for leased in [false, true] {
+        search.number(ModelState::accepted(leased, scenario.budget), None);
     }
     let seen = search.run()?;
-    search.everything_ends()?;
+    search.check_everything_ends()?;
     Ok(seen)
 }
 
 impl Search<'_> {
-    fn run(&mut self) -> Result<Seen, Counterexample> {
+    fn run(&mut self) -> Result<Coverage, Counterexample> {
         let changes = state_changes();
-        let mut seen = Seen::default();
+        let mut seen = Coverage::default();
         let mut edges = Vec::new();
         let mut at = 0;
-        while at < self.worlds.len() {
-            let from = self.worlds[at];
-            if let Some(breach) = of_world(&from, self.conditions.sends_max) {
-                return Err(self.counterexample(at, None, breach));
+        while at < self.states.len() {
+            let from = self.states[at];
+            if let Some(violation) = state_violation(&from, self.scenario.sends_max) {
+                return Err(self.counterexample(at, None, violation));
             }
             seen.sends = seen.sends.max(from.acceptances());
             seen.attempts = seen.attempts.max(from.row.attempt);
@@ -94,16 +94,16 @@ impl Search<'_> {
                 seen.ends.insert((from.row.state, from.acceptances()));
             }
             edges.clear();
-            steps(&from, self.conditions, &mut edges);
+            steps(&from, self.scenario, &mut edges);
             seen.steps += edges.len();
             let mut musts = Vec::new();
             for (place, edge) in edges.iter().enumerate() {
-                if let Some(breach) = of_step(&from, &edge.step, &edge.world, &changes) {
-                    return Err(self.counterexample(at, Some(place), breach));
+                if let Some(violation) = step_violation(&from, &edge.step, &edge.model, &changes) {
+                    return Err(self.counterexample(at, Some(place), violation));
                 }
-                let mut world = edge.world;
-                world.settle_names(self.conditions);
-                let number = self.number(world, Some((at as u32, place as u16)));
+                let mut model = edge.model;
+                model.canonicalize(self.scenario);
+                let number = self.number(model, Some((at as u32, place as u16)));
                 if edge.must && number as usize != at {
                     musts.push(number);
                 }
@@ -111,34 +111,34 @@ impl Search<'_> {
             self.musts.push(musts);
             at += 1;
         }
-        seen.worlds = self.worlds.len();
+        seen.states = self.states.len();
         Ok(seen)
     }
 
-    fn number(&mut self, world: World, origin: Origin) -> u32 {
-        let next = self.worlds.len() as u32;
-        match self.numbers.entry(world) {
+    fn number(&mut self, model: ModelState, origin: Origin) -> u32 {
+        let next = self.states.len() as u32;
+        match self.numbers.entry(model) {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(place) => {
                 place.insert(next);
-                self.worlds.push(world);
+                self.states.push(model);
                 self.origins.push(origin);
                 next
             }
         }
     }
 
-    /// Takes away, again and again, what only leads to what was taken away already.
-    fn everything_ends(&self) -> Result<(), Counterexample> {
-        let mut sources = vec![Vec::new(); self.worlds.len()];
+    /// Removes, repeatedly, the states whose required steps lead only to removed states; a rest is a cycle.
+    fn check_everything_ends(&self) -> Result<(), Counterexample> {
+        let mut sources = vec![Vec::new(); self.states.len()];
         let mut open: Vec<usize> = self.musts.iter().map(Vec::len).collect();
         for (from, musts) in self.musts.iter().enumerate() {
             musts.iter().for_each(|to| sources[*to as usize].push(from));
         }
         let mut rest: Vec<usize> = (0..open.len()).filter(|at| open[*at] == 0).collect();
         for at in &rest {
-            if let Some(breach) = of_rest(&self.worlds[*at]) {
-                return Err(self.counterexample(*at, None, breach));
+            if let Some(violation) = rest_violation(&self.states[*at]) {
+                return Err(self.counterexample(*at, None, violation));
             }
         }
         while let Some(at) = rest.pop() {
@@ -149,44 +149,44 @@ impl Search<'_> {
                 }
             }
         }
-        match open.iter().position(|left| *left > 0) {
-            Some(at) => Err(self.round(at, &open)),
+        match open.iter().position(|budget| *budget > 0) {
+            Some(at) => Err(self.cycle(at, &open)),
             None => Ok(()),
         }
     }
 
-    /// The way to a world, and from there once round by steps that must come.
-    fn round(&self, start: usize, open: &[usize]) -> Counterexample {
+    /// The way to a state, and from there once round the cycle of required steps.
+    fn cycle(&self, start: usize, open: &[usize]) -> Counterexample {
         let mut way = self.way_to(start);
         let mut at = start;
         let mut visits = HashMap::new();
         while !visits.contains_key(&at) {
             visits.insert(at, way.len());
             let next = self.musts[at].iter().find(|to| open[**to as usize] > 0);
-            let next = *next.expect("what is left leads to what is left");
+            let next = *next.expect("a state of a cycle has a step within it");
             let mut edges = Vec::new();
-            steps(&self.worlds[at], self.conditions, &mut edges);
+            steps(&self.states[at], self.scenario, &mut edges);
             let leads_on = |edge: &Edge| {
-                let mut world = edge.world;
-                world.settle_names(self.conditions);
-                edge.must && self.numbers[&world] == next
+                let mut model = edge.model;
+                model.canonicalize(self.scenario);
+                edge.must && self.numbers[&model] == next
             };
-            way.push(edges.iter().position(leads_on).expect("that step was found before") as u16);
+            way.push(edges.iter().position(leads_on).expect("the search found this step") as u16);
             at = next as usize;
         }
-        let mut steps = self.told(start, &way);
-        steps.insert(visits[&at], "and then round and round:".to_owned());
-        Counterexample { breach: Breach::GoesRound, steps }
+        let mut steps = self.trace(start, &way);
+        steps.insert(visits[&at], "and then this cycle repeats:".to_owned());
+        Counterexample { violation: Violation::Cycle, steps }
     }
 
-    /// The steps to a world, and one more.
-    fn counterexample(&self, at: usize, last: Option<usize>, breach: Breach) -> Counterexample {
+    /// The steps to a state, and one more.
+    fn counterexample(&self, at: usize, last: Option<usize>, violation: Violation) -> Counterexample {
         let mut way = self.way_to(at);
         way.extend(last.map(|place| place as u16));
-        Counterexample { breach, steps: self.told(at, &way) }
+        Counterexample { violation, steps: self.trace(at, &way) }
     }
 
-    /// The shortest way to a world: each step by its place among those of its world.
+    /// The shortest way to a state, each step by its index among the steps of its state.
     fn way_to(&self, at: usize) -> Vec<u16> {
         let mut way = Vec::new();
         let mut number = at;
@@ -198,45 +198,45 @@ impl Search<'_> {
         way
     }
 
-    /// A way, told from the beginning that it has in common with the way to `at`.
-    fn told(&self, at: usize, way: &[u16]) -> Vec<String> {
+    /// The texts of the steps of a way, from the initial state of `at`.
+    fn trace(&self, at: usize, way: &[u16]) -> Vec<String> {
         let mut number = at;
         while let Some((from, _)) = self.origins[number] {
             number = from as usize;
         }
-        let mut world = self.worlds[number];
-        // The search calls the workers by their places; a reader wants to know them by name.
+        let mut model = self.states[number];
+        // `canonicalize` may swap the workers; the trace names each consistently.
         let mut swapped = false;
-        let mut told = Vec::new();
+        let mut trace = Vec::new();
         for place in way {
             let mut edges = Vec::new();
-            steps(&world, self.conditions, &mut edges);
-            let Edge { step, world: after, .. } = edges.swap_remove(usize::from(*place));
+            steps(&model, self.scenario, &mut edges);
+            let Edge { step, model: after, .. } = edges.swap_remove(usize::from(*place));
             let named = Step { worker: step.worker.map(|worker| worker ^ usize::from(swapped)), ..step };
-            let (was, state) = (world.row.state, after.row.state);
-            told.push(match was == state {
+            let (was, state) = (model.row.state, after.row.state);
+            trace.push(match was == state {
                 true => named.to_string(),
                 false => format!("{named}: {was:?} -> {state:?}"),
             });
-            world = after;
-            swapped ^= world.settle_names(self.conditions);
+            model = after;
+            swapped ^= model.canonicalize(self.scenario);
         }
-        told
+        trace
     }
 }
 
-fn steps(from: &World, conditions: &Conditions, edges: &mut Vec<Edge>) {
-    let mut next = Next { from, conditions, edges };
+fn steps(from: &ModelState, scenario: &Scenario, edges: &mut Vec<Edge>) {
+    let mut next = StepCollector { from, scenario, edges };
     worker::steps(&mut next);
     environment::steps(&mut next);
     reconciler::steps(&mut next);
 }
 
-/// Worlds are small and many: a hash of a few multiplications instead of one against attackers.
+/// States are small and many: a hash of a few multiplications, not one that resists attackers.
 #[derive(Default)]
-struct Mixer(u64);
+struct StateHasher(u64);
 
-impl Hasher for Mixer {
+impl Hasher for StateHasher {
     fn finish(&self) -> u64 {
         self.0 ^ (self.0 >> 32)
     }

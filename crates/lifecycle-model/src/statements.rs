@@ -1,21 +1,21 @@
-//! The statements of `src/ledger/sql` as they change one message's rows; each is one atomic step.
+//! The statements of `crates/ledger/src/sql` as they change one message's rows; each is one atomic step.
 //!
-//! Named like their files, and to be read beside them: who changes a statement changes it here. What a
-//! statement is given by its caller (a transition map, an end) is given here too.
+//! Each function is named after its file and must change with it. Arguments that a statement gets from its caller (a
+//! transition map, an end) are arguments here too.
 
 use std::time::Duration;
 
 use super::{
-    model_state::{Begin, Conclusion, Due, Outcome, Worker, World},
-    scenario::{Conditions, Flaw, Index},
+    model_state::{BeginStatement, CallOutcome, Conclusion, Due, ModelState, Worker},
+    scenario::{Mutant, ProviderIndex, Scenario},
 };
 use postrider_domain::lifecycle::{Signal, State, TransitionMap, transition};
 
-impl World {
-    /// `claim.sql`: deletes the due row in any case, claims what may be claimed.
-    pub fn claim(&mut self, worker: usize, conditions: &Conditions) {
+impl ModelState {
+    /// `claim.sql`: deletes the due row in any case, and claims the message if it waits.
+    pub fn claim(&mut self, worker: usize, scenario: &Scenario) {
         self.due = None;
-        if conditions.has(Flaw::UnknownIsClaimed) && self.row.state == State::Unknown {
+        if scenario.has(Mutant::UnknownIsClaimed) && self.row.state == State::Unknown {
             self.row.state = State::Waiting;
         }
         if self.row.state == State::Waiting && !self.row.paused {
@@ -24,20 +24,20 @@ impl World {
         }
     }
 
-    /// `begin.sql`. The row is read under its lock, blocks and answers by the statement's snapshot; a
-    /// reservation that can be lost at all must be won. Gives whether it was begun.
-    pub fn begin(&mut self, begin: Begin, conditions: &Conditions) -> bool {
-        let Begin { epoch, saw } = begin;
-        let epoch_is_ours = self.row.epoch == epoch || conditions.has(Flaw::BeginIgnoresEpoch);
-        let answered = saw.answered && !conditions.has(Flaw::BeginIgnoresAnswer);
+    /// `begin.sql`. The row is read under its lock, blocks and answers by the statement's snapshot; the
+    /// reservation must still be held. Returns whether the message was begun.
+    pub fn begin(&mut self, begin: BeginStatement, scenario: &Scenario) -> bool {
+        let BeginStatement { epoch, seen } = begin;
+        let epoch_matches = self.row.epoch == epoch || scenario.has(Mutant::BeginIgnoresEpoch);
+        let answered = seen.answered && !scenario.has(Mutant::BeginIgnoresAnswer);
         let row = &mut self.row;
-        if !epoch_is_ours
+        if !epoch_matches
             || row.state != State::Waiting
             || row.paused
-            || saw.expired
-            || saw.blocked
+            || seen.expired
+            || seen.blocked
             || answered
-            || saw.overtaken
+            || seen.overtaken
             || self.facts.overtaken
         {
             return false;
@@ -50,51 +50,51 @@ impl World {
     }
 
     /// `settle.sql`, with the maps of `dispatch::outcome` and `dispatch::begin::not_called`.
-    pub fn settle(&mut self, epoch: u8, attempt: u8, outcome: Outcome, conditions: &Conditions) {
-        let proof = outcome == Outcome::Accepted;
-        if self.row.epoch != epoch && !proof && !conditions.has(Flaw::SettleIgnoresEpoch) {
+    pub fn settle(&mut self, epoch: u8, attempt: u8, outcome: CallOutcome, scenario: &Scenario) {
+        let proof = outcome == CallOutcome::Accepted;
+        if self.row.epoch != epoch && !proof && !scenario.has(Mutant::SettleIgnoresEpoch) {
             return;
         }
         let (was, row) = (self.row.state, &mut self.row);
         row.state = mapped(TransitionMap::new(signal(outcome)), was);
         if row.attempt == attempt {
-            row.tries += u8::from(outcome != Outcome::NotCalled && !row.settled);
+            row.tries += u8::from(outcome != CallOutcome::NotCalled && !row.settled);
             row.settled = true;
         }
-        row.reached |= matches!(outcome, Outcome::Accepted | Outcome::Unanswered);
+        row.reached |= matches!(outcome, CallOutcome::Accepted | CallOutcome::Unanswered);
         let row = *row;
-        self.unwatch(was);
+        self.remove_due(was);
         if was == State::Sending {
-            let again = if row.paused { Due::Check } else { Due::Send };
-            let looks = &conditions.looks;
-            let blind = conditions.index == Index::Blind;
-            self.wait(match row.state {
-                State::Waiting => Some(again),
+            let due = if row.paused { Due::Check } else { Due::Send };
+            let polls = &scenario.poll_times;
+            let blind = scenario.index == ProviderIndex::Blind;
+            self.insert_due(match row.state {
+                State::Waiting => Some(due),
                 // `outcome::first_look`
-                State::Unknown => Some(look_at(if blind { looks.last() } else { looks.first() })),
+                State::Unknown => Some(lookup_at(if blind { polls.last() } else { polls.first() })),
                 _ => None,
             });
         }
     }
 
-    /// `sweep.sql`, for one lease that ran out.
-    pub fn sweep(&mut self, epoch: u8, conditions: &Conditions) {
+    /// `sweep.sql`, for one expired lease.
+    pub fn sweep(&mut self, epoch: u8, scenario: &Scenario) {
         let row = &mut self.row;
         if row.epoch != epoch {
             return;
         }
-        let again = if row.paused { Due::Check } else { Due::Send };
+        let due = if row.paused { Due::Check } else { Due::Send };
         match row.state {
             State::Waiting => {
                 row.epoch += 1;
-                self.wait(Some(again));
+                self.insert_due(Some(due));
             }
             State::Sending => {
                 row.epoch += 1;
                 row.state = transition(row.state, Signal::Unanswered);
                 (row.settled, row.reached) = (true, true);
                 row.tries += 1;
-                self.wait(Some(look_at(conditions.looks.first())));
+                self.insert_due(Some(lookup_at(scenario.poll_times.first())));
             }
             _ => {}
         }
@@ -104,7 +104,7 @@ impl World {
     pub fn release(&mut self, epoch: u8) {
         if self.row.epoch == epoch && self.row.state == State::Waiting && !self.row.paused {
             self.row.epoch += 1;
-            self.wait(Some(Due::Send));
+            self.insert_due(Some(Due::Send));
         }
     }
 
@@ -117,28 +117,28 @@ impl World {
         }
     }
 
-    /// `receive.sql`, for a receipt of any attempt that was made.
-    pub fn receive(&mut self, attempt: u8, signal: Signal, conditions: &Conditions) {
+    /// `receive.sql`, for a receipt of any attempt made so far.
+    pub fn receive(&mut self, attempt: u8, signal: Signal, scenario: &Scenario) {
         if self.row.attempt < attempt {
             return;
         }
         let was = self.row.state;
         let mut map = TransitionMap::new(signal);
-        if conditions.has(Flaw::ReceiptsOverwriteFailed) && signal == Signal::DeliveredReceipt {
+        if scenario.has(Mutant::ReceiptsOverwriteFailed) && signal == Signal::DeliveredReceipt {
             map.0[State::Failed as usize] = State::Delivered as u8;
         }
         self.row.state = mapped(map, was);
         self.row.reached = true;
-        self.unwatch(was);
+        self.remove_due(was);
     }
 
     /// `pause.sql`
-    pub fn pause(&mut self, conditions: &Conditions) {
+    pub fn pause(&mut self, scenario: &Scenario) {
         let row = &mut self.row;
         row.paused = true;
         if row.state == State::Waiting {
             row.epoch += 1;
-            self.due = (!conditions.has(Flaw::PauseForgetsExpiry)).then_some(Due::Check);
+            self.due = (!scenario.has(Mutant::PauseDropsExpiry)).then_some(Due::Check);
         }
     }
 
@@ -176,27 +176,27 @@ impl World {
         }
     }
 
-    /// The part of settle and receive that takes the due row of what moved on.
-    fn unwatch(&mut self, was: State) {
+    /// The part of settle and receive that deletes the due row of a message with a new state.
+    fn remove_due(&mut self, was: State) {
         if matches!(was, State::Waiting | State::Unknown) && self.row.state != was {
             self.due = None;
         }
     }
 
     /// `insert into due … on conflict do nothing`
-    fn wait(&mut self, due: Option<Due>) {
+    fn insert_due(&mut self, due: Option<Due>) {
         self.due = self.due.or(due);
     }
 }
 
-/// What a call's outcome, or its absence, says to the row.
-fn signal(outcome: Outcome) -> Signal {
+/// The signal of a call's outcome.
+fn signal(outcome: CallOutcome) -> Signal {
     match outcome {
-        Outcome::Accepted => Signal::Accepted,
-        Outcome::NotCalled | Outcome::Refused { gave_up: false } => Signal::Retry,
-        Outcome::Refused { gave_up: true } => Signal::GaveUp,
-        Outcome::RefusedForGood => Signal::RefusedForGood,
-        Outcome::Unanswered => Signal::Unanswered,
+        CallOutcome::Accepted => Signal::Accepted,
+        CallOutcome::NotCalled | CallOutcome::Refused { gave_up: false } => Signal::Retry,
+        CallOutcome::Refused { gave_up: true } => Signal::GaveUp,
+        CallOutcome::RefusedForGood => Signal::RefusedForGood,
+        CallOutcome::Unanswered => Signal::Unanswered,
     }
 }
 
@@ -205,6 +205,6 @@ fn mapped(map: TransitionMap, state: State) -> State {
     State::from_code(i16::from(map.0[state as usize])).expect("a map holds states")
 }
 
-fn look_at(since_begin: Duration) -> Due {
+fn lookup_at(since_begin: Duration) -> Due {
     Due::Look { at: since_begin.as_secs() as u8, absent: 0 }
 }

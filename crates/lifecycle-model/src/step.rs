@@ -1,63 +1,64 @@
-//! One step: who did what, and the world after it.
+//! One step of the model, and the state after it.
 //!
-//! What *must* come if nothing goes wrong any more is kept apart from what *may* come: faults, delays,
-//! people's wishes, receipts. Only the former are counted on where it is asked whether everything ends.
+//! Steps that *must* come without further faults are kept apart from steps that *may* come: faults, delays, user
+//! actions, receipts. The check that everything ends relies on the former only.
 
 use std::fmt;
 
 use super::{
-    model_state::{Left, World},
-    scenario::Conditions,
+    model_state::{FaultBudget, ModelState},
+    scenario::Scenario,
 };
 
-/// Who did what, for the trace.
+/// The actor and the action, for the trace.
 #[derive(Debug, Clone, Copy)]
 pub struct Step {
-    /// One of the workers, by its place in the world before.
+    /// The index of the worker in the state before the step.
     pub worker: Option<usize>,
-    pub words: &'static str,
-    /// Which attempt; 0: the words say enough.
+    pub text: &'static str,
+    /// The attempt; 0 where the text is clear without it.
     pub attempt: u8,
-    pub kind: Kind,
+    pub kind: StepKind,
 }
 
-/// What properties ask of a step.
+/// The kind of a step, for `properties`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum StepKind {
     /// A call's bytes leave.
-    Call,
-    /// Proof of the provider's reaches the ledger.
+    CallState,
+    /// The provider's proof of acceptance reaches the ledger.
     Proof,
     Other,
 }
 
+/// A step out of a state, with the state after it.
 pub struct Edge {
     pub step: Step,
-    pub world: World,
+    pub model: ModelState,
     pub must: bool,
 }
 
-/// The steps out of one world, as they are found.
-pub struct Next<'a> {
-    pub from: &'a World,
-    pub conditions: &'a Conditions,
+/// Collects the steps out of one state.
+pub struct StepCollector<'a> {
+    pub from: &'a ModelState,
+    pub scenario: &'a Scenario,
     pub edges: &'a mut Vec<Edge>,
 }
 
 impl Step {
-    pub fn of(words: &'static str) -> Step {
-        Step { worker: None, words, attempt: 0, kind: Kind::Other }
+    pub fn of(text: &'static str) -> Step {
+        Step { worker: None, text, attempt: 0, kind: StepKind::Other }
     }
 
-    pub fn by(worker: usize, words: &'static str) -> Step {
-        Step { worker: Some(worker), ..Step::of(words) }
+    pub fn by(worker: usize, text: &'static str) -> Step {
+        Step { worker: Some(worker), ..Step::of(text) }
     }
 
     pub fn about(self, attempt: u8) -> Step {
         Step { attempt, ..self }
     }
 
-    pub fn kind(self, kind: Kind) -> Step {
+    pub fn kind(self, kind: StepKind) -> Step {
         Step { kind, ..self }
     }
 }
@@ -67,43 +68,43 @@ impl fmt::Display for Step {
         if let Some(worker) = self.worker {
             write!(formatter, "worker {} ", ["A", "B"][worker])?;
         }
-        formatter.write_str(self.words)?;
+        formatter.write_str(self.text)?;
         if self.attempt > 0 { write!(formatter, " (attempt {})", self.attempt) } else { Ok(()) }
     }
 }
 
-impl Next<'_> {
-    /// A step that comes, sooner or later, unless something else makes it needless.
-    pub fn must(&mut self, step: Step, change: impl FnOnce(&mut World)) {
+impl StepCollector<'_> {
+    /// A step that comes sooner or later, unless another step makes it impossible.
+    pub fn must(&mut self, step: Step, change: impl FnOnce(&mut ModelState)) {
         self.take(step, true, change);
     }
 
     /// A step that may never come.
-    pub fn may(&mut self, step: Step, change: impl FnOnce(&mut World)) {
+    pub fn may(&mut self, step: Step, change: impl FnOnce(&mut ModelState)) {
         self.take(step, false, change);
     }
 
-    /// A step that may come only so many times.
-    pub fn seldom(
+    /// A step that may come as often as the fault budget allows.
+    pub fn limited(
         &mut self,
-        often: impl Fn(&mut Left) -> &mut u8,
+        share: impl Fn(&mut FaultBudget) -> &mut u8,
         step: Step,
-        change: impl FnOnce(&mut World),
+        change: impl FnOnce(&mut ModelState),
     ) {
-        let mut left = self.from.left;
-        if left.all > 0 && *often(&mut left) > 0 {
-            left.all -= 1;
-            *often(&mut left) -= 1;
-            self.take(step, false, |world| {
-                world.left = left;
-                change(world);
+        let mut budget = self.from.budget;
+        if budget.all > 0 && *share(&mut budget) > 0 {
+            budget.all -= 1;
+            *share(&mut budget) -= 1;
+            self.take(step, false, |model| {
+                model.budget = budget;
+                change(model);
             });
         }
     }
 
-    fn take(&mut self, step: Step, must: bool, change: impl FnOnce(&mut World)) {
-        let mut world = *self.from;
-        change(&mut world);
-        self.edges.push(Edge { step, world, must });
+    fn take(&mut self, step: Step, must: bool, change: impl FnOnce(&mut ModelState)) {
+        let mut model = *self.from;
+        change(&mut model);
+        self.edges.push(Edge { step, model, must });
     }
 }

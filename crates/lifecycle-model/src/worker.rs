@@ -1,17 +1,20 @@
-//! What a worker does with a claim, from `src/dispatch`: claimer, lane, begin, call, settle.
+//! The steps of a worker with a claim, from `src/dispatch`: claim, lane, begin, call, settle.
 //!
-//! Between any two statements it may die, fall asleep, or be overtaken by anybody; its lease runs out
-//! whenever it is slow, but for one place: who found its lease long enough and was not put to sleep calls
-//! before it runs out. Next: `others`.
+//! Between any two statements a worker may crash, stall or be overtaken by any other actor; its lease expires
+//! whenever it stalls. One exception: a worker whose lease check passed and that does not stall calls before the
+//! lease expires. Next: `environment`.
 
 use chrono::{DateTime, Duration};
 
 use postrider_domain::ids::BlockKind;
 
 use super::{
-    model_state::{Begin, Call, Conclusion, Due, Facts, Outcome, Phase, Verdict, WORKERS, Worker, World},
-    scenario::{Conditions, Flaw},
-    step::{Kind, Next, Step},
+    model_state::{
+        BeginStatement, CallOutcome, CallState, Conclusion, Due, ExternalFacts, FenceDecision, ModelState,
+        WORKERS, Worker, WorkerPhase,
+    },
+    scenario::{Mutant, Scenario},
+    step::{Step, StepCollector, StepKind},
 };
 use postrider_domain::lifecycle::{
     State,
@@ -19,161 +22,165 @@ use postrider_domain::lifecycle::{
     transition,
 };
 
-pub fn steps(next: &mut Next) {
-    let free = next.from.workers.iter().position(|worker| worker.phase == Phase::Idle);
-    let unknown_too = next.conditions.has(Flaw::UnknownIsClaimed);
+pub fn steps(next: &mut StepCollector) {
+    let free = next.from.workers.iter().position(|worker| worker.phase == WorkerPhase::Idle);
+    let unknown_too = next.scenario.has(Mutant::UnknownIsClaimed);
     let claimable = match next.from.due {
         Some(Due::Send) => true,
         Some(Due::Look { .. }) => unknown_too,
         Some(Due::Check) | None => false,
     };
-    let conditions = next.conditions;
-    // One free worker is as good as the other.
+    let scenario = next.scenario;
+    // One idle worker is as good as the other.
     if let (Some(free), true) = (free, claimable) {
-        next.must(Step::by(free, "claims it"), |world| world.claim(free, conditions));
+        next.must(Step::by(free, "claims it"), |model| model.claim(free, scenario));
     }
     for index in 0..WORKERS {
         let worker = next.from.workers[index];
-        if worker.phase == Phase::Idle {
+        if worker.phase == WorkerPhase::Idle {
             continue;
         }
-        accidents(next, index, &worker);
-        if let Phase::Beginning(saw) = worker.phase {
-            next.must(Step::by(index, "has its begin done"), |world| begin(world, index, saw, conditions));
+        faults(next, index, &worker);
+        if let WorkerPhase::Beginning(seen) = worker.phase {
+            next.must(Step::by(index, "has its begin executed"), |model| begin(model, index, seen, scenario));
         }
-        on_its_way(next, index, &worker);
+        regular_step(next, index, &worker);
     }
 }
 
-/// What may happen to a worker at any time.
-fn accidents(next: &mut Next, index: usize, worker: &Worker) {
+/// A crash or a stall, possible at any time.
+fn faults(next: &mut StepCollector, index: usize, worker: &Worker) {
     let begin = match worker.phase {
-        Phase::Beginning(saw) => Some(Begin { epoch: worker.epoch, saw }),
+        WorkerPhase::Beginning(seen) => Some(BeginStatement { epoch: worker.epoch, seen }),
         _ => None,
     };
-    next.seldom(
-        |left| &mut left.crashes,
-        Step::by(index, "dies"),
-        |world| {
-            let epochs = world.workers[index].lease.map(|lease| lease.epoch);
-            world.orphan = epochs.filter(|epoch| *epoch == world.row.epoch).or(world.orphan);
-            world.stray = begin.or(world.stray);
-            world.workers[index] = Worker::default();
+    next.limited(
+        |budget| &mut budget.crashes,
+        Step::by(index, "crashes"),
+        |model| {
+            let epochs = model.workers[index].lease.map(|lease| lease.epoch);
+            model.orphaned_lease = epochs.filter(|epoch| *epoch == model.row.epoch).or(model.orphaned_lease);
+            model.stray_begin = begin.or(model.stray_begin);
+            model.workers[index] = Worker::default();
         },
     );
     let runs = worker.lease.is_some_and(|lease| !lease.lapsed);
-    if runs && (worker.phase != Phase::Cleared || next.conditions.sleeps_before_call) {
-        let step = Step::by(index, "sleeps until its lease runs out");
-        next.seldom(
-            |left| &mut left.naps,
+    if runs && (worker.phase != WorkerPhase::LeaseChecked || next.scenario.stalls_before_call) {
+        let step = Step::by(index, "stalls until its lease expires");
+        next.limited(
+            |budget| &mut budget.stalls,
             step,
-            |world| {
-                world.workers[index].lease.iter_mut().for_each(|lease| lease.lapsed = true);
+            |model| {
+                model.workers[index].lease.iter_mut().for_each(|lease| lease.lapsed = true);
             },
         );
     }
 }
 
-/// The next step of a claim's way.
-fn on_its_way(next: &mut Next, index: usize, worker: &Worker) {
+/// The next regular step of a claim.
+fn regular_step(next: &mut StepCollector, index: usize, worker: &Worker) {
     match worker.phase {
-        Phase::Idle | Phase::Beginning(_) => {}
-        Phase::Claimed => claimed(next, index, worker),
-        Phase::TakingBack { .. } | Phase::Fenced | Phase::Judged(_) => not_begun(next, index, worker),
-        Phase::Begun { .. } | Phase::Cleared => begun(next, index, worker),
-        Phase::Calling => calling(next, index, worker),
-        Phase::Told(outcome) => told(next, index, worker, outcome),
-        Phase::Settled => {
-            next.must(Step::by(index, "drops its lease"), |world| world.workers[index] = Worker::default());
+        WorkerPhase::Idle | WorkerPhase::Beginning(_) => {}
+        WorkerPhase::Claimed => claimed(next, index, worker),
+        WorkerPhase::Releasing { .. } | WorkerPhase::Fenced | WorkerPhase::Decided(_) => {
+            not_begun(next, index, worker)
+        }
+        WorkerPhase::Begun { .. } | WorkerPhase::LeaseChecked => begun(next, index, worker),
+        WorkerPhase::Calling => calling(next, index, worker),
+        WorkerPhase::Answered(outcome) => settle(next, index, worker, outcome),
+        WorkerPhase::Settled => {
+            next.must(Step::by(index, "drops its lease"), |model| model.workers[index] = Worker::default());
         }
     }
 }
 
-fn claimed(next: &mut Next, index: usize, worker: &Worker) {
-    let (conditions, saw, epoch) = (next.conditions, next.from.facts, worker.epoch);
-    next.must(Step::by(index, "begins it"), |world| begin(world, index, saw, conditions));
-    next.seldom(
-        |left| &mut left.hitches,
-        Step::by(index, "sends a begin that takes its time"),
-        |world| world.workers[index].phase = Phase::Beginning(saw),
+fn claimed(next: &mut StepCollector, index: usize, worker: &Worker) {
+    let (scenario, seen, epoch) = (next.scenario, next.from.facts, worker.epoch);
+    next.must(Step::by(index, "begins it"), |model| begin(model, index, seen, scenario));
+    next.limited(
+        |budget| &mut budget.delays,
+        Step::by(index, "sends a slow begin"),
+        |model| model.workers[index].phase = WorkerPhase::Beginning(seen),
     );
-    next.seldom(
-        |left| &mut left.hitches,
-        Step::by(index, "never hears of its begin"),
-        |world| {
-            world.stray = Some(Begin { epoch, saw });
-            world.workers[index].phase = Phase::TakingBack { released: false };
+    next.limited(
+        |budget| &mut budget.delays,
+        Step::by(index, "gets no answer to its begin"),
+        |model| {
+            model.stray_begin = Some(BeginStatement { epoch, seen });
+            model.workers[index].phase = WorkerPhase::Releasing { released: false };
         },
     );
-    // `lane::give_back`: it waited too long, or its lane closes.
-    next.may(Step::by(index, "gives its claim back"), |world| {
-        world.release(epoch);
-        world.workers[index].phase = Phase::Settled;
+    // `lane::return_claims`: the claim waited too long, or its lane closes.
+    next.may(Step::by(index, "returns its claim"), |model| {
+        model.release(epoch);
+        model.workers[index].phase = WorkerPhase::Settled;
     });
 }
 
-/// A begin and its answer. One that was quick is one instant; who was slow must ask once more.
-fn begin(world: &mut World, index: usize, saw: Facts, conditions: &Conditions) {
-    let (epoch, attempt) = (world.workers[index].epoch, world.workers[index].next_attempt());
-    let quick = world.workers[index].phase == Phase::Claimed;
-    let begun = world.begin(Begin { epoch, saw }, conditions);
-    let Facts { blocked, answered, overtaken, expired } = world.facts;
-    let worker = &mut world.workers[index];
-    worker.warned = begun && (blocked || answered || overtaken || (expired && quick));
+/// A begin and its answer. A quick begin is one instant; a slow one is checked a second time.
+fn begin(model: &mut ModelState, index: usize, seen: ExternalFacts, scenario: &Scenario) {
+    let (epoch, attempt) = (model.workers[index].epoch, model.workers[index].next_attempt());
+    let quick = model.workers[index].phase == WorkerPhase::Claimed;
+    let begun = model.begin(BeginStatement { epoch, seen }, scenario);
+    let ExternalFacts { blocked, answered, overtaken, expired } = model.facts;
+    let worker = &mut model.workers[index];
+    worker.stopped = begun && (blocked || answered || overtaken || (expired && quick));
     worker.phase = match begun {
-        false => Phase::Fenced,
-        // `call::start`: another attempt than the claimed one.
-        true if world.row.attempt != attempt => Phase::Told(Outcome::NotCalled),
-        true => Phase::Begun { checked: quick || conditions.has(Flaw::BeginIsNotChecked) },
+        false => WorkerPhase::Fenced,
+        // `call::start`: the begun attempt is not the claimed one.
+        true if model.row.attempt != attempt => WorkerPhase::Answered(CallOutcome::NotCalled),
+        true => WorkerPhase::Begun { checked: quick || scenario.has(Mutant::BeginIsNotChecked) },
     };
 }
 
-/// `begin::take_back` and `begin::resolve`.
-fn not_begun(next: &mut Next, index: usize, worker: &Worker) {
-    let conditions = next.conditions;
+/// `begin::undo_begin` and `begin::resolve`.
+fn not_begun(next: &mut StepCollector, index: usize, worker: &Worker) {
+    let scenario = next.scenario;
     let (epoch, attempt) = (worker.epoch, worker.next_attempt());
-    let too_early = conditions.has(Flaw::TakenBackTooEarly);
-    let take_back = move |world: &mut World, first: bool| match first != too_early {
-        true => world.release(epoch),
-        false => world.settle(epoch, attempt, Outcome::NotCalled, conditions),
+    let reversed = scenario.has(Mutant::SettledBeforeRelease);
+    let undo = move |model: &mut ModelState, first: bool| match first != reversed {
+        true => model.release(epoch),
+        false => model.settle(epoch, attempt, CallOutcome::NotCalled, scenario),
     };
     match worker.phase {
-        Phase::TakingBack { released: false } => {
-            next.must(Step::by(index, "takes its claim back"), |world| {
-                take_back(world, true);
-                world.workers[index].phase = Phase::TakingBack { released: true };
+        WorkerPhase::Releasing { released: false } => {
+            next.must(Step::by(index, "releases its claim"), |model| {
+                undo(model, true);
+                model.workers[index].phase = WorkerPhase::Releasing { released: true };
             });
         }
-        Phase::TakingBack { released: true } => {
-            next.must(Step::by(index, "takes back what was begun"), |world| {
-                take_back(world, false);
-                world.workers[index].phase = Phase::Settled;
+        WorkerPhase::Releasing { released: true } => {
+            next.must(Step::by(index, "settles the begin as not called"), |model| {
+                undo(model, false);
+                model.workers[index].phase = WorkerPhase::Settled;
             });
         }
-        Phase::Fenced => next.must(Step::by(index, "reads what stood in the way"), |world| {
-            world.workers[index].phase = Phase::Judged(verdict(world, epoch, conditions));
+        WorkerPhase::Fenced => next.must(Step::by(index, "reads the obstacle"), |model| {
+            model.workers[index].phase = WorkerPhase::Decided(verdict(model, epoch, scenario));
         }),
-        Phase::Judged(verdict) => next.must(Step::by(index, "acts on what stood in the way"), |world| {
+        WorkerPhase::Decided(verdict) => next.must(Step::by(index, "acts on the obstacle"), |model| {
             match verdict {
-                Verdict::NotOurs => {}
-                Verdict::End(end) => world.conclude(Conclusion { epoch, was: State::Waiting, next: end }),
-                Verdict::Again => world.release(epoch),
+                FenceDecision::NotOurs => {}
+                FenceDecision::End(end) => {
+                    model.conclude(Conclusion { epoch, was: State::Waiting, next: end })
+                }
+                FenceDecision::Again => model.release(epoch),
             }
-            world.workers[index].phase = Phase::Settled;
+            model.workers[index].phase = WorkerPhase::Settled;
         }),
-        _ => unreachable!("only what was not begun comes here"),
+        _ => unreachable!("the phase is one before the begin"),
     }
 }
 
-/// `standing.sql`, judged by the product's own fence.
-fn verdict(world: &World, epoch: u8, conditions: &Conditions) -> Verdict {
-    let (row, facts, now) = (&world.row, &world.facts, DateTime::UNIX_EPOCH);
-    let standing = FenceFacts {
+/// `standing.sql`, decided by the product's own fence.
+fn verdict(model: &ModelState, epoch: u8, scenario: &Scenario) -> FenceDecision {
+    let (row, facts, now) = (&model.row, &model.facts, DateTime::UNIX_EPOCH);
+    let fence = FenceFacts {
         state: row.state,
         epoch_is_ours: row.epoch == epoch,
         paused: row.paused,
         block_bits: if facts.blocked { BlockKind::Stop.bit() } else { 0 },
-        answered: facts.answered && !conditions.has(Flaw::StandingIgnoresAnswer),
+        answered: facts.answered && !scenario.has(Mutant::StandingIgnoresAnswer),
         superseded: false,
         holds_reservations: !facts.overtaken,
         expires_at: if facts.expired { now } else { now + Duration::hours(1) },
@@ -181,77 +188,88 @@ fn verdict(world: &World, epoch: u8, conditions: &Conditions) -> Verdict {
         may_have_been_sent: row.reached,
         now,
     };
-    match fence_verdict(&standing) {
-        FenceVerdict::NotOurs => Verdict::NotOurs,
-        FenceVerdict::End(signal, _) => Verdict::End(transition(State::Waiting, signal)),
-        FenceVerdict::Again => Verdict::Again,
+    match fence_verdict(&fence) {
+        FenceVerdict::NotOurs => FenceDecision::NotOurs,
+        FenceVerdict::End(signal, _) => FenceDecision::End(transition(State::Waiting, signal)),
+        FenceVerdict::Again => FenceDecision::Again,
     }
 }
 
-/// From begin to the call: the second check of a slow begin, the lease's guard, the bytes.
-fn begun(next: &mut Next, index: usize, worker: &Worker) {
+/// From begin to call: the second check of a slow begin, the lease check, the bytes.
+fn begun(next: &mut StepCollector, index: usize, worker: &Worker) {
     let in_time = worker.lease.is_some_and(|lease| !lease.lapsed);
-    let guarded = !next.conditions.has(Flaw::CallIgnoresLease);
-    let to = |phase| move |world: &mut World| world.workers[index].phase = phase;
-    let not_called = to(Phase::Told(Outcome::NotCalled));
+    let guarded = !next.scenario.has(Mutant::CallIgnoresLease);
+    let to = |phase| move |model: &mut ModelState| model.workers[index].phase = phase;
+    let not_called = to(WorkerPhase::Answered(CallOutcome::NotCalled));
     match worker.phase {
-        Phase::Begun { checked: false } => {
-            next.must(Step::by(index, "asks whether anybody stopped it meanwhile"), |world| {
-                let stopped = world.facts.blocked || world.facts.answered;
-                to(if stopped { Phase::Told(Outcome::NotCalled) } else { Phase::Begun { checked: true } })(
-                    world,
-                );
+        WorkerPhase::Begun { checked: false } => {
+            next.must(Step::by(index, "checks whether it was stopped meanwhile"), |model| {
+                let stopped = model.facts.blocked || model.facts.answered;
+                to(if stopped {
+                    WorkerPhase::Answered(CallOutcome::NotCalled)
+                } else {
+                    WorkerPhase::Begun { checked: true }
+                })(model);
             });
         }
-        Phase::Begun { checked: true } if in_time || !guarded => {
-            next.must(Step::by(index, "goes past the guard of its lease"), to(Phase::Cleared));
-            next.seldom(
-                |left| &mut left.hitches,
-                Step::by(index, "is stopped by the guard: too little of its lease is left"),
+        WorkerPhase::Begun { checked: true } if in_time || !guarded => {
+            next.must(Step::by(index, "passes its lease check"), to(WorkerPhase::LeaseChecked));
+            next.limited(
+                |budget| &mut budget.delays,
+                Step::by(index, "fails its lease check: too little of the lease is left"),
                 not_called,
             );
         }
-        Phase::Begun { checked: true } => {
-            next.must(Step::by(index, "is stopped by the guard: its lease ran out"), not_called);
+        WorkerPhase::Begun { checked: true } => {
+            next.must(Step::by(index, "fails its lease check: the lease expired"), not_called);
         }
         _ => {
             let attempt = worker.next_attempt();
-            let step = Step::by(index, "makes the call").about(attempt).kind(Kind::Call);
-            next.must(step, |world| {
-                world.calls[usize::from(attempt - 1)] = Call::UnderWay;
-                world.workers[index].phase = Phase::Calling;
-                world.workers[index].warned = false;
+            let step = Step::by(index, "makes the call").about(attempt).kind(StepKind::CallState);
+            next.must(step, |model| {
+                model.calls[usize::from(attempt - 1)] = CallState::InTransit;
+                model.workers[index].phase = WorkerPhase::Calling;
+                model.workers[index].stopped = false;
             });
         }
     }
 }
 
-/// What a call can tell; its answer may be lost at any time.
-fn calling(next: &mut Next, index: usize, worker: &Worker) {
-    let gave_up = next.conditions.gives_up(worker.tries);
-    let hear = |outcome| move |world: &mut World| world.workers[index].phase = Phase::Told(outcome);
+/// The possible answers of a call; an answer may be lost at any time.
+fn calling(next: &mut StepCollector, index: usize, worker: &Worker) {
+    let gave_up = next.scenario.gives_up(worker.tries);
+    let answered =
+        |outcome| move |model: &mut ModelState| model.workers[index].phase = WorkerPhase::Answered(outcome);
     match next.from.calls[usize::from(worker.attempt)] {
-        Call::Accepted => next.must(Step::by(index, "hears: accepted"), hear(Outcome::Accepted)),
-        Call::Gone => {
-            next.must(Step::by(index, "hears: refused for now"), hear(Outcome::Refused { gave_up }));
-            next.must(Step::by(index, "hears: refused for good"), hear(Outcome::RefusedForGood));
-            let step = Step::by(index, "hears: refused, no fault of the message");
-            next.seldom(|left| &mut left.hitches, step, hear(Outcome::NotCalled));
+        CallState::Accepted => {
+            next.must(Step::by(index, "gets the answer: accepted"), answered(CallOutcome::Accepted))
         }
-        Call::UnderWay | Call::Unmade => {}
+        CallState::Gone => {
+            next.must(
+                Step::by(index, "gets the answer: refused temporarily"),
+                answered(CallOutcome::Refused { gave_up }),
+            );
+            next.must(
+                Step::by(index, "gets the answer: refused permanently"),
+                answered(CallOutcome::RefusedForGood),
+            );
+            let step = Step::by(index, "gets the answer: refused, not the message's fault");
+            next.limited(|budget| &mut budget.delays, step, answered(CallOutcome::NotCalled));
+        }
+        CallState::InTransit | CallState::Unmade => {}
     }
-    next.may(Step::by(index, "never hears its answer"), hear(Outcome::Unanswered));
+    next.may(Step::by(index, "gets no answer"), answered(CallOutcome::Unanswered));
 }
 
-fn told(next: &mut Next, index: usize, worker: &Worker, outcome: Outcome) {
-    let conditions = next.conditions;
+fn settle(next: &mut StepCollector, index: usize, worker: &Worker, outcome: CallOutcome) {
+    let scenario = next.scenario;
     let (epoch, attempt) = (worker.epoch, worker.next_attempt());
-    let kind = if outcome == Outcome::Accepted { Kind::Proof } else { Kind::Other };
-    let step = Step::by(index, "writes its outcome down").kind(kind);
-    next.must(step, |world| {
-        world.settle(epoch, attempt, outcome, conditions);
-        world.workers[index].phase = Phase::Settled;
+    let kind = if outcome == CallOutcome::Accepted { StepKind::Proof } else { StepKind::Other };
+    let step = Step::by(index, "settles its outcome").kind(kind);
+    next.must(step, |model| {
+        model.settle(epoch, attempt, outcome, scenario);
+        model.workers[index].phase = WorkerPhase::Settled;
     });
-    let step = Step::by(index, "writes its outcome down and will do it again").kind(kind);
-    next.seldom(|left| &mut left.hitches, step, |world| world.settle(epoch, attempt, outcome, conditions));
+    let step = Step::by(index, "settles its outcome and will repeat it").kind(kind);
+    next.limited(|budget| &mut budget.delays, step, |model| model.settle(epoch, attempt, outcome, scenario));
 }
