@@ -1,8 +1,7 @@
-//! Runs a simulation over the ledger: pages in, progress out, within bounds.
+//! Runs a backtest over the ledger: pages in, progress out, within limits.
 //!
-//! The command line and the API share it. It reads through the ledger that it is given, one page at a
-//! time, and computes on a thread of its own, so that neither hot pools nor the async workers wait for it.
-//! The rules of the replay are in `simulation`.
+//! The command line and the API share it. It reads one page at a time through the caller's ledger and computes on a
+//! blocking thread, so that neither hot pools nor async tasks wait for it. The replay is in `domain::backtest`.
 
 use std::time::{Duration, Instant};
 
@@ -16,31 +15,31 @@ use postrider_domain::{
 use postrider_ledger::{Ledger, LedgerError};
 
 const PAGE: i64 = 1_000;
-/// Ids come from the workers' clocks, times of acceptance from the database's.
+/// Margin between ids (workers' clocks) and times of acceptance (the database's clock).
 const CLOCKS_APART_SECS: i64 = 300;
-/// Most days that a simulation may go back.
+/// Most days that a backtest may go back.
 pub const DAYS_MAX: u32 = 366;
 
-/// How much one simulation may take.
+/// Limits of one backtest.
 #[derive(Debug, Clone, Copy)]
 pub struct BacktestLimits {
-    /// Those before the period included.
+    /// Most requests to read, those before the period included.
     pub requests_max: u64,
-    pub within: Duration,
+    pub timeout: Duration,
 }
 
-/// Why there is no answer.
+/// A backtest without a report.
 #[derive(Debug, thiserror::Error)]
 pub enum BacktestError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error("the period and the suppression period before it have more than {max} requests")]
-    TooMany { max: u64 },
-    #[error("the answer took longer than {secs} s; {requests} requests were replayed by then")]
+    TooManyRequests { max: u64 },
+    #[error("the backtest took longer than {secs} s; {requests} requests were replayed by then")]
     TooSlow { secs: u64, requests: u64 },
 }
 
-/// What is asked: the last `days` days of a company under a changed policy.
+/// The last `days` days of a company under a changed policy.
 #[derive(Debug, Clone)]
 pub struct BacktestQuery {
     pub current: Company,
@@ -48,12 +47,15 @@ pub struct BacktestQuery {
     pub days: u32,
 }
 
-/// Answers; `progress` is told of every page: requests so far, and the time they have come to.
+/// Runs a backtest; `progress` is called for every page with the requests so far and their last time of acceptance.
+///
+/// # Errors
+/// When the ledger fails, or `limits` are exceeded.
 pub async fn run_backtest(
     ledger: &Ledger,
     keys: &IdentityKey,
     question: &BacktestQuery,
-    bounds: BacktestLimits,
+    limits: BacktestLimits,
     mut progress: impl FnMut(u64, DateTime<Utc>),
 ) -> Result<BacktestReport, BacktestError> {
     let begun = postrider_clock::monotonic();
@@ -63,7 +65,7 @@ pub async fn run_backtest(
     let from = start.now - chrono::Duration::days(i64::from(*days));
     let read_from = from - chrono::Duration::days(i64::from(longest));
     let span = Period { read_from, from, until: start.now };
-    let mut simulation = Backtest::new(keys, current, changed.clone(), longest, span);
+    let mut backtest = Backtest::new(keys, current, changed.clone(), longest, span);
     let margin = chrono::Duration::seconds(CLOCKS_APART_SECS);
     let (mut after, before) = (lowest_id_at(read_from - margin), lowest_id_at(start.now + margin));
     let mut read = 0;
@@ -71,40 +73,40 @@ pub async fn run_backtest(
         let rows = ledger.history_page(current.id, after, before, PAGE).await?;
         let whole = rows.len() as i64 == PAGE;
         read += rows.len() as u64;
-        if read > bounds.requests_max {
-            return Err(BacktestError::TooMany { max: bounds.requests_max });
+        if read > limits.requests_max {
+            return Err(BacktestError::TooManyRequests { max: limits.requests_max });
         }
         if let Some(last) = rows.last() {
             after = last.id;
         }
-        for (version, policy) in ledger.policies(current.id, &simulation.wants(&rows)).await? {
-            simulation.learn(current, version, policy);
+        for (version, policy) in ledger.policies(current.id, &backtest.missing_versions(&rows)).await? {
+            backtest.add_policy(current, version, policy);
         }
-        simulation = apart(move || {
-            simulation.push(rows);
-            simulation
+        backtest = run_blocking(move || {
+            backtest.push(rows);
+            backtest
         })
         .await;
-        let (requests, reached) = simulation.progress();
+        let (requests, reached) = backtest.progress();
         progress(requests, reached);
-        in_time(begun, bounds, requests)?;
+        check_deadline(begun, limits, requests)?;
         if !whole {
             break;
         }
     }
     let rejected = ledger.rejected_between(current.id, lowest_id_at(from), before).await?;
-    Ok(apart(move || simulation.finish(rejected)).await)
+    Ok(run_blocking(move || backtest.finish(rejected)).await)
 }
 
-fn in_time(begun: Instant, bounds: BacktestLimits, requests: u64) -> Result<(), BacktestError> {
-    if postrider_clock::monotonic().saturating_duration_since(begun) > bounds.within {
-        return Err(BacktestError::TooSlow { secs: bounds.within.as_secs(), requests });
+fn check_deadline(begun: Instant, limits: BacktestLimits, requests: u64) -> Result<(), BacktestError> {
+    if postrider_clock::monotonic().saturating_duration_since(begun) > limits.timeout {
+        return Err(BacktestError::TooSlow { secs: limits.timeout.as_secs(), requests });
     }
     Ok(())
 }
 
-/// On a thread for work that does not wait.
-async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+/// Runs on a thread for blocking work.
+async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) => std::panic::resume_unwind(error.into_panic()),

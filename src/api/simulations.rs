@@ -1,7 +1,7 @@
-//! `POST /v1/simulations`: what a changed policy would have made of the last days' requests.
+//! `POST /v1/simulations`: a backtest of the last days' requests under changed settings.
 //!
-//! It writes nothing. It reads through the pool of lists, a few at a time in each worker, within a bound of
-//! requests and of time; what is larger is the command line's.
+//! It writes nothing. It reads through the pool of lists, a few backtests at a time in each worker, within limits of
+//! requests and time; the command line runs larger ones.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,8 +18,8 @@ use postrider_domain::{
     document::{self, node::Node},
 };
 
-const BOUNDS: BacktestLimits = BacktestLimits { requests_max: 50_000, within: Duration::from_secs(20) };
-const DAYS_USUAL: u32 = 30;
+const LIMITS: BacktestLimits = BacktestLimits { requests_max: 50_000, timeout: Duration::from_secs(20) };
+const DAYS_DEFAULT: u32 = 30;
 const BUSY_SECS: u64 = 5;
 const REMEDY: &str = "ask for fewer days, or run `postrider simulate-rules`";
 
@@ -38,22 +38,22 @@ struct BacktestRequest {
     /// A merge patch (RFC 7396) of the company's settings, as in `{"suppression_days": 60}`.
     #[schema(value_type = Option<Object>)]
     changes: Option<Node>,
-    /// The company's whole settings as they would be; team members are not looked at.
+    /// The company's whole changed settings; team members are ignored.
     #[schema(value_type = Option<Object>)]
     company: Option<Node>,
 }
 
-/// Replays the requests of the last days in order under changed settings and says how many would have been
+/// Replays the requests of the last days in order under changed settings and counts how many would have been
 /// sent or not, by reason, brand and week, with samples. Nothing is written.
 #[utoipa::path(post, path = "/v1/simulations", tag = "simulations", request_body = BacktestRequest,
-    responses((status = 200, description = "What would have come out", body = BacktestReport)))]
+    responses((status = 200, description = "The outcomes under the changed settings", body = BacktestReport)))]
 async fn simulated(
     axum::extract::State(api): axum::extract::State<Arc<ApiState>>,
     caller: Caller,
     extract::Json(request): extract::Json<BacktestRequest>,
 ) -> Result<Json<BacktestReport>, Problem> {
     caller.require(Scope::Read)?;
-    let days = request.days.unwrap_or(DAYS_USUAL);
+    let days = request.days.unwrap_or(DAYS_DEFAULT);
     if !(1..=DAYS_MAX).contains(&days) {
         let message = format!("give a number from 1 to {DAYS_MAX}");
         return Err(Problem::unprocessable([FieldProblem::new("days", "out_of_range", message)]));
@@ -62,12 +62,12 @@ async fn simulated(
     let current: Company =
         snapshot.company_by_id(caller.company).map(|one| (**one).clone()).ok_or_else(Problem::not_found)?;
     let changed = changed(&current, &request)?;
-    let Ok(_turn) = api.simulations.try_acquire() else { return Err(Problem::unavailable(BUSY_SECS)) };
+    let Ok(_permit) = api.simulations.try_acquire() else { return Err(Problem::unavailable(BUSY_SECS)) };
     let question = BacktestQuery { current, changed, days };
-    match run_backtest(&api.reads, &api.keys.identity, &question, BOUNDS, |_, _| {}).await {
+    match run_backtest(&api.reads, &api.keys.identity, &question, LIMITS, |_, _| {}).await {
         Ok(report) => Ok(Json(report)),
         Err(BacktestError::Ledger(error)) => Err(error.into()),
-        Err(error @ BacktestError::TooMany { .. }) => Err(refused("too_many_requests", &error)),
+        Err(error @ BacktestError::TooManyRequests { .. }) => Err(refused("too_many_requests", &error)),
         Err(error @ BacktestError::TooSlow { .. }) => Err(refused("too_slow", &error)),
     }
 }
@@ -94,7 +94,7 @@ fn changed(current: &Company, request: &BacktestRequest) -> Result<Policy, Probl
     };
     let policy = read.map_err(|problems| Problem::unprocessable(problems.into_iter().map(within)))?.policy;
     if policy.slug != current.policy.slug {
-        let message = "a simulation is of the key's own company; leave the slug as it is";
+        let message = "the slug must be that of the key's company";
         return Err(Problem::unprocessable([FieldProblem::new(
             format!("{field}.slug"),
             "other_company",

@@ -14,7 +14,7 @@ use crate::{
 use postrider_domain::{
     backtest::{
         BacktestReport,
-        report::{Counts, Outcome, Standing},
+        report::{BacktestOutcome, Counts, Standing},
     },
     company::{Policy, json},
     document::{node::Node, strict},
@@ -56,8 +56,8 @@ impl SimulateRules {
         let keys = worker::keys(&config)?;
         let current = lookup::company(&ledger, &self.company).await?;
         let changed = self.changed(&current.policy)?;
-        let bounds =
-            BacktestLimits { requests_max: self.requests_max, within: Duration::from_secs(24 * 3_600) };
+        let limits =
+            BacktestLimits { requests_max: self.requests_max, timeout: Duration::from_secs(24 * 3_600) };
         let mut printed_at = postrider_clock::monotonic();
         let progress = |requests, reached| {
             if postrider_clock::monotonic().saturating_duration_since(printed_at) >= PROGRESS_EVERY {
@@ -66,12 +66,12 @@ impl SimulateRules {
             }
         };
         let question = BacktestQuery { current, changed, days: self.days };
-        let report = match run_backtest(&ledger, &keys.identity, &question, bounds, progress).await {
+        let report = match run_backtest(&ledger, &keys.identity, &question, limits, progress).await {
             Ok(report) => report,
-            Err(error @ BacktestError::TooMany { .. }) => {
+            Err(error @ BacktestError::TooManyRequests { .. }) => {
                 bail!("{error}; give fewer --days or a greater --requests-max")
             }
-            Err(error) => return Err(error).context("simulate"),
+            Err(error) => return Err(error).context("run the backtest"),
         };
         if self.json { output::json(&report) } else { print(&report) }
     }
@@ -83,17 +83,17 @@ impl SimulateRules {
             (None, None) => return Ok(current.clone()),
         };
         if changed.slug != current.slug {
-            bail!("these are the settings of {}; a simulation is of {} itself", changed.slug, current.slug);
+            bail!("the file is of {}; give the changed file of {}", changed.slug, current.slug);
         }
         Ok(changed)
     }
 }
 
-/// The policy that a merge patch makes of the one in force; the error lists every problem by its path.
+/// The policy in force with a merge patch applied; the error lists every problem by its path.
 fn patched(current: &Policy, patch: &str) -> anyhow::Result<Policy> {
     let patch: Node = serde_json::from_str(patch).context("read --changes as JSON")?;
-    let twice = strict::check(&patch);
-    let read = if twice.is_empty() { json::read_patched(current, None, &patch) } else { Err(twice) };
+    let duplicates = strict::check(&patch);
+    let read = if duplicates.is_empty() { json::read_patched(current, None, &patch) } else { Err(duplicates) };
     read.map(|file| file.policy)
         .map_err(|problems| input::problems("--changes do not result in valid settings", &problems))
 }
@@ -108,13 +108,13 @@ fn print(report: &BacktestReport) -> anyhow::Result<()> {
         [] => "none: the policy in force".to_owned(),
         changes => changes.join("; "),
     };
-    let left_out: u64 = report.not_replayable.iter().map(|one| one.requests).sum();
+    let excluded: u64 = report.not_replayable.iter().map(|one| one.requests).sum();
     output::put(&output::fields(&[
         ("company", format!("{}, version {} in force", report.company, report.policy_version)),
         ("changes", changes),
         ("period", format!("{} to {}", output::time(report.from), output::time(report.until))),
         ("requests", report.requests.to_string()),
-        ("not replayable", left_out.to_string()),
+        ("not replayable", excluded.to_string()),
         ("newly sent", report.changed.newly_sent.to_string()),
         ("no longer sent", report.changed.no_longer_sent.to_string()),
         ("other reason", report.changed.other_reason.to_string()),
@@ -123,7 +123,7 @@ fn print(report: &BacktestReport) -> anyhow::Result<()> {
         ("rejected jobs", format!("{}, not replayed", report.rejected_jobs)),
     ]))?;
     for one in &report.not_replayable {
-        output::put(&format!("\n{} requests left out, {}: {}\n", one.requests, one.why, one.explanation))?;
+        output::put(&format!("\n{} requests excluded, {}: {}\n", one.requests, one.why, one.explanation))?;
     }
     counts(report)?;
     samples(report)
@@ -173,7 +173,7 @@ fn samples(report: &BacktestReport) -> anyhow::Result<()> {
     table.print()
 }
 
-fn outcome_label(outcome: &Outcome) -> String {
+fn outcome_label(outcome: &BacktestOutcome) -> String {
     let standing = match outcome.standing {
         Standing::Sent => "sent",
         Standing::Waiting => "waiting",

@@ -8,23 +8,10 @@ use std::{io, sync::Arc};
 use crate::{
     call_plan::{self, WebhookPosting},
     clock,
-    records::{AcceptanceDetail, Accepted, Correlation, Provider},
+    records::{AcceptanceDetail, Accepted, IncomingMessage, Provider},
     state::{PlannedCall, SimulatorState},
     webhook_sequence::WebhookSequence,
 };
-
-/// A message that a provider is about to accept.
-#[derive(Debug)]
-pub(crate) struct IncomingMessage {
-    pub provider: Provider,
-    pub provider_id: String,
-    pub recipient: String,
-    pub from: String,
-    pub text_or_subject: String,
-    pub correlation: Correlation,
-    pub detail: AcceptanceDetail,
-    pub raw: Vec<u8>,
-}
 
 /// Returns when the acceptance is in the journal and, for an `early` recipient, its webhooks are posted.
 ///

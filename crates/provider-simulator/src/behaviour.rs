@@ -36,7 +36,7 @@ pub struct Behaviour {
     pub look_up_lag: Duration,
     /// Most messages or events on one page of a lookup, whatever the query asks for.
     pub look_up_page_max: usize,
-    /// Messages whose webhooks are posted in reverse order.
+    /// Messages with webhooks in reverse order.
     pub webhook_reorder_rate: f64,
     /// Webhooks that are posted `webhook_late` after their time.
     pub webhook_late_rate: f64,

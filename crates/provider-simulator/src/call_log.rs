@@ -9,7 +9,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::records::{
-    AcceptanceDetail, Accepted, Call, Correlation, JournalLine, Provider, Receipt, RecordedEvent, Verdict,
+    AcceptanceDetail, Accepted, Call, Correlation, JournalLine, Provider, RecordedEvent, ReportedStatus,
+    Verdict,
 };
 
 #[derive(Debug, Default)]
@@ -108,12 +109,12 @@ impl CallLog {
     }
 
     /// Every status event, oldest acceptance first.
-    pub(crate) fn receipts(&self) -> impl Iterator<Item = Receipt> {
+    pub(crate) fn receipts(&self) -> impl Iterator<Item = ReportedStatus> {
         self.accepted.iter().zip(&self.events).flat_map(|(accepted, events)| {
             events.iter().filter_map(|recorded| {
                 let status = recorded.event.status()?;
                 let provider_id = accepted.provider_id.clone();
-                Some(Receipt { provider_id, status, acknowledged: recorded.acknowledged })
+                Some(ReportedStatus { provider_id, status, acknowledged: recorded.acknowledged })
             })
         })
     }

@@ -39,5 +39,5 @@ mod tests;
 
 pub use behaviour::Behaviour;
 pub use recipient_fault::RecipientFault;
-pub use records::{Accepted, Call, Provider, Receipt, Verdict};
+pub use records::{Accepted, Call, Provider, ReportedStatus, Verdict};
 pub use simulator::{Simulator, SimulatorConfig};

@@ -1,4 +1,4 @@
-//! Recipients whose address names the fault of their calls, and the words for the faults.
+//! Recipient addresses that name the fault of their calls, and the words for the faults.
 //!
 //! No I/O. An email address names a fault by its local part up to the first `+`, `.`, `-` or digit; a phone
 //! number by the last two digits of `+15005551 0NN`. Every other recipient has the fault `ok`. The command

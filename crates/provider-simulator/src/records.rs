@@ -86,12 +86,25 @@ pub enum Verdict {
 
 /// A status event of an accepted message, as tests see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipt {
+pub struct ReportedStatus {
     pub provider_id: String,
     /// The provider's word, as in `Accepted::last_status`.
     pub status: &'static str,
     /// Whether its webhook was answered 2xx.
     pub acknowledged: bool,
+}
+
+/// A message that a provider is about to accept.
+#[derive(Debug)]
+pub(crate) struct IncomingMessage {
+    pub provider: Provider,
+    pub provider_id: String,
+    pub recipient: String,
+    pub from: String,
+    pub text_or_subject: String,
+    pub correlation: Correlation,
+    pub detail: AcceptanceDetail,
+    pub raw: Vec<u8>,
 }
 
 /// Fields of an acceptance that only lookups and webhooks need.

@@ -25,7 +25,7 @@ use crate::{
     journal::Journal,
     listener::{self, CONNECTIONS_MAX},
     recipient_fault::RecipientFault,
-    records::{Accepted, Call, Provider, Receipt},
+    records::{Accepted, Call, Provider, ReportedStatus},
     routes, smtp,
     state::{Settings, SimulatorState},
     twilio,
@@ -134,7 +134,7 @@ impl Simulator {
 
     /// Every status event of all accepted messages, oldest acceptance first.
     #[must_use]
-    pub fn receipts(&self) -> Vec<Receipt> {
+    pub fn receipts(&self) -> Vec<ReportedStatus> {
         self.state.journal.read().receipts().collect()
     }
 

@@ -19,7 +19,7 @@ use history::History;
 
 type Change = fn(&mut Policy);
 
-const BOUNDS: BacktestLimits = BacktestLimits { requests_max: 100_000, within: Duration::from_secs(60) };
+const BOUNDS: BacktestLimits = BacktestLimits { requests_max: 100_000, timeout: Duration::from_secs(60) };
 
 fn bound(policy: &mut Policy) {
     let binding = |name: &str, test| Binding { user: format!("{}-{name}", policy.slug), test };
@@ -218,8 +218,8 @@ async fn a_simulation_keeps_its_bounds() {
     let question = BacktestQuery { changed: current.policy.clone(), current, days: 366 };
     let few = BacktestLimits { requests_max: 3, ..BOUNDS };
     let refused = run_backtest(&env.ledger, &env.keys.identity, &question, few, |_, _| {}).await;
-    assert!(matches!(refused, Err(BacktestError::TooMany { max: 3 })), "{refused:?}");
-    let short = BacktestLimits { within: Duration::ZERO, ..BOUNDS };
+    assert!(matches!(refused, Err(BacktestError::TooManyRequests { max: 3 })), "{refused:?}");
+    let short = BacktestLimits { timeout: Duration::ZERO, ..BOUNDS };
     let refused = run_backtest(&env.ledger, &env.keys.identity, &question, short, |_, _| {}).await;
     assert!(matches!(refused, Err(BacktestError::TooSlow { .. })), "{refused:?}");
     env.nothing_left(worker).await;

@@ -1,6 +1,6 @@
-//! The order of acceptance. Pages come by id, which workers' clocks make: nearly, but not quite, that order.
+//! Sorts requests by time of acceptance. Pages come by id, and ids come from the workers' clocks: nearly that order.
 //!
-//! Bounded: past `HELD_MAX` the earliest goes on, sure or not.
+//! Bounded: beyond `QUEUED_MAX` the earliest request is released even if an earlier one may follow.
 
 use std::{
     cmp::{Ordering, Reverse},
@@ -12,11 +12,11 @@ use uuid::Uuid;
 
 use super::RecordedRequest;
 
-/// More than ids and times of acceptance are apart: workers' clocks, and an accept that waited.
+/// An upper bound of the difference between an id's time and the time of acceptance.
 const APART_SECS: i64 = 60;
-/// Who lost a race was written down after the one that won it, whose statement may have begun later.
+/// The loser of a race was written after the winner, although its statement may have begun earlier.
 const RACE_SECS: i64 = 5;
-const HELD_MAX: usize = 100_000;
+const QUEUED_MAX: usize = 100_000;
 
 #[derive(Debug, Default)]
 pub struct AcceptanceOrder {
@@ -32,21 +32,22 @@ struct QueuedRequest {
 
 impl AcceptanceOrder {
     pub fn push(&mut self, stored: RecordedRequest) {
-        let races = Duration::seconds(if stored.lost_its_race() { RACE_SECS } else { 0 });
+        let race_delay = Duration::seconds(if stored.lost_its_race() { RACE_SECS } else { 0 });
         self.latest = self.latest.max(stored.accepted_at);
-        self.held.push(Reverse(QueuedRequest { at: stored.accepted_at + races, stored: Box::new(stored) }));
+        self.held
+            .push(Reverse(QueuedRequest { at: stored.accepted_at + race_delay, stored: Box::new(stored) }));
     }
 
-    /// The next one that nothing can come before any more.
+    /// The next request, if no earlier one can follow.
     pub fn next(&mut self) -> Option<RecordedRequest> {
         let sure = self.latest - Duration::seconds(APART_SECS);
         let ready =
-            self.held.len() > HELD_MAX || self.held.peek().is_some_and(|Reverse(first)| first.at < sure);
-        if ready { self.rest() } else { None }
+            self.held.len() > QUEUED_MAX || self.held.peek().is_some_and(|Reverse(first)| first.at < sure);
+        if ready { self.next_of_rest() } else { None }
     }
 
-    /// The next one, when there are no more pages.
-    pub fn rest(&mut self) -> Option<RecordedRequest> {
+    /// The next request after the last page.
+    pub fn next_of_rest(&mut self) -> Option<RecordedRequest> {
         self.held.pop().map(|Reverse(place)| *place.stored)
     }
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     replay_state::JudgedRequest,
     report::{
-        BrandCounts, Changed, Counts, ExclusionReason, NotReplayable, Outcome, ReasonCounts, Sample,
+        BacktestOutcome, BrandCounts, Changed, Counts, ExclusionReason, NotReplayable, ReasonCounts, Sample,
         Standing, WeekCounts,
     },
 };
@@ -18,6 +18,7 @@ use super::{
 const SAMPLES_OF_A_KIND: u64 = 5;
 const SAMPLES_MAX: usize = 50;
 
+/// The counts of a report.
 #[derive(Debug, Default)]
 pub struct Aggregate {
     pub before: Counts,
@@ -28,11 +29,11 @@ pub struct Aggregate {
     weeks: BTreeMap<NaiveDate, (Counts, Counts)>,
     kinds: BTreeMap<(Standing, Option<String>, Standing, Option<String>), u64>,
     pub samples: Vec<Sample>,
-    left_out: BTreeMap<ExclusionReason, (u64, Vec<Uuid>)>,
+    excluded: BTreeMap<ExclusionReason, (u64, Vec<Uuid>)>,
 }
 
 impl Aggregate {
-    pub fn add(&mut self, entry: JudgedRequest, after: Outcome) {
+    pub fn add(&mut self, entry: JudgedRequest, after: BacktestOutcome) {
         let before = entry.before.clone();
         self.before.add(before.standing);
         self.after.add(after.standing);
@@ -48,12 +49,12 @@ impl Aggregate {
         if let Some(reason) = &after.reason {
             self.reasons.entry(reason.clone()).or_default().1 += 1;
         }
-        if self.changed.note(&before, &after) {
+        if self.changed.record(&before, &after) {
             self.sample(entry, after);
         }
     }
 
-    fn sample(&mut self, entry: JudgedRequest, after: Outcome) {
+    fn sample(&mut self, entry: JudgedRequest, after: BacktestOutcome) {
         let kind = (entry.before.standing, entry.before.reason.clone(), after.standing, after.reason.clone());
         let count = self.kinds.entry(kind).or_default();
         *count += 1;
@@ -63,8 +64,8 @@ impl Aggregate {
         }
     }
 
-    pub fn leave_out(&mut self, why: ExclusionReason, request: Uuid) {
-        let (count, samples) = self.left_out.entry(why).or_default();
+    pub fn exclude(&mut self, reason: ExclusionReason, request: Uuid) {
+        let (count, samples) = self.excluded.entry(reason).or_default();
         *count += 1;
         if *count <= SAMPLES_OF_A_KIND {
             samples.push(request);
@@ -103,19 +104,19 @@ impl Aggregate {
 
     #[must_use]
     pub fn not_replayable(&self) -> Vec<NotReplayable> {
-        let line = |(why, (requests, samples)): (&ExclusionReason, &(u64, Vec<Uuid>))| NotReplayable {
-            why: why.as_str(),
-            explanation: why.explanation(),
+        let line = |(reason, (requests, samples)): (&ExclusionReason, &(u64, Vec<Uuid>))| NotReplayable {
+            why: reason.as_str(),
+            explanation: reason.explanation(),
             requests: *requests,
             samples: samples.clone(),
         };
-        self.left_out.iter().map(line).collect()
+        self.excluded.iter().map(line).collect()
     }
 }
 
 impl Changed {
-    /// Counts what differs, if anything does.
-    fn note(&mut self, before: &Outcome, after: &Outcome) -> bool {
+    /// Counts a difference; true if there is one.
+    fn record(&mut self, before: &BacktestOutcome, after: &BacktestOutcome) -> bool {
         let count = match (before.goes_out(), after.goes_out()) {
             (false, true) => &mut self.newly_sent,
             (true, false) => &mut self.no_longer_sent,
@@ -129,7 +130,7 @@ impl Changed {
     }
 }
 
-/// The Monday (UTC) of a moment's week.
+/// The Monday (UTC) of the week of a time.
 fn monday(at: DateTime<Utc>) -> NaiveDate {
     let date = at.date_naive();
     let since = u64::from(date.weekday().num_days_from_monday());

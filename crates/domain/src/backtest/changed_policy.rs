@@ -1,6 +1,6 @@
-//! The future: asks the changed policy, with the reservations that it would have made.
+//! The changed policy: decides each request again, with the reservations that this policy would have made.
 //!
-//! What comes to rest is handed to `tally`.
+//! Settled requests go to `aggregate`.
 
 use std::collections::HashSet;
 
@@ -19,18 +19,19 @@ use super::{
     baseline::{BaselineMatch, take_as_recorded, window},
     history::first_code,
     replay_state::{JudgedRequest, ReplayState},
-    report::{ExclusionReason, Outcome},
+    report::{BacktestOutcome, ExclusionReason},
     timeline,
 };
 
+/// The replay under the changed policy.
 pub struct ChangedPolicy {
     keys: IdentityKey,
     company: Company,
     until: DateTime<Utc>,
-    pub world: ReplayState,
-    /// Sent in truth, and not here: what they would have been the root of, nobody would have asked for.
+    pub state: ReplayState,
+    /// Requests that were sent and are not sent here: their service recoveries would not exist.
     unsent: HashSet<Uuid>,
-    done: Vec<(JudgedRequest, Outcome)>,
+    done: Vec<(JudgedRequest, BacktestOutcome)>,
 }
 
 impl ChangedPolicy {
@@ -40,56 +41,58 @@ impl ChangedPolicy {
             keys,
             company,
             until,
-            world: ReplayState::default(),
+            state: ReplayState::default(),
             unsent: HashSet::new(),
             done: Vec::new(),
         }
     }
 
-    /// Takes what was written down as it is; `was` is the policy of its time.
-    pub fn take(&mut self, stored: &RecordedRequest, was: Option<&Company>) {
+    /// Follows the record of a request.
+    pub fn take(&mut self, stored: &RecordedRequest, recorded_policy: Option<&Company>) {
         self.advance(stored.accepted_at);
-        take_as_recorded(&mut self.world, &self.keys, (&self.company, was), stored);
+        take_as_recorded(&mut self.state, &self.keys, (&self.company, recorded_policy), stored);
     }
 
-    /// Decides a request anew; `was` is the policy of its time, `found` what it found then.
+    /// Decides a request again; `found` comes from `Baseline::check`.
     pub fn decide(
         &mut self,
         stored: &RecordedRequest,
         old: &Decision,
-        was: &Company,
+        recorded_policy: &Company,
         found: BaselineMatch,
     ) -> Result<(), ExclusionReason> {
         let job = stored.job(old);
-        let usual = unnamed_brand(was);
-        if usual == Some(stored.brand.as_str()) && usual != unnamed_brand(&self.company) {
+        let recorded_brand = unnamed_brand(recorded_policy);
+        if recorded_brand == Some(stored.brand.as_str()) && recorded_brand != unnamed_brand(&self.company) {
             return Err(ExclusionReason::BrandUnnamed);
         }
-        if stored.original_request.is_some_and(|root| self.unsent.contains(&root)) {
-            self.settle(entry(stored, String::new()), Outcome::rejected("not_sent".to_owned()));
+        if stored.original_request.is_some_and(|original| self.unsent.contains(&original)) {
+            self.settle(entry(stored, String::new()), BacktestOutcome::rejected("not_sent".to_owned()));
             return Ok(());
         }
         let placed = match stored.place(&job, &self.company) {
             Ok(placed) => placed,
             Err(code) => {
-                self.settle(entry(stored, String::new()), Outcome::rejected(code));
+                self.settle(entry(stored, String::new()), BacktestOutcome::rejected(code));
                 return Ok(());
             }
         };
-        let slots = suppression::reservation_keys(&self.keys, &self.company, Some(&stored.customer), &placed);
+        let reservation_keys =
+            suppression::reservation_keys(&self.keys, &self.company, Some(&stored.customer), &placed);
         self.advance(old.decided_at);
         if let Some(holder) = found.earlier {
-            self.world.contacts.learn(&slots, holder);
+            self.state.reservations.learn_earlier(&reservation_keys, holder);
         }
-        let holders = self.world.holders(&slots, stored, old.decided_at, found.in_an_instant);
-        match self.ask(stored, old, &placed, holders) {
-            Err(code) => self.settle(entry(stored, String::new()), Outcome::rejected(code)),
-            Ok(new) => self.apply(stored, old, &new, slots)?,
+        let holders =
+            self.state.holders(&reservation_keys, stored, old.decided_at, found.saw_concurrent_change);
+        match self.decide_again(stored, old, &placed, holders) {
+            Err(code) => self.settle(entry(stored, String::new()), BacktestOutcome::rejected(code)),
+            Ok(new) => self.apply(stored, old, &new, reservation_keys)?,
         }
         Ok(())
     }
 
-    fn ask(
+    fn decide_again(
         &self,
         stored: &RecordedRequest,
         old: &Decision,
@@ -107,10 +110,14 @@ impl ChangedPolicy {
         stored: &RecordedRequest,
         old: &Decision,
         new: &Decision,
-        slots: Vec<Uuid>,
+        reservation_keys: Vec<Uuid>,
     ) -> Result<(), ExclusionReason> {
         self.advance(stored.accepted_at);
-        let taken = self.world.contacts.is_taken(&slots, window(&self.company, stored), stored.accepted_at);
+        let taken = self.state.reservations.is_taken(
+            &reservation_keys,
+            window(&self.company, stored),
+            stored.accepted_at,
+        );
         let verdict = match new.verdict {
             Verdict::Send if taken => Verdict::Suppress(Reason::SuppressionPeriod),
             verdict => verdict,
@@ -118,39 +125,41 @@ impl ChangedPolicy {
         if let Verdict::Suppress(reason) = verdict {
             let stops = new.trail.iter().find(|finding| finding.stops.is_some());
             let because = stops.map(|finding| finding.note.clone()).unwrap_or_default();
-            self.settle(entry(stored, because), Outcome::not_sent(reason.as_str()));
+            self.settle(entry(stored, because), BacktestOutcome::not_sent(reason.as_str()));
             return Ok(());
         }
-        let life = timeline::planned(stored, old, new, self.until)?;
-        self.world.contacts.reserve(&slots, stored.id, new.due_at.max(stored.accepted_at));
-        let judged = Some((entry(stored, String::new()), life.settled));
-        if let Some((entry, outcome)) = self.world.follow(stored.id, slots, life.events, judged) {
+        let timeline = timeline::planned(stored, old, new, self.until)?;
+        self.state.reservations.reserve(&reservation_keys, stored.id, new.due_at.max(stored.accepted_at));
+        let tracked = Some((entry(stored, String::new()), timeline.outcome));
+        if let Some((entry, outcome)) =
+            self.state.follow(stored.id, reservation_keys, timeline.events, tracked)
+        {
             self.settle(entry, outcome);
         }
         Ok(())
     }
 
-    /// Lets everything happen up to this moment.
+    /// Applies every event up to this time.
     pub fn advance(&mut self, to: DateTime<Utc>) {
-        for (entry, outcome) in self.world.advance(to) {
+        for (entry, outcome) in self.state.advance(to) {
             self.settle(entry, outcome);
         }
     }
 
-    fn settle(&mut self, entry: JudgedRequest, outcome: Outcome) {
+    fn settle(&mut self, entry: JudgedRequest, outcome: BacktestOutcome) {
         if entry.before.goes_out() && !outcome.goes_out() {
             self.unsent.insert(entry.id);
         }
         self.done.push((entry, outcome));
     }
 
-    /// What came to rest since the last call.
-    pub fn settled(&mut self) -> Vec<(JudgedRequest, Outcome)> {
+    /// The requests settled since the last call.
+    pub fn settled(&mut self) -> Vec<(JudgedRequest, BacktestOutcome)> {
         std::mem::take(&mut self.done)
     }
 }
 
-/// Whose a job is that names no brand, as `rules::place` has it.
+/// The brand of a job that names none, as in `rules::place`.
 fn unnamed_brand(company: &Company) -> Option<&str> {
     match (&company.policy.default_brand, company.policy.brands.as_slice()) {
         (Some(label), _) => Some(label),

@@ -1,6 +1,6 @@
-//! A request as the ledger kept it: its inputs, what was decided, and what became of it.
+//! A request as the ledger recorded it: its inputs, its decision and its outcome.
 //!
-//! Nothing here asks the rules; `past` and `future` do.
+//! `baseline` and `changed_policy` decide it again; this file only prepares the inputs of the rules.
 
 use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
@@ -16,52 +16,52 @@ use crate::{
     },
 };
 
-use super::report::{Outcome, Standing};
+use super::report::{BacktestOutcome, Standing};
 
 /// One accepted request.
 #[derive(Debug, Clone)]
 pub struct RecordedRequest {
     pub id: Uuid,
     pub accepted_at: DateTime<Utc>,
-    /// Neither reserves nor is held; it is left out.
+    /// A test request: it neither reserves nor is suppressed, and is left out.
     pub test: bool,
-    /// The root, of a service recovery.
+    /// The original request of a service recovery.
     pub original_request: Option<Uuid>,
     pub policy_version: i32,
     pub customer: Customer,
     pub brand: String,
     pub channel: String,
     pub country: Option<String>,
-    /// The medium that the job named.
+    /// The medium in the job.
     pub asked_medium: Option<Medium>,
-    /// A person asked.
+    /// Set for a manual request.
     pub manual: Option<Manual>,
-    /// Absent where it cannot be read.
+    /// `None`: unreadable.
     pub decision: Option<Decision>,
-    /// The medium that was chosen.
+    /// The chosen medium.
     pub medium: Option<Medium>,
     pub state: State,
     pub reason: Option<String>,
-    /// Some attempt was accepted or may have been.
+    /// Some attempt was or may have been accepted by the provider.
     pub reached: bool,
-    /// When attempts were begun, in order.
+    /// The times at which attempts began, in order.
     pub begins: Vec<DateTime<Utc>>,
     pub ended_at: Option<DateTime<Utc>>,
     pub manual_retry: Option<ManualRetry>,
 }
 
-/// A person had it sent once more.
+/// A manual retry of an ended request.
 #[derive(Debug, Clone, Copy)]
 pub struct ManualRetry {
     pub at: DateTime<Utc>,
-    /// Where that ended without having gone out either.
+    /// The end of the retry, if it was not sent either.
     pub ended_at: Option<DateTime<Utc>>,
 }
 
 impl RecordedRequest {
-    /// What became of it, as the ledger says.
+    /// The recorded outcome.
     #[must_use]
-    pub fn outcome(&self) -> Outcome {
+    pub fn outcome(&self) -> BacktestOutcome {
         let standing = match self.state {
             State::Waiting if self.reached => Standing::Sent,
             State::Waiting => Standing::Waiting,
@@ -72,13 +72,15 @@ impl RecordedRequest {
         let due_at = self.decision.as_ref().map(|decision| decision.due_at.max(self.accepted_at));
         match standing {
             Standing::Sent | Standing::Waiting => {
-                Outcome { standing, reason: None, medium: self.medium, due_at }
+                BacktestOutcome { standing, reason: None, medium: self.medium, due_at }
             }
-            Standing::NotSent | Standing::Rejected => Outcome::not_sent(self.reason.as_deref().unwrap_or("")),
+            Standing::NotSent | Standing::Rejected => {
+                BacktestOutcome::not_sent(self.reason.as_deref().unwrap_or(""))
+            }
         }
     }
 
-    /// The rules let it pass and its statement lost the person to another one that was faster.
+    /// The rules allowed it, and another request took the reservation before its statement.
     #[must_use]
     pub fn lost_its_race(&self) -> bool {
         self.decision.as_ref().is_some_and(|decision| decision.verdict == Verdict::Send)
@@ -87,14 +89,14 @@ impl RecordedRequest {
             && self.ended_at == Some(self.accepted_at)
     }
 
-    /// It was accepted to be sent, and reserved its person.
+    /// It was accepted for sending and held a reservation.
     #[must_use]
     pub fn was_planned(&self) -> bool {
         self.decision.as_ref().is_some_and(|decision| decision.verdict == Verdict::Send)
             && !self.lost_its_race()
     }
 
-    /// Somebody who had asked kept it back, whatever else did.
+    /// A reservation of another request suppressed it, possibly beside other rules.
     #[must_use]
     pub fn was_held(&self) -> bool {
         let held = Some(Reason::SuppressionPeriod);
@@ -102,7 +104,7 @@ impl RecordedRequest {
             || self.decision.as_ref().is_some_and(|old| old.trail.iter().any(|finding| finding.stops == held))
     }
 
-    /// Its end, where it ended without having gone out.
+    /// Time and reason of its end, if it ended unsent.
     #[must_use]
     pub fn end(&self) -> Option<(DateTime<Utc>, &str)> {
         let ended =
@@ -113,11 +115,11 @@ impl RecordedRequest {
         Some((self.ended_at?, self.reason.as_deref().unwrap_or("")))
     }
 
-    /// The job as it was decided, with everything that it inherited.
+    /// The job at its decision, with inherited fields.
     #[must_use]
     pub fn job(&self, decision: &Decision) -> Job {
         let Inputs { delay_secs, send_after, expires_after_secs, .. } = decision.inputs.clone();
-        let unwanted = |finding: &rules::Finding| finding.stops == Some(Reason::DoNotSend);
+        let asks_not_to_send = |finding: &rules::Finding| finding.stops == Some(Reason::DoNotSend);
         Job {
             customer: Some(self.customer.clone()),
             channel: Some(self.channel.clone()),
@@ -125,7 +127,7 @@ impl RecordedRequest {
             country: self.country.clone(),
             medium: self.asked_medium,
             manual: self.manual.clone().map(Box::new),
-            do_not_send: decision.trail.iter().any(unwanted),
+            do_not_send: decision.trail.iter().any(asks_not_to_send),
             delay_secs,
             send_after,
             expires_after_secs,
@@ -133,14 +135,14 @@ impl RecordedRequest {
         }
     }
 
-    /// Its place under a policy, or the code of the problem for which it would be refused.
+    /// Its brand, channel and media under a policy; the error is the code of the first problem.
     pub fn place(&self, job: &Job, company: &Company) -> Result<Placed, String> {
-        // As `admit` has it, whatever the door.
+        // As in `admit`, for every entry point.
         let kind = if self.manual.is_some() { JobOrigin::Manual } else { JobOrigin::Automatic };
         rules::place(job, &company.policy, kind).map_err(|problems| first_code(&problems))
     }
 
-    /// Who held its person back, and when that one asked or planned to.
+    /// The request that held the reservation, and its planned or actual time of asking.
     #[must_use]
     pub fn held_by(&self, decision: &Decision, days: u32) -> Option<ReservationHolder> {
         let held = Some(Reason::SuppressionPeriod);
@@ -149,7 +151,7 @@ impl RecordedRequest {
         Some(ReservationHolder { request, asked_at: finding.passes_at? - Duration::days(i64::from(days)) })
     }
 
-    /// The facts of that time, with the holders that a simulation knows.
+    /// The facts at the decision, with the holders in the replay.
     #[must_use]
     pub fn facts(&self, decision: &Decision, holders: Vec<ReservationHolder>) -> Facts {
         let asks_of_own = decision.trail.iter().any(requester::is_about_own_interaction);
@@ -161,7 +163,7 @@ impl RecordedRequest {
             recovery: self.original_request.is_some(),
             test: false,
             answered: decision.trail.iter().any(|finding| finding.stops == Some(Reason::Answered)),
-            // Else it passed, and under which role of the team's list is not stored.
+            // Otherwise the requester passed; the role in the members' list is not stored.
             requester: asks_of_own.then_some(Requester { role: Role::Member, is_employee: true }),
         }
     }

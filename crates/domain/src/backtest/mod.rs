@@ -1,16 +1,13 @@
-//! A dry run of rules: what a changed policy would have made of the requests that were really accepted.
+//! A backtest: the recorded requests of a company replayed under a changed policy.
 //!
-//! PURE. `stored` is a request as the ledger kept it, with what became of it; `order` puts the pages of the
-//! ledger into the order of acceptance; `contacts` are the reservations in memory, `life` is what happens to
-//! a request after its decision, `world` runs both. `past` asks the policy of the time and compares with
-//! what was written down: where the two differ the request is left out and counted, never guessed.
-//! `future` asks the changed policy; `tally` counts, `report` is the answer. The pages are read by
-//! `postrider::backtest`.
+//! PURE. `history` is a request as the ledger recorded it; `acceptance_order` sorts the ledger's pages by time of
+//! acceptance. `reservations` are the company's reservations in memory, `timeline` the events of a request after its
+//! decision, `replay_state` runs both. `baseline` replays under the recorded policies and compares with the recorded
+//! outcome; a request with a different result is excluded and counted, never guessed. `changed_policy` replays under
+//! the changed policy, `aggregate` counts, `report` is the answer. `postrider::backtest` reads the pages.
 //!
-//! What is assumed: blocks, team members and people's acts are as they were; who is asked at another time
-//! is asked as long after its due time as before; who would be asked now and was not, is asked when due.
-//! What is written has the time at which its writing began and is seen when it is done: who looked in
-//! between is believed about what it saw.
+//! Assumptions are listed in `run`. A recorded time is the time at which its transaction began; other requests see
+//! the change up to `CONCURRENT_SECS` later. A request that decided in between is replayed as it was recorded.
 
 mod acceptance_order;
 mod aggregate;

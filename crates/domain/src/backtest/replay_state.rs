@@ -1,6 +1,7 @@
-//! People's reservations and the requests under way, moved on from one moment to the next.
+//! The state of a replay: reservations and requests in flight, advanced in time.
 //!
-//! Who is judged must still hold its person when it is begun; what is taken as recorded just happens.
+//! A tracked request must still hold its reservations when it is begun; the events of other requests are applied as
+//! recorded.
 
 use std::{
     cmp::Reverse,
@@ -12,144 +13,147 @@ use uuid::Uuid;
 
 use crate::{lifecycle::Reason, rules::ReservationHolder};
 
-use super::{RecordedRequest, report::Outcome, reservations::Reservations, timeline::TimelineEvent};
+use super::{RecordedRequest, report::BacktestOutcome, reservations::Reservations, timeline::TimelineEvent};
 
-/// What is written has the time at which its writing began, and is seen when it is done: this much later at
-/// most, as far as we trust the database.
-const INSTANT_SECS: i64 = 5;
+/// A recorded time is the time at which its transaction began; the change is visible at most this much later.
+const CONCURRENT_SECS: i64 = 5;
 
-/// A request that is judged, as the counts need it.
+/// A tracked request with the facts that `aggregate` needs.
 #[derive(Debug, Clone)]
 pub struct JudgedRequest {
     pub id: Uuid,
     pub accepted_at: DateTime<Utc>,
     pub brand: String,
-    pub before: Outcome,
-    /// What the rule that stops it went by.
+    pub before: BacktestOutcome,
+    /// The note of the rule that stops it.
     pub because: String,
 }
 
 #[derive(Debug)]
 struct InFlight {
-    slots: Vec<Uuid>,
-    left: usize,
+    reservation_keys: Vec<Uuid>,
+    remaining: usize,
     reached: bool,
-    /// When it ends, where it does.
+    /// The time of its end, if it ends unsent.
     ends_at: Option<DateTime<Utc>>,
-    /// Absent: what is recorded happens, whoever holds its person.
-    judged: Option<(JudgedRequest, Outcome)>,
+    /// The request and its outcome if no event changes it; `None`: its events are applied as recorded.
+    tracked: Option<(JudgedRequest, BacktestOutcome)>,
 }
 
 type Planned = (DateTime<Utc>, u64, Uuid, TimelineEvent);
 
-/// The state between two moments.
+/// The state at one time.
 #[derive(Debug, Default)]
 pub struct ReplayState {
-    pub contacts: Reservations,
-    /// By time, then in the order of planning.
+    pub reservations: Reservations,
+    /// By time, then in the order of adding.
     events: BinaryHeap<Reverse<Planned>>,
     planned: u64,
-    live: HashMap<Uuid, InFlight>,
+    in_flight: HashMap<Uuid, InFlight>,
 }
 
 impl ReplayState {
-    /// Something is to come for a request that reserved these. Judged: what it comes to is given by
-    /// `advance`, or at once where nothing is to come.
+    /// Adds the events of a request that holds these keys. A tracked request is returned by `advance` when it
+    /// settles, or here if it has no events.
     pub fn follow(
         &mut self,
         request: Uuid,
-        slots: Vec<Uuid>,
+        reservation_keys: Vec<Uuid>,
         events: Vec<(DateTime<Utc>, TimelineEvent)>,
-        judged: Option<(JudgedRequest, Outcome)>,
-    ) -> Option<(JudgedRequest, Outcome)> {
+        tracked: Option<(JudgedRequest, BacktestOutcome)>,
+    ) -> Option<(JudgedRequest, BacktestOutcome)> {
         if events.is_empty() {
-            return judged;
+            return tracked;
         }
         let last = events.last().filter(|(_, last)| matches!(last, TimelineEvent::End(_)));
         let ends_at = last.map(|(at, _)| *at);
-        self.live.insert(request, InFlight { slots, left: events.len(), reached: false, ends_at, judged });
-        for (at, happening) in events {
+        self.in_flight.insert(
+            request,
+            InFlight { reservation_keys, remaining: events.len(), reached: false, ends_at, tracked },
+        );
+        for (at, event) in events {
             self.planned += 1;
-            self.events.push(Reverse((at, self.planned, request, happening)));
+            self.events.push(Reverse((at, self.planned, request, event)));
         }
         None
     }
 
-    /// Who holds these, as `stored` found it when it looked. `in_an_instant`: somebody gave back while it
-    /// did, and its own record says whether it saw that.
+    /// The holders of these keys as `stored` saw them at its decision. `saw_concurrent_change`: a holder was released
+    /// meanwhile, and the record of `stored` says which state it saw.
     pub fn holders(
         &mut self,
-        slots: &[Uuid],
+        reservation_keys: &[Uuid],
         stored: &RecordedRequest,
         looked_at: DateTime<Utc>,
-        in_an_instant: bool,
+        saw_concurrent_change: bool,
     ) -> Vec<ReservationHolder> {
-        let instant = Duration::seconds(INSTANT_SECS);
-        if in_an_instant && !stored.was_held() {
-            self.end_by(slots, stored.accepted_at + instant);
+        let margin = Duration::seconds(CONCURRENT_SECS);
+        if saw_concurrent_change && !stored.was_held() {
+            self.end_by(reservation_keys, stored.accepted_at + margin);
         }
-        let mut holders = self.contacts.holders(slots);
-        if in_an_instant && stored.was_held() {
-            holders.extend(self.contacts.given_back_since(slots, looked_at - instant));
+        let mut holders = self.reservations.holders(reservation_keys);
+        if saw_concurrent_change && stored.was_held() {
+            holders.extend(self.reservations.released_since(reservation_keys, looked_at - margin));
         }
         holders
     }
 
-    /// Who holds one of these and only has to end, within this time, gives back now.
-    fn end_by(&mut self, slots: &[Uuid], by: DateTime<Utc>) {
-        for ReservationHolder { request, .. } in self.contacts.holders(slots) {
-            let ending = self.live.get(&request).filter(|live| live.left == 1);
+    /// Releases holders of these keys with only an end to come, no later than `by`.
+    fn end_by(&mut self, reservation_keys: &[Uuid], by: DateTime<Utc>) {
+        for ReservationHolder { request, .. } in self.reservations.holders(reservation_keys) {
+            let ending = self.in_flight.get(&request).filter(|live| live.remaining == 1);
             if let Some((live, at)) = ending.and_then(|live| Some((live, live.ends_at?)))
                 && at <= by
             {
-                self.contacts.give_back(&live.slots, request, at);
+                self.reservations.release(&live.reservation_keys, request, at);
             }
         }
     }
 
-    /// Lets everything happen up to this moment; gives what became of those that came to rest.
-    pub fn advance(&mut self, to: DateTime<Utc>) -> Vec<(JudgedRequest, Outcome)> {
+    /// Applies every event up to this time; returns the tracked requests that settled.
+    pub fn advance(&mut self, to: DateTime<Utc>) -> Vec<(JudgedRequest, BacktestOutcome)> {
         let mut done = Vec::new();
         while self.events.peek().is_some_and(|Reverse((at, ..))| *at <= to) {
-            let Some(Reverse((at, _, request, happening))) = self.events.pop() else { break };
-            done.extend(self.happen(at, request, happening));
+            let Some(Reverse((at, _, request, event))) = self.events.pop() else { break };
+            done.extend(self.apply(at, request, event));
         }
         done
     }
 
-    fn happen(
+    fn apply(
         &mut self,
         at: DateTime<Utc>,
         request: Uuid,
-        happening: TimelineEvent,
-    ) -> Option<(JudgedRequest, Outcome)> {
-        let live = self.live.get_mut(&request)?;
-        live.left -= 1;
-        let stopped = match happening {
+        event: TimelineEvent,
+    ) -> Option<(JudgedRequest, BacktestOutcome)> {
+        let live = self.in_flight.get_mut(&request)?;
+        live.remaining -= 1;
+        let stopped = match event {
             TimelineEvent::Begin { last } => {
-                let lost =
-                    live.judged.is_some() && !live.reached && !self.contacts.holds(&live.slots, request);
+                let lost = live.tracked.is_some()
+                    && !live.reached
+                    && !self.reservations.holds(&live.reservation_keys, request);
                 if !lost {
-                    self.contacts.begun(&live.slots, request, at);
+                    self.reservations.begun(&live.reservation_keys, request, at);
                     live.reached |= last;
                 }
                 lost.then(|| Reason::Overtaken.as_str().to_owned())
             }
             TimelineEvent::End(reason) => Some(reason),
             TimelineEvent::Again => {
-                self.contacts.reserve_again(&live.slots, request, at);
+                self.reservations.reserve_again(&live.reservation_keys, request, at);
                 None
             }
         };
         if stopped.is_some() {
-            self.contacts.give_back(&live.slots, request, at);
+            self.reservations.release(&live.reservation_keys, request, at);
         }
-        // Of one that is judged nothing more is to come once it is stopped.
-        if live.left > 0 && (stopped.is_none() || live.judged.is_none()) {
+        // A tracked request has no further events once it is stopped.
+        if live.remaining > 0 && (stopped.is_none() || live.tracked.is_none()) {
             return None;
         }
-        // What was to come of one that is stopped finds nobody.
-        let (entry, settled) = self.live.remove(&request)?.judged?;
-        Some((entry, stopped.map_or(settled, |reason| Outcome::not_sent(&reason))))
+        // Remaining events of a stopped request find no entry.
+        let (entry, settled) = self.in_flight.remove(&request)?.tracked?;
+        Some((entry, stopped.map_or(settled, |reason| BacktestOutcome::not_sent(&reason))))
     }
 }

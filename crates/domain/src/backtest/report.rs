@@ -1,4 +1,4 @@
-//! The answer of a simulation: counts before and after, and samples of what would change.
+//! The report of a backtest: counts before and after, and samples of changed requests.
 //!
 //! No personal data: requests are named by their ids.
 
@@ -8,61 +8,61 @@ use utoipa::ToSchema;
 
 use crate::ids::Medium;
 
-/// What a changed policy would have made of a company's requests.
+/// The outcomes of a company's requests under a changed policy, compared with the recorded ones.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = SimulationReport)]
 pub struct BacktestReport {
     pub company: String,
-    /// The version in force, which the changes are counted from.
+    /// The policy version in force, the base of `changes`.
     pub policy_version: i32,
-    /// What differs between that version and the simulated one, a line each.
+    /// The differences between that version and the changed policy, a line each.
     pub changes: Vec<String>,
-    /// Requests accepted from here on were counted.
+    /// Requests accepted from here on count.
     pub from: DateTime<Utc>,
     pub until: DateTime<Utc>,
-    /// Requests of the period, tests left out; those that could not be replayed are among them.
+    /// Requests of the period without tests; requests that could not be replayed are included.
     pub requests: u64,
-    /// Earlier requests that were read for who had been asked when the period began.
+    /// Earlier requests that were read for the reservations at the start of the period.
     pub read_before: u64,
-    /// As the ledger has it, without what could not be replayed.
+    /// The recorded outcomes, without requests that could not be replayed.
     pub before: Counts,
-    /// As it would have been.
+    /// The outcomes under the changed policy.
     pub after: Counts,
-    /// Requests that would have come out otherwise, and how.
+    /// Requests with another outcome, by kind of change.
     pub changed: Changed,
     pub by_reason: Vec<ReasonCounts>,
     pub by_brand: Vec<BrandCounts>,
     pub by_week: Vec<WeekCounts>,
     pub samples: Vec<Sample>,
-    /// Requests whose recorded outcome their own policy does not give again, or whose new one nobody can
-    /// know. They are left out of all counts above.
+    /// Requests without a reproducible recorded outcome or with an unknowable new one. All counts above exclude
+    /// them.
     pub not_replayable: Vec<NotReplayable>,
     /// Jobs refused in the period: they never became requests and are not replayed.
     pub rejected_jobs: u64,
-    /// What the counts go by.
+    /// The assumptions of the replay.
     pub assumptions: Vec<&'static str>,
 }
 
-/// Where a request stands.
+/// The kind of an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = SimulationStanding)]
 pub enum Standing {
-    /// It went out, or may have.
+    /// It was sent, or may have been.
     Sent,
     /// Still to be sent.
     Waiting,
     NotSent,
-    /// It would not even have become a request.
+    /// The job would have been rejected.
     Rejected,
 }
 
-/// What becomes of a request, before or after.
+/// The outcome of a request, before or after.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = SimulationOutcome)]
-pub struct Outcome {
+pub struct BacktestOutcome {
     pub standing: Standing,
-    /// Why it is not sent: a reason of the rules, or the problem of a rejection.
+    /// The reason for not sending: of the rules, or the code of a rejection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,15 +72,20 @@ pub struct Outcome {
     pub due_at: Option<DateTime<Utc>>,
 }
 
-impl Outcome {
+impl BacktestOutcome {
     #[must_use]
-    pub fn not_sent(reason: &str) -> Outcome {
-        Outcome { standing: Standing::NotSent, reason: Some(reason.to_owned()), medium: None, due_at: None }
+    pub fn not_sent(reason: &str) -> BacktestOutcome {
+        BacktestOutcome {
+            standing: Standing::NotSent,
+            reason: Some(reason.to_owned()),
+            medium: None,
+            due_at: None,
+        }
     }
 
     #[must_use]
-    pub fn rejected(code: String) -> Outcome {
-        Outcome { standing: Standing::Rejected, reason: Some(code), medium: None, due_at: None }
+    pub fn rejected(code: String) -> BacktestOutcome {
+        BacktestOutcome { standing: Standing::Rejected, reason: Some(code), medium: None, due_at: None }
     }
 
     #[must_use]
@@ -146,16 +151,16 @@ pub struct WeekCounts {
     pub after: Counts,
 }
 
-/// One request that would have come out otherwise.
+/// One request with another outcome.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = SimulationSample)]
 pub struct Sample {
     pub request: uuid::Uuid,
     pub accepted_at: DateTime<Utc>,
     pub brand: String,
-    pub before: Outcome,
-    pub after: Outcome,
-    /// What the rule that stops it went by.
+    pub before: BacktestOutcome,
+    pub after: BacktestOutcome,
+    /// The note of the rule that stops it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub because: String,
 }
@@ -166,11 +171,11 @@ pub struct NotReplayable {
     pub why: &'static str,
     pub explanation: &'static str,
     pub requests: u64,
-    /// A few of them.
+    /// The ids of a few of them.
     pub samples: Vec<uuid::Uuid>,
 }
 
-/// Why a request is left out of the counts.
+/// The reason for excluding a request from the counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ExclusionReason {
     DecisionUnreadable,
@@ -200,21 +205,19 @@ impl ExclusionReason {
     pub fn explanation(self) -> &'static str {
         match self {
             ExclusionReason::DecisionUnreadable => "its stored decision cannot be read by this version",
-            ExclusionReason::PolicyMissing => {
-                "the policy that it was decided by cannot be read by this version"
-            }
+            ExclusionReason::PolicyMissing => "its recorded policy cannot be read by this version",
             ExclusionReason::HeldByEarlier => {
-                "its person was held by a request that is not in the history that was read, or that was left out itself"
+                "its reservation was held by a request that was not read or was excluded itself"
             }
             ExclusionReason::HistoryDiffers => {
-                "the policy of its time does not give the recorded outcome again: something that is not stored played a part"
+                "the recorded policy does not reproduce the recorded outcome: an input that is not stored played a part"
             }
             ExclusionReason::ExpiryExtended => {
-                "it expired unsent, and nobody knows whether it would have gone out in the longer time"
+                "it expired unsent, and it is unknown whether it would have been sent in the longer time"
             }
-            ExclusionReason::SentAgain => "a person had it sent once more, which no rule decides",
+            ExclusionReason::SentAgain => "it was retried manually, which no rule decides",
             ExclusionReason::BrandUnnamed => {
-                "it is not stored whether the job named its brand, and whose a job without one is changes"
+                "it is not stored whether the job named its brand, and the brand of a job without one changes"
             }
         }
     }

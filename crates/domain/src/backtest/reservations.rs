@@ -1,6 +1,6 @@
 //! The reservations of a company's people, in memory: as `accept`, `begin` and `release_reservations` keep them.
 //!
-//! A test compares what follows from them with what the database did.
+//! `tests/it/simulations` compares a replay with the database.
 
 use std::collections::HashMap;
 
@@ -9,82 +9,82 @@ use uuid::Uuid;
 
 use crate::rules::ReservationHolder;
 
-/// A begin so much later than planned counts from its own time (`begin.sql`).
+/// A begin later than planned by this much counts from its own time (`begin.sql`).
 const LATE_MINUTES: i64 = 1;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Reservation {
     request: Uuid,
     asked_at: DateTime<Utc>,
-    /// Whom a give-back restores.
+    /// The holder that a release restores.
     prior: Option<ReservationHolder>,
 }
 
-/// Who asked last, or plans to, by identity.
+/// The latest holder of each reservation key.
 #[derive(Debug, Default)]
 pub struct Reservations {
-    by_slot: HashMap<Uuid, Reservation>,
-    /// Who gave a slot back last, and when.
-    given_back: HashMap<Uuid, (ReservationHolder, DateTime<Utc>)>,
+    by_key: HashMap<Uuid, Reservation>,
+    /// The last released holder of each key, and the time of the release.
+    released: HashMap<Uuid, (ReservationHolder, DateTime<Utc>)>,
 }
 
 impl Reservations {
     #[must_use]
-    pub fn holders(&self, slots: &[Uuid]) -> Vec<ReservationHolder> {
-        let held = slots.iter().filter_map(|slot| self.by_slot.get(slot));
+    pub fn holders(&self, reservation_keys: &[Uuid]) -> Vec<ReservationHolder> {
+        let held = reservation_keys.iter().filter_map(|key| self.by_key.get(key));
         held.map(|one| ReservationHolder { request: one.request, asked_at: one.asked_at }).collect()
     }
 
-    /// Who gave these back since then, as they had held them.
+    /// The holders that released these keys since then.
     #[must_use]
-    pub fn given_back_since(&self, slots: &[Uuid], since: DateTime<Utc>) -> Vec<ReservationHolder> {
-        let given = slots.iter().filter_map(|slot| self.given_back.get(slot));
+    pub fn released_since(&self, reservation_keys: &[Uuid], since: DateTime<Utc>) -> Vec<ReservationHolder> {
+        let given = reservation_keys.iter().filter_map(|key| self.released.get(key));
         given.filter(|(_, at)| *at >= since).map(|(holder, _)| *holder).collect()
     }
 
-    /// Whether somebody asked one of these less than the window ago; a recovery has no window.
+    /// Whether a holder of one of these keys asked less than `window` ago; a recovery has no window.
     #[must_use]
-    pub fn is_taken(&self, slots: &[Uuid], window: Option<Duration>, now: DateTime<Utc>) -> bool {
+    pub fn is_taken(&self, reservation_keys: &[Uuid], window: Option<Duration>, now: DateTime<Utc>) -> bool {
         let Some(window) = window else { return false };
-        slots.iter().filter_map(|slot| self.by_slot.get(slot)).any(|one| one.asked_at > now - window)
+        reservation_keys.iter().filter_map(|key| self.by_key.get(key)).any(|one| one.asked_at > now - window)
     }
 
-    pub fn reserve(&mut self, slots: &[Uuid], request: Uuid, asked_at: DateTime<Utc>) {
-        for slot in slots {
-            let old = self.by_slot.get(slot);
+    pub fn reserve(&mut self, reservation_keys: &[Uuid], request: Uuid, asked_at: DateTime<Utc>) {
+        for key in reservation_keys {
+            let old = self.by_key.get(key);
             let prior = old.map(|old| ReservationHolder { request: old.request, asked_at: old.asked_at });
-            self.by_slot.insert(*slot, Reservation { request, asked_at, prior });
+            self.by_key.insert(*key, Reservation { request, asked_at, prior });
         }
     }
 
-    /// Is to be sent once more: what it still holds counts from now, and the rest it takes.
-    pub fn reserve_again(&mut self, slots: &[Uuid], request: Uuid, asked_at: DateTime<Utc>) {
-        for slot in slots {
-            match self.by_slot.get_mut(slot).filter(|one| one.request == request) {
+    /// A manual retry: keys that the request still holds count from now, and it takes the others.
+    pub fn reserve_again(&mut self, reservation_keys: &[Uuid], request: Uuid, asked_at: DateTime<Utc>) {
+        for key in reservation_keys {
+            match self.by_key.get_mut(key).filter(|one| one.request == request) {
                 Some(one) => one.asked_at = asked_at,
-                None => self.reserve(&[*slot], request, asked_at),
+                None => self.reserve(&[*key], request, asked_at),
             }
         }
     }
 
-    /// Somebody was there before this history begins: only where nobody else is known.
-    pub fn learn(&mut self, slots: &[Uuid], holder: ReservationHolder) {
+    /// A holder from before the read history; ignored for keys with a known holder.
+    pub fn learn_earlier(&mut self, reservation_keys: &[Uuid], holder: ReservationHolder) {
         let ReservationHolder { request, asked_at } = holder;
-        for slot in slots {
-            self.by_slot.entry(*slot).or_insert(Reservation { request, asked_at, prior: None });
+        for key in reservation_keys {
+            self.by_key.entry(*key).or_insert(Reservation { request, asked_at, prior: None });
         }
     }
 
-    /// Whether `request` still holds all of these; one that was forgotten for its age counts as held.
+    /// Whether `request` still holds all of these keys; a key dropped for its age counts as held.
     #[must_use]
-    pub fn holds(&self, slots: &[Uuid], request: Uuid) -> bool {
-        slots.iter().filter_map(|slot| self.by_slot.get(slot)).all(|one| one.request == request)
+    pub fn holds(&self, reservation_keys: &[Uuid], request: Uuid) -> bool {
+        reservation_keys.iter().filter_map(|key| self.by_key.get(key)).all(|one| one.request == request)
     }
 
     /// A begin later than planned counts from now.
-    pub fn begun(&mut self, slots: &[Uuid], request: Uuid, now: DateTime<Utc>) {
-        for slot in slots {
-            if let Some(one) = self.by_slot.get_mut(slot)
+    pub fn begun(&mut self, reservation_keys: &[Uuid], request: Uuid, now: DateTime<Utc>) {
+        for key in reservation_keys {
+            if let Some(one) = self.by_key.get_mut(key)
                 && one.request == request
                 && one.asked_at < now - Duration::minutes(LATE_MINUTES)
             {
@@ -93,38 +93,38 @@ impl Reservations {
         }
     }
 
-    /// Ended without having asked: whoever asked before comes back, and it never does.
-    pub fn give_back(&mut self, slots: &[Uuid], request: Uuid, at: DateTime<Utc>) {
-        for slot in slots {
-            let Some(one) = self.by_slot.get_mut(slot) else { continue };
+    /// The request ended unsent: the earlier holder of each key is restored, and this one never is.
+    pub fn release(&mut self, reservation_keys: &[Uuid], request: Uuid, at: DateTime<Utc>) {
+        for key in reservation_keys {
+            let Some(one) = self.by_key.get_mut(key) else { continue };
             if one.prior.is_some_and(|prior| prior.request == request) {
                 one.prior = None;
             }
             if one.request != request {
                 continue;
             }
-            self.given_back.insert(*slot, (ReservationHolder { request, asked_at: one.asked_at }, at));
+            self.released.insert(*key, (ReservationHolder { request, asked_at: one.asked_at }, at));
             match one.prior.take() {
                 Some(prior) => (one.request, one.asked_at) = (prior.request, prior.asked_at),
-                None => drop(self.by_slot.remove(slot)),
+                None => drop(self.by_key.remove(key)),
             }
         }
     }
 
-    /// Forgets who asked before `since`, which no window reaches any more.
+    /// Drops holders from before `since`, which no window reaches.
     pub fn forget_before(&mut self, since: DateTime<Utc>) {
-        self.by_slot.retain(|_, one| one.asked_at >= since);
-        self.given_back.retain(|_, (_, at)| *at >= since);
+        self.by_key.retain(|_, one| one.asked_at >= since);
+        self.released.retain(|_, (_, at)| *at >= since);
     }
 
     #[must_use]
     pub fn len(&self) -> usize {
-        self.by_slot.len()
+        self.by_key.len()
     }
 
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.by_slot.is_empty()
+        self.by_key.is_empty()
     }
 }
 
@@ -138,47 +138,53 @@ mod tests {
 
     #[test]
     fn a_give_back_restores_who_asked_before_and_never_who_did_not_ask() {
-        let (slot, [first, second, third]) = ([Uuid::from_u128(9)], [1, 2, 3].map(Uuid::from_u128));
+        let (key, [first, second, third]) = ([Uuid::from_u128(9)], [1, 2, 3].map(Uuid::from_u128));
         let mut contacts = Reservations::default();
-        contacts.reserve(&slot, first, at(1));
-        contacts.reserve(&slot, second, at(2));
-        contacts.give_back(&slot, second, at(2));
-        assert_eq!(contacts.holders(&slot), [ReservationHolder { request: first, asked_at: at(1) }]);
-        contacts.reserve(&slot, third, at(3));
-        contacts.give_back(&slot, first, at(3));
-        assert!(contacts.holds(&slot, third), "it is held by somebody else");
-        contacts.give_back(&slot, third, at(4));
+        contacts.reserve(&key, first, at(1));
+        contacts.reserve(&key, second, at(2));
+        contacts.release(&key, second, at(2));
+        assert_eq!(contacts.holders(&key), [ReservationHolder { request: first, asked_at: at(1) }]);
+        contacts.reserve(&key, third, at(3));
+        contacts.release(&key, first, at(3));
+        assert!(contacts.holds(&key, third), "it is held by somebody else");
+        contacts.release(&key, third, at(4));
         assert!(contacts.is_empty(), "the first one gave up meanwhile");
         assert_eq!(
-            contacts.given_back_since(&slot, at(4)),
+            contacts.released_since(&key, at(4)),
             [ReservationHolder { request: third, asked_at: at(3) }]
         );
-        assert!(contacts.given_back_since(&slot, at(5)).is_empty());
+        assert!(contacts.released_since(&key, at(5)).is_empty());
     }
 
     #[test]
     fn who_is_sent_once_more_counts_from_then_and_keeps_who_asked_before() {
-        let (slots, [first, second]) = ([8, 9].map(Uuid::from_u128), [1, 2].map(Uuid::from_u128));
+        let (reservation_keys, [first, second]) = ([8, 9].map(Uuid::from_u128), [1, 2].map(Uuid::from_u128));
         let mut contacts = Reservations::default();
-        contacts.reserve(&slots, first, at(1));
-        contacts.reserve(&slots[..1], second, at(2));
-        contacts.reserve_again(&slots, second, at(50));
-        assert_eq!(contacts.holders(&slots), [ReservationHolder { request: second, asked_at: at(50) }; 2]);
-        contacts.give_back(&slots, second, at(51));
-        assert_eq!(contacts.holders(&slots), [ReservationHolder { request: first, asked_at: at(1) }; 2]);
+        contacts.reserve(&reservation_keys, first, at(1));
+        contacts.reserve(&reservation_keys[..1], second, at(2));
+        contacts.reserve_again(&reservation_keys, second, at(50));
+        assert_eq!(
+            contacts.holders(&reservation_keys),
+            [ReservationHolder { request: second, asked_at: at(50) }; 2]
+        );
+        contacts.release(&reservation_keys, second, at(51));
+        assert_eq!(
+            contacts.holders(&reservation_keys),
+            [ReservationHolder { request: first, asked_at: at(1) }; 2]
+        );
     }
 
     #[test]
     fn a_window_is_over_when_it_is_over_and_a_recovery_has_none() {
-        let slot = [Uuid::from_u128(9)];
+        let key = [Uuid::from_u128(9)];
         let mut contacts = Reservations::default();
-        contacts.reserve(&slot, Uuid::from_u128(1), at(0));
+        contacts.reserve(&key, Uuid::from_u128(1), at(0));
         let day = Some(Duration::hours(24));
-        assert!(contacts.is_taken(&slot, day, at(23)));
-        assert!(!contacts.is_taken(&slot, day, at(24)));
-        assert!(!contacts.is_taken(&slot, None, at(1)));
-        contacts.begun(&slot, Uuid::from_u128(1), at(5));
-        assert!(contacts.is_taken(&slot, day, at(28)), "a late begin counts from its own time");
+        assert!(contacts.is_taken(&key, day, at(23)));
+        assert!(!contacts.is_taken(&key, day, at(24)));
+        assert!(!contacts.is_taken(&key, None, at(1)));
+        contacts.begun(&key, Uuid::from_u128(1), at(5));
+        assert!(contacts.is_taken(&key, day, at(28)), "a late begin counts from its own time");
         contacts.forget_before(at(6));
         assert_eq!(contacts.len(), 0);
     }

@@ -1,6 +1,6 @@
-//! One simulation: pages of stored requests go in, in the order of their ids; the answer comes out.
+//! One backtest: pages of recorded requests in, in the order of their ids; the report out.
 //!
-//! `past` checks each one, `future` decides it anew, `tally` counts.
+//! `baseline` checks each request, `changed_policy` decides it again, `aggregate` counts.
 
 use chrono::{DateTime, Duration, Utc};
 
@@ -15,29 +15,29 @@ use super::{
     baseline::Baseline, changed_policy::ChangedPolicy,
 };
 
-/// How often contacts that no window reaches any more are forgotten, in requests.
+/// After so many requests, reservations older than every suppression period are dropped.
 const FORGET_EVERY: u64 = 20_000;
 
 const ASSUMPTIONS: &[&str] = &[
-    "blocks, team members and what people did to requests are as they were",
-    "who asks by hand for somebody else has the role that the request states",
-    "a request planned for another time is begun as long after its due time as it was",
-    "a request sent by another medium fares as it did by its own",
-    "a request that was kept back is begun when due, and goes out",
-    "answers, complaints and service recoveries that newly sent requests would have caused are not imagined",
+    "blocks, team members and manual actions are as recorded",
+    "a manual request on behalf of another employee has the role that the request states",
+    "a request with another due time is begun as long after it as in the record",
+    "a request sent by another medium has the outcome of its recorded medium",
+    "a request that was suppressed and now passes is begun when due, and is sent",
+    "newly sent requests cause no answers, complaints or service recoveries",
 ];
 
-/// The time that a simulation is about.
+/// The period of a backtest.
 #[derive(Debug, Clone, Copy)]
 pub struct Period {
-    /// From here on requests are read, for who had been asked.
+    /// From here on requests are read, for the reservations at `from`.
     pub read_from: DateTime<Utc>,
-    /// From here on they count.
+    /// From here on requests count.
     pub from: DateTime<Utc>,
     pub until: DateTime<Utc>,
 }
 
-/// A simulation under way.
+/// A backtest in progress.
 pub struct Backtest {
     span: Period,
     company: String,
@@ -46,9 +46,9 @@ pub struct Backtest {
     /// The longest period of any policy concerned.
     longest: Duration,
     order: AcceptanceOrder,
-    past: Baseline,
-    future: ChangedPolicy,
-    tally: Aggregate,
+    baseline: Baseline,
+    changed_policy: ChangedPolicy,
+    aggregate: Aggregate,
     requests: u64,
     read_before: u64,
     reached: DateTime<Utc>,
@@ -74,31 +74,31 @@ impl Backtest {
             changes,
             longest,
             order: AcceptanceOrder::default(),
-            past: Baseline::new(keys.clone(), lowest_id_at(span.read_from)),
-            future: ChangedPolicy::new(keys.clone(), company, span.until),
-            tally: Aggregate::default(),
+            baseline: Baseline::new(keys.clone(), lowest_id_at(span.read_from)),
+            changed_policy: ChangedPolicy::new(keys.clone(), company, span.until),
+            aggregate: Aggregate::default(),
             requests: 0,
             read_before: 0,
             reached: span.read_from,
         }
     }
 
-    /// The versions of the policy that these were decided by and that are not known yet.
+    /// The policy versions of these requests that `add_policy` has not been given yet.
     #[must_use]
-    pub fn wants(&self, rows: &[RecordedRequest]) -> Vec<i32> {
+    pub fn missing_versions(&self, rows: &[RecordedRequest]) -> Vec<i32> {
         let mut versions: Vec<i32> = rows.iter().map(|row| row.policy_version).collect();
         versions.sort_unstable();
         versions.dedup();
-        versions.retain(|version| !self.past.knows(*version));
+        versions.retain(|version| !self.baseline.knows(*version));
         versions
     }
 
-    /// A version of the policy; `None`: it is not there, or cannot be read.
-    pub fn learn(&mut self, current: &Company, version: i32, policy: Option<Policy>) {
-        self.past.learn(version, policy.map(|policy| numbered(current, version, policy)));
+    /// Adds a version of the policy; `None`: absent or unreadable.
+    pub fn add_policy(&mut self, current: &Company, version: i32, policy: Option<Policy>) {
+        self.baseline.add_policy(version, policy.map(|policy| numbered(current, version, policy)));
     }
 
-    /// A page. What its versions say must have been learnt before.
+    /// Replays a page; its `missing_versions` must be added before.
     pub fn push(&mut self, rows: Vec<RecordedRequest>) {
         for row in rows {
             self.order.push(row);
@@ -108,7 +108,7 @@ impl Backtest {
         }
     }
 
-    /// Requests so far, those before the period included, and the time up to which they were replayed.
+    /// The number of requests replayed so far, those before the period included, and the last time of acceptance.
     #[must_use]
     pub fn progress(&self) -> (u64, DateTime<Utc>) {
         (self.requests + self.read_before, self.reached)
@@ -121,46 +121,46 @@ impl Backtest {
         self.reached = stored.accepted_at;
         if stored.accepted_at < self.span.from {
             self.read_before += 1;
-            self.future.take(stored, self.past.policy(stored.policy_version));
-            self.past.take(stored);
+            self.changed_policy.take(stored, self.baseline.policy(stored.policy_version));
+            self.baseline.take(stored);
         } else {
             self.requests += 1;
-            self.judge(stored);
+            self.compare(stored);
         }
         if (self.requests + self.read_before).is_multiple_of(FORGET_EVERY) {
             let since = stored.accepted_at - self.longest - Duration::days(1);
-            self.past.world.contacts.forget_before(since);
-            self.future.world.contacts.forget_before(since);
+            self.baseline.state.reservations.forget_before(since);
+            self.changed_policy.state.reservations.forget_before(since);
         }
     }
 
-    fn judge(&mut self, stored: &RecordedRequest) {
-        let checked = self.past.check(stored);
-        let was = self.past.policy(stored.policy_version);
-        let judged = match (checked, &stored.decision, was) {
-            (Ok(found), Some(old), Some(was)) => self.future.decide(stored, old, was, found),
-            (Err(why), ..) => Err(why),
+    fn compare(&mut self, stored: &RecordedRequest) {
+        let checked = self.baseline.check(stored);
+        let recorded_policy = self.baseline.policy(stored.policy_version);
+        let compared = match (checked, &stored.decision, recorded_policy) {
+            (Ok(found), Some(old), Some(policy)) => self.changed_policy.decide(stored, old, policy, found),
+            (Err(reason), ..) => Err(reason),
             (Ok(_), ..) => Ok(()),
         };
-        if let Err(why) = judged {
-            self.tally.leave_out(why, stored.id);
-            self.future.take(stored, was);
+        if let Err(reason) = compared {
+            self.aggregate.exclude(reason, stored.id);
+            self.changed_policy.take(stored, recorded_policy);
         }
-        self.past.take(stored);
-        for (entry, outcome) in self.future.settled() {
-            self.tally.add(entry, outcome);
+        self.baseline.take(stored);
+        for (entry, outcome) in self.changed_policy.settled() {
+            self.aggregate.add(entry, outcome);
         }
     }
 
-    /// The answer, after the last page.
+    /// The report, after the last page. `rejected_jobs` is only passed on.
     #[must_use]
     pub fn finish(mut self, rejected_jobs: u64) -> BacktestReport {
-        while let Some(stored) = self.order.rest() {
+        while let Some(stored) = self.order.next_of_rest() {
             self.replay(&stored);
         }
-        self.future.advance(self.span.until);
-        for (entry, outcome) in self.future.settled() {
-            self.tally.add(entry, outcome);
+        self.changed_policy.advance(self.span.until);
+        for (entry, outcome) in self.changed_policy.settled() {
+            self.aggregate.add(entry, outcome);
         }
         BacktestReport {
             company: self.company,
@@ -170,22 +170,22 @@ impl Backtest {
             until: self.span.until,
             requests: self.requests,
             read_before: self.read_before,
-            before: self.tally.before,
-            after: self.tally.after,
-            changed: self.tally.changed,
-            by_reason: self.tally.by_reason(),
-            by_brand: self.tally.by_brand(),
-            by_week: self.tally.by_week(),
-            not_replayable: self.tally.not_replayable(),
-            samples: self.tally.samples,
+            before: self.aggregate.before,
+            after: self.aggregate.after,
+            changed: self.aggregate.changed,
+            by_reason: self.aggregate.by_reason(),
+            by_brand: self.aggregate.by_brand(),
+            by_week: self.aggregate.by_week(),
+            not_replayable: self.aggregate.not_replayable(),
+            samples: self.aggregate.samples,
             rejected_jobs,
             assumptions: ASSUMPTIONS.to_vec(),
         }
     }
 }
 
-/// A version of a company with a number for each account, which the rules ask for: the ledger's own do
-/// not matter here, and a new account has none.
+/// A company version with a number for each account. The rules need one; the ledger's numbers do not matter here,
+/// and a new account has none.
 pub(super) fn numbered(company: &Company, version: i32, policy: Policy) -> Company {
     let names = policy.accounts.iter().map(|account| account.id.clone());
     let account_ids = names.zip((1..).map(AccountId)).collect();

@@ -1,4 +1,4 @@
-//! Simulations of histories made by hand: what a real one has only by rare chance.
+//! Backtests of handmade histories: cases that a real history has only by rare chance.
 //!
 //! Rich histories, made by the worker, are replayed in `tests/it/simulations`. Times are milliseconds.
 
@@ -111,7 +111,7 @@ fn simulated(current: &Company, changed: Policy, rows: Vec<RecordedRequest>) -> 
     let keys = IdentityKey::new([7; 32]);
     let span = Period { read_from: at(-60 * DAY), from: at(-DAY), until: at(DAY) };
     let mut simulation = Backtest::new(&keys, current, changed, 30, span);
-    simulation.learn(current, 1, Some(current.policy.clone()));
+    simulation.add_policy(current, 1, Some(current.policy.clone()));
     simulation.push(rows);
     simulation.finish(0)
 }
@@ -124,10 +124,10 @@ fn is_the_same(what: &str, report: &BacktestReport) {
 }
 
 #[test]
-fn who_looked_while_somebody_gave_back_is_believed_about_what_it_saw() {
+fn a_decision_during_a_release_is_replayed_as_recorded() {
     let first = refused(request(1, 1, [5, 10], None), 1_000);
     let of_another = request(2, 2, [1_004, 1_005], None);
-    // The end was under way and not to be seen yet; meanwhile somebody else was accepted.
+    // The end was not visible yet; meanwhile another request was accepted.
     let held = request(3, 1, [1_003, 1_010], Some(&first));
     assert_eq!(held.state, State::Suppressed);
     // The end could be seen, though the look began before it.
@@ -146,7 +146,7 @@ fn who_looked_while_somebody_gave_back_is_believed_about_what_it_saw() {
 }
 
 #[test]
-fn an_instant_is_no_excuse_for_what_differs_by_more() {
+fn a_difference_beyond_the_concurrency_margin_is_excluded() {
     let first = refused(request(1, 1, [5, 10], None), 1_000);
     let held = request(2, 1, [60_000, 60_010], Some(&first));
     let company = company();
@@ -169,7 +169,7 @@ fn an_administrator_who_asked_about_their_own_interaction_is_replayed() {
 }
 
 #[test]
-fn what_no_person_asked_for_needs_a_channel_that_is_on_for_systems() {
+fn an_automatic_request_needs_a_channel_that_is_on_for_systems() {
     let company = company();
     let mut changed = company.policy.clone();
     for channel in changed.channels.iter_mut().filter(|channel| channel.name == "phone") {
@@ -181,7 +181,7 @@ fn what_no_person_asked_for_needs_a_channel_that_is_on_for_systems() {
 }
 
 #[test]
-fn whose_a_job_without_a_brand_is_may_change_and_is_said() {
+fn a_changed_default_brand_excludes_jobs_that_may_have_named_none() {
     let mut single = company();
     let several = single.policy.clone();
     single.policy.brands.truncate(1);
@@ -195,7 +195,7 @@ fn whose_a_job_without_a_brand_is_may_change_and_is_said() {
 }
 
 #[test]
-fn who_was_asked_before_the_period_counts_although_its_channel_is_gone() {
+fn a_request_before_the_period_reserves_although_its_channel_is_gone() {
     let before = RecordedRequest { channel: "chat".to_owned(), ..undecided(1, 1, -2 * DAY) };
     let before = decided(before, -2 * DAY - 5, |_| {});
     let held = request(2, 1, [5, 10], Some(&before));

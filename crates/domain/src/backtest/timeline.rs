@@ -1,6 +1,6 @@
-//! What happens to a request after its decision: when its attempts begin, and how it ends unsent.
+//! The events of a request after its decision: its attempts, and its end if it was not sent.
 //!
-//! What nobody decided (refusals, cancels) is taken as it was. Read `world` next.
+//! Refusals, cancels and other events that the rules do not decide are taken as recorded. Read `replay_state` next.
 
 use chrono::{DateTime, Utc};
 
@@ -8,42 +8,42 @@ use crate::{lifecycle::Reason, rules::Decision};
 
 use super::{
     RecordedRequest,
-    report::{ExclusionReason, Outcome, Standing},
+    report::{BacktestOutcome, ExclusionReason, Standing},
 };
 
-/// One thing that happens.
+/// One event of a request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TimelineEvent {
-    /// An attempt; the last one known of a request is the one that reached its customer.
+    /// An attempt begins; `last`: the attempt that was sent.
     Begin { last: bool },
-    /// It ended without having gone out, for this reason.
+    /// The request ended unsent, for this reason.
     End(String),
-    /// A person has it sent once more: it reserves its person again.
+    /// A manual retry: the request reserves again.
     Again,
 }
 
-/// What is to come, in order, and what it comes to where nothing stops it.
+/// The events in order, and the outcome if no event changes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timeline {
     pub events: Vec<(DateTime<Utc>, TimelineEvent)>,
-    pub settled: Outcome,
+    pub outcome: BacktestOutcome,
 }
 
-/// As the ledger has it.
+/// The recorded events.
 #[must_use]
 pub fn recorded(stored: &RecordedRequest) -> Vec<(DateTime<Utc>, TimelineEvent)> {
     let end = stored.end().map(|(at, reason)| (at, reason.to_owned()));
     let mut events = events(&stored.begins, end);
     if let Some(again) = stored.manual_retry {
         events.push((again.at, TimelineEvent::Again));
-        // Whose first message went out counts as asked, whatever becomes of the second.
+        // A request with a first message that was sent counts as asked, whatever the result of the retry.
         let ended_at = again.ended_at.filter(|_| !stored.reached);
         events.extend(ended_at.map(|at| (at, TimelineEvent::End(String::new()))));
     }
     events
 }
 
-/// Under a decision that lets it pass, which may plan it for another time than the one written down did.
+/// The events under a decision to send, possibly at another time than the recorded one.
 pub fn planned(
     stored: &RecordedRequest,
     old: &Decision,
@@ -52,7 +52,7 @@ pub fn planned(
 ) -> Result<Timeline, ExclusionReason> {
     let due = new.due_at.max(stored.accepted_at);
     let old_due = old.due_at.max(stored.accepted_at);
-    let outcome = |standing| Outcome {
+    let outcome_of = |standing| BacktestOutcome {
         standing,
         reason: None,
         medium: new.candidate.as_ref().map(|candidate| candidate.medium),
@@ -60,20 +60,20 @@ pub fn planned(
     };
     let (mut begins, mut end, mut waits) = (Vec::new(), None, false);
     let shift = due - old_due;
-    let as_before = shift.is_zero() && new.expires_at == old.expires_at;
+    let unchanged = shift.is_zero() && new.expires_at == old.expires_at;
     if stored.was_planned() {
         waits = stored.outcome().standing == Standing::Waiting;
         begins.extend(stored.begins.iter().map(|at| *at + shift));
         end = stored.end().map(|(at, reason)| (at, reason.to_owned()));
         let longer = new.expires_at - due > old.expires_at - old_due;
         match end.as_ref().and_then(|(_, reason)| Reason::parse(reason)) {
-            // The fence said so when it was to be begun: whether it says so again is seen then.
+            // The fence decided this at the begin; the replay decides it again.
             Some(Reason::Overtaken) => begins.extend(end.take().map(|(at, _)| at + shift)),
             Some(Reason::Expired) if longer => return Err(ExclusionReason::ExpiryExtended),
-            Some(Reason::Expired) if !as_before => {
+            Some(Reason::Expired) if !unchanged => {
                 end = Some((new.expires_at, Reason::Expired.as_str().into()))
             }
-            Some(reason) if is_of_an_attempt(reason) => end = end.map(|(at, word)| (at + shift, word)),
+            Some(reason) if ends_an_attempt(reason) => end = end.map(|(at, word)| (at + shift, word)),
             _ => {}
         }
         let early = shift < chrono::Duration::zero() && begins.is_empty();
@@ -85,19 +85,19 @@ pub fn planned(
         begins.push(due);
     }
     let too_late = begins.first().map_or(new.expires_at <= until, |first| *first >= new.expires_at);
-    if !as_before && end.is_none() && too_late && new.expires_at <= until {
+    if !unchanged && end.is_none() && too_late && new.expires_at <= until {
         begins.clear();
         end = Some((new.expires_at, Reason::Expired.as_str().to_owned()));
     }
     begins.retain(|at| *at <= until && end.as_ref().is_none_or(|(end, _)| at <= end));
     end = end.filter(|(at, _)| *at <= until);
     waits |= begins.is_empty();
-    let settled = outcome(if waits { Standing::Waiting } else { Standing::Sent });
-    Ok(Timeline { events: events(&begins, end), settled })
+    let outcome = outcome_of(if waits { Standing::Waiting } else { Standing::Sent });
+    Ok(Timeline { events: events(&begins, end), outcome })
 }
 
-/// Ends that follow from what a provider or our text said to an attempt, whenever that is made.
-fn is_of_an_attempt(reason: Reason) -> bool {
+/// Ends that follow from an attempt itself, whenever it is made.
+fn ends_an_attempt(reason: Reason) -> bool {
     matches!(
         reason,
         Reason::RetriesExhausted
@@ -111,9 +111,9 @@ fn events(
     begins: &[DateTime<Utc>],
     end: Option<(DateTime<Utc>, String)>,
 ) -> Vec<(DateTime<Utc>, TimelineEvent)> {
-    let reaches = end.is_none();
-    let begun = begins.iter().enumerate().map(|(place, at)| {
-        let last = reaches && place + 1 == begins.len();
+    let is_sent = end.is_none();
+    let begun = begins.iter().enumerate().map(|(index, at)| {
+        let last = is_sent && index + 1 == begins.len();
         (*at, TimelineEvent::Begin { last })
     });
     begun.chain(end.map(|(at, reason)| (at, TimelineEvent::End(reason)))).collect()

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::events::{accepted_event, event};
+use super::event_json::{accepted_event, event};
 use crate::{
     call_log::MessageRecord,
     clock,

@@ -16,14 +16,14 @@ use serde_json::json;
 
 use super::refusals::{bad_request, refuse, refuse_wrong_key};
 use crate::{
-    accept::{IncomingMessage, accept},
+    accept::accept,
     call_plan::{CallPlan, Refusal},
     clock,
     connection::Connection,
     http_answer::{answer_accepted, reset},
     http_request::{self, Fields, Form, SharedState, value},
     mime,
-    records::{AcceptanceDetail, Correlation, Provider},
+    records::{AcceptanceDetail, Correlation, IncomingMessage, Provider},
     state::SimulatorState,
 };
 

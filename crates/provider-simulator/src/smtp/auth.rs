@@ -1,6 +1,6 @@
 //! AUTH PLAIN and AUTH LOGIN (RFC 4954), with or without an initial response.
 //!
-//! A user whose name has the fault `misconfigured` is always refused. `session` keeps the result.
+//! A user name with the fault `misconfigured` is always refused. `session` keeps the result.
 
 use std::io;
 

@@ -6,10 +6,10 @@ use std::io;
 
 use super::session::{Next, Session};
 use crate::{
-    accept::{IncomingMessage, accept},
+    accept::accept,
     call_plan::{AnswerPlan, CallPlan, Refusal},
     clock, mime,
-    records::{AcceptanceDetail, Correlation, Provider},
+    records::{AcceptanceDetail, Correlation, IncomingMessage, Provider},
     state::PlannedCall,
 };
 

@@ -194,7 +194,7 @@ async fn the_journal_and_its_lookups_survive_a_restart() {
         (listed["messages"][0]["sid"].as_str(), &listed["next_page_uri"]),
         (Some(sid.as_str()), &Value::Null)
     );
-    // What is written after the torn line is readable too.
+    // Lines after the torn one are readable too.
     text(&simulator, "+14155552671", None).send().await.expect("an answer");
     simulator.webhooks_settled().await;
     let after = simulator.accepted();

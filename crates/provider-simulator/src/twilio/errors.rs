@@ -1,7 +1,7 @@
 //! Twilio's error codes, its published magic numbers, and the check of credentials.
 //!
 //! No I/O. The magic numbers are those published for the test credentials; here they work for every account.
-//! The rule that no other sender is owned holds only for accounts whose SID starts with `TEST_ACCOUNT_PREFIX`.
+//! The rule that no other sender is owned holds only for accounts with the prefix `TEST_ACCOUNT_PREFIX`.
 
 use axum::{
     http::{HeaderMap, StatusCode},

@@ -7,9 +7,8 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::{
-    accept::IncomingMessage,
     call_log::MessageRecord,
-    records::{RecordedEvent, StatusEvent},
+    records::{IncomingMessage, RecordedEvent, StatusEvent},
 };
 
 /// The resource in the answer to the call that creates it.

@@ -18,13 +18,13 @@ use super::{
     message,
 };
 use crate::{
-    accept::{IncomingMessage, accept},
+    accept::accept,
     call_plan::{AnswerPlan, CallPlan, Refusal},
     clock,
     connection::Connection,
     http_answer::{answer_accepted, reset, text_response},
     http_request::{self, Fields, SharedState, value},
-    records::{AcceptanceDetail, Correlation, Provider},
+    records::{AcceptanceDetail, Correlation, IncomingMessage, Provider},
     state::{PlannedCall, SimulatorState},
 };
 
