@@ -1,52 +1,52 @@
-//! The sums at the end: three ledgers that were kept apart must tell the same story.
+//! The checks at the end: three independent records must agree.
 //!
-//! No I/O: The publisher's says what the broker confirmed, Postgres what became of it, the providers' what
-//! they took. Each check sets two numbers beside each other; one that differs fails the demo. Only an
-//! acceptance whose answer was lost, or that bounced later, may belong to a request that failed.
+//! No I/O. The publisher's journal has the broker's confirms, Postgres the requests, the providers' journal the
+//! accepted messages. Each check compares two numbers; a difference fails the demo. An acceptance may belong to a
+//! failed request only if its answer was lost or the message bounced later.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::jobs::Wish;
+use super::jobs::DemoJob;
 use postrider_domain::lifecycle::{Reason, State, Status};
 use postrider_ledger::counts::{Leftovers, RejectedEnd, RequestEnd};
 
 const UNKNOWN_END: &str = "failed: outcome_unknown";
-/// One job in so many may be answered too late.
+/// At most one job in so many may be answered too late.
 const LATE_ONE_IN: usize = 50;
 
-/// What a job was published as, and what became of it.
+/// A published job and its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fate {
-    pub wish: Wish,
+pub struct JobResult {
+    pub job: DemoJob,
     /// `None` for a rejected job.
     pub request: Option<Uuid>,
-    /// `status` or `status: reason`; `None` where nobody knows of it.
+    /// `status` or `status: reason`; `None`: unknown to Postgres.
     pub end: Option<String>,
-    /// A problem's words, for people.
+    /// The message of a rejection.
     pub detail: String,
 }
 
-impl Fate {
-    /// Whether it came to one of the ends that it was made for.
-    pub fn is_foretold(&self) -> bool {
-        self.end.as_deref().is_some_and(|end| self.wish.ends.contains(&end))
+impl JobResult {
+    /// Whether the end is one of the expected ones.
+    pub fn is_expected(&self) -> bool {
+        self.end.as_deref().is_some_and(|end| self.job.ends.contains(&end))
     }
 }
 
-/// Everything that the sums are made of.
+/// The records of publisher, providers and Postgres.
 #[derive(Debug, Clone)]
-pub struct Sums {
+pub struct CollectedRecords {
     /// How often the broker confirmed each job, by company and key.
     pub confirmed: BTreeMap<(String, String), u64>,
     pub requests: Vec<RequestEnd>,
     pub rejected: Vec<RejectedEnd>,
-    pub fates: Vec<Fate>,
-    /// For each acceptance at a provider the message that it was for.
+    pub results: Vec<JobResult>,
+    /// The message of each acceptance at a provider.
     pub accepted: Vec<Option<Uuid>>,
-    /// Twins of requests that Postrider says it recognised.
-    pub twins: u64,
+    /// Duplicates recognised by Postrider.
+    pub duplicates: u64,
     pub left: Leftovers,
     pub left_in_queues: u64,
 }
@@ -64,8 +64,8 @@ impl Check {
     }
 }
 
-/// All checks, in the order of a job's way.
-pub fn checks(sums: &Sums) -> Vec<Check> {
+/// All checks, in the order of a job's path.
+pub fn checks(sums: &CollectedRecords) -> Vec<Check> {
     let check = |one: &'static str, left: u64, other: &'static str, right: u64| Check {
         one: (one, left),
         other: (other, right),
@@ -76,61 +76,67 @@ pub fn checks(sums: &Sums) -> Vec<Check> {
         sums.rejected.iter().map(|row| u64::from(row.times.unsigned_abs()).saturating_sub(1)).sum();
     let requests = sums.requests.len() as u64;
     let rejected = sums.rejected.len() as u64;
-    let foretold = sums.fates.iter().filter(|fate| fate.is_foretold()).count() as u64 + late(&sums.fates);
-    let taken = Taken::of(sums);
+    let expected =
+        sums.results.iter().filter(|result| result.is_expected()).count() as u64 + late(&sums.results);
+    let acceptances = Acceptances::of(sums);
     let accepted = sums.accepted.len() as u64;
     vec![
-        check("jobs made", sums.fates.len() as u64, "distinct keys confirmed by the broker", distinct),
+        check("jobs made", sums.results.len() as u64, "distinct keys confirmed by the broker", distinct),
         check(
             "distinct keys confirmed",
             distinct,
             "requests and rejected jobs in Postgres",
             requests + rejected,
         ),
-        check("copies published", published - distinct, "copies recognised by Postrider", sums.twins + again),
+        check(
+            "copies published",
+            published - distinct,
+            "copies recognised by Postrider",
+            sums.duplicates + again,
+        ),
         check(
             "jobs made for a certain end",
-            sums.fates.len() as u64,
+            sums.results.len() as u64,
             "jobs that came to it, or were answered too late",
-            foretold,
+            expected,
         ),
         check(
             "requests sent or delivered",
-            taken.shown,
+            acceptances.shown,
             "of these accepted once by a provider",
-            taken.shown_once,
+            acceptances.shown_once,
         ),
         check(
             "acceptances at the providers",
             accepted,
             "acceptances explained by a request's end",
-            taken.explained,
+            acceptances.explained,
         ),
-        check("messages that a provider accepted twice", taken.twice, "allowed", 0),
+        check("messages that a provider accepted twice", acceptances.twice, "allowed", 0),
         check("requests still queued", sums.left.queued.unsigned_abs(), "allowed", 0),
         check("leases and due rows left", (sums.left.leases + sums.left.dues).unsigned_abs(), "allowed", 0),
         check("messages left in the broker's queues", sums.left_in_queues, "allowed", 0),
     ]
 }
 
-/// Jobs that ended as `outcome_unknown` on a machine too busy to hear the provider in time: that is the
-/// truth about them, while they are few. Were they many, the sum must not hold.
-fn late(fates: &[Fate]) -> u64 {
-    let unknown = |fate: &&Fate| !fate.is_foretold() && fate.end.as_deref() == Some(UNKNOWN_END);
-    let late = fates.iter().filter(unknown).count();
-    if late * LATE_ONE_IN <= fates.len() { late as u64 } else { 0 }
+/// Jobs that ended as `outcome_unknown` because the machine was too busy to read the provider's answer in time. Few
+/// of them are correct ends; many fail the check.
+fn late(results: &[JobResult]) -> u64 {
+    let unknown = |result: &&JobResult| !result.is_expected() && result.end.as_deref() == Some(UNKNOWN_END);
+    let late = results.iter().filter(unknown).count();
+    if late * LATE_ONE_IN <= results.len() { late as u64 } else { 0 }
 }
 
-/// The providers' ledger held against the requests.
-struct Taken {
+/// The providers' journal compared with the requests.
+struct Acceptances {
     shown: u64,
     shown_once: u64,
     explained: u64,
     twice: u64,
 }
 
-impl Taken {
-    fn of(sums: &Sums) -> Taken {
+impl Acceptances {
+    fn of(sums: &CollectedRecords) -> Acceptances {
         let mut times: BTreeMap<Uuid, u64> = BTreeMap::new();
         for message in sums.accepted.iter().flatten() {
             *times.entry(*message).or_default() += 1;
@@ -139,7 +145,7 @@ impl Taken {
         let may_have: BTreeSet<Uuid> =
             sums.requests.iter().filter(|row| is_shown(row) || is_explained(row)).map(|row| row.id).collect();
         let explained = sums.accepted.iter().flatten().filter(|message| may_have.contains(message)).count();
-        Taken {
+        Acceptances {
             shown: shown.len() as u64,
             shown_once: shown.iter().filter(|id| times.get(id) == Some(&1)).count() as u64,
             explained: explained as u64,
@@ -152,7 +158,7 @@ fn is_shown(row: &RequestEnd) -> bool {
     matches!(row.state.status(), Status::Sent | Status::Delivered)
 }
 
-/// Failed although a provider took it: it bounced later, or its answer and its receipts were lost.
+/// Failed although a provider accepted it: it bounced later, or its answer and receipts were lost.
 fn is_explained(row: &RequestEnd) -> bool {
     let reason = row.reason.as_deref().and_then(Reason::parse);
     match row.state {
@@ -172,8 +178,8 @@ fn is_explained(row: &RequestEnd) -> bool {
 mod tests {
     use super::*;
 
-    fn wish(key: &str, end: &'static str) -> Wish {
-        Wish { company: "demo".to_owned(), key: key.to_owned(), body: Vec::new(), ends: vec![end] }
+    fn job(key: &str, end: &'static str) -> DemoJob {
+        DemoJob { company: "demo".to_owned(), key: key.to_owned(), body: Vec::new(), ends: vec![end] }
     }
 
     fn request(id: u128, state: State, reason: Option<&str>) -> RequestEnd {
@@ -191,17 +197,17 @@ mod tests {
     }
 
     /// Four jobs, two of them published twice: delivered, bounced, unknown and rejected.
-    fn sums() -> Sums {
+    fn sums() -> CollectedRecords {
         let ends =
             ["delivered", "failed: failed_at_provider", "failed: outcome_unknown", "rejected: not_json"];
         let keys = ["a", "b", "c", "d"];
-        let fate = |(key, end): (&str, &'static str)| Fate {
-            wish: wish(key, end),
+        let result = |(key, end): (&str, &'static str)| JobResult {
+            job: job(key, end),
             request: None,
             end: Some(end.to_owned()),
             detail: String::new(),
         };
-        Sums {
+        CollectedRecords {
             confirmed: keys
                 .iter()
                 .zip([2, 1, 1, 2])
@@ -218,16 +224,16 @@ mod tests {
                 times: 2,
                 problems: Vec::new(),
             }],
-            fates: keys.into_iter().zip(ends).map(fate).collect(),
+            results: keys.into_iter().zip(ends).map(result).collect(),
             accepted: [1, 2, 3].map(|id| Some(Uuid::from_u128(id))).to_vec(),
-            twins: 1,
+            duplicates: 1,
             left: Leftovers { leases: 0, dues: 0, queued: 0 },
             left_in_queues: 0,
         }
     }
 
     /// The words of the checks that fail after a change.
-    fn failing(change: impl FnOnce(&mut Sums)) -> Vec<&'static str> {
+    fn failing(change: impl FnOnce(&mut CollectedRecords)) -> Vec<&'static str> {
         let mut sums = sums();
         change(&mut sums);
         checks(&sums).iter().filter(|check| !check.holds()).map(|check| check.one.0).collect()
@@ -241,7 +247,7 @@ mod tests {
     #[test]
     fn a_job_that_was_lost_fails_the_sum_of_requests() {
         assert_eq!(failing(|sums| drop(sums.rejected.pop()))[0], "distinct keys confirmed");
-        assert!(failing(|sums| sums.fates[0].end = None).contains(&"jobs made for a certain end"));
+        assert!(failing(|sums| sums.results[0].end = None).contains(&"jobs made for a certain end"));
         let unconfirmed = failing(|sums| drop(sums.confirmed.pop_first()));
         assert!(unconfirmed.contains(&"jobs made"), "{unconfirmed:?}");
     }
@@ -249,7 +255,7 @@ mod tests {
     #[test]
     fn a_copy_that_became_a_request_fails() {
         let failed = failing(|sums| {
-            sums.twins = 0;
+            sums.duplicates = 0;
             sums.requests.push(request(9, State::Suppressed, Some("do_not_send")));
         });
         assert_eq!(failed, ["distinct keys confirmed", "copies published"]);
@@ -257,16 +263,16 @@ mod tests {
 
     #[test]
     fn another_end_than_foretold_fails() {
-        let failed = failing(|sums| sums.fates[1].end = Some("failed: refused_by_provider".to_owned()));
+        let failed = failing(|sums| sums.results[1].end = Some("failed: refused_by_provider".to_owned()));
         assert_eq!(failed, ["jobs made for a certain end"]);
     }
 
     #[test]
     fn one_answer_in_fifty_may_come_too_late() {
-        let end_unknown = |sums: &mut Sums, late: usize| {
-            let mut fates = vec![sums.fates[0].clone(); 100];
-            fates.iter_mut().take(late).for_each(|fate| fate.end = Some(UNKNOWN_END.to_owned()));
-            sums.fates = fates;
+        let end_unknown = |sums: &mut CollectedRecords, late: usize| {
+            let mut results = vec![sums.results[0].clone(); 100];
+            results.iter_mut().take(late).for_each(|result| result.end = Some(UNKNOWN_END.to_owned()));
+            sums.results = results;
         };
         let word = "jobs made for a certain end";
         assert!(!failing(|sums| end_unknown(sums, 2)).contains(&word));

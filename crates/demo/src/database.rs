@@ -24,7 +24,7 @@ pub async fn create(config: &Database, name: &str) -> anyhow::Result<SecretStrin
     Ok(SecretString::from(String::from(url)))
 }
 
-/// Drops a database of that server with everything in it, whoever is still connected.
+/// Drops a database of that server and closes its connections.
 pub async fn drop(config: &Database, name: &str) -> anyhow::Result<()> {
     let server = pool(config, Purpose::Admin, 1)?;
     let done = server

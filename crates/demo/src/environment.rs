@@ -1,8 +1,8 @@
-//! The demo's world: a database and a broker name of its own, simulated providers, companies, a worker.
+//! The demo's environment: a database and a broker name of its own, simulated providers, companies, a worker.
 //!
 //! Times are compressed so that everything ends within seconds; nothing else differs from production:
 //! companies are applied as the text that an operator writes, the worker is started as `postrider run`
-//! starts it. Whatever is built here is taken down by `stop`. Read `run` for what happens in it.
+//! starts it. `stop` removes everything that is built here. Next: `run`.
 
 use std::{fmt::Write, time::Duration};
 
@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     database,
-    jobs::{MANY, Plan},
+    jobs::{BUSY_COMPANY, Plan},
     publisher::Publisher,
     seeds,
 };
@@ -23,7 +23,7 @@ use postrider_domain::{
 use postrider_ledger::Ledger;
 use postrider_provider_simulator::{Simulator, SimulatorConfig};
 
-/// Known to everybody: the demo's database lives as long as the demo.
+/// A published secret: the demo's database lives as long as the demo.
 pub const SECRET: &str = "known-to-everybody-for-the-demo-only";
 const CREDENTIALS: [(&str, &str); 4] = [
     ("POSTRIDER_SIMULATED_TWILIO", "simulated-twilio-auth-token"),
@@ -31,13 +31,13 @@ const CREDENTIALS: [(&str, &str); 4] = [
     ("POSTRIDER_SIMULATED_SIGNING", "simulated-mailgun-signing-key"),
     ("POSTRIDER_SIMULATED_SMTP", "simulated-smtp-password"),
 ];
-/// Who hangs at the end is left to the process's own end.
-const CLEAN_UP_WITHIN: Duration = Duration::from_secs(5);
-const DROP_WITHIN: Duration = Duration::from_secs(5);
+/// A component that does not stop in time ends with the process.
+const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(5);
+const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 const SMTP_USER: &str = "postrider";
 const SENDER: &str = "+15005550006";
 
-pub struct World {
+pub struct Environment {
     pub config: Config,
     pub ledger: Ledger,
     pub simulator: Simulator,
@@ -47,26 +47,26 @@ pub struct World {
     server: Config,
 }
 
-/// How the world ended.
+/// The result of `Environment::stop`.
 #[derive(Debug, Clone, Copy)]
-pub struct Stopped {
-    /// The worker, within its deadline.
+pub struct StopResult {
+    /// The worker stopped within its deadline.
     pub in_time: bool,
-    /// Else the database's server is still at it.
+    /// False: the server is still dropping the database.
     pub dropped: bool,
 }
 
-impl World {
-    /// Builds it; what was built before a failure is taken down again.
-    pub async fn start(server: Config) -> anyhow::Result<World> {
+impl Environment {
+    /// Builds the environment; after a failure everything built so far is removed.
+    pub async fn start(server: Config) -> anyhow::Result<Environment> {
         check_credentials()?;
         if server.amqp.url.expose_secret().is_empty() {
             bail!("amqp.url is empty; set AMQP_URL, or run `make demo`, which starts a broker");
         }
         let name = format!("demo_{}", &postrider_clock::random_id().simple().to_string()[..12]);
         let url = database::create(&server.database, &name).await.context("make the demo's database")?;
-        match furnish(&server, &name, &url).await {
-            Ok(world) => Ok(world),
+        match build(&server, &name, &url).await {
+            Ok(environment) => Ok(environment),
             Err(error) => {
                 drop(database::drop(&server.database, &name).await);
                 Err(error)
@@ -81,7 +81,7 @@ impl World {
 
     /// Blocks by hand and by the customers' own STOP, and tells the providers which numbers misbehave.
     pub async fn prepare(&self, plan: &Plan) -> anyhow::Result<()> {
-        let company = self.ledger.company_id(MANY).await?.context("the demo's company is there")?;
+        let company = self.ledger.company_id(BUSY_COMPANY).await?.context("the demo's company is there")?;
         let keys = worker::keys(&self.config)?;
         for address in &plan.blocked {
             let addr = keys.identity.address_hash(company, Medium::Email, address);
@@ -99,21 +99,21 @@ impl World {
         Ok(())
     }
 
-    /// Ends everything and leaves nothing behind; gives what came of it.
-    pub async fn stop(self) -> anyhow::Result<Stopped> {
+    /// Ends everything and leaves nothing behind.
+    pub async fn stop(self) -> anyhow::Result<StopResult> {
         let name = self.config.amqp.name.clone();
         let in_time = self.worker.stop().await;
-        drop(tokio::time::timeout(CLEAN_UP_WITHIN, self.publisher.clean_up()).await);
+        drop(tokio::time::timeout(CLEAN_UP_TIMEOUT, self.publisher.clean_up()).await);
         self.simulator.release_hung();
-        drop(tokio::time::timeout(CLEAN_UP_WITHIN, self.simulator.shutdown()).await);
+        drop(tokio::time::timeout(CLEAN_UP_TIMEOUT, self.simulator.shutdown()).await);
         self.ledger.close().await;
-        // The server makes a checkpoint first; once asked it goes on, also when nobody waits any more.
+        // The server makes a checkpoint first, and completes the drop even if this process stops waiting.
         let dropping = database::drop(&self.server.database, &name);
-        let dropped = match tokio::time::timeout(DROP_WITHIN, dropping).await {
+        let dropped = match tokio::time::timeout(DROP_TIMEOUT, dropping).await {
             Ok(dropped) => dropped.map(|()| true)?,
             Err(_) => false,
         };
-        Ok(Stopped { in_time, dropped })
+        Ok(StopResult { in_time, dropped })
     }
 }
 
@@ -130,7 +130,7 @@ fn check_credentials() -> anyhow::Result<()> {
     )
 }
 
-async fn furnish(server: &Config, name: &str, url: &SecretString) -> anyhow::Result<World> {
+async fn build(server: &Config, name: &str, url: &SecretString) -> anyhow::Result<Environment> {
     let config = compressed(server, name, url)?;
     let ledger = worker::admin_ledger(&config)?;
     ledger.migrate().await.context("apply migrations")?;
@@ -141,7 +141,7 @@ async fn furnish(server: &Config, name: &str, url: &SecretString) -> anyhow::Res
     };
     let simulator = Simulator::start(simulator).await.context("start the simulated providers")?;
     let keys = worker::keys(&config)?;
-    for slug in seeds::companies().into_iter().chain([MANY.to_owned()]) {
+    for slug in seeds::companies().into_iter().chain([BUSY_COMPANY.to_owned()]) {
         let text = company_text(&slug, &simulator)?;
         let file = file::parse(&text)
             .map_err(|problems| anyhow::anyhow!("the demo's company {slug} is not valid: {problems:?}"))?;
@@ -161,10 +161,10 @@ async fn furnish(server: &Config, name: &str, url: &SecretString) -> anyhow::Res
             Some(format!("http://{public}/webhooks/twilio/{MANY}-sms/inbound")),
         );
     }
-    Ok(World { config, ledger, simulator, worker, publisher, server: server.clone() })
+    Ok(Environment { config, ledger, simulator, worker, publisher, server: server.clone() })
 }
 
-/// The default, with every wait short enough to watch.
+/// The default configuration with waits of a few seconds.
 fn compressed(server: &Config, name: &str, url: &SecretString) -> anyhow::Result<Config> {
     let quoted = |secret: &SecretString| toml::Value::from(secret.expose_secret()).to_string();
     let overrides = format!(
@@ -207,7 +207,7 @@ fn compressed(server: &Config, name: &str, url: &SecretString) -> anyhow::Result
 /// one has its second brand on the relay.
 fn company_text(slug: &str, simulator: &Simulator) -> anyhow::Result<String> {
     let (http, relay) = (simulator.http_addr, simulator.smtp_addr);
-    let gold_account = if slug == MANY { "relay" } else { "mail" };
+    let gold_account = if slug == BUSY_COMPANY { "relay" } else { "mail" };
     let mut text = format!("slug = \"{slug}\"\nname = \"Blanca Peak\"\ndefault_brand = \"blanca\"\n");
     for (label, name, account) in
         [("blanca", "Blanca Peak", "mail"), ("blancagold", "Blanca Gold", gold_account)]
@@ -269,7 +269,7 @@ fn company_text(slug: &str, simulator: &Simulator) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// Whether receipts come through this account: a relay tells nothing after its answer.
+/// Whether the account reports receipts: a relay sends none.
 pub fn has_receipts(account: Option<&str>) -> bool {
     account.is_some_and(|account| !account.ends_with("-relay"))
 }

@@ -1,35 +1,35 @@
-//! Five hundred jobs of a busy company, the same in every run, each with the end that it must come to.
+//! Five hundred jobs of a busy company, the same in every run, each with its expected end.
 //!
-//! No I/O: Counts by kind are fixed; a seeded generator only shuffles them and draws delays and copies, so
-//! that a wrong total is never the dice's fault. Recipients choose their own fault: email addresses by
-//! their first word (`simulator::RecipientFault`), phone numbers through `faults`, because one customer is asked
+//! No I/O. Counts by kind are fixed; a seeded generator only shuffles them and draws delays and copies, so that a
+//! wrong total is never a matter of chance. Recipients choose their own fault: email addresses by
+//! their first word (`postrider_provider_simulator::RecipientFault`), phone numbers through `faults`, because one customer is asked
 //! once and each job needs a number of its own.
 
 use serde_json::{Value, json};
 
 /// The company that gets the generated jobs.
-pub const MANY: &str = "demo-many";
-/// How many jobs there are when nobody says otherwise; copies of them are not counted.
+pub const BUSY_COMPANY: &str = "demo-many";
+/// The number of generated jobs without their copies.
 pub const JOBS: usize = 500;
 
 /// A job to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wish {
+pub struct DemoJob {
     pub company: String,
     /// The AMQP message id.
     pub key: String,
     pub body: Vec<u8>,
-    /// Where it may end: `status` or `status: reason`.
+    /// The allowed ends: `status` or `status: reason`.
     pub ends: Vec<&'static str>,
 }
 
-/// Everything generated.
+/// The generated jobs and their preparation.
 #[derive(Debug, Default)]
 pub struct Plan {
-    pub wishes: Vec<Wish>,
-    /// In the order of publishing, places in `wishes`; a place that comes again is a copy.
+    pub jobs: Vec<DemoJob>,
+    /// In the order of publishing, places in `jobs`; a place that comes again is a copy.
     pub order: Vec<usize>,
-    /// Phone number and what it does to a call.
+    /// Phone numbers and the fault of their calls.
     pub faults: Vec<(String, &'static str)>,
     /// Addresses blocked by hand before anything is published.
     pub blocked: Vec<String>,
@@ -37,64 +37,64 @@ pub struct Plan {
     pub stopped: Vec<String>,
 }
 
-/// By which account a job goes out; in the demo's company each medium and brand has its own.
+/// The account that sends a job; in the demo's company each medium and brand has its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum Route {
     Mailgun,
     Relay,
     Twilio,
 }
 
-/// Count, way, the recipient's word, and its end. Over the relay `sent` is the end: SMTP has no receipts.
-const KINDS: &[(usize, Way, &str, &str)] = &[
-    (140, Way::Mailgun, "ok", "delivered"),
-    (70, Way::Relay, "ok", "sent"),
-    (110, Way::Twilio, "ok", "delivered"),
-    (8, Way::Mailgun, "flaky", "delivered"),
-    (5, Way::Relay, "flaky", "sent"),
-    (8, Way::Twilio, "flaky", "delivered"),
-    (3, Way::Mailgun, "busy", "failed: retries_exhausted"),
-    (2, Way::Relay, "busy", "failed: retries_exhausted"),
-    (4, Way::Twilio, "busy", "failed: retries_exhausted"),
-    (4, Way::Mailgun, "invalid", "failed: recipient_refused"),
-    (4, Way::Relay, "invalid", "failed: recipient_refused"),
-    (4, Way::Twilio, "invalid", "failed: recipient_refused"),
-    (6, Way::Mailgun, "bounce", "failed: failed_at_provider"),
-    (5, Way::Twilio, "bounce", "failed: failed_at_provider"),
-    (4, Way::Twilio, "optout", "failed: stop"),
-    (4, Way::Mailgun, "acceptreset", "delivered"),
-    (4, Way::Twilio, "acceptreset", "delivered"),
-    (3, Way::Mailgun, "accepterror", "delivered"),
-    (3, Way::Twilio, "accepterror", "delivered"),
-    (2, Way::Mailgun, "hang", "delivered"),
-    (2, Way::Twilio, "hang", "delivered"),
-    (3, Way::Mailgun, "error", "failed: outcome_unknown"),
-    (3, Way::Twilio, "error", "failed: outcome_unknown"),
-    (3, Way::Relay, "nodot", "failed: outcome_unknown"),
-    (5, Way::Mailgun, "twice", "delivered"),
-    (5, Way::Twilio, "twice", "delivered"),
-    (4, Way::Mailgun, "shuffled", "delivered"),
-    (4, Way::Twilio, "shuffled", "delivered"),
-    (4, Way::Twilio, "early", "delivered"),
-    (3, Way::Mailgun, "complain", "delivered"),
-    (3, Way::Mailgun, "latebounce", "delivered"),
+/// Count, route, the recipient's fault, expected end. Over the relay `sent` is the end: SMTP has no receipts.
+const KINDS: &[(usize, Route, &str, &str)] = &[
+    (140, Route::Mailgun, "ok", "delivered"),
+    (70, Route::Relay, "ok", "sent"),
+    (110, Route::Twilio, "ok", "delivered"),
+    (8, Route::Mailgun, "flaky", "delivered"),
+    (5, Route::Relay, "flaky", "sent"),
+    (8, Route::Twilio, "flaky", "delivered"),
+    (3, Route::Mailgun, "busy", "failed: retries_exhausted"),
+    (2, Route::Relay, "busy", "failed: retries_exhausted"),
+    (4, Route::Twilio, "busy", "failed: retries_exhausted"),
+    (4, Route::Mailgun, "invalid", "failed: recipient_refused"),
+    (4, Route::Relay, "invalid", "failed: recipient_refused"),
+    (4, Route::Twilio, "invalid", "failed: recipient_refused"),
+    (6, Route::Mailgun, "bounce", "failed: failed_at_provider"),
+    (5, Route::Twilio, "bounce", "failed: failed_at_provider"),
+    (4, Route::Twilio, "optout", "failed: stop"),
+    (4, Route::Mailgun, "acceptreset", "delivered"),
+    (4, Route::Twilio, "acceptreset", "delivered"),
+    (3, Route::Mailgun, "accepterror", "delivered"),
+    (3, Route::Twilio, "accepterror", "delivered"),
+    (2, Route::Mailgun, "hang", "delivered"),
+    (2, Route::Twilio, "hang", "delivered"),
+    (3, Route::Mailgun, "error", "failed: outcome_unknown"),
+    (3, Route::Twilio, "error", "failed: outcome_unknown"),
+    (3, Route::Relay, "nodot", "failed: outcome_unknown"),
+    (5, Route::Mailgun, "twice", "delivered"),
+    (5, Route::Twilio, "twice", "delivered"),
+    (4, Route::Mailgun, "shuffled", "delivered"),
+    (4, Route::Twilio, "shuffled", "delivered"),
+    (4, Route::Twilio, "early", "delivered"),
+    (3, Route::Mailgun, "complain", "delivered"),
+    (3, Route::Mailgun, "latebounce", "delivered"),
 ];
 const DO_NOT_SEND: usize = 18;
 const BLOCKED: usize = 8;
 const STOPPED: usize = 6;
 const INVALID: usize = 24;
-/// The rest of `JOBS`: second jobs for customers of others.
-const AGAIN_END: [&str; 2] = ["delivered", "suppressed: suppression_period"];
+/// The rest of `JOBS`: second jobs for customers of earlier ones.
+const SECOND_JOB_ENDS: [&str; 2] = ["delivered", "suppressed: suppression_period"];
 const COPIED: usize = 30;
 const SEED: u64 = 20_260_301;
 
 /// The jobs of the demo.
 pub fn plan() -> Plan {
-    let mut dice = Dice(SEED);
+    let mut dice = SeededRandom(SEED);
     let mut plan = Plan::default();
     for (count, way, word, end) in KINDS {
         for _ in 0..*count {
-            plan.ask_somebody(*way, word, vec![end]);
+            plan.add_job(*way, word, vec![end]);
         }
     }
     plan.never_sent();
@@ -102,7 +102,7 @@ pub fn plan() -> Plan {
         plan.invalid(n);
     }
     let mut n = 0;
-    while plan.wishes.len() < JOBS {
+    while plan.jobs.len() < JOBS {
         plan.again(n);
         n += 1;
     }
@@ -113,17 +113,22 @@ pub fn plan() -> Plan {
 
 impl Plan {
     fn add(&mut self, body: &Value, ends: Vec<&'static str>) -> usize {
-        let place = self.wishes.len();
+        let place = self.jobs.len();
         let key = format!("job-{place:03}");
-        self.wishes.push(Wish { company: MANY.to_owned(), key, body: body.to_string().into_bytes(), ends });
+        self.jobs.push(DemoJob {
+            company: BUSY_COMPANY.to_owned(),
+            key,
+            body: body.to_string().into_bytes(),
+            ends,
+        });
         place
     }
 
-    fn ask_somebody(&mut self, way: Way, word: &'static str, ends: Vec<&'static str>) -> String {
-        let place = self.wishes.len();
+    fn add_job(&mut self, way: Route, word: &'static str, ends: Vec<&'static str>) -> String {
+        let place = self.jobs.len();
         let (field, address) = match way {
-            Way::Mailgun | Way::Relay => ("email", format!("{word}.{place:03}@customers.example")),
-            Way::Twilio => ("phone", format!("+1415555{:04}", 1_000 + place)),
+            Route::Mailgun | Route::Relay => ("email", format!("{word}.{place:03}@customers.example")),
+            Route::Twilio => ("phone", format!("+1415555{:04}", 1_000 + place)),
         };
         let channel = ["phone", "chat", "email"][place % 3];
         let mut body = json!({
@@ -132,10 +137,10 @@ impl Plan {
             "channel": channel,
             "ext_interaction_id": format!("{:06}", 100_000 + place),
         });
-        if way == Way::Relay {
+        if way == Route::Relay {
             body["brand"] = json!("blancagold");
         }
-        if way == Way::Twilio && word != "ok" {
+        if way == Route::Twilio && word != "ok" {
             self.faults.push((address.clone(), word));
         }
         self.add(&body, ends);
@@ -144,15 +149,15 @@ impl Plan {
 
     fn never_sent(&mut self) {
         for _ in 0..DO_NOT_SEND {
-            self.ask_somebody(Way::Mailgun, "ok", vec!["suppressed: do_not_send"]);
+            self.add_job(Route::Mailgun, "ok", vec!["suppressed: do_not_send"]);
             self.change_last(|body| body["do_not_send"] = json!(true));
         }
         for _ in 0..BLOCKED {
-            let address = self.ask_somebody(Way::Mailgun, "ok", vec!["suppressed: blocked_by_hand"]);
+            let address = self.add_job(Route::Mailgun, "ok", vec!["suppressed: blocked_by_hand"]);
             self.blocked.push(address);
         }
         for _ in 0..STOPPED {
-            let address = self.ask_somebody(Way::Twilio, "ok", vec!["suppressed: stop"]);
+            let address = self.add_job(Route::Twilio, "ok", vec!["suppressed: stop"]);
             self.stopped.push(address);
         }
     }
@@ -168,36 +173,36 @@ impl Plan {
             }
             _ => ("rejected: not_json", |_| {}),
         };
-        self.ask_somebody(Way::Mailgun, "ok", vec![end]);
+        self.add_job(Route::Mailgun, "ok", vec![end]);
         self.change_last(change);
         if n % 5 == 4 {
-            let last = self.wishes.last_mut().expect("one was just added");
+            let last = self.jobs.last_mut().expect("one was just added");
             last.body.pop();
         }
     }
 
     /// A second job for the customer of job `n`; whichever is accepted first is sent.
     fn again(&mut self, n: usize) {
-        let mut body: Value = serde_json::from_slice(&self.wishes[n].body).expect("an ordinary job is JSON");
+        let mut body: Value = serde_json::from_slice(&self.jobs[n].body).expect("an ordinary job is JSON");
         body["tags"] = json!(["again"]);
-        self.wishes[n].ends = AGAIN_END.to_vec();
-        self.add(&body, AGAIN_END.to_vec());
+        self.jobs[n].ends = SECOND_JOB_ENDS.to_vec();
+        self.add(&body, SECOND_JOB_ENDS.to_vec());
     }
 
     /// A sixth of the jobs that are due at once waits for one to five seconds instead.
-    fn delays(&mut self, dice: &mut Dice) {
-        for wish in &mut self.wishes {
-            let waits = matches!(wish.ends[..], ["delivered" | "sent"]) && dice.below(6) == 0;
-            if waits && let Ok(mut body) = serde_json::from_slice::<Value>(&wish.body) {
+    fn delays(&mut self, dice: &mut SeededRandom) {
+        for job in &mut self.jobs {
+            let waits = matches!(job.ends[..], ["delivered" | "sent"]) && dice.below(6) == 0;
+            if waits && let Ok(mut body) = serde_json::from_slice::<Value>(&job.body) {
                 body["delay_secs"] = json!(1 + dice.below(5));
-                wish.body = body.to_string().into_bytes();
+                job.body = body.to_string().into_bytes();
             }
         }
     }
 
     /// Fisher-Yates, then copies: at once, and at the very end.
-    fn shuffle(&mut self, dice: &mut Dice) {
-        let mut order: Vec<usize> = (0..self.wishes.len()).collect();
+    fn shuffle(&mut self, dice: &mut SeededRandom) {
+        let mut order: Vec<usize> = (0..self.jobs.len()).collect();
         for last in (1..order.len()).rev() {
             order.swap(last, dice.below(last + 1));
         }
@@ -211,7 +216,7 @@ impl Plan {
     }
 
     fn change_last(&mut self, change: impl FnOnce(&mut Value)) {
-        let last = self.wishes.last_mut().expect("one was just added");
+        let last = self.jobs.last_mut().expect("one was just added");
         let mut body = serde_json::from_slice(&last.body).expect("an ordinary job is JSON");
         change(&mut body);
         last.body = body.to_string().into_bytes();
@@ -219,9 +224,9 @@ impl Plan {
 }
 
 /// A seeded splitmix64: small, known, and the same everywhere.
-struct Dice(u64);
+struct SeededRandom(u64);
 
-impl Dice {
+impl SeededRandom {
     fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -240,9 +245,9 @@ mod tests {
     #[test]
     fn the_same_jobs_come_in_every_run_each_under_its_own_key() {
         let (one, two) = (plan(), plan());
-        assert_eq!((&one.wishes, &one.order), (&two.wishes, &two.order));
-        let keys: BTreeSet<_> = one.wishes.iter().map(|wish| &wish.key).collect();
-        assert_eq!((one.wishes.len(), keys.len()), (JOBS, JOBS));
+        assert_eq!((&one.jobs, &one.order), (&two.jobs, &two.order));
+        let keys: BTreeSet<_> = one.jobs.iter().map(|job| &job.key).collect();
+        assert_eq!((one.jobs.len(), keys.len()), (JOBS, JOBS));
         assert_eq!(one.order.iter().collect::<BTreeSet<_>>().len(), JOBS, "every job is published");
         assert!(one.order.len() > JOBS + COPIED, "and some of them again");
     }
@@ -257,16 +262,16 @@ mod tests {
     #[test]
     fn there_is_some_of_everything() {
         let plan = plan();
-        let ending = |end: &str| plan.wishes.iter().filter(|wish| wish.ends == [end]).count();
+        let ending = |end: &str| plan.jobs.iter().filter(|job| job.ends == [end]).count();
         for end in
             ["delivered", "sent", "suppressed: stop", "failed: retries_exhausted", "rejected: not_json"]
         {
             assert!(ending(end) > 0, "{end}");
         }
-        let again = plan.wishes.iter().filter(|wish| wish.ends == AGAIN_END).count();
+        let again = plan.jobs.iter().filter(|job| job.ends == SECOND_JOB_ENDS).count();
         assert!(again >= 2, "some customers are asked for twice");
         let delayed =
-            plan.wishes.iter().filter(|wish| String::from_utf8_lossy(&wish.body).contains("delay_secs"));
+            plan.jobs.iter().filter(|job| String::from_utf8_lossy(&job.body).contains("delay_secs"));
         assert!(delayed.count() > 20);
     }
 }

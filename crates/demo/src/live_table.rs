@@ -1,4 +1,4 @@
-//! The live table: counts by status until everything has ended, or until the deadline says what is stuck.
+//! The live table: counts by status until everything has ended, or the unfinished requests at the deadline.
 //!
 //! On a terminal it is redrawn in place; elsewhere a line is printed every other second. Colours only on
 //! a terminal and without NO_COLOR.
@@ -11,17 +11,17 @@ use std::{
 
 use anyhow::bail;
 
-use super::environment::{World, has_receipts};
+use super::environment::{Environment, has_receipts};
 use postrider_domain::lifecycle::{State, Status};
 use postrider_ledger::counts::{Leftovers, RequestCount};
 
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 const LINE_EVERY: Duration = Duration::from_secs(2);
 const BAR_CELLS: usize = 40;
-/// Rejections read at most.
+/// Most rejections that are read.
 pub const ROWS_MAX: i64 = 100_000;
 
-/// How output may look.
+/// The capabilities of the output.
 #[derive(Debug, Clone, Copy)]
 pub struct Paint {
     pub terminal: bool,
@@ -41,19 +41,19 @@ impl Paint {
     }
 }
 
-/// One look at everything.
+/// The counts at one time.
 #[derive(Debug, Clone)]
-pub struct Glance {
+pub struct Snapshot {
     pub counts: Vec<RequestCount>,
     pub rejected: u64,
     pub left: Leftovers,
 }
 
-impl Glance {
-    pub async fn take(world: &World) -> anyhow::Result<Glance> {
-        let rejected = world.ledger.rejected_ends(ROWS_MAX).await?.len() as u64;
-        let left = world.ledger.leftovers().await?;
-        Ok(Glance { counts: world.ledger.request_counts().await?, rejected, left })
+impl Snapshot {
+    pub async fn take(environment: &Environment) -> anyhow::Result<Snapshot> {
+        let rejected = environment.ledger.rejected_ends(ROWS_MAX).await?.len() as u64;
+        let left = environment.ledger.leftovers().await?;
+        Ok(Snapshot { counts: environment.ledger.request_counts().await?, rejected, left })
     }
 
     fn of(&self, wanted: impl Fn(&RequestCount) -> bool) -> u64 {
@@ -86,7 +86,7 @@ impl Glance {
             .join(", ")
     }
 
-    /// By company, account, state and reason: what has not come to its end.
+    /// The unfinished requests by company, account, state and reason.
     fn stuck(&self) -> Vec<String> {
         let rows = self.counts.iter().filter(|row| !row.state.is_terminal());
         let lines =
@@ -100,8 +100,8 @@ impl Glance {
     }
 }
 
-/// Draws what happens.
-pub struct Watch {
+/// Draws the progress.
+pub struct LiveTable {
     paint: Paint,
     since: Instant,
     deadline: Duration,
@@ -109,49 +109,59 @@ pub struct Watch {
     said_at: Option<Instant>,
 }
 
-impl Watch {
-    pub fn new(paint: Paint, deadline: Duration) -> Watch {
-        Watch { paint, since: postrider_clock::monotonic(), deadline, lines_drawn: 0, said_at: None }
+impl LiveTable {
+    pub fn new(paint: Paint, deadline: Duration) -> LiveTable {
+        LiveTable { paint, since: postrider_clock::monotonic(), deadline, lines_drawn: 0, said_at: None }
     }
 
     pub fn secs(&self) -> f64 {
         (postrider_clock::monotonic() - self.since).as_secs_f64()
     }
 
-    /// Watches until that many distinct jobs have ended and nothing is left over; `total` is the bar's.
-    pub async fn until_ended(&mut self, world: &World, jobs: u64, total: u64) -> anyhow::Result<()> {
+    /// Draws until `jobs` distinct jobs have ended and nothing is left over; the bar shows `total`.
+    pub async fn until_ended(
+        &mut self,
+        environment: &Environment,
+        jobs: u64,
+        total: u64,
+    ) -> anyhow::Result<()> {
         loop {
-            let glance = Glance::take(world).await?;
-            let done = glance.is_all(jobs);
-            self.draw(&glance, total, done && jobs == total)?;
+            let snapshot = Snapshot::take(environment).await?;
+            let done = snapshot.is_all(jobs);
+            self.draw(&snapshot, total, done && jobs == total)?;
             if done {
                 return Ok(());
             }
             if self.since + self.deadline < postrider_clock::monotonic() {
-                self.give_up(world, &glance, jobs).await?;
+                self.report_stuck(environment, &snapshot, jobs).await?;
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 
-    async fn give_up(&self, world: &World, glance: &Glance, jobs: u64) -> anyhow::Result<()> {
-        let waiting = match world.publisher.left_in_queues().await {
+    async fn report_stuck(
+        &self,
+        environment: &Environment,
+        snapshot: &Snapshot,
+        jobs: u64,
+    ) -> anyhow::Result<()> {
+        let waiting = match environment.publisher.left_in_queues().await {
             Ok(count) => count.to_string(),
             Err(error) => format!("an unknown number of ({error:#})"),
         };
-        let Leftovers { leases, dues, .. } = glance.left;
+        let Leftovers { leases, dues, .. } = snapshot.left;
         bail!(
             "after {} s {} of {jobs} jobs have ended; stuck:\n{}\n  {leases} leases, {dues} due rows, {waiting} messages in the broker's queues",
             self.deadline.as_secs(),
-            glance.ended(),
-            glance.stuck().join("\n")
+            snapshot.ended(),
+            snapshot.stuck().join("\n")
         )
     }
 
-    fn draw(&mut self, glance: &Glance, total: u64, last: bool) -> anyhow::Result<()> {
+    fn draw(&mut self, snapshot: &Snapshot, total: u64, last: bool) -> anyhow::Result<()> {
         let mut out = std::io::stdout().lock();
         if self.paint.terminal {
-            let table = self.table(glance, total);
+            let table = self.table(snapshot, total);
             if self.lines_drawn > 0 {
                 write!(out, "\u{1b}[{}A\u{1b}[J", self.lines_drawn)?;
             }
@@ -161,18 +171,18 @@ impl Watch {
             let now = postrider_clock::monotonic();
             if last || self.said_at.is_none_or(|said| now - said >= LINE_EVERY) {
                 self.said_at = Some(now);
-                writeln!(out, "{}", self.line(glance, total))?;
+                writeln!(out, "{}", self.line(snapshot, total))?;
             }
         }
         out.flush()?;
         Ok(())
     }
 
-    fn line(&self, glance: &Glance, total: u64) -> String {
+    fn line(&self, snapshot: &Snapshot, total: u64) -> String {
         let mut words: Vec<String> = Vec::new();
         for status in Status::ALL {
-            words.push(format!("{} {}", status.as_str(), glance.status(status)));
-            let detail = glance.queued_detail();
+            words.push(format!("{} {}", status.as_str(), snapshot.status(status)));
+            let detail = snapshot.queued_detail();
             if status == Status::Queued && !detail.is_empty() {
                 words.push(format!("({detail})"));
             }
@@ -180,13 +190,13 @@ impl Watch {
         format!(
             "{:>4.0} s  {:>4} of {total} ended  {}  rejected {}",
             self.secs(),
-            glance.ended(),
+            snapshot.ended(),
             words.join("  "),
-            glance.rejected
+            snapshot.rejected
         )
     }
 
-    fn table(&self, glance: &Glance, total: u64) -> Vec<String> {
+    fn table(&self, snapshot: &Snapshot, total: u64) -> Vec<String> {
         let colours: BTreeMap<Status, &str> = BTreeMap::from([
             (Status::Queued, "33"),
             (Status::Sent, "36"),
@@ -197,16 +207,16 @@ impl Watch {
         ]);
         let mut lines = vec![String::new()];
         for status in Status::ALL {
-            let detail = if status == Status::Queued { glance.queued_detail() } else { String::new() };
+            let detail = if status == Status::Queued { snapshot.queued_detail() } else { String::new() };
             let word = self.paint.colour(colours[&status], &format!("{:<11}", status.as_str()));
-            lines.push(format!("  {word} {:>5}  {detail}", glance.status(status)));
+            lines.push(format!("  {word} {:>5}  {detail}", snapshot.status(status)));
         }
         lines.push(format!(
             "  {} {:>5}",
             self.paint.colour("31", &format!("{:<11}", "rejected")),
-            glance.rejected
+            snapshot.rejected
         ));
-        let ended = glance.ended().min(total);
+        let ended = snapshot.ended().min(total);
         let full = (ended as usize * BAR_CELLS).checked_div(total as usize).unwrap_or(0);
         let bar = format!("{}{}", "█".repeat(full), "░".repeat(BAR_CELLS - full));
         lines.push(format!(
@@ -222,7 +232,7 @@ impl Watch {
 mod tests {
     use super::*;
 
-    fn glance(rows: &[(State, &str, i64)], left: Leftovers) -> Glance {
+    fn snapshot(rows: &[(State, &str, i64)], left: Leftovers) -> Snapshot {
         let row = |(state, account, count): &(State, &str, i64)| RequestCount {
             company: "demo".to_owned(),
             account: Some((*account).to_owned()),
@@ -231,7 +241,7 @@ mod tests {
             reason: None,
             count: *count,
         };
-        Glance { counts: rows.iter().map(row).collect(), rejected: 1, left }
+        Snapshot { counts: rows.iter().map(row).collect(), rejected: 1, left }
     }
 
     const NOTHING: Leftovers = Leftovers { leases: 0, dues: 0, queued: 0 };
@@ -239,7 +249,7 @@ mod tests {
     #[test]
     fn sent_is_an_end_only_where_no_receipt_comes() {
         let through =
-            |account| glance(&[(State::Sent, account, 2), (State::Delivered, "demo-mail", 3)], NOTHING);
+            |account| snapshot(&[(State::Sent, account, 2), (State::Delivered, "demo-mail", 3)], NOTHING);
         assert_eq!((through("demo-relay").ended(), through("demo-mail").ended()), (6, 4));
         assert!(through("demo-relay").is_all(6) && !through("demo-mail").is_all(6));
         assert!(through("demo-relay").stuck().is_empty());
@@ -249,6 +259,6 @@ mod tests {
     #[test]
     fn a_lease_that_is_left_keeps_the_watch_going() {
         let left = Leftovers { leases: 1, ..NOTHING };
-        assert!(!glance(&[(State::Delivered, "demo-mail", 5)], left).is_all(6));
+        assert!(!snapshot(&[(State::Delivered, "demo-mail", 5)], left).is_all(6));
     }
 }

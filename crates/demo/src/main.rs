@@ -1,10 +1,11 @@
-//! `postrider demo`: everything in one process, from jobs over real AMQP to receipts over real HTTP.
+//! `make demo`: everything in one process, from jobs over real AMQP to receipts over real HTTP.
 //!
-//! `run` tells the story; `world` builds what it happens in (a database and a broker name of its own,
-//! simulated providers, companies, a worker); `jobs` is what is published, `publisher` publishes it and
-//! keeps its own ledger; `watch` draws the live table; `verdict` does the sums at the end, and `report`
-//! prints them. Invariant: nothing here decides anything about a request, and nothing is counted by what
-//! it checks: publisher, providers and Postgres each have a ledger of their own.
+//! `run` is the sequence of the demo. `environment` builds its database, broker name, simulated providers, companies
+//! and worker; `jobs` and `seeds` are the jobs, `publisher` publishes them and keeps a journal; `live_table` draws
+//! the progress; `checks` compares the records at the end, and `report` prints them.
+//!
+//! Invariant: the demo decides nothing about a request, and no count comes from the component that it checks:
+//! publisher, providers and Postgres each keep their own records.
 
 mod checks;
 mod database;

@@ -1,7 +1,7 @@
-//! The demo's producer: persistent, mandatory, confirmed; with a ledger of its own.
+//! The demo's producer: persistent, mandatory, confirmed messages, with a journal of its own.
 //!
-//! What the broker confirmed is counted here and nowhere else: the sums at the end start from it. Confirms
-//! are awaited some at a time, as a fast producer would.
+//! Only this file counts the broker's confirms, and the checks at the end start from them. Confirms are awaited some
+//! at a time, as a fast producer does.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,7 +15,7 @@ use lapin::{
     types::FieldTable,
 };
 
-use super::jobs::Wish;
+use super::jobs::DemoJob;
 use postrider::{
     amqp::{session, topology::Topology},
     config::Amqp,
@@ -48,19 +48,19 @@ impl Publisher {
     }
 
     /// Publishes one job; its confirm is awaited later, at the latest by `settle`.
-    pub async fn publish(&mut self, wish: &Wish) -> anyhow::Result<()> {
+    pub async fn publish(&mut self, job: &DemoJob) -> anyhow::Result<()> {
         if self.under_way.len() >= UNCONFIRMED_MAX {
             self.confirm_oldest().await?;
         }
         let properties =
-            BasicProperties::default().with_delivery_mode(2).with_message_id(wish.key.as_str().into());
+            BasicProperties::default().with_delivery_mode(2).with_message_id(job.key.as_str().into());
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-        let routing_key = format!("requests.{}", wish.company);
+        let routing_key = format!("requests.{}", job.company);
         let exchange = self.topology.exchange().into();
         let publish =
-            self.channel.basic_publish(exchange, routing_key.into(), options, &wish.body, properties);
+            self.channel.basic_publish(exchange, routing_key.into(), options, &job.body, properties);
         let confirm = publish.await.context("publish a job")?;
-        self.under_way.push_back(((wish.company.clone(), wish.key.clone()), confirm));
+        self.under_way.push_back(((job.company.clone(), job.key.clone()), confirm));
         Ok(())
     }
 

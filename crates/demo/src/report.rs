@@ -1,14 +1,14 @@
-//! What the demo prints when all has ended: the seeds, the totals, the sums, and what to try next.
+//! The demo's report after the end: the seeds, the totals, the checks, and commands to try.
 //!
-//! Only words and columns; the numbers come from `verdict` and from the ledger's counts.
+//! Text and columns only; the numbers come from `checks` and from the ledger's counts.
 
 use std::fmt::Write;
 
 use secrecy::ExposeSecret;
 
 use super::{
-    checks::{Check, Fate},
-    environment::{SECRET, World, has_receipts},
+    checks::{Check, JobResult},
+    environment::{Environment, SECRET, has_receipts},
     live_table::Paint,
     seeds::Seed,
 };
@@ -16,16 +16,16 @@ use postrider_domain::lifecycle::State;
 use postrider_ledger::counts::RequestCount;
 
 /// Each request of the seeds with its end.
-pub fn seeds(paint: Paint, seeds: &[Seed], fates: &[Fate]) -> String {
-    let rows = seeds.iter().zip(fates).map(|(seed, fate)| {
-        let end = fate.end.as_deref().unwrap_or("unknown to Postgres");
+pub fn seeds(paint: Paint, seeds: &[Seed], results: &[JobResult]) -> String {
+    let rows = seeds.iter().zip(results).map(|(seed, result)| {
+        let end = result.end.as_deref().unwrap_or("unknown to Postgres");
         let (status, reason) = end.split_once(": ").unwrap_or((end, ""));
         let reason =
-            if fate.detail.is_empty() { reason.to_owned() } else { format!("{reason}: {}", fate.detail) };
+            if result.detail.is_empty() { reason.to_owned() } else { format!("{reason}: {}", result.detail) };
         vec![
-            mark(paint, fate.is_foretold()),
-            seed.wish.company.clone(),
-            seed.wish.key.clone(),
+            mark(paint, result.is_expected()),
+            seed.job.company.clone(),
+            seed.job.key.clone(),
             seed.shows.to_owned(),
             status.to_owned(),
             reason,
@@ -80,26 +80,26 @@ pub fn sums(paint: Paint, checks: &[Check]) -> String {
     )
 }
 
-/// Jobs that did not come to the end that they were made for.
-pub fn surprises(fates: &[Fate]) -> String {
+/// Jobs with another end than expected.
+pub fn unexpected_results(results: &[JobResult]) -> String {
     let mut text = String::new();
-    for fate in fates.iter().filter(|fate| !fate.is_foretold()) {
-        let request = fate.request.map_or("-".to_owned(), |id| id.to_string());
+    for result in results.iter().filter(|result| !result.is_expected()) {
+        let request = result.request.map_or("-".to_owned(), |id| id.to_string());
         let (end, wanted) =
-            (fate.end.as_deref().unwrap_or("unknown to Postgres"), fate.wish.ends.join(" or "));
+            (result.end.as_deref().unwrap_or("unknown to Postgres"), result.job.ends.join(" or "));
         let _ = writeln!(
             text,
             "  {} {} (request {request}): {end}, not {wanted}",
-            fate.wish.company, fate.wish.key
+            result.job.company, result.job.key
         );
     }
     text
 }
 
-/// What to type while the demo keeps running.
-pub fn invitation(world: &World, failed: Option<uuid::Uuid>) -> String {
+/// Commands to try while the demo keeps running.
+pub fn next_commands(environment: &Environment, failed: Option<uuid::Uuid>) -> String {
     let command = std::env::current_exe().map_or("postrider".to_owned(), |path| path.display().to_string());
-    let (database, broker) = (&world.config.database.url, &world.config.amqp.url);
+    let (database, broker) = (&environment.config.database.url, &environment.config.amqp.url);
     let id = failed.map_or("ID".to_owned(), |id| id.to_string());
     let mut text = format!(
         "\nEverything keeps running until Ctrl-C. In another terminal:\n\n  \

@@ -1,15 +1,15 @@
-//! The bodies that the product was asked for with, each with the end that it must come to.
+//! The seed jobs: the bodies of the product's specification, each with its expected end.
 //!
-//! No I/O: All ask the same customer: each gets a company of its own, and then one company gets them all,
-//! which must ask her once. The recovery needs its first request delivered before, so it comes in the
+//! No I/O. All are for the same customer: each goes to a company of its own, and then all go to one company, which
+//! must ask the customer once. The recovery needs its first request delivered before, so it comes in the
 //! second wave.
 
 use serde_json::Value;
 
-use super::jobs::Wish;
+use super::jobs::DemoJob;
 
 /// The company that gets every body.
-pub const TOGETHER: &str = "demo-together";
+pub const SHARED_COMPANY: &str = "demo-together";
 /// The id that the recovery of the seeds names.
 const FORMER_ID: &str = "54bd2af9-28cb-48df-8c60-cd27de080cd4";
 
@@ -17,7 +17,7 @@ const FORMER_ID: &str = "54bd2af9-28cb-48df-8c60-cd27de080cd4";
 #[derive(Debug, Clone)]
 pub struct Seed {
     pub shows: &'static str,
-    pub wish: Wish,
+    pub job: DemoJob,
 }
 
 const ONE: &[u8] = include_bytes!("../../../tests/fixtures/seeds/1_simple.json");
@@ -83,10 +83,10 @@ const PERIOD: &str = "suppressed: suppression_period";
 /// The companies of the seeds.
 pub fn companies() -> Vec<String> {
     let own = BODIES.iter().map(|(name, ..)| company(name));
-    own.chain([company("8-recovery"), TOGETHER.to_owned()]).collect()
+    own.chain([company("8-recovery"), SHARED_COMPANY.to_owned()]).collect()
 }
 
-/// What comes first: each body to its own company, and what the recoveries are about.
+/// The first wave: each body to its own company, and the original requests of the recoveries.
 pub fn first_wave() -> Vec<Seed> {
     let own =
         BODIES.iter().map(|(name, body, shows, alone, _)| seed(&company(name), name, body, shows, alone));
@@ -94,20 +94,20 @@ pub fn first_wave() -> Vec<Seed> {
     own.chain([
         seed(&eight, "8-first", &with_former_id(ONE), "what the recovery is about", "delivered"),
         seed(&eight, "8-as-printed", EIGHT, "a stray quote: refused by position", "rejected: not_json"),
-        seed(TOGETHER, "1-simple", &with_former_id(ONE), "all to one company: asked once", "delivered"),
+        seed(SHARED_COMPANY, "1-simple", &with_former_id(ONE), "all to one company: asked once", "delivered"),
     ])
     .collect()
 }
 
-/// What comes when the first wave has ended.
+/// The second wave, published after the first has ended.
 pub fn second_wave() -> Vec<Seed> {
     let eight = company("8-recovery");
     let own = [seed(&eight, "8-mended", EIGHT_MENDED, "a service recovery inherits", "delivered")];
     let again = BODIES
         .iter()
         .filter(|(name, ..)| *name != "1-simple")
-        .map(|(name, body, _, _, after)| seed(TOGETHER, name, body, "the same customer again", after));
-    let last = seed(TOGETHER, "8-mended", EIGHT_MENDED, "a recovery may ask again", "delivered");
+        .map(|(name, body, _, _, after)| seed(SHARED_COMPANY, name, body, "the same customer again", after));
+    let last = seed(SHARED_COMPANY, "8-mended", EIGHT_MENDED, "a recovery may ask again", "delivered");
     own.into_iter().chain(again).chain([last]).collect()
 }
 
@@ -116,9 +116,9 @@ fn company(name: &str) -> String {
 }
 
 fn seed(company: &str, name: &str, body: &[u8], shows: &'static str, end: &'static str) -> Seed {
-    let wish =
-        Wish { company: company.to_owned(), key: name.to_owned(), body: body.to_vec(), ends: vec![end] };
-    Seed { shows, wish }
+    let job =
+        DemoJob { company: company.to_owned(), key: name.to_owned(), body: body.to_vec(), ends: vec![end] };
+    Seed { shows, job }
 }
 
 fn with_former_id(body: &[u8]) -> Vec<u8> {
@@ -136,16 +136,16 @@ mod tests {
     #[test]
     fn every_body_goes_to_a_company_of_its_own_and_then_to_one_together() {
         let (first, second) = (first_wave(), second_wave());
-        let together = first.iter().chain(&second).filter(|seed| seed.wish.company == TOGETHER).count();
+        let together = first.iter().chain(&second).filter(|seed| seed.job.company == SHARED_COMPANY).count();
         assert_eq!(together, BODIES.len() + 1, "all nine bodies and the mended recovery");
-        let companies: BTreeSet<_> = first.iter().map(|seed| seed.wish.company.as_str()).collect();
+        let companies: BTreeSet<_> = first.iter().map(|seed| seed.job.company.as_str()).collect();
         assert_eq!(companies.len(), super::companies().len());
     }
 
     #[test]
     fn no_key_of_a_company_is_used_twice() {
         let seeds: Vec<Seed> = first_wave().into_iter().chain(second_wave()).collect();
-        let keys: BTreeSet<_> = seeds.iter().map(|seed| (&seed.wish.company, &seed.wish.key)).collect();
+        let keys: BTreeSet<_> = seeds.iter().map(|seed| (&seed.job.company, &seed.job.key)).collect();
         assert_eq!(keys.len(), seeds.len());
     }
 }
