@@ -158,7 +158,7 @@ async fn build(server: &Config, name: &str, url: &SecretString) -> anyhow::Resul
     if let Some(public) = worker.public_addr {
         simulator.set_webhook_urls(
             Some(format!("http://{public}/webhooks/mailgun/{{label}}/events")),
-            Some(format!("http://{public}/webhooks/twilio/{MANY}-sms/inbound")),
+            Some(format!("http://{public}/webhooks/twilio/{BUSY_COMPANY}-sms/inbound")),
         );
     }
     Ok(Environment { config, ledger, simulator, worker, publisher, server: server.clone() })

@@ -106,12 +106,12 @@ pub fn next_commands(environment: &Environment, failed: Option<uuid::Uuid>) -> S
          export DATABASE_URL='{}'\n  export AMQP_URL='{}'\n  export POSTRIDER_SECRET='{SECRET}' POSTRIDER__AMQP__NAME='{}'\n",
         database.expose_secret(),
         broker.expose_secret(),
-        world.name(),
+        environment.name(),
     );
     for words in ["requests list", &format!("requests why {id}"), "rejected list", "company list"] {
         let _ = writeln!(text, "  {command} {words}");
     }
-    if let Some(address) = world.worker.private_addr {
+    if let Some(address) = environment.worker.private_addr {
         let _ = writeln!(text, "  curl http://{address}/metrics");
     }
     text
