@@ -43,17 +43,17 @@ impl Paint {
 
 /// The counts at one time.
 #[derive(Debug, Clone)]
-pub struct Snapshot {
+pub struct ProgressCounts {
     pub counts: Vec<RequestCount>,
     pub rejected: u64,
     pub left: Leftovers,
 }
 
-impl Snapshot {
-    pub async fn take(environment: &Environment) -> anyhow::Result<Snapshot> {
+impl ProgressCounts {
+    pub async fn take(environment: &Environment) -> anyhow::Result<ProgressCounts> {
         let rejected = environment.ledger.rejected_ends(ROWS_MAX).await?.len() as u64;
         let left = environment.ledger.leftovers().await?;
-        Ok(Snapshot { counts: environment.ledger.request_counts().await?, rejected, left })
+        Ok(ProgressCounts { counts: environment.ledger.request_counts().await?, rejected, left })
     }
 
     fn of(&self, wanted: impl Fn(&RequestCount) -> bool) -> u64 {
@@ -126,14 +126,14 @@ impl LiveTable {
         total: u64,
     ) -> anyhow::Result<()> {
         loop {
-            let snapshot = Snapshot::take(environment).await?;
-            let done = snapshot.is_all(jobs);
-            self.draw(&snapshot, total, done && jobs == total)?;
+            let progress = ProgressCounts::take(environment).await?;
+            let done = progress.is_all(jobs);
+            self.draw(&progress, total, done && jobs == total)?;
             if done {
                 return Ok(());
             }
             if self.since + self.deadline < postrider_clock::monotonic() {
-                self.report_stuck(environment, &snapshot, jobs).await?;
+                self.report_stuck(environment, &progress, jobs).await?;
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -142,26 +142,26 @@ impl LiveTable {
     async fn report_stuck(
         &self,
         environment: &Environment,
-        snapshot: &Snapshot,
+        progress: &ProgressCounts,
         jobs: u64,
     ) -> anyhow::Result<()> {
         let waiting = match environment.publisher.left_in_queues().await {
             Ok(count) => count.to_string(),
             Err(error) => format!("an unknown number of ({error:#})"),
         };
-        let Leftovers { leases, dues, .. } = snapshot.left;
+        let Leftovers { leases, dues, .. } = progress.left;
         bail!(
             "after {} s {} of {jobs} jobs have ended; stuck:\n{}\n  {leases} leases, {dues} due rows, {waiting} messages in the broker's queues",
             self.deadline.as_secs(),
-            snapshot.ended(),
-            snapshot.stuck().join("\n")
+            progress.ended(),
+            progress.stuck().join("\n")
         )
     }
 
-    fn draw(&mut self, snapshot: &Snapshot, total: u64, last: bool) -> anyhow::Result<()> {
+    fn draw(&mut self, progress: &ProgressCounts, total: u64, last: bool) -> anyhow::Result<()> {
         let mut out = std::io::stdout().lock();
         if self.paint.terminal {
-            let table = self.table(snapshot, total);
+            let table = self.table(progress, total);
             if self.lines_drawn > 0 {
                 write!(out, "\u{1b}[{}A\u{1b}[J", self.lines_drawn)?;
             }
@@ -171,18 +171,18 @@ impl LiveTable {
             let now = postrider_clock::monotonic();
             if last || self.said_at.is_none_or(|said| now - said >= LINE_EVERY) {
                 self.said_at = Some(now);
-                writeln!(out, "{}", self.line(snapshot, total))?;
+                writeln!(out, "{}", self.line(progress, total))?;
             }
         }
         out.flush()?;
         Ok(())
     }
 
-    fn line(&self, snapshot: &Snapshot, total: u64) -> String {
+    fn line(&self, progress: &ProgressCounts, total: u64) -> String {
         let mut words: Vec<String> = Vec::new();
         for status in Status::ALL {
-            words.push(format!("{} {}", status.as_str(), snapshot.status(status)));
-            let detail = snapshot.queued_detail();
+            words.push(format!("{} {}", status.as_str(), progress.status(status)));
+            let detail = progress.queued_detail();
             if status == Status::Queued && !detail.is_empty() {
                 words.push(format!("({detail})"));
             }
@@ -190,13 +190,13 @@ impl LiveTable {
         format!(
             "{:>4.0} s  {:>4} of {total} ended  {}  rejected {}",
             self.secs(),
-            snapshot.ended(),
+            progress.ended(),
             words.join("  "),
-            snapshot.rejected
+            progress.rejected
         )
     }
 
-    fn table(&self, snapshot: &Snapshot, total: u64) -> Vec<String> {
+    fn table(&self, progress: &ProgressCounts, total: u64) -> Vec<String> {
         let colours: BTreeMap<Status, &str> = BTreeMap::from([
             (Status::Queued, "33"),
             (Status::Sent, "36"),
@@ -207,16 +207,16 @@ impl LiveTable {
         ]);
         let mut lines = vec![String::new()];
         for status in Status::ALL {
-            let detail = if status == Status::Queued { snapshot.queued_detail() } else { String::new() };
+            let detail = if status == Status::Queued { progress.queued_detail() } else { String::new() };
             let word = self.paint.colour(colours[&status], &format!("{:<11}", status.as_str()));
-            lines.push(format!("  {word} {:>5}  {detail}", snapshot.status(status)));
+            lines.push(format!("  {word} {:>5}  {detail}", progress.status(status)));
         }
         lines.push(format!(
             "  {} {:>5}",
             self.paint.colour("31", &format!("{:<11}", "rejected")),
-            snapshot.rejected
+            progress.rejected
         ));
-        let ended = snapshot.ended().min(total);
+        let ended = progress.ended().min(total);
         let full = (ended as usize * BAR_CELLS).checked_div(total as usize).unwrap_or(0);
         let bar = format!("{}{}", "█".repeat(full), "░".repeat(BAR_CELLS - full));
         lines.push(format!(
@@ -232,7 +232,7 @@ impl LiveTable {
 mod tests {
     use super::*;
 
-    fn snapshot(rows: &[(State, &str, i64)], left: Leftovers) -> Snapshot {
+    fn progress(rows: &[(State, &str, i64)], left: Leftovers) -> ProgressCounts {
         let row = |(state, account, count): &(State, &str, i64)| RequestCount {
             company: "demo".to_owned(),
             account: Some((*account).to_owned()),
@@ -241,7 +241,7 @@ mod tests {
             reason: None,
             count: *count,
         };
-        Snapshot { counts: rows.iter().map(row).collect(), rejected: 1, left }
+        ProgressCounts { counts: rows.iter().map(row).collect(), rejected: 1, left }
     }
 
     const NOTHING: Leftovers = Leftovers { leases: 0, dues: 0, queued: 0 };
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn sent_is_an_end_only_where_no_receipt_comes() {
         let through =
-            |account| snapshot(&[(State::Sent, account, 2), (State::Delivered, "demo-mail", 3)], NOTHING);
+            |account| progress(&[(State::Sent, account, 2), (State::Delivered, "demo-mail", 3)], NOTHING);
         assert_eq!((through("demo-relay").ended(), through("demo-mail").ended()), (6, 4));
         assert!(through("demo-relay").is_all(6) && !through("demo-mail").is_all(6));
         assert!(through("demo-relay").stuck().is_empty());
@@ -259,6 +259,6 @@ mod tests {
     #[test]
     fn a_lease_that_is_left_keeps_the_watch_going() {
         let left = Leftovers { leases: 1, ..NOTHING };
-        assert!(!snapshot(&[(State::Delivered, "demo-mail", 5)], left).is_all(6));
+        assert!(!progress(&[(State::Delivered, "demo-mail", 5)], left).is_all(6));
     }
 }

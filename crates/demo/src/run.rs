@@ -12,7 +12,7 @@ use super::{
     checks::{self, CollectedRecords, JobResult},
     environment::Environment,
     jobs::{self, DemoJob},
-    live_table::{LiveTable, Paint, ROWS_MAX, Snapshot},
+    live_table::{LiveTable, Paint, ProgressCounts, ROWS_MAX},
     report, seeds,
     seeds::Seed,
 };
@@ -122,7 +122,10 @@ async fn publish_and_check(
     let checks = checks::checks(&sums);
     let good = checks.iter().all(checks::Check::holds);
     print!("{}", report::seeds(paint, &seeds, &sums.results[..seeds.len()]));
-    print!("{}", report::totals(paint, &Snapshot::take(environment).await?.counts, &by_code(&sums.rejected)));
+    print!(
+        "{}",
+        report::totals(paint, &ProgressCounts::take(environment).await?.counts, &by_code(&sums.rejected))
+    );
     print!("{}{}", report::sums(paint, &checks), report::unexpected_results(&sums.results));
     println!(
         "\n{} after {:.0} s",

@@ -72,7 +72,7 @@ impl Ledger {
                     medium: row.medium.and_then(Medium::from_code),
                     state: stored_state(row.state)?,
                     reason: row.reason,
-                    reached: row.may_have_been_sent,
+                    may_have_been_sent: row.may_have_been_sent,
                     begins,
                     ended_at: row.ended_at,
                     manual_retry: row.again_at.map(|at| ManualRetry { at, ended_at: row.again_ended_at }),

@@ -94,7 +94,8 @@ impl ModelState {
     /// The message never waits again: drops the facts that begin, settle, lookups and user actions read.
     fn drop_final_details(&mut self) {
         let row = &mut self.row;
-        (row.tries, row.reached, row.resent, row.paused, row.settled) = (0, true, false, false, true);
+        (row.tries, row.may_have_been_sent, row.resent, row.paused, row.settled) =
+            (0, true, false, false, true);
         self.reconcilers = Default::default();
         self.budget.user_actions = 0;
         let unchecked = |worker: &Worker| matches!(worker.phase, WorkerPhase::Begun { checked: false });

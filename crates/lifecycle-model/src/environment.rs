@@ -87,7 +87,7 @@ fn sweeper(next: &mut StepCollector) {
     if due && row.state != State::Waiting {
         next.must(Step::of("a sweeper drops a stale due row"), ModelState::drop_due);
     } else if due && facts.expired && next.from.pending_end.is_none() {
-        let (signal, _) = expired_end(i16::from(row.attempt), row.reached);
+        let (signal, _) = expired_end(i16::from(row.attempt), row.may_have_been_sent);
         next.must(Step::of("a sweeper finds it expired"), |model| model.decide(signal));
     }
     if next.from.pending_end.is_some() {
@@ -100,8 +100,9 @@ fn sweeper(next: &mut StepCollector) {
 impl ModelState {
     /// Decides an end by the row's present state; it is written later.
     fn decide(&mut self, signal: Signal) {
-        let (epoch, was) = (self.row.epoch, self.row.state);
-        self.pending_end = Some(Conclusion { epoch, was, next: transition(was, signal) });
+        let (epoch, previous_state) = (self.row.epoch, self.row.state);
+        self.pending_end =
+            Some(Conclusion { epoch, previous_state, next: transition(previous_state, signal) });
     }
 }
 
@@ -156,13 +157,13 @@ fn users(next: &mut StepCollector) {
             Step::of("a user resumes it"),
             |model| match (blocked, facts.expired) {
                 (false, _) => model.resume(),
-                (true, true) => model.decide(expired_end(i16::from(row.attempt), row.reached).0),
-                (true, false) => model.decide(suppressed_end(row.reached, Reason::Overtaken).0),
+                (true, true) => model.decide(expired_end(i16::from(row.attempt), row.may_have_been_sent).0),
+                (true, false) => model.decide(suppressed_end(row.may_have_been_sent, Reason::Overtaken).0),
             },
         );
     }
     let cancelable = transition(row.state, Signal::Cancel) != row.state
-        && (!row.reached || scenario.has(Mutant::CancelIgnoresReached));
+        && (!row.may_have_been_sent || scenario.has(Mutant::CancelIgnoresReached));
     if cancelable && next.from.pending_end.is_none() {
         let step = Step::of("a user cancels it");
         next.limited(|budget| &mut budget.user_actions, step, |model| model.decide(Signal::Cancel));

@@ -37,7 +37,7 @@ pub struct Row {
     pub epoch: u8,
     pub attempt: u8,
     pub tries: u8,
-    pub reached: bool,
+    pub may_have_been_sent: bool,
     pub resent: bool,
     pub paused: bool,
     pub settled: bool,
@@ -141,11 +141,11 @@ pub enum CallOutcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Conclusion {
     pub epoch: u8,
-    pub was: State,
+    pub previous_state: State,
     pub next: State,
 }
 
-/// A reconciler whose lookup found no proof, and the result that it still has to write.
+/// A reconciler and the result of a lookup without proof that it still has to write.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reconciler {
     #[default]
@@ -196,7 +196,7 @@ impl ModelState {
             epoch: 1,
             attempt: 0,
             tries: 0,
-            reached: false,
+            may_have_been_sent: false,
             resent: false,
             paused: false,
             settled: false,

@@ -74,14 +74,14 @@ pub fn step_violation(
     new: &ModelState,
     changes: &[(State, State)],
 ) -> Option<Violation> {
-    let (was, state) = (old.row.state, new.row.state);
-    if was != state {
-        let by_proof = was == State::PresumedFailed && step.kind == StepKind::Proof;
-        if was.is_terminal() && !by_proof {
-            return Some(Violation::EndChanged(was, state));
+    let (previous_state, state) = (old.row.state, new.row.state);
+    if previous_state != state {
+        let by_proof = previous_state == State::PresumedFailed && step.kind == StepKind::Proof;
+        if previous_state.is_terminal() && !by_proof {
+            return Some(Violation::EndChanged(previous_state, state));
         }
-        if !changes.contains(&(was, state)) {
-            return Some(Violation::IllegalTransition(was, state));
+        if !changes.contains(&(previous_state, state)) {
+            return Some(Violation::IllegalTransition(previous_state, state));
         }
         // A slow begin is checked a second time before the call.
         let quick = step.worker.is_some_and(|worker| {

@@ -115,8 +115,8 @@ fn planned(plan: NextPoll, epoch: u8) -> Reconciler {
 }
 
 fn window_ended(epoch: u8) -> Conclusion {
-    let was = State::Unknown;
-    Conclusion { epoch, was, next: transition(was, Signal::WindowEnded) }
+    let previous_state = State::Unknown;
+    Conclusion { epoch, previous_state, next: transition(previous_state, Signal::WindowEnded) }
 }
 
 /// A possible answer of the provider about an attempt.

@@ -128,7 +128,7 @@ impl Search<'_> {
         }
     }
 
-    /// Removes, repeatedly, the states whose required steps lead only to removed states; a rest is a cycle.
+    /// Removes, repeatedly, the states with required steps to removed states only; remaining states form a cycle.
     fn check_everything_ends(&self) -> Result<(), Counterexample> {
         let mut sources = vec![Vec::new(); self.states.len()];
         let mut open: Vec<usize> = self.musts.iter().map(Vec::len).collect();
@@ -213,10 +213,10 @@ impl Search<'_> {
             steps(&model, self.scenario, &mut edges);
             let Edge { step, model: after, .. } = edges.swap_remove(usize::from(*place));
             let named = Step { worker: step.worker.map(|worker| worker ^ usize::from(swapped)), ..step };
-            let (was, state) = (model.row.state, after.row.state);
-            trace.push(match was == state {
+            let (previous_state, state) = (model.row.state, after.row.state);
+            trace.push(match previous_state == state {
                 true => named.to_string(),
-                false => format!("{named}: {was:?} -> {state:?}"),
+                false => format!("{named}: {previous_state:?} -> {state:?}"),
             });
             model = after;
             swapped ^= model.canonicalize(self.scenario);

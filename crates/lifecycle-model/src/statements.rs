@@ -55,16 +55,16 @@ impl ModelState {
         if self.row.epoch != epoch && !proof && !scenario.has(Mutant::SettleIgnoresEpoch) {
             return;
         }
-        let (was, row) = (self.row.state, &mut self.row);
-        row.state = mapped(TransitionMap::new(signal(outcome)), was);
+        let (previous_state, row) = (self.row.state, &mut self.row);
+        row.state = mapped(TransitionMap::new(signal(outcome)), previous_state);
         if row.attempt == attempt {
             row.tries += u8::from(outcome != CallOutcome::NotCalled && !row.settled);
             row.settled = true;
         }
-        row.reached |= matches!(outcome, CallOutcome::Accepted | CallOutcome::Unanswered);
+        row.may_have_been_sent |= matches!(outcome, CallOutcome::Accepted | CallOutcome::Unanswered);
         let row = *row;
-        self.remove_due(was);
-        if was == State::Sending {
+        self.remove_due(previous_state);
+        if previous_state == State::Sending {
             let due = if row.paused { Due::Check } else { Due::Send };
             let polls = &scenario.poll_times;
             let blind = scenario.index == ProviderIndex::Blind;
@@ -92,7 +92,7 @@ impl ModelState {
             State::Sending => {
                 row.epoch += 1;
                 row.state = transition(row.state, Signal::Unanswered);
-                (row.settled, row.reached) = (true, true);
+                (row.settled, row.may_have_been_sent) = (true, true);
                 row.tries += 1;
                 self.insert_due(Some(lookup_at(scenario.poll_times.first())));
             }
@@ -110,7 +110,7 @@ impl ModelState {
 
     /// `conclude.sql`
     pub fn conclude(&mut self, end: Conclusion) {
-        if self.row.epoch == end.epoch && self.row.state == end.was {
+        if self.row.epoch == end.epoch && self.row.state == end.previous_state {
             self.row.state = end.next;
             self.row.epoch += 1;
             self.due = None;
@@ -122,14 +122,14 @@ impl ModelState {
         if self.row.attempt < attempt {
             return;
         }
-        let was = self.row.state;
+        let previous_state = self.row.state;
         let mut map = TransitionMap::new(signal);
         if scenario.has(Mutant::ReceiptsOverwriteFailed) && signal == Signal::DeliveredReceipt {
             map.0[State::Failed as usize] = State::Delivered as u8;
         }
-        self.row.state = mapped(map, was);
-        self.row.reached = true;
-        self.remove_due(was);
+        self.row.state = mapped(map, previous_state);
+        self.row.may_have_been_sent = true;
+        self.remove_due(previous_state);
     }
 
     /// `pause.sql`
@@ -177,8 +177,8 @@ impl ModelState {
     }
 
     /// The part of settle and receive that deletes the due row of a message with a new state.
-    fn remove_due(&mut self, was: State) {
-        if matches!(was, State::Waiting | State::Unknown) && self.row.state != was {
+    fn remove_due(&mut self, previous_state: State) {
+        if matches!(previous_state, State::Waiting | State::Unknown) && self.row.state != previous_state {
             self.due = None;
         }
     }

@@ -1,7 +1,7 @@
 //! The steps of a worker with a claim, from `src/dispatch`: claim, lane, begin, call, settle.
 //!
 //! Between any two statements a worker may crash, stall or be overtaken by any other actor; its lease expires
-//! whenever it stalls. One exception: a worker whose lease check passed and that does not stall calls before the
+//! whenever it stalls. One exception: after a passed lease check, a worker that does not stall calls before the
 //! lease expires. Next: `environment`.
 
 use chrono::{DateTime, Duration};
@@ -162,7 +162,7 @@ fn not_begun(next: &mut StepCollector, index: usize, worker: &Worker) {
             match verdict {
                 FenceDecision::NotOurs => {}
                 FenceDecision::End(end) => {
-                    model.conclude(Conclusion { epoch, was: State::Waiting, next: end })
+                    model.conclude(Conclusion { epoch, previous_state: State::Waiting, next: end })
                 }
                 FenceDecision::Again => model.release(epoch),
             }
@@ -185,7 +185,7 @@ fn verdict(model: &ModelState, epoch: u8, scenario: &Scenario) -> FenceDecision 
         holds_reservations: !facts.overtaken,
         expires_at: if facts.expired { now } else { now + Duration::hours(1) },
         attempt: i16::from(row.attempt),
-        may_have_been_sent: row.reached,
+        may_have_been_sent: row.may_have_been_sent,
         now,
     };
     match fence_verdict(&fence) {

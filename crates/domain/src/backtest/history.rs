@@ -43,7 +43,7 @@ pub struct RecordedRequest {
     pub state: State,
     pub reason: Option<String>,
     /// Some attempt was or may have been accepted by the provider.
-    pub reached: bool,
+    pub may_have_been_sent: bool,
     /// The times at which attempts began, in order.
     pub begins: Vec<DateTime<Utc>>,
     pub ended_at: Option<DateTime<Utc>>,
@@ -63,10 +63,10 @@ impl RecordedRequest {
     #[must_use]
     pub fn outcome(&self) -> BacktestOutcome {
         let standing = match self.state {
-            State::Waiting if self.reached => Standing::Sent,
+            State::Waiting if self.may_have_been_sent => Standing::Sent,
             State::Waiting => Standing::Waiting,
             State::Sending | State::Unknown | State::Sent | State::Delivered => Standing::Sent,
-            State::PresumedFailed | State::Failed if self.reached => Standing::Sent,
+            State::PresumedFailed | State::Failed if self.may_have_been_sent => Standing::Sent,
             State::PresumedFailed | State::Failed | State::Suppressed | State::Canceled => Standing::NotSent,
         };
         let due_at = self.decision.as_ref().map(|decision| decision.due_at.max(self.accepted_at));
@@ -109,7 +109,7 @@ impl RecordedRequest {
     pub fn end(&self) -> Option<(DateTime<Utc>, &str)> {
         let ended =
             matches!(self.state, State::PresumedFailed | State::Failed | State::Suppressed | State::Canceled);
-        if !ended || self.reached {
+        if !ended || self.may_have_been_sent {
             return None;
         }
         Some((self.ended_at?, self.reason.as_deref().unwrap_or("")))

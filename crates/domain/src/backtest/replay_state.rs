@@ -33,7 +33,7 @@ pub struct JudgedRequest {
 struct InFlight {
     reservation_keys: Vec<Uuid>,
     remaining: usize,
-    reached: bool,
+    sent: bool,
     /// The time of its end, if it ends unsent.
     ends_at: Option<DateTime<Utc>>,
     /// The request and its outcome if no event changes it; `None`: its events are applied as recorded.
@@ -69,7 +69,7 @@ impl ReplayState {
         let ends_at = last.map(|(at, _)| *at);
         self.in_flight.insert(
             request,
-            InFlight { reservation_keys, remaining: events.len(), reached: false, ends_at, tracked },
+            InFlight { reservation_keys, remaining: events.len(), sent: false, ends_at, tracked },
         );
         for (at, event) in events {
             self.planned += 1;
@@ -131,11 +131,11 @@ impl ReplayState {
         let stopped = match event {
             TimelineEvent::Begin { last } => {
                 let lost = live.tracked.is_some()
-                    && !live.reached
+                    && !live.sent
                     && !self.reservations.holds(&live.reservation_keys, request);
                 if !lost {
                     self.reservations.begun(&live.reservation_keys, request, at);
-                    live.reached |= last;
+                    live.sent |= last;
                 }
                 lost.then(|| Reason::Overtaken.as_str().to_owned())
             }

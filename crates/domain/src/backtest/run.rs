@@ -51,7 +51,7 @@ pub struct Backtest {
     aggregate: Aggregate,
     requests: u64,
     read_before: u64,
-    reached: DateTime<Utc>,
+    replayed_until: DateTime<Utc>,
 }
 
 impl Backtest {
@@ -79,7 +79,7 @@ impl Backtest {
             aggregate: Aggregate::default(),
             requests: 0,
             read_before: 0,
-            reached: span.read_from,
+            replayed_until: span.read_from,
         }
     }
 
@@ -111,14 +111,14 @@ impl Backtest {
     /// The number of requests replayed so far, those before the period included, and the last time of acceptance.
     #[must_use]
     pub fn progress(&self) -> (u64, DateTime<Utc>) {
-        (self.requests + self.read_before, self.reached)
+        (self.requests + self.read_before, self.replayed_until)
     }
 
     fn replay(&mut self, stored: &RecordedRequest) {
         if stored.test || stored.accepted_at < self.span.read_from || stored.accepted_at >= self.span.until {
             return;
         }
-        self.reached = stored.accepted_at;
+        self.replayed_until = stored.accepted_at;
         if stored.accepted_at < self.span.from {
             self.read_before += 1;
             self.changed_policy.take(stored, self.baseline.policy(stored.policy_version));

@@ -52,7 +52,7 @@ fn undecided(number: u128, person: u32, accepted: i64) -> RecordedRequest {
         medium: None,
         state: State::Delivered,
         reason: None,
-        reached: true,
+        may_have_been_sent: true,
         begins: vec![at(accepted)],
         ended_at: None,
         manual_retry: None,
@@ -99,7 +99,7 @@ fn unsent(stored: RecordedRequest, state: State, reason: Reason, ended: Option<i
     let reason = Some(reason.as_str().to_owned());
     let begins = if ended.is_some() { stored.begins } else { Vec::new() };
     let ended_at = Some(ended.map_or(stored.accepted_at, at));
-    RecordedRequest { state, reason, reached: false, begins, ended_at, ..stored }
+    RecordedRequest { state, reason, may_have_been_sent: false, begins, ended_at, ..stored }
 }
 
 /// Its address refused for good.

@@ -37,7 +37,7 @@ pub fn recorded(stored: &RecordedRequest) -> Vec<(DateTime<Utc>, TimelineEvent)>
     if let Some(again) = stored.manual_retry {
         events.push((again.at, TimelineEvent::Again));
         // A request with a first message that was sent counts as asked, whatever the result of the retry.
-        let ended_at = again.ended_at.filter(|_| !stored.reached);
+        let ended_at = again.ended_at.filter(|_| !stored.may_have_been_sent);
         events.extend(ended_at.map(|at| (at, TimelineEvent::End(String::new()))));
     }
     events
