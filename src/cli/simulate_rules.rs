@@ -93,7 +93,8 @@ impl SimulateRules {
 fn patched(current: &Policy, patch: &str) -> anyhow::Result<Policy> {
     let patch: Node = serde_json::from_str(patch).context("read --changes as JSON")?;
     let duplicates = strict::check(&patch);
-    let read = if duplicates.is_empty() { json::read_patched(current, None, &patch) } else { Err(duplicates) };
+    let read =
+        if duplicates.is_empty() { json::read_patched(current, None, &patch) } else { Err(duplicates) };
     read.map(|file| file.policy)
         .map_err(|problems| input::problems("--changes do not result in valid settings", &problems))
 }

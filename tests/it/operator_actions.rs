@@ -123,7 +123,7 @@ async fn pausing_an_attempt_under_way_stops_the_next_one() {
     .await;
     let calls_to = |phone: &str| env.simulator.calls().iter().filter(|call| call.recipient == phone).count();
     let calls = calls_to("+14155552671");
-    env.simulator.set_magic("+14155552672", "busy");
+    env.simulator.set_recipient_fault("+14155552672", "busy");
     env.publish(&job::by_sms("+14155552672")).await;
     wait::until("a later request is tried again and again", || async { calls_to("+14155552672") >= 3 }).await;
     assert_eq!(calls_to("+14155552671"), calls, "no further attempt while it is paused");

@@ -102,7 +102,7 @@ async fn act(env: &TestEnv, actor: u64) -> usize {
         match (dice.below(5), some) {
             (0 | 1, _) | (_, None) => {
                 let phone = format!("+1415{:07}", actor * 1_000 + n);
-                env.simulator.set_magic(&phone, MAGIC[dice.below(MAGIC.len() as u64) as usize]);
+                env.simulator.set_recipient_fault(&phone, MAGIC[dice.below(MAGIC.len() as u64) as usize]);
                 let body = job::by_sms(&phone).to_string();
                 assert!(producer.publish("requests.blanca", None, body.as_bytes()).await, "routed");
                 published += 1;

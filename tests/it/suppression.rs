@@ -87,14 +87,14 @@ async fn a_refusal_for_good_gives_the_reservation_back_and_a_bounce_keeps_it() {
     let worker = env.worker().await;
     // …04: refused as opted out, nothing went out. …15: accepted, then it bounced.
     for (phone, magic) in [("+14155550104", "invalid"), ("+14155550115", "bounce")] {
-        env.simulator.set_magic(phone, magic);
+        env.simulator.set_recipient_fault(phone, magic);
         env.publish(&job::keyed(job::by_sms(phone), &format!("first {magic}"))).await;
     }
     env.all_are(2, "failed").await;
     let held: Vec<(i64,)> =
         sqlx::query_as("select count(*) from reservation").fetch_all(&env.pool).await.unwrap();
     assert_eq!(held[0].0, 1, "only the bounce holds its person");
-    env.simulator.set_magic("+14155550104", "ok");
+    env.simulator.set_recipient_fault("+14155550104", "ok");
     env.publish(&job::keyed(job::by_sms("+14155550104"), "second")).await;
     env.publish(&job::keyed(job::by_sms("+14155550115"), "second bounce")).await;
     let standings = env.all_ended(4, wait::TIMEOUT).await;

@@ -194,7 +194,7 @@ async fn a_line_that_breaks_before_a_statement_or_before_its_answer_loses_nothin
             webhook_loss_rate: 1.0,
             ..Default::default()
         });
-        env.simulator.set_magic(&job::phone(2), "hang");
+        env.simulator.set_recipient_fault(&job::phone(2), "hang");
         env.publish_numbers(2, 3).await;
         env.taken(3).await;
         let message = env.standings().await[2].id;

@@ -85,7 +85,7 @@ async fn a_worker_that_was_frozen_past_its_leases_wakes_up_and_sends_nothing_twi
 async fn a_worker_told_to_go_while_its_provider_hangs_goes_by_its_deadline_and_at_a_second_word_at_once() {
     let (env, web) = world(SimulatorConfig::default()).await;
     for n in 0..20 {
-        env.simulator.set_magic(&job::phone(n), "hang");
+        env.simulator.set_recipient_fault(&job::phone(n), "hang");
     }
     // No receipt tells the outcome of the first ten.
     env.simulator.set_behaviour(Behaviour { webhook_loss_rate: 1.0, ..Behaviour::default() });

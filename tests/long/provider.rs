@@ -174,7 +174,8 @@ async fn a_slow_provider_and_one_that_never_answers_hold_up_only_their_own_messa
     let producer = env.producer().await;
     for n in 0..16 {
         for (slug, first) in [("slow", 1_000), ("hanging", 2_000)] {
-            env.simulator.set_magic(&job::phone(first + n), if slug == "slow" { "slow" } else { "hang" });
+            env.simulator
+                .set_recipient_fault(&job::phone(first + n), if slug == "slow" { "slow" } else { "hang" });
             let body = job::numbered(first + n).to_string();
             assert!(producer.publish(&format!("requests.{slug}"), None, body.as_bytes()).await);
         }

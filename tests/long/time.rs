@@ -106,7 +106,7 @@ async fn when_the_databases_clock_jumps_under_the_calls_no_customer_is_asked_twi
     // No receipt helps: what became of a call is told by its answer alone.
     env.simulator.set_behaviour(Behaviour { webhook_loss_rate: 1.0, ..Behaviour::default() });
     for n in 0..10 {
-        env.simulator.set_magic(&job::phone(n), "hang");
+        env.simulator.set_recipient_fault(&job::phone(n), "hang");
     }
     let mut worker = Process::start(&env, "dispatch.http_timeout_secs = 20.0");
     env.webhooks_to("blanca", &format!("127.0.0.1:{}", env.public_port));
