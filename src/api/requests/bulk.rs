@@ -36,7 +36,7 @@ pub fn routes() -> OpenApiRouter<Arc<ApiState>> {
 #[serde(deny_unknown_fields)]
 pub struct BulkBody {
     act: Action,
-    /// ListFilter of the requests; only those that the action can change are counted and processed.
+    /// Filter of the requests; only those that the action can change are counted and processed.
     #[serde(deserialize_with = "extract::object")]
     filter: RequestFilter,
     /// Name of the person that asks, stored and displayed; required for a retry.
