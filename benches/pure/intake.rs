@@ -1,7 +1,7 @@
 //! From a job's bytes to a decided row: parse, place, the keyed hashes, the rules; each alone and all in one.
 //!
-//! `whole` is what a worker does for one job of a batch besides I/O: `intake::admit`, `accept`'s round
-//! without its gather, and the account of the decision as the ledger keeps it.
+//! `whole` is the CPU work for one job of a batch: `intake::admit`, `intake::pipeline` without its gather, and the
+//! JSON of the decision as the ledger keeps it.
 
 use std::hint::black_box;
 
@@ -36,7 +36,7 @@ fn whole(criterion: &mut Criterion) {
             bencher.iter(|| {
                 let job = parse(black_box(&body)).expect("a job that is taken");
                 let pending = material::pending(&keys, &company, job, &key);
-                let prepared = prepare(&keys.identity, &pending, None).expect("a place");
+                let prepared = prepare(&keys.identity, pending, None).expect("a place");
                 let row = decide(&keys.identity, &prepared, None, now).expect("a row");
                 let account = serde_json::to_string(&row.decision).expect("plain data");
                 black_box((prepared, row, account))
@@ -75,9 +75,9 @@ fn keyed_hashes(criterion: &mut Criterion) {
         });
     });
     group.bench_function("look-up", |bencher| {
-        let idem = prepared.pending.idem;
+        let hash = prepared.pending.idempotency_hash;
         bencher.iter(|| {
-            lookup_keys::lookup(&keys.identity, &company, black_box(&prepared.job), &prepared.placed, idem)
+            lookup_keys::lookup(&keys.identity, &company, black_box(&prepared.job), &prepared.placed, hash)
         });
     });
     group.finish();
@@ -102,7 +102,7 @@ fn deciding(criterion: &mut Criterion) {
         bencher.iter(|| rules::place(black_box(&prepared.job), &company.policy, JobOrigin::Automatic));
     });
     group.bench_function("prepare", |bencher| {
-        bencher.iter(|| prepare(&keys.identity, black_box(&prepared.pending), None));
+        bencher.iter(|| prepare(&keys.identity, black_box(&prepared.pending).clone(), None));
     });
     group.bench_function("rules", |bencher| bencher.iter(|| rules::decide(black_box(&case))));
     group.bench_function("row", |bencher| {

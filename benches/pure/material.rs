@@ -11,8 +11,9 @@ use std::{
 
 use chrono::{DateTime, TimeZone, Utc};
 use postrider::intake::{
-    decide::{Pending, Prepared, prepare},
+    decide::{Prepared, prepare},
     lookup_keys,
+    pending::Pending,
 };
 use postrider_domain::{
     company::Company,
@@ -70,26 +71,27 @@ pub fn parsed(medium: Medium) -> Job {
     parse(&body(medium)).expect("the bench's job is one that is taken")
 }
 
-/// The pending job that `intake::admit` makes of a parsed job.
+/// As `intake::admit` makes it of a parsed job.
 pub fn pending(keys: &SecretKeys, company: &Arc<Company>, job: Job, key: &str) -> Pending {
-    let (idem, idem_made, content_hash) = lookup_keys::idempotency(&keys.identity, company, &job, Some(key));
+    let idempotency = lookup_keys::idempotency(&keys.identity, company, &job, Some(key));
     Pending {
         place: 0,
         company: Arc::clone(company),
         job: Arc::new(job),
-        source: JobOrigin::Automatic,
+        origin: JobOrigin::Automatic,
         source_code: 0,
         test: false,
         suspect: None,
-        idem,
-        idem_made,
-        content_hash,
+        idempotency_hash: idempotency.hash,
+        key_is_derived: idempotency.is_derived,
+        content_hash: idempotency.content_hash,
+        redecided: None,
     }
 }
 
 pub fn prepared(medium: Medium) -> Prepared {
     let pending = pending(&keys(), &company(), parsed(medium), &key());
-    prepare(&keys().identity, &pending, None).expect("the company has the job's brand and channel")
+    prepare(&keys().identity, pending, None).expect("the company has the job's brand and channel")
 }
 
 pub fn correlation() -> Correlation {

@@ -24,8 +24,8 @@ use crate::{
     },
     config::Amqp,
     intake::{
-        Acceptor, InboundJob,
-        accept::rejection,
+        Acceptor, InboundJob, admit,
+        rejection::{rejection, write_rejections},
         responses::{ResponseOutcome, conflict_problem},
     },
     telemetry::names,
@@ -114,9 +114,8 @@ pub(super) async fn write(acceptor: &Acceptor, responses: &[InboundJob]) -> Resu
             ResponseOutcome::Conflict(company) => (Some(company), vec![conflict_problem()]),
             ResponseOutcome::Refused(company, problems) => (company, problems),
         };
-        let resolved = acceptor.company(&acceptor.company_cache.snapshot(), response).ok();
-        let owner = company.and(resolved).map(|(company, test)| (company.id, test));
+        let owner = company.and_then(|_| admit::owner(acceptor, response));
         rejections.push(rejection(&acceptor.keys, response, owner, problems));
     }
-    acceptor.keep_rejections(&rejections).await
+    write_rejections(&acceptor.ledger, rejections).await
 }

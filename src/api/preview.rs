@@ -26,9 +26,9 @@ use crate::api::{
 };
 use crate::intake::{
     Acceptor,
-    preview::{Preview, Text},
+    preview::{Preview, PreviewMessage},
 };
-use postrider_domain::job::parse::BODY_BYTES_MAX;
+use postrider_domain::{content::compose::ComposedText, ids::Medium, job::parse::BODY_BYTES_MAX};
 
 const PATH: &str = "/v1/requests/preview";
 
@@ -123,7 +123,7 @@ async fn preview(
 
 fn view(preview: Preview) -> PreviewResult {
     match preview {
-        Preview::Decided { request, account, text } => {
+        Preview::Decided { request, account, message } => {
             let decision = &request.decision;
             let reason = decision.reason();
             PreviewResult {
@@ -135,7 +135,7 @@ fn view(preview: Preview) -> PreviewResult {
                 due_at: Some(decision.due_at),
                 expires_at: Some(decision.expires_at),
                 decision: Some(DecisionView::from(decision)),
-                message: text.map(PreviewText::from),
+                message: message.map(PreviewText::from),
                 brand: Some(request.brand),
                 channel: Some(request.channel),
                 ..PreviewResult::default()
@@ -156,16 +156,28 @@ fn view(preview: Preview) -> PreviewResult {
     }
 }
 
-impl From<Text> for PreviewText {
-    fn from(text: Text) -> PreviewText {
-        PreviewText {
-            medium: text.medium.as_str(),
-            to: text.to,
-            from: text.from,
-            subject: text.subject,
-            text: text.text,
-            html: text.html,
-            segments: text.segments,
+impl From<PreviewMessage> for PreviewText {
+    fn from(message: PreviewMessage) -> PreviewText {
+        let PreviewMessage { to, text } = message;
+        match text {
+            ComposedText::Email { from_address, email } => PreviewText {
+                medium: Medium::Email.as_str(),
+                to,
+                from: Some(from_address),
+                subject: Some(email.subject),
+                text: email.text,
+                html: Some(email.html),
+                segments: None,
+            },
+            ComposedText::Sms(sms) => PreviewText {
+                medium: Medium::Sms.as_str(),
+                to,
+                from: None,
+                subject: None,
+                text: sms.text,
+                html: None,
+                segments: Some(sms.segments),
+            },
         }
     }
 }

@@ -243,7 +243,7 @@ fn inbound_job(
     corrected: Option<Vec<u8>>,
     company: Option<String>,
 ) -> anyhow::Result<InboundJob> {
-    replay::arrival(job, corrected, company).map_err(|error| match error {
+    replay::inbound_job(job, corrected, company).map_err(|error| match error {
         NotReplayable::Done(request) => anyhow::anyhow!("the job was replayed before, as request {request}"),
         NotReplayable::NoCompany => anyhow::anyhow!(
             "the routing key {:?} names no company; give the slug with --company",

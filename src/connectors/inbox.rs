@@ -18,7 +18,9 @@ use crate::{
     },
     failpoint,
     intake::quarantine::panic_problem,
-    intake::{AcceptOutcome, Acceptor, InboundJob, accept::rejection, inbound::EntryPoint},
+    intake::{
+        AcceptOutcome, Acceptor, InboundJob, inbound::EntryPoint, pending::JobOwner, rejection::rejection,
+    },
     telemetry::names,
     ticker::Ticker,
 };
@@ -186,7 +188,7 @@ impl Inbox {
         problems: Vec<Problem>,
     ) -> Result<Uuid, LedgerError> {
         let is_test = matches!(job.entry_point, EntryPoint::Connector { test: true });
-        let owner = Some((notification.company, is_test));
+        let owner = Some(JobOwner { company: notification.company, test: is_test });
         let rejection = rejection(&self.acceptor.keys, job, owner, problems);
         let id = rejection.id;
         self.ledger.reject(&[rejection]).await?;

@@ -1,26 +1,29 @@
-//! A lane's breaker: while its provider is away or its account refused, its messages wait unclaimed.
+//! A lane's circuit breaker: while a provider is away, or rejects the account, its messages wait unclaimed.
 //!
-//! Closed → open after so many failures in a row, or at once where the account is refused; open → half
-//! open after a while, twice as long each time; half open → one probe decides. Time is an argument.
+//! Closed → open after `failures` failures in a row, or at once when the account is rejected; open → half-open after a
+//! pause, twice as long after each failed probe; half-open → one probe decides. PURE: time is an argument.
 
 use std::time::{Duration, Instant};
 
-/// Thresholds, from the configuration.
+/// Section `[breaker]` of the configuration.
 #[derive(Debug, Clone, Copy)]
 pub struct Thresholds {
+    /// Failures in a row that open the breaker.
     pub failures: u32,
+    /// The first pause.
     pub open: Duration,
+    /// The longest pause.
     pub open_max: Duration,
 }
 
-/// How a call spoke for its lane.
+/// The health of the provider and the account, as one call shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallHealth {
-    /// The provider took or refused a message as such: it is there.
+    /// The provider accepted or refused this message: it works.
     Success,
-    /// Not reached, not answered, or a failure of its own.
+    /// Not reached, no answer, or a failure of the provider.
     Failure,
-    /// The account itself is refused.
+    /// The provider rejects the account itself.
     AccountRejected,
 }
 
@@ -35,7 +38,7 @@ pub enum BreakerState {
 pub struct Breaker {
     thresholds: Thresholds,
     failures: u32,
-    /// Open until then; past it, half open.
+    /// `None`: closed. Open before this instant, half-open after it.
     until: Option<Instant>,
     pause: Duration,
 }
@@ -55,9 +58,9 @@ impl Breaker {
         }
     }
 
-    /// Takes a sign; gives whether the breaker opened by it.
-    pub fn record(&mut self, sign: CallHealth, now: Instant) -> bool {
-        match sign {
+    /// Records the health of one call; returns whether the breaker opened by it.
+    pub fn record(&mut self, health: CallHealth, now: Instant) -> bool {
+        match health {
             CallHealth::Success => {
                 self.failures = 0;
                 self.until = None;

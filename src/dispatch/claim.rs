@@ -184,3 +184,50 @@ impl Claim {
         now.saturating_duration_since(self.lease_start) > lease / 3
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A claim of a text message under epoch 1.
+    pub fn claim() -> Claim {
+        let message = Uuid::nil();
+        Claim {
+            message: MessageId(message),
+            request: message,
+            medium: Medium::Sms,
+            epoch: 1,
+            attempt: 0,
+            tries: 0,
+            due_at: DateTime::UNIX_EPOCH,
+            first_due_at: DateTime::UNIX_EPOCH,
+            claimed_at: DateTime::UNIX_EPOCH,
+            lease_start: postrider_clock::monotonic(),
+            lease: LeaseShare::new(Uuid::nil(), 1),
+            suspect: None,
+            address: "+14155552671".to_owned(),
+            test: false,
+            customer_name: None,
+            brand: "blanca".to_owned(),
+            language: None,
+            letter: None,
+            must_settle: MustSettle::new("claim"),
+        }
+    }
+
+    #[test]
+    fn the_last_member_of_a_lease_returns_its_id() {
+        let lease = LeaseShare::new(Uuid::max(), 1);
+        lease.retain_lease();
+        assert_eq!(lease.release_lease(), None);
+        assert_eq!(lease.release_lease(), Some(Uuid::max()));
+    }
+
+    #[test]
+    fn a_claim_is_stale_after_a_third_of_its_lease() {
+        let (claim, lease) = (claim(), Duration::from_secs(60));
+        let after = |secs| claim.lease_start + Duration::from_secs(secs);
+        assert!(!claim.is_stale(after(20), lease) && claim.is_stale(after(21), lease));
+        assert_eq!(claim.database_now(after(7)), DateTime::UNIX_EPOCH + chrono::Duration::seconds(7));
+    }
+}

@@ -1,8 +1,7 @@
-//! All lanes of this worker, kept in step with the companies' accounts.
+//! All lanes of this worker, one for each account of each company.
 //!
-//! A lane whose account, brand or credential changed is replaced: the old one gives back what it has not
-//! begun, calls under way end by themselves. A lane without its credential stays shut, with an alarm; it
-//! stops nobody else.
+//! A lane whose account or company changed is replaced: the old one returns its unbegun claims, and its calls end by
+//! themselves. A lane without its credential stays closed, with an alarm, and affects no other lane.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -29,10 +28,10 @@ use crate::dispatch::{
 
 type Map = HashMap<AccountId, Arc<Lane>>;
 
-/// The live lanes.
+/// The current lanes.
 pub struct Lanes {
     current: ArcSwap<Map>,
-    /// The way to settle; gone once the lanes are closed for good, so that settle can end.
+    /// The queue of settle; removed by `close`, so that settle can end.
     finished: ArcSwapOption<mpsc::Sender<FinishedAttempt>>,
     state: Mutex<State>,
     factory: LaneFactory,
@@ -40,14 +39,14 @@ pub struct Lanes {
 
 struct State {
     tasks: Vec<JoinHandle<()>>,
-    /// The way to begin; gone once the lanes are closed for good, so that begin can end.
+    /// The queue of begin; removed by `close`, so that begin can end.
     ready: Option<mpsc::Sender<ReadyCall>>,
 }
 
-/// What every lane is made with.
+/// The parts that all lanes have in common.
 pub struct LaneFactory {
     pub context: Arc<DispatchContext>,
-    /// Shared by all lanes; each keeps lines of its own.
+    /// Shared by all lanes; each keeps connections of its own.
     pub http: HttpClient,
     pub timeouts: Timeouts,
     pub queue_max: usize,
@@ -80,13 +79,13 @@ impl Lanes {
         self.current.load_full()
     }
 
-    /// The quiet of this process.
+    /// The gate of this process.
     #[must_use]
     pub fn isolation_gate(&self) -> IsolationGate {
         self.factory.context.isolation_gate.clone()
     }
 
-    /// Makes, keeps and closes lanes as the companies say.
+    /// Starts, keeps and closes lanes as the companies' accounts require.
     pub async fn follow(&self, snapshot: &CompanySnapshot) {
         let mut state = self.state.lock().await;
         let Some(ready) = state.ready.clone() else { return };
@@ -114,7 +113,7 @@ impl Lanes {
         self.current.store(Arc::new(new));
     }
 
-    /// Closes all lanes and waits until each has given back what it had not begun.
+    /// Closes all lanes and waits until each has returned its unbegun claims.
     pub async fn close(&self) {
         let mut state = self.state.lock().await;
         for lane in self.current.swap(Arc::default()).values() {
@@ -124,7 +123,7 @@ impl Lanes {
         self.finished.store(None);
         for task in state.tasks.drain(..) {
             if task.await.is_err() {
-                tracing::error!("a lane's task panicked");
+                tracing::error!("a lane's task panicked; its claims come back when their lease has expired");
             }
         }
     }
@@ -139,7 +138,7 @@ impl Lanes {
         let secret = |name: &str| std::env::var(name).ok().map(SecretString::from);
         let provider = build_provider(settings, &secret, &self.factory.http, self.factory.timeouts);
         if let Err(error) = &provider {
-            tracing::error!(lane = %settings.id, %error, "lane is shut: its messages wait");
+            tracing::error!(lane = %settings.id, %error, "the lane stays closed and its messages wait; set the missing credential and restart");
         }
         let missing = if provider.is_err() { 1.0 } else { 0.0 };
         metrics::gauge!(names::LANE_MISCONFIGURED, "lane" => settings.id.clone()).set(missing);
@@ -157,7 +156,7 @@ impl Lanes {
     }
 }
 
-/// A lane serves on while neither its account nor its company's texts changed.
+/// Whether a lane can stay: neither its account nor its company's policy changed, and it has its credential.
 fn is_same(lane: &Lane, settings: &Account, company: &Company) -> bool {
     lane.settings == *settings && lane.company.version == company.version && lane.provider.is_some()
 }

@@ -35,6 +35,7 @@ mod undo;
 pub mod reconcile;
 pub mod status_lookup;
 pub mod sweep;
+pub mod unknowns;
 
 use std::{sync::Arc, time::Duration};
 

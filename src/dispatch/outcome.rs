@@ -192,3 +192,113 @@ pub fn metric_word(outcome: &Outcome) -> &'static str {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dispatch::claim::tests::claim;
+    use postrider_domain::lifecycle::status_poll::PollTimes;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn settled(claim: &Claim, outcome: Outcome, status_source: StatusSource) -> Settlement {
+        let plan = |times: &[u32]| PollTimes(times.iter().map(|time| *time * SECOND).collect());
+        let poll_plan = StatusPollPlan { email: plan(&[60, 300]), sms: plan(&[15, 60]) };
+        let begun = postrider_clock::monotonic();
+        let context = SettlementContext {
+            schedule: &RetrySchedule::default(),
+            unknown_poll_plan: &poll_plan,
+            receipt_poll_plan: &poll_plan,
+            status_source,
+            begun,
+            now: begun + 5 * SECOND,
+            jitter: 0.5,
+        };
+        settlement(claim, claim.attempt + 1, outcome, context)
+    }
+
+    fn refusal(kind: RefusalKind) -> Outcome {
+        Outcome::Refused(Refusal { kind, code: "c".to_owned(), retry_after: None })
+    }
+
+    #[test]
+    fn every_outcome_has_its_state_its_reason_its_count_and_its_block() {
+        use BlockKind::{Complained, HardBounced, Manual, Stop, Unsubscribed};
+        use RefusalKind::{Account, ForNow, Message, NotCalled, Recipient};
+        let to = |block| refusal(Recipient { block });
+        let unknown = Outcome::unknown("timeout");
+        let accepted = Outcome::Accepted { provider_id: Some("id".to_owned()) };
+        let (retry, for_good) = (Signal::Retry, Signal::RefusedForGood);
+        // outcome → signal, reason, counts as a try, block, is due again
+        let table = [
+            (accepted, Signal::Accepted, None, true, None, false),
+            (unknown, Signal::Unanswered, Some(Reason::AwaitingProof), true, None, true),
+            (refusal(NotCalled), retry, Some(Reason::NotCalled), false, None, true),
+            (refusal(Account), retry, Some(Reason::AccountMisconfigured), false, None, true),
+            (refusal(ForNow), retry, Some(Reason::RefusedForNow), true, None, true),
+            (refusal(Message), for_good, Some(Reason::RefusedByProvider), true, None, false),
+            (to(None), for_good, Some(Reason::RecipientRefused), true, None, false),
+            (to(Some(HardBounced)), for_good, Some(Reason::RecipientRefused), true, Some(HardBounced), false),
+            (to(Some(Manual)), for_good, Some(Reason::RecipientRefused), true, Some(Manual), false),
+            (to(Some(Stop)), for_good, Some(Stop.into()), true, Some(Stop), false),
+            (to(Some(Unsubscribed)), for_good, Some(Unsubscribed.into()), true, Some(Unsubscribed), false),
+            (to(Some(Complained)), for_good, Some(Complained.into()), true, Some(Complained), false),
+        ];
+        for (outcome, signal, reason, counts, block, is_due) in table {
+            let is_acceptance = matches!(outcome, Outcome::Accepted { .. });
+            let settled = settled(&claim(), outcome.clone(), StatusSource::Queryable);
+            assert_eq!(settled.map, TransitionMap::new(signal), "{outcome:?}");
+            assert_eq!((settled.reason, settled.counts_as_try), (reason, counts), "{outcome:?}");
+            assert_eq!((settled.block, settled.is_acceptance), (block, is_acceptance), "{outcome:?}");
+            assert_eq!(settled.wait_secs.is_some(), is_due, "{outcome:?}");
+            assert_eq!((settled.epoch, settled.attempt), (claim().epoch, claim().attempt + 1));
+        }
+    }
+
+    #[test]
+    fn a_refusal_for_now_gives_up_after_the_last_try() {
+        let last = Claim { tries: 100, ..claim() };
+        let settled = settled(&last, refusal(RefusalKind::ForNow), StatusSource::Queryable);
+        assert_eq!(settled.map, TransitionMap::new(Signal::GaveUp));
+        assert_eq!((settled.reason, settled.wait_secs), (Some(Reason::RetriesExhausted), None));
+    }
+
+    #[test]
+    fn a_provider_that_cannot_be_asked_is_waited_for_until_the_last_time_of_the_plan() {
+        let unknown = || Outcome::Unknown { code: "reset".to_owned() };
+        let accepted = || Outcome::Accepted { provider_id: None };
+        for (source, wait, watch) in
+            [(StatusSource::Queryable, 10.0, Some(15.0)), (StatusSource::ReceiptsOnly, 55.0, None)]
+        {
+            assert_eq!(settled(&claim(), unknown(), source).wait_secs, Some(wait), "{source:?}");
+            assert_eq!(settled(&claim(), accepted(), source).receipt_wait_secs, watch, "{source:?}");
+        }
+    }
+
+    #[test]
+    fn an_attempt_without_a_call_is_due_at_once_and_costs_no_try() {
+        let settled = not_called(&claim());
+        assert_eq!((settled.map, settled.wait_secs), (TransitionMap::new(Signal::Retry), Some(0.0)));
+        assert!(!settled.counts_as_try && !settled.is_acceptance);
+        let unrendered = render_failed(&claim(), "no_email_from".to_owned());
+        assert_eq!(unrendered.map, TransitionMap::new(Signal::RefusedForGood));
+        assert_eq!(unrendered.code.as_deref(), Some("no_email_from"));
+    }
+
+    #[test]
+    fn only_trouble_of_the_provider_or_the_account_is_held_against_the_lane() {
+        let unknown = Outcome::unknown("timeout");
+        let table = [
+            (Outcome::Accepted { provider_id: None }, CallHealth::Success, "accepted"),
+            (unknown, CallHealth::Failure, "unknown"),
+            (refusal(RefusalKind::NotCalled), CallHealth::Failure, "not_called"),
+            (refusal(RefusalKind::Account), CallHealth::AccountRejected, "account_refused"),
+            (refusal(RefusalKind::ForNow), CallHealth::Success, "refused_for_now"),
+            (refusal(RefusalKind::Message), CallHealth::Success, "refused_for_good"),
+            (refusal(RefusalKind::Recipient { block: None }), CallHealth::Success, "refused_for_good"),
+        ];
+        for (outcome, health, word) in table {
+            assert_eq!((call_health(&outcome), metric_word(&outcome)), (health, word), "{outcome:?}");
+        }
+    }
+}

@@ -1,9 +1,9 @@
-//! Reconcile: what providers never told us is asked for.
+//! Reconcile: looks messages up whose status no provider has reported.
 //!
-//! Two kinds of message are sought: those whose call was never answered (unknown), and those whose last
-//! receipt did not come. A proof is written down as a receipt is; what stays unclear is looked for again
-//! by `lifecycle::looks`, until it ends, or is sent once more where the company wants that. Every worker
-//! looks; what one takes is put off for the others. Nothing here sends.
+//! Two kinds: messages with an unknown attempt (its answer was lost), and sent messages whose last receipt did not come. A
+//! proof is written as a receipt is. An unclear message is looked up again by the poll plan until it ends, or is sent once
+//! more where the company has opted in. Every worker reconciles; a message that one worker takes is put off for the
+//! others. Nothing here sends.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,26 +32,27 @@ use postrider_providers::{LookupResult, Proof, ReceiptKind, StatusSource, conten
 use crate::dispatch::{
     DispatchContext, Lanes,
     status_lookup::{Answered, look_up},
+    unknowns::count_settled,
 };
 
-/// Unknown attempts of one round.
+/// Unknown attempts of one round at most.
 const LOOKS_MAX: i64 = 200;
-/// Watched batches of one round, of some hundred messages at most each.
+/// Batches of sent messages of one round at most, with some hundred messages each.
 const WATCHES_MAX: i64 = 5;
 
-/// Asks providers for what they never told.
+/// The background task of look-ups.
 pub struct Reconciler {
-    shared: Arc<DispatchContext>,
+    context: Arc<DispatchContext>,
     lanes: Arc<Lanes>,
 }
 
 impl Reconciler {
     #[must_use]
-    pub fn new(shared: Arc<DispatchContext>, lanes: Arc<Lanes>) -> Reconciler {
-        Reconciler { shared, lanes }
+    pub fn new(context: Arc<DispatchContext>, lanes: Arc<Lanes>) -> Reconciler {
+        Reconciler { context, lanes }
     }
 
-    /// Looks until the worker stops: at once while there is more, otherwise at the ticker's interval.
+    /// Looks up until the worker stops: at once while there is more, otherwise at the ticker's interval.
     pub async fn run(self, ticker: Ticker) {
         let mut more = true;
         while ticker.tick(more).await {
@@ -60,7 +61,7 @@ impl Reconciler {
                 let missing = self.missing_once().await?;
                 Ok::<bool, LedgerError>(unknown || missing)
             };
-            // What is cut here comes again: it was only put off.
+            // A round that is cut here comes again: its messages were only put off.
             let found = tokio::select! {
                 () = ticker.stop().cancelled() => break,
                 found = round => found,
@@ -72,35 +73,35 @@ impl Reconciler {
         }
     }
 
-    /// One round over unknown attempts; gives whether there may be more.
+    /// One round over unknown attempts; returns whether there may be more.
     pub async fn unknown_once(&self) -> Result<bool, LedgerError> {
-        let taken = self.shared.ledger.take_status_polls(LOOKS_MAX, self.hold()).await?;
+        let taken = self.context.ledger.take_status_polls(LOOKS_MAX, self.hold_secs()).await?;
         let more = taken.len() as i64 >= LOOKS_MAX;
         let (unknown, moved): (Vec<_>, Vec<_>) =
             taken.into_iter().partition(|missing| missing.state == State::Unknown);
         if !moved.is_empty() {
             let moved: Vec<_> = moved.iter().map(|missing| missing.message.0).collect();
-            self.shared.ledger.drop_due(&moved).await?;
+            self.context.ledger.drop_due(&moved).await?;
         }
-        let answered = look_up(&self.lanes, unknown, self.shared.lease / 3).await;
+        let answered = look_up(&self.lanes, unknown, self.context.lease / 3).await;
         self.prove(&answered).await?;
         self.plan(answered.into_iter().filter(|answer| proof(answer).is_none())).await?;
         Ok(more)
     }
 
-    /// One round over watched batches; gives whether there may be more.
+    /// One round over batches of sent messages; returns whether there may be more.
     pub async fn missing_once(&self) -> Result<bool, LedgerError> {
-        let watches = self.shared.ledger.take_receipt_polls(WATCHES_MAX, self.hold()).await?;
-        // A message may be in two batches: proved by a receipt first, by our own call after it.
+        let watches = self.context.ledger.take_receipt_polls(WATCHES_MAX, self.hold_secs()).await?;
+        // A message may be in two batches: in one since a receipt proved it sent, in one since its own call did.
         let members: BTreeSet<Uuid> =
             watches.iter().flat_map(|watch| watch.messages.iter().copied()).collect();
         let members: Vec<Uuid> = members.into_iter().collect();
         let missing = match members.is_empty() {
             true => Vec::new(),
-            false => self.shared.ledger.awaiting_receipt(&members).await?,
+            false => self.context.ledger.awaiting_receipt(&members).await?,
         };
         let sent: BTreeSet<MessageId> = missing.iter().map(|missing| missing.message).collect();
-        let answered = look_up(&self.lanes, missing, self.shared.lease / 3).await;
+        let answered = look_up(&self.lanes, missing, self.context.lease / 3).await;
         self.prove(&answered).await?;
         let asked: BTreeSet<MessageId> = answered.iter().map(|(missing, _)| missing.message).collect();
         let left: BTreeMap<MessageId, Medium> = answered
@@ -108,36 +109,36 @@ impl Reconciler {
             .filter(|answer| !proof(answer).is_some_and(|proof| proof.kind != ReceiptKind::Accepted))
             .map(|(missing, _)| (missing.message, missing.medium))
             .collect();
-        // Where the time did not suffice to ask for all, the whole batch comes again.
+        // A batch of which the time did not suffice for all messages comes again as a whole.
         let unasked =
             |member: &Uuid| sent.contains(&MessageId(*member)) && !asked.contains(&MessageId(*member));
         let next: Vec<NextReceiptPoll> = watches
             .iter()
             .filter(|watch| !watch.messages.iter().any(unasked))
-            .map(|watch| self.next_watch(watch, &left))
+            .map(|watch| self.next_poll_of(watch, &left))
             .collect();
         if !next.is_empty() {
             let left: Vec<_> = left.keys().map(|message| message.0).collect();
-            self.shared.ledger.postpone_receipt_polls(&next, &left).await?;
+            self.context.ledger.postpone_receipt_polls(&next, &left).await?;
         }
         Ok(watches.len() as i64 >= WATCHES_MAX)
     }
 
-    /// What is taken comes again after this, unless it is settled before.
-    fn hold(&self) -> f64 {
-        self.shared.lease.as_secs_f64()
+    /// Seconds after which a message that is not settled comes again.
+    fn hold_secs(&self) -> f64 {
+        self.context.lease.as_secs_f64()
     }
 
-    /// Writes down what was found, as receipts that nobody sent.
+    /// Writes proofs as receipts that were looked up.
     async fn prove(&self, answered: &[Answered]) -> Result<(), LedgerError> {
         let receipts: Vec<NewReceipt> =
             answered.iter().filter_map(|answer| self.receipt(&answer.0, proof(answer)?)).collect();
         if receipts.is_empty() {
             return Ok(());
         }
-        for received in self.shared.ledger.receive(&receipts).await? {
+        for received in self.context.ledger.receive(&receipts).await? {
             match received.moved {
-                Some((State::Unknown, _)) => settled("look_up", 1),
+                Some((State::Unknown, _)) => count_settled("look_up", 1),
                 Some((State::Sent, _)) => metrics::counter!(names::RECEIPTS_MISSED).increment(1),
                 _ => {}
             }
@@ -151,7 +152,7 @@ impl Reconciler {
         let map = TransitionMap::new(stored.signal?);
         let notice = format!("look-up:{}:{}:{kind}", missing.message.0, missing.attempt);
         Some(NewReceipt {
-            key: self.shared.keys.identity.receipt_hash(missing.account, &notice),
+            key: self.context.keys.identity.receipt_hash(missing.account, &notice),
             content: content_hash(&[&notice]),
             account: missing.account,
             message: Some(missing.message),
@@ -163,12 +164,12 @@ impl Reconciler {
             block: stored.block,
             looked_up: true,
             receipt_wait_secs: Some(
-                self.shared.receipt_poll_plan.for_medium(missing.medium).first().as_secs_f64(),
+                self.context.receipt_poll_plan.for_medium(missing.medium).first().as_secs_f64(),
             ),
         })
     }
 
-    /// Looks again, ends, or sends once more what was not found.
+    /// Plans the next look-up of messages without a proof, ends them, or has them sent once more.
     async fn plan(&self, unfound: impl Iterator<Item = Answered>) -> Result<(), LedgerError> {
         let (mut again, mut ends, mut resends) = (Vec::new(), Vec::new(), Vec::new());
         for (missing, looked) in unfound {
@@ -178,7 +179,7 @@ impl Reconciler {
                 Some(LookupResult::Absent) => ProbeResult::Absent,
                 Some(LookupResult::Unclear { .. } | LookupResult::Found(_)) => ProbeResult::Unclear,
             };
-            let looks = self.shared.unknown_poll_plan.for_medium(missing.medium);
+            let looks = self.context.unknown_poll_plan.for_medium(missing.medium);
             match looks.after(elapsed, missing.empty_polls, sight, self.may_resend(&missing)) {
                 NextPoll::Again { since_begin, absent } => {
                     let since_begin = chrono::Duration::from_std(since_begin).unwrap_or_default();
@@ -189,17 +190,17 @@ impl Reconciler {
             }
         }
         if !again.is_empty() {
-            self.shared.ledger.postpone_status_polls(&again).await?;
+            self.context.ledger.postpone_status_polls(&again).await?;
         }
         if !ends.is_empty() {
-            let ended = self.shared.ledger.conclude(&ends).await?;
-            settled("window", ended.len());
+            let ended = self.context.ledger.conclude(&ends).await?;
+            count_settled("window", ended.len());
             metrics::counter!(names::CONCLUDED, "reason" => Reason::OutcomeUnknown.as_str())
                 .increment(ended.len() as u64);
         }
         if !resends.is_empty() {
-            let resent = self.shared.ledger.resend(&resends).await?;
-            settled("resend", resent.len());
+            let resent = self.context.ledger.resend(&resends).await?;
+            count_settled("resend", resent.len());
         }
         Ok(())
     }
@@ -211,12 +212,12 @@ impl Reconciler {
         wanted && missing.medium == Medium::Email && !missing.resent && missing.expires_at > missing.now
     }
 
-    /// A batch is watched on while some of it lack their receipts and looks are left.
-    fn next_watch(&self, watch: &ReceiptPoll, left: &BTreeMap<MessageId, Medium>) -> NextReceiptPoll {
+    /// A batch is polled again while one of its messages lacks its receipt and the plan has times left.
+    fn next_poll_of(&self, watch: &ReceiptPoll, left: &BTreeMap<MessageId, Medium>) -> NextReceiptPoll {
         let looks = watch.polls + 1;
         // A batch went through one account, and so by one medium.
         let medium = watch.messages.iter().find_map(|member| left.get(&MessageId(*member)));
-        let times = medium.map(|medium| &self.shared.receipt_poll_plan.for_medium(*medium).0);
+        let times = medium.map(|medium| &self.context.receipt_poll_plan.for_medium(*medium).0);
         let at = |place: i16| times.and_then(|times| times.get(usize::try_from(place).unwrap_or_default()));
         let wait_secs = match (at(looks - 1), at(looks)) {
             (Some(last), Some(next)) => Some(next.saturating_sub(*last).as_secs_f64()),
@@ -241,9 +242,4 @@ fn end(missing: &PollTarget) -> Conclusion {
         next: transition(State::Unknown, Signal::WindowEnded),
         reason: Reason::OutcomeUnknown,
     }
-}
-
-/// Counts unknown attempts by what settled them.
-pub fn settled(by: &'static str, count: usize) {
-    metrics::counter!(names::UNKNOWNS_SETTLED, "by" => by).increment(count as u64);
 }

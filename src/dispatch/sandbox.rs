@@ -1,7 +1,7 @@
-//! Simulated: a test's message where the company named no address for it.
+//! The sandbox: it takes the messages of tests whose company has no test address for the medium.
 //!
-//! Everything is as for any message, up to the call, which is not made: the built-in simulator takes the
-//! message and reports its delivery. No provider hears of it, and no customer can.
+//! Every step is that of any message, up to the call, which is not made: the sandbox accepts the message and reports its
+//! delivery. No provider gets it, and no customer can (docs/decisions/008-test-requests-and-the-sandbox.md).
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,23 +16,23 @@ use crate::dispatch::{Claim, DispatchContext, Lane};
 
 const TRIES_MAX: u32 = 5;
 
-/// Whether the simulator takes it.
+/// Whether the sandbox takes this claim's message.
 #[must_use]
 pub fn takes(lane: &Lane, claim: &Claim) -> bool {
     claim.test && lane.company.policy.test_address(claim.medium).is_none()
 }
 
-/// What the simulator says at once.
+/// The outcome of its call.
 #[must_use]
 pub fn accepted(message: MessageId) -> Outcome {
     Outcome::Accepted { provider_id: Some(format!("simulated-{}", message.0.simple())) }
 }
 
-/// Its receipt. One that gets lost leaves the message `sent`, as any provider's would.
-pub async fn report(shared: Arc<DispatchContext>, account: AccountId, message: MessageId, attempt: i16) {
+/// Writes its receipt. A receipt that is lost leaves the message `sent`, as a provider's would.
+pub async fn report(context: Arc<DispatchContext>, account: AccountId, message: MessageId, attempt: i16) {
     let notice = format!("simulated:{}:{attempt}:delivered", message.0);
     let receipt = NewReceipt {
-        key: shared.keys.identity.receipt_hash(account, &notice),
+        key: context.keys.identity.receipt_hash(account, &notice),
         content: content_hash(&[&notice]),
         account,
         message: Some(message),
@@ -46,10 +46,10 @@ pub async fn report(shared: Arc<DispatchContext>, account: AccountId, message: M
         receipt_wait_secs: None,
     };
     for tries in 1..=TRIES_MAX {
-        match shared.ledger.receive(std::slice::from_ref(&receipt)).await {
+        match context.ledger.receive(std::slice::from_ref(&receipt)).await {
             Ok(_) => return,
             Err(error) if tries == TRIES_MAX => {
-                tracing::warn!(%error, "a simulated receipt could not be written; the test stays sent");
+                tracing::warn!(%error, "writing a receipt of the sandbox failed; the test message stays sent");
             }
             Err(_) => tokio::time::sleep(Duration::from_secs(u64::from(tries))).await,
         }

@@ -1,7 +1,7 @@
-//! Settle: outcomes are written down in batches, and repeated until the database has taken them.
+//! Settle: outcomes are written in batches, and a write is repeated until the database accepts it.
 //!
-//! An outcome held here is the only trace of a call's answer; if this worker dies first, the sweeper
-//! makes it an unknown. Settling twice is harmless: the second finds nothing under way.
+//! An outcome that waits here is the only trace of a call's answer; if the worker dies first, the sweeper makes its
+//! attempt unknown. Settling twice is harmless: the second statement finds no attempt under way.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{failpoint, must_settle::MustSettle, telemetry::names};
 use postrider_domain::lifecycle::State;
 use postrider_ledger::{LedgerError, settle::Settlement};
 
-use crate::dispatch::{Claim, DispatchContext, LeaseShare, reconcile::settled};
+use crate::dispatch::{Claim, DispatchContext, LeaseShare, unknowns::count_settled};
 
 const BATCH_MAX: usize = 256;
 const LINGER: Duration = Duration::from_millis(20);
@@ -38,17 +38,17 @@ impl FinishedAttempt {
     }
 }
 
-/// Writes outcomes down until nobody can send any more.
-pub async fn run(shared: Arc<DispatchContext>, mut done: mpsc::Receiver<FinishedAttempt>) {
+/// Writes outcomes until every sender is gone.
+pub async fn run(context: Arc<DispatchContext>, mut finished: mpsc::Receiver<FinishedAttempt>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     let mut empty = Vec::new();
-    while done.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        wait_for_company(&mut done, &mut batch).await;
+    while finished.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        linger(&mut finished, &mut batch).await;
         let items: Vec<FinishedAttempt> = std::mem::take(&mut batch);
         failpoint::hit("before_settle");
-        write(&shared, &items, &empty).await;
+        write(&context, &items, &empty).await;
         failpoint::hit("after_settle");
-        // Counted off only after the commit: a lease must outlive what it guards.
+        // Only after the commit: a lease must outlive the attempts that it guards.
         empty = items.iter().filter_map(|item| item.lease.release_lease()).collect();
         for item in &items {
             if let Some(after) = item.sent_after {
@@ -59,18 +59,18 @@ pub async fn run(shared: Arc<DispatchContext>, mut done: mpsc::Receiver<Finished
         for item in items {
             item.must_settle.settle();
         }
-        if done.is_empty() && !empty.is_empty() {
-            if let Err(error) = shared.ledger.drop_leases(&empty).await {
-                tracing::debug!(%error, "empty leases were left to the sweeper");
+        if finished.is_empty() && !empty.is_empty() {
+            if let Err(error) = context.ledger.drop_leases(&empty).await {
+                tracing::debug!(%error, "deleting empty leases failed; the sweeper deletes them");
             }
             empty.clear();
         }
     }
 }
 
-/// Whoever comes within a moment is written down together: a statement costs as much as some fifty rows. An
-/// outcome that waits is lost with its worker, so the moment is short.
-async fn wait_for_company(done: &mut mpsc::Receiver<FinishedAttempt>, batch: &mut Vec<FinishedAttempt>) {
+/// Adds the outcomes that follow within `LINGER`: a statement costs as much as some fifty rows. An outcome that waits is
+/// lost with its worker, so the time is short.
+async fn linger(finished: &mut mpsc::Receiver<FinishedAttempt>, batch: &mut Vec<FinishedAttempt>) {
     let until = time::sleep(LINGER);
     tokio::pin!(until);
     while batch.len() < BATCH_MAX {
@@ -78,37 +78,40 @@ async fn wait_for_company(done: &mut mpsc::Receiver<FinishedAttempt>, batch: &mu
         tokio::select! {
             biased;
             () = &mut until => break,
-            count = done.recv_many(batch, room) => if count == 0 { break },
+            count = finished.recv_many(batch, room) => if count == 0 { break },
         }
     }
 }
 
-async fn write(shared: &DispatchContext, items: &[FinishedAttempt], empty: &[uuid::Uuid]) {
+async fn write(context: &DispatchContext, items: &[FinishedAttempt], empty: &[uuid::Uuid]) {
     let mut settlements: Vec<Settlement> = items.iter().map(|item| item.settlement.clone()).collect();
     let mut wait = Duration::from_millis(50);
     loop {
-        match shared.ledger.settle(&settlements, empty).await {
+        match context.ledger.settle(&settlements, empty).await {
             Ok(moved) => {
                 let late = moved
                     .iter()
                     .filter(|one| one.previous_state == State::Unknown && one.state != one.previous_state);
-                return settled("answer", late.count());
+                return count_settled("answer", late.count());
             }
-            // Some provider's words cannot be stored. What became of the messages matters, not the words.
-            Err(LedgerError::Data(code)) if settlements.iter().any(has_words) => {
-                tracing::error!(code, "a provider's code or id cannot be stored; a batch goes without them");
+            // A provider's text cannot be stored. The states of the messages matter more than the texts.
+            Err(LedgerError::Data(code)) if settlements.iter().any(has_texts) => {
+                tracing::error!(
+                    code,
+                    "a provider's code or id cannot be stored; the batch is written without codes and ids"
+                );
                 for settlement in &mut settlements {
                     (settlement.code, settlement.provider_id) = (None, None);
                 }
                 continue;
             }
-            Err(error) => tracing::warn!(%error, outcomes = items.len(), "outcomes cannot be written yet"),
+            Err(error) => tracing::warn!(%error, outcomes = items.len(), "writing outcomes failed, retrying"),
         }
         tokio::time::sleep(wait.mul_f64(0.5 + postrider_clock::jitter())).await;
         wait = (wait * 2).min(Duration::from_secs(2));
     }
 }
 
-fn has_words(settlement: &Settlement) -> bool {
+fn has_texts(settlement: &Settlement) -> bool {
     settlement.code.is_some() || settlement.provider_id.is_some()
 }

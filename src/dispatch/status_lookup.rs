@@ -1,7 +1,7 @@
-//! Ask: what do the providers say of these messages?
+//! Status look-ups: asks the providers of messages for their status.
 //!
-//! Each account's provider is asked for its own, side by side and for a bounded time; nothing is decided
-//! and nothing written here. `reconcile` knows what to make of the answers.
+//! Each account's provider is asked for the account's messages, all at once and for a bounded time. Nothing is decided
+//! or written here: `reconcile` does that.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -14,24 +14,24 @@ use postrider_providers::{LookupQuery, LookupResult, StatusSource};
 
 use crate::dispatch::{Lane, Lanes};
 
-/// Attempts of one question to a provider's client, which splits them as its provider likes.
+/// Messages of one query to a provider's client, which splits it by the provider's limits.
 const QUERIES_PER_CALL: usize = 50;
 
-/// A message and what its provider says of it; `None`: it cannot be asked.
+/// A message and its provider's answer; `None`: the provider cannot be asked.
 pub type Answered = (PollTarget, Option<LookupResult>);
 
-/// Asks every account's provider for its messages, for no longer than `timeout` and one part more. What the
-/// time does not suffice for is left out.
+/// Looks messages up at their accounts' providers, for `timeout` and one query more at most. Messages that the time does
+/// not suffice for are left out.
 pub async fn look_up(lanes: &Lanes, missing: Vec<PollTarget>, timeout: Duration) -> Vec<Answered> {
     let mut accounts: BTreeMap<AccountId, Vec<PollTarget>> = BTreeMap::new();
     for missing in missing {
         accounts.entry(missing.account).or_default().push(missing);
     }
     let lanes = lanes.all();
-    let asked = accounts
+    let lookups = accounts
         .into_iter()
         .map(|(account, missing)| look_up_in_lane(lanes.get(&account).cloned(), missing, timeout));
-    join_all(asked).await.into_iter().flatten().collect()
+    join_all(lookups).await.into_iter().flatten().collect()
 }
 
 async fn look_up_in_lane(
@@ -43,28 +43,28 @@ async fn look_up_in_lane(
     let Some((lane, provider)) = able.and_then(|lane| Some((lane, lane.provider.as_ref()?))) else {
         return missing.into_iter().map(|missing| (missing, None)).collect();
     };
-    let mut answered = Vec::with_capacity(missing.len());
-    let since = postrider_clock::monotonic();
+    let mut answers = Vec::with_capacity(missing.len());
+    let started = postrider_clock::monotonic();
     for part in missing.chunks(QUERIES_PER_CALL) {
-        if postrider_clock::monotonic() - since > timeout {
+        if postrider_clock::monotonic() - started > timeout {
             break;
         }
-        let sought: Vec<LookupQuery> = part.iter().map(|missing| sought(lane, missing)).collect();
-        let looked = tokio::time::timeout(provider.lookup_timeout(), provider.lookup(&sought))
+        let queries: Vec<LookupQuery> = part.iter().map(|missing| query(lane, missing)).collect();
+        let results = tokio::time::timeout(provider.lookup_timeout(), provider.lookup(&queries))
             .await
             .unwrap_or_default();
-        let mut looked = looked.into_iter();
+        let mut results = results.into_iter();
         for missing in part {
-            let looked = looked.next().unwrap_or(LookupResult::unclear("timeout"));
-            metrics::counter!(names::LOOK_UPS, "lane" => lane.settings.id.clone(), "found" => lookup_label(&looked))
+            let result = results.next().unwrap_or(LookupResult::unclear("timeout"));
+            metrics::counter!(names::LOOK_UPS, "lane" => lane.settings.id.clone(), "found" => metric_word(&result))
                 .increment(1);
-            answered.push((missing.clone(), Some(looked)));
+            answers.push((missing.clone(), Some(result)));
         }
     }
-    answered
+    answers
 }
 
-fn sought(lane: &Lane, missing: &PollTarget) -> LookupQuery {
+fn query(lane: &Lane, missing: &PollTarget) -> LookupQuery {
     let test = lane.company.policy.test_address(missing.medium).map(str::to_owned);
     LookupQuery {
         message: missing.message,
@@ -76,8 +76,8 @@ fn sought(lane: &Lane, missing: &PollTarget) -> LookupQuery {
     }
 }
 
-fn lookup_label(looked: &LookupResult) -> &'static str {
-    match looked {
+fn metric_word(result: &LookupResult) -> &'static str {
+    match result {
         LookupResult::Found(_) => "found",
         LookupResult::Absent => "absent",
         LookupResult::Unclear { .. } => "unclear",

@@ -10,9 +10,9 @@ use crate::{
 
 /// Takes the isolation gate exclusively and commits the trial record; `None`: the record was not committed, and the
 /// claim must be returned.
-pub(super) async fn begin_trial(shared: &DispatchContext, claim: &Claim) -> Option<ExclusiveGuard> {
-    let guard = shared.isolation_gate.exclusive().await;
-    match shared.ledger.start_message_trial(claim.message, claim.epoch).await {
+pub(super) async fn begin_trial(context: &DispatchContext, claim: &Claim) -> Option<ExclusiveGuard> {
+    let guard = context.isolation_gate.exclusive().await;
+    match context.ledger.start_message_trial(claim.message, claim.epoch).await {
         Ok(true) => Some(guard),
         Ok(false) => None,
         Err(error) => {

@@ -1,16 +1,18 @@
-//! Decide: from a parsed job and what the ledger knows to a row to write, or the problems of a rejection.
+//! Decide: from a pending job and its facts to a row to write, or to the problems of a rejection.
 //!
-//! No I/O. The rules themselves are in `rules`; this file fits a job and its facts to them.
+//! PURE but for the new row's id: no I/O. The rules themselves are in `domain::rules`; this file fits a job and the
+//! ledger's facts to them.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
 use postrider_domain::{
-    company::Company,
     document::Problem,
     hash_keys::IdentityKey,
     ids::Medium,
-    job::{Employee, Job},
+    job::{Employee, Job, JobOrigin},
     rules::{
         self, Case, Facts, MemberFact, OriginalRequest, Placed, Requester, ReservationHolder,
         decision::Candidate, suppression,
@@ -20,122 +22,125 @@ use postrider_ledger::{
     accept::{InitialDispatch, NewRequest},
     gather::{Lookup, LookupHits},
 };
-use uuid::Uuid;
 
-use crate::intake::{admit::JobOwner, lookup_keys};
+use crate::intake::{lookup_keys, pending::Pending};
 
-/// A parsed job whose company is known, on its way through the rounds of one batch.
-#[derive(Debug, Clone)]
-pub struct Pending {
-    /// Its place in the batch.
-    pub place: usize,
-    pub company: Arc<Company>,
-    pub job: Arc<Job>,
-    pub source: postrider_domain::job::JobOrigin,
-    pub source_code: i16,
-    pub test: bool,
-    pub suspect: Option<Uuid>,
-    pub idem: Uuid,
-    pub idem_made: bool,
-    pub content_hash: Uuid,
-}
-
-impl Pending {
-    /// Whose job it is, and whether it is a test.
-    pub(super) fn whose(&self) -> JobOwner {
-        Some((self.company.id, self.test))
-    }
-}
-
-/// A pending job with everything that this round found out before the gather.
+/// A pending job with the facts that are known before the gather statement.
 #[derive(Debug, Clone)]
 pub struct Prepared {
     pub pending: Pending,
-    /// With what it inherits from its root.
+    /// With the fields that it inherits from its original request.
     pub job: Arc<Job>,
     pub root: Option<OriginalRequest>,
     pub placed: Placed,
     pub lookup: Lookup,
-    /// The keys under which responses wait for it; empty: none does.
+    /// The keys under which a response to it waits; empty: none does.
     pub awaited: Vec<Uuid>,
-    /// The team member who asks by hand, where that person is one.
+    /// The team member that requests it by hand.
     pub requester: Option<Requester>,
 }
 
 impl Prepared {
-    /// What no other job of the round may have as well.
-    pub(super) fn unique(&self) -> Vec<Uuid> {
+    /// Keys that one job of a round may have: of two jobs with one of them the second waits for the next round.
+    pub(super) fn unique_keys(&self) -> Vec<Uuid> {
         let root = self.root.as_ref().map(|root| root.id);
-        [self.pending.idem].into_iter().chain(self.lookup.former_id_hash).chain(root).collect()
+        [self.pending.idempotency_hash].into_iter().chain(self.lookup.former_id_hash).chain(root).collect()
     }
 }
 
-/// Inherits and places a job, and makes the keys to look it up by.
+/// Inherits from the original request, places the job, and makes its lookup keys.
+///
+/// # Errors
+/// The problems of the rejection.
 pub fn prepare(
     keys: &IdentityKey,
-    pending: &Pending,
+    pending: Pending,
     root: Option<OriginalRequest>,
-) -> Result<Prepared, Vec<Problem>> {
+) -> Result<Prepared, Rejected> {
+    match place(&pending, root.as_ref()) {
+        Ok((job, placed)) => {
+            let hash = pending.idempotency_hash;
+            let mut lookup = lookup_keys::lookup(keys, &pending.company, &job, &placed, hash);
+            lookup.former_id_hash = lookup
+                .former_id_hash
+                .filter(|_| pending.redecided.is_none())
+                .map(|former| keys.separate_test(pending.test, former));
+            Ok(Prepared { pending, job, root, placed, lookup, awaited: Vec::new(), requester: None })
+        }
+        Err(problems) => Err(Rejected { pending, problems }),
+    }
+}
+
+/// A pending job that the rules refuse.
+#[derive(Debug)]
+pub struct Rejected {
+    pub pending: Pending,
+    pub problems: Vec<Problem>,
+}
+
+fn place(pending: &Pending, root: Option<&OriginalRequest>) -> Result<(Arc<Job>, Placed), Vec<Problem>> {
+    let policy = &pending.company.policy;
+    if pending.redecided.is_some() {
+        // A channel's switch for automatic or manual jobs may be off by now; it is about jobs to come.
+        let automatic = rules::place(&pending.job, policy, JobOrigin::Automatic);
+        let placed = automatic.or_else(|problems| {
+            rules::place(&pending.job, policy, JobOrigin::Manual).map_err(|_| problems)
+        })?;
+        return Ok((Arc::clone(&pending.job), placed));
+    }
     let job = match pending.job.initial_feedback_request_id {
-        Some(_) => Arc::new(rules::recovery::inherit(&pending.job, root.as_ref())?),
+        Some(_) => Arc::new(rules::recovery::inherit(&pending.job, root)?),
         None => Arc::clone(&pending.job),
     };
-    let placed = rules::place(&job, &pending.company.policy, pending.source)?;
-    let mut lookup = lookup_keys::lookup(keys, &pending.company, &job, &placed, pending.idem);
-    lookup.former_id_hash = lookup.former_id_hash.map(|former| keys.separate_test(pending.test, former));
-    let pending = pending.clone();
-    Ok(Prepared { pending, job, root, placed, lookup, awaited: Vec::new(), requester: None })
+    let placed = rules::place(&job, policy, pending.origin)?;
+    Ok((job, placed))
 }
 
-/// Takes all of these for one job; gives whether none was another's.
-pub(super) fn take(taken: &mut HashSet<Uuid>, wants: &[Uuid]) -> bool {
-    let free = wants.iter().all(|want| !taken.contains(want));
-    if free {
-        taken.extend(wants);
-    }
-    free
-}
-
-/// Decides a job by its facts.
+/// Decides a job by its facts. `hits`: of the gather statement; `None`: nothing stands out.
+///
+/// # Errors
+/// The problems of the rejection.
 pub fn decide(
     keys: &IdentityKey,
     prepared: &Prepared,
-    stands_out: Option<&LookupHits>,
+    hits: Option<&LookupHits>,
     now: DateTime<Utc>,
 ) -> Result<NewRequest, Vec<Problem>> {
     let Prepared { pending, job, root, placed, lookup, awaited, requester } = prepared;
-    if stands_out.is_some_and(|stands_out| stands_out.former_taken) {
+    if hits.is_some_and(|hits| hits.former_taken) {
         let message =
             "another request of this company has that former_id; leave it out or send the right one";
         return Err(vec![Problem::new("former_id", "former_id_taken", message)]);
     }
     let facts = Facts {
-        recovery: root.is_some(),
+        recovery: pending.redecided.map_or(root.is_some(), |stored| stored.is_recovery),
         test: pending.test,
         answered: !awaited.is_empty(),
         requester: *requester,
-        ..facts(&job.employee, stands_out, now)
+        ..facts(pending, &job.employee, hits, now)
     };
     let case = Case { job, company: &pending.company, placed, facts: &facts };
     let decision = rules::decide(&case)?;
-    let addr = decision.candidate.as_ref().and_then(|candidate| address_key(keys, prepared, candidate));
-    let ordinal = root.as_ref().map(|root| (root.id, root.recoveries + 1));
+    let address_hash =
+        decision.candidate.as_ref().and_then(|candidate| address_hash(keys, prepared, candidate));
+    let recovery = root
+        .as_ref()
+        .map(|root| lookup_keys::recovery_key(keys, &pending.company, root.id, root.recoveries + 1));
     Ok(NewRequest {
         id: postrider_clock::new_id(),
         company: pending.company.id,
-        idempotency_hash: pending.idem,
-        key_is_derived: pending.idem_made,
+        idempotency_hash: pending.idempotency_hash,
+        key_is_derived: pending.key_is_derived,
         content_hash: pending.content_hash,
         former_id_hash: lookup.former_id_hash,
         original_request: root.as_ref().map(|root| root.id),
-        recovery_hash: ordinal
-            .map(|(root, ordinal)| lookup_keys::recovery_key(keys, &pending.company, root, ordinal)),
+        recovery_hash: recovery,
         source: pending.source_code,
         test: pending.test,
         job: Arc::clone(job),
         brand: placed.brand.label.clone(),
         channel: placed.channel.name.clone(),
-        address_hash: addr,
+        address_hash,
         reservation_keys: if suppression::reserves(&case) {
             lookup.reservation_keys.clone()
         } else {
@@ -148,14 +153,14 @@ pub fn decide(
     })
 }
 
-/// The suppression period in seconds; `None`: it takes over from any holder.
-pub(crate) fn window_secs(case: &Case) -> Option<i32> {
+/// The suppression period in seconds; `None`: the request takes over from any holder.
+fn window_secs(case: &Case) -> Option<i32> {
     let secs = i64::from(case.company.policy.suppression_days) * 86_400;
     (!suppression::takes_over(case)).then(|| i32::try_from(secs).unwrap_or(i32::MAX))
 }
 
-/// The key of where it goes: the customer's address, which was looked up, or a test's.
-fn address_key(keys: &IdentityKey, prepared: &Prepared, candidate: &Candidate) -> Option<Uuid> {
+/// The hash of the address: the customer's, which was looked up, or a test's.
+fn address_hash(keys: &IdentityKey, prepared: &Prepared, candidate: &Candidate) -> Option<Uuid> {
     let Prepared { pending, lookup, .. } = prepared;
     match candidate.medium {
         medium if pending.test => Some(keys.address_hash(pending.company.id, medium, &candidate.address)),
@@ -164,27 +169,26 @@ fn address_key(keys: &IdentityKey, prepared: &Prepared, candidate: &Candidate) -
     }
 }
 
-/// The facts about one job, but for what only its caller knows: whether it is a recovery, a test, answered
-/// already, and who asks.
-pub(crate) fn facts(employee: &Employee, stands_out: Option<&LookupHits>, now: DateTime<Utc>) -> Facts {
+/// The facts that the gather statement found; its caller sets the others.
+fn facts(pending: &Pending, employee: &Employee, hits: Option<&LookupHits>, now: DateTime<Utc>) -> Facts {
     let blank = LookupHits { approved: true, ..LookupHits::default() };
-    let known = stands_out.unwrap_or(&blank);
-    let member = match (stands_out, known.member_by_email, known.member_by_custom_id) {
+    let known = hits.unwrap_or(&blank);
+    let member = match (hits, known.member_by_email, known.member_by_custom_id) {
         (None, _, _) => MemberFact::Found { approved: true },
         (_, None, _) if employee.email.is_some() => MemberFact::UnknownEmail,
         (_, _, None) if employee.custom_id.is_some() => MemberFact::UnknownCustomId,
         (_, Some(email), Some(custom_id)) if email != custom_id => MemberFact::Mismatch,
         _ => MemberFact::Found { approved: known.approved },
     };
-    let holders = known
-        .holders
-        .iter()
-        .map(|(request, asked_at)| ReservationHolder { request: *request, asked_at: *asked_at });
+    let own = pending.redecided.map(|stored| stored.request);
+    let holders = known.holders.iter().filter(|(request, _)| Some(*request) != own);
     Facts {
         now,
         member,
         block_bits: known.block_bits,
-        holders: holders.collect(),
+        holders: holders
+            .map(|(request, asked_at)| ReservationHolder { request: *request, asked_at: *asked_at })
+            .collect(),
         recovery: false,
         test: false,
         answered: false,

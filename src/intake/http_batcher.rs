@@ -1,8 +1,8 @@
-//! Jobs that come one by one, as calls do: accepted together, each answered after the commit.
+//! The HTTP batcher: jobs that arrive one by one are accepted together, each answered after the commit.
 //!
-//! A lone job goes at once. What comes while a batch is under way waits for it, or for a full batch, or for
-//! `LINGER`, so that concurrent callers share commits. Bounded by count and by bytes; full, or without a
-//! database for longer than `PATIENCE`, callers hear *not now*, and the same job again is taken once.
+//! A lone job starts a batch at once. Jobs that arrive while a batch is under way wait for it, for a full batch, or for
+//! `LINGER`, so that concurrent callers share commits. Bounded by count and by bytes. When it is full, or the database is
+//! away for longer than `TIMEOUT`, `submit` returns `Busy`; the same job again is accepted once.
 
 use std::{
     sync::Arc,
@@ -19,22 +19,24 @@ use tokio_util::sync::CancellationToken;
 use crate::{failpoint, telemetry::names};
 use postrider_ledger::LedgerError;
 
-use crate::intake::{AcceptOutcome, Acceptor, InboundJob, accept::rejection, quarantine::panic_problem};
+use crate::intake::{
+    AcceptOutcome, Acceptor, InboundJob, admit::owner, quarantine::panic_problem, rejection::rejection,
+};
 
 const QUEUE_MAX: usize = 4_000;
 const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 const BATCH_MAX: usize = 500;
 const BATCHES_IN_FLIGHT: usize = 2;
 const LINGER: Duration = Duration::from_millis(5);
-/// A database that restarts is waited for: not every caller repeats what it was refused.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// A database that restarts within this time costs no caller its job: not every caller repeats a refused one.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// It cannot be taken just now: too much waits, the database is away, or this worker stops.
+/// The batcher is full, the database is away, or this worker stops: 503 with Retry-After.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("jobs cannot be taken just now")]
+#[error("jobs cannot be accepted now; try again later")]
 pub struct Busy;
 
-/// The way of single jobs into the ledger; cheap to clone.
+/// The handle of the batcher; cheap to clone.
 #[derive(Clone)]
 pub struct JobBatcher {
     queue: mpsc::Sender<Entry>,
@@ -42,10 +44,10 @@ pub struct JobBatcher {
 }
 
 struct Entry {
-    arrival: InboundJob,
+    inbound: InboundJob,
     answer: oneshot::Sender<AcceptOutcome>,
-    /// Room in memory, until it is answered.
-    _room: OwnedSemaphorePermit,
+    /// The job's share of `QUEUE_BYTES_MAX`, until it is answered.
+    bytes: OwnedSemaphorePermit,
 }
 
 impl JobBatcher {
@@ -55,50 +57,55 @@ impl JobBatcher {
         stop: CancellationToken,
     ) -> (JobBatcher, impl Future<Output = ()> + Send + use<>) {
         let (queue, entries) = mpsc::channel(QUEUE_MAX);
-        let jobs = JobBatcher { queue, bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)) };
-        let taker = Taker { acceptor, batch: Vec::new(), since: None, running: JoinSet::new() };
-        (jobs, taker.run(entries, stop))
+        let batcher = JobBatcher { queue, bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)) };
+        let task = BatcherTask { acceptor, batch: Vec::new(), since: None, running: JoinSet::new() };
+        (batcher, task.run(entries, stop))
     }
 
-    /// Takes one job.
-    pub async fn submit(&self, arrival: InboundJob) -> Result<AcceptOutcome, Busy> {
-        self.submit_all(vec![arrival]).await?.pop().ok_or(Busy)
+    /// Accepts one job.
+    ///
+    /// # Errors
+    /// `Busy`.
+    pub async fn submit(&self, inbound: InboundJob) -> Result<AcceptOutcome, Busy> {
+        self.submit_all(vec![inbound]).await?.pop().ok_or(Busy)
     }
 
-    /// Takes jobs, all of them or none; one answer for each, in order. After an error some may be accepted
-    /// all the same: the same again gets their first answers.
-    pub async fn submit_all(&self, arrivals: Vec<InboundJob>) -> Result<Vec<AcceptOutcome>, Busy> {
-        let mut answers = Vec::with_capacity(arrivals.len());
+    /// Accepts jobs, all of them or none; one outcome for each, in order.
+    ///
+    /// # Errors
+    /// `Busy`; some jobs may be accepted all the same, and get their first outcomes when they are repeated.
+    pub async fn submit_all(&self, inbound: Vec<InboundJob>) -> Result<Vec<AcceptOutcome>, Busy> {
+        let mut answers = Vec::with_capacity(inbound.len());
         {
-            let places = self.queue.try_reserve_many(arrivals.len()).map_err(|_| Busy)?;
-            let rooms: Result<Vec<_>, Busy> = arrivals.iter().map(|arrival| self.room(arrival)).collect();
-            for ((place, room), arrival) in places.zip(rooms?).zip(arrivals) {
+            let places = self.queue.try_reserve_many(inbound.len()).map_err(|_| Busy)?;
+            let bytes: Result<Vec<_>, Busy> = inbound.iter().map(|job| self.reserve_bytes(job)).collect();
+            for ((place, bytes), inbound) in places.zip(bytes?).zip(inbound) {
                 let (answer, answered) = oneshot::channel();
-                place.send(Entry { arrival, answer, _room: room });
+                place.send(Entry { inbound, answer, bytes });
                 answers.push(answered);
             }
         }
-        let mut told = Vec::with_capacity(answers.len());
+        let mut outcomes = Vec::with_capacity(answers.len());
         for answer in answers {
-            told.push(answer.await.map_err(|_| Busy)?);
+            outcomes.push(answer.await.map_err(|_| Busy)?);
         }
-        Ok(told)
+        Ok(outcomes)
     }
 
-    fn room(&self, arrival: &InboundJob) -> Result<OwnedSemaphorePermit, Busy> {
-        let bytes = u32::try_from(arrival.body.len().max(1)).map_err(|_| Busy)?;
+    fn reserve_bytes(&self, inbound: &InboundJob) -> Result<OwnedSemaphorePermit, Busy> {
+        let bytes = u32::try_from(inbound.body.len().max(1)).map_err(|_| Busy)?;
         Arc::clone(&self.bytes).try_acquire_many_owned(bytes).map_err(|_| Busy)
     }
 }
 
-struct Taker {
+struct BatcherTask {
     acceptor: Acceptor,
     batch: Vec<Entry>,
     since: Option<Instant>,
     running: JoinSet<()>,
 }
 
-impl Taker {
+impl BatcherTask {
     async fn run(mut self, mut entries: mpsc::Receiver<Entry>, stop: CancellationToken) {
         let mut open = true;
         loop {
@@ -135,70 +142,66 @@ impl Taker {
     }
 }
 
-/// Whoever gets no answer hears *not now*: its sender is dropped.
+/// Accepts one batch. Dropping a caller's oneshot sender makes `submit` return `Busy`.
 async fn answer(acceptor: Acceptor, entries: Vec<Entry>) {
-    let (arrivals, answers): (Vec<InboundJob>, Vec<_>) =
-        entries.into_iter().map(|Entry { arrival, answer, _room }| (arrival, (answer, _room))).unzip();
-    let arrivals = Arc::new(arrivals);
-    let told = match accept(&acceptor, &arrivals).await {
-        Done::Accepted(told) => told.into_iter().map(Some).collect(),
-        Done::Panicked => one_by_one(&acceptor, &arrivals).await,
-        Done::Away(error) => {
-            tracing::warn!(%error, jobs = arrivals.len(), "jobs cannot be written; their callers hear so");
+    let (inbound, answers): (Vec<InboundJob>, Vec<_>) =
+        entries.into_iter().map(|Entry { inbound, answer, bytes }| (inbound, (answer, bytes))).unzip();
+    let inbound = Arc::new(inbound);
+    let outcomes = match accept(&acceptor, &inbound).await {
+        BatchResult::Accepted(outcomes) => outcomes.into_iter().map(Some).collect(),
+        BatchResult::Panicked => one_by_one(&acceptor, &inbound).await,
+        BatchResult::Unavailable(error) => {
+            tracing::warn!(%error, jobs = inbound.len(), "writing jobs failed; their callers get 503 and may repeat");
             return;
         }
     };
-    for ((answer, _room), told) in answers.into_iter().zip(told) {
-        // A caller that has gone hears nothing; the same job again gets this answer.
-        let _ = told.map(|told| answer.send(told));
+    for ((answer, _bytes), outcome) in answers.into_iter().zip(outcomes) {
+        // A caller that has gone away gets nothing; the same job again gets this outcome.
+        let _ = outcome.map(|outcome| answer.send(outcome));
     }
 }
 
-enum Done {
+enum BatchResult {
     Accepted(Vec<AcceptOutcome>),
     Panicked,
-    Away(LedgerError),
+    Unavailable(LedgerError),
 }
 
-async fn accept(acceptor: &Acceptor, arrivals: &Arc<Vec<InboundJob>>) -> Done {
+async fn accept(acceptor: &Acceptor, inbound: &Arc<Vec<InboundJob>>) -> BatchResult {
     let since = postrider_clock::monotonic();
     loop {
-        let (acceptor, arrivals) = (acceptor.clone(), Arc::clone(arrivals));
+        let (acceptor, inbound) = (acceptor.clone(), Arc::clone(inbound));
         failpoint::hit("before_commit");
-        // A task of its own: its panic ends nobody else.
-        match tokio::spawn(async move { acceptor.accept(&arrivals).await }).await {
-            Ok(Ok(answers)) => return Done::Accepted(answers),
-            Ok(Err(error)) if postrider_clock::monotonic() - since >= PATIENCE => return Done::Away(error),
+        // In a task of its own: a panic of one job ends no other batch.
+        match tokio::spawn(async move { acceptor.accept(&inbound).await }).await {
+            Ok(Ok(outcomes)) => return BatchResult::Accepted(outcomes),
+            Ok(Err(error)) if postrider_clock::monotonic() - since >= TIMEOUT => {
+                return BatchResult::Unavailable(error);
+            }
             Ok(Err(_)) => tokio::time::sleep(Duration::from_millis(100)).await,
             Err(_) => {
                 metrics::counter!(names::PANICS, "place" => "intake").increment(1);
-                return Done::Panicked;
+                return BatchResult::Panicked;
             }
         }
     }
 }
 
-/// One job of the batch makes us panic: finds it, and keeps it as a rejection.
-async fn one_by_one(acceptor: &Acceptor, arrivals: &[InboundJob]) -> Vec<Option<AcceptOutcome>> {
-    let mut told = Vec::with_capacity(arrivals.len());
-    for arrival in arrivals {
-        told.push(match accept(acceptor, &Arc::new(vec![arrival.clone()])).await {
-            Done::Accepted(mut answers) => answers.pop(),
-            Done::Panicked => quarantine(acceptor, arrival).await,
-            Done::Away(_) => None,
+/// Accepts the jobs of a batch that panicked one by one; the job that panics again is quarantined.
+async fn one_by_one(acceptor: &Acceptor, inbound: &[InboundJob]) -> Vec<Option<AcceptOutcome>> {
+    let mut outcomes = Vec::with_capacity(inbound.len());
+    for inbound in inbound {
+        outcomes.push(match accept(acceptor, &Arc::new(vec![inbound.clone()])).await {
+            BatchResult::Accepted(mut outcomes) => outcomes.pop(),
+            BatchResult::Panicked => quarantine(acceptor, inbound).await,
+            BatchResult::Unavailable(_) => None,
         });
     }
-    told
+    outcomes
 }
 
-async fn quarantine(acceptor: &Acceptor, arrival: &InboundJob) -> Option<AcceptOutcome> {
-    let company = acceptor.company(&acceptor.company_cache.snapshot(), arrival).ok();
-    let rejection = rejection(
-        &acceptor.keys,
-        arrival,
-        company.map(|(company, test)| (company.id, test)),
-        vec![panic_problem()],
-    );
+async fn quarantine(acceptor: &Acceptor, inbound: &InboundJob) -> Option<AcceptOutcome> {
+    let rejection = rejection(&acceptor.keys, inbound, owner(acceptor, inbound), vec![panic_problem()]);
     acceptor.ledger.reject(std::slice::from_ref(&rejection)).await.ok()?;
     metrics::counter!(names::QUARANTINED, "kind" => "job").increment(1);
     tracing::error!("a job that made Postrider panic is quarantined; see `postrider rejected list`");
@@ -211,7 +214,7 @@ mod tests {
     use crate::intake::inbound::EntryPoint;
     use postrider_domain::job::JobOrigin;
 
-    fn arrivals(count: usize, bytes: usize) -> Vec<InboundJob> {
+    fn inbound(count: usize, bytes: usize) -> Vec<InboundJob> {
         let one = InboundJob {
             body: vec![b' '; bytes],
             company: Some("acme".to_owned()),
@@ -225,14 +228,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn more_than_there_is_room_for_is_refused_as_a_whole() {
+    async fn jobs_that_do_not_fit_are_refused_all_together() {
         let (queue, mut entries) = mpsc::channel(3);
-        let jobs = JobBatcher { queue, bytes: Arc::new(Semaphore::new(10)) };
-        assert_eq!(jobs.submit_all(arrivals(4, 1)).await, Err(Busy), "too many");
-        assert_eq!(jobs.submit_all(arrivals(2, 6)).await, Err(Busy), "too large");
+        let batcher = JobBatcher { queue, bytes: Arc::new(Semaphore::new(10)) };
+        assert_eq!(batcher.submit_all(inbound(4, 1)).await, Err(Busy), "too many");
+        assert_eq!(batcher.submit_all(inbound(2, 6)).await, Err(Busy), "too large");
         assert!(entries.try_recv().is_err(), "nothing of them was taken");
-        assert_eq!(jobs.bytes.available_permits(), 10);
+        assert_eq!(batcher.bytes.available_permits(), 10);
         drop(entries);
-        assert_eq!(jobs.submit_all(arrivals(1, 1)).await, Err(Busy), "the worker stops");
+        assert_eq!(batcher.submit_all(inbound(1, 1)).await, Err(Busy), "the worker stops");
     }
 }

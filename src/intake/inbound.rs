@@ -1,6 +1,7 @@
-//! A job as it arrives, whatever the door, and the answer that it gets.
+//! An inbound job, whatever its entry point, and the outcome that it gets.
 //!
-//! `accept` turns the one into the other; doors (AMQP, the command line, recipes) make arrivals and nothing else.
+//! `accept` turns the one into the other. Entry points (`amqp`, `api`, `connectors`, the command line) make inbound jobs
+//! and interpret nothing.
 
 use uuid::Uuid;
 
@@ -11,36 +12,38 @@ pub const REQUESTS: &str = "requests.";
 /// Prefix of the routing keys of responses; the company's slug follows.
 pub const RESPONSES: &str = "responses.";
 
-/// A job at the door, unparsed.
+/// A job as it arrived, unparsed.
 #[derive(Debug, Clone)]
 pub struct InboundJob {
+    /// JSON, 64 KiB at most.
     pub body: Vec<u8>,
-    /// The company's slug as the door knows it; `None`: it could not be read from the routing.
+    /// The company's slug; `None`: the routing does not name one.
     pub company: Option<String>,
     /// Routing key or path, for the record of a rejection.
     pub routing: String,
     pub entry_point: EntryPoint,
-    /// AMQP `message_id` or the `Idempotency-Key` header; the job's own key goes before it.
+    /// AMQP `message_id` or the `Idempotency-Key` header; a key in the job precedes it.
     pub key: Option<String>,
     pub origin: JobOrigin,
-    /// Under what it was written down, where it is tried alone; its acceptance takes that back.
+    /// Key of the trial record of a poison suspect; its acceptance removes the record.
     pub suspect: Option<Uuid>,
 }
 
-/// Who speaks, and through what.
+/// The way by which a job arrived, with what is known of its sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntryPoint {
-    /// The broker's validated user, where the delivery has one.
+    /// The user that the broker validated, where the delivery has one.
     Amqp { user: Option<String> },
-    /// A call with a key, which names the company; a test key makes tests, a manager's may override.
+    /// A call with a key of the company; a test key makes tests, a manager's key may override.
     Http { test: bool, manager: bool },
-    /// A person who hands a refused job in again, for any company; a test stays a test.
+    /// A person that replays a rejected job of any company; a test stays a test.
     Operator { test: bool },
-    /// A company's own recipe, of a notice whose signature was verified.
+    /// A connector of the company, from a notification with a verified signature.
     Connector { test: bool },
 }
 
 impl EntryPoint {
+    /// The stored word of a rejection's source.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -53,7 +56,7 @@ impl EntryPoint {
 
     /// The stored number of a request's source.
     #[must_use]
-    pub fn code(&self) -> i16 {
+    pub fn stored_code(&self) -> i16 {
         match self {
             EntryPoint::Amqp { .. } => 0,
             EntryPoint::Http { .. } => 1,
@@ -62,7 +65,7 @@ impl EntryPoint {
         }
     }
 
-    /// Whoever stands there may pass over the suppression period, with a reason.
+    /// Whether its jobs may override the suppression period, with a reason.
     #[must_use]
     pub fn may_override(&self) -> bool {
         match self {
@@ -72,29 +75,34 @@ impl EntryPoint {
         }
     }
 
-    /// Whoever stands there hears what was decided; a broker takes no such answer.
+    /// Whether its answer carries the decision.
     #[must_use]
     pub fn wants_decision(&self) -> bool {
         matches!(self, EntryPoint::Http { .. })
     }
+
+    #[must_use]
+    pub fn is_operator(&self) -> bool {
+        matches!(self, EntryPoint::Operator { .. })
+    }
 }
 
-/// What is told of a decision: now, or when it was made the first time.
+/// A decision as an answer shows it: the one of now, or the one of the first time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecisionSummary {
-    /// Why it is held, or has ended.
+    /// The reason for which the request is held, or has ended.
     pub reason: Option<String>,
     pub decision: Decision,
 }
 
-/// What became of a job.
+/// The result of one job.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AcceptOutcome {
     /// A new request, waiting or suppressed.
     Accepted { id: Uuid, state: State, summary: Option<Box<DecisionSummary>> },
-    /// The same job came before: the first answer again, and how it stands by now.
+    /// The same job came before; `state` is the request's of now.
     Duplicate { id: Uuid, state: State, summary: Option<Box<DecisionSummary>> },
-    /// Refused, and kept with its problems.
+    /// Kept with its problems.
     Rejected { id: Uuid, problems: Vec<Problem> },
 }
 
@@ -103,18 +111,19 @@ mod tests {
     use super::*;
     use postrider_ledger::alerts::ALERT_SOURCE;
 
-    /// What is stored as an alert is left out of lists and counts, and its details are a letter.
+    /// Requests with the source of an alert are left out of lists and counts, and their details are a letter.
     #[test]
-    fn no_door_stores_what_comes_through_it_as_an_alert() {
-        let doors = [
+    fn no_entry_point_stores_its_jobs_as_alerts() {
+        let entry_points = [
             EntryPoint::Amqp { user: None },
             EntryPoint::Http { test: false, manager: false },
             EntryPoint::Operator { test: false },
             EntryPoint::Connector { test: false },
         ];
-        let mut codes: Vec<i16> = doors.iter().map(EntryPoint::code).chain([ALERT_SOURCE]).collect();
+        let mut codes: Vec<i16> =
+            entry_points.iter().map(EntryPoint::stored_code).chain([ALERT_SOURCE]).collect();
         codes.sort_unstable();
         codes.dedup();
-        assert_eq!(codes.len(), doors.len() + 1, "each has a number of its own");
+        assert_eq!(codes.len(), entry_points.len() + 1, "each has a number of its own");
     }
 }

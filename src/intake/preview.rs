@@ -1,20 +1,18 @@
-//! Preview: what would become of a job if it came now, and the text that would go out.
+//! Preview: the outcome of a job if it came now, and the text that would be sent.
 //!
-//! The same steps as `accept`, up to the decision; nothing is written and nobody is reserved, so the real
-//! thing may still come out otherwise a moment later. Links in the text lead nowhere: the request has no id.
-
-use std::sync::Arc;
+//! The same steps as `accept`, up to the decision. Nothing is written or reserved, so the outcome may be another one a
+//! moment later. Links in the text lead nowhere: the request has no id yet.
 
 use uuid::Uuid;
 
-use postrider_domain::document::Problem;
 use postrider_domain::{
     company::Company,
     content::{
         Renderer,
-        compose::{ComposedText, MessageFacts, compose},
+        compose::{ComposedMessage, ComposedText, MessageFacts, compose},
     },
-    ids::{Medium, RequestId},
+    document::Problem,
+    ids::RequestId,
     lifecycle::State,
     rules::Verdict,
 };
@@ -22,96 +20,103 @@ use postrider_ledger::{LedgerError, accept::NewRequest};
 
 use crate::intake::{
     Acceptor, InboundJob,
-    decide::{self, Pending},
+    admit::admit,
+    duplicates::{KeyHolder, compare, key_holders},
+    pending::Pending,
+    pipeline::{JobVerdict, evaluate},
+    rejection::key_conflict,
 };
 
-/// What would become of a job.
+/// The outcome that a job would have.
 #[derive(Debug)]
 pub enum Preview {
-    /// A new request; its message, where one would be sent.
-    Decided { request: Box<NewRequest>, account: Option<String>, text: Option<Text> },
-    /// It is there already.
-    Duplicate { id: Uuid, state: State, reason: Option<String> },
-    /// Rejected for these.
+    /// A new request, with its account and message where one would be sent.
+    Decided {
+        request: Box<NewRequest>,
+        account: Option<String>,
+        message: Option<PreviewMessage>,
+    },
+    /// The request of the same job.
+    Duplicate {
+        id: Uuid,
+        state: State,
+        reason: Option<String>,
+    },
     Rejected(Vec<Problem>),
-    /// No job at all: the same problems as if it had been handed in.
+    /// Not a job of this entry point: the problems that a submission would get.
     Unreadable(Vec<Problem>),
 }
 
-/// A message as its customer would read it.
+/// A message as its recipient would read it. A test's recipient is the company's test address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Text {
-    pub medium: Medium,
+pub struct PreviewMessage {
     pub to: String,
-    pub from: Option<String>,
-    pub subject: Option<String>,
-    pub text: String,
-    pub html: Option<String>,
-    /// Of a text message.
-    pub segments: Option<usize>,
+    pub text: ComposedText,
 }
 
 impl Acceptor {
-    /// Says what would become of a job.
-    pub async fn preview(&self, arrival: &InboundJob, public_base_url: &str) -> Result<Preview, LedgerError> {
-        let mut pending = match self.admit(&self.company_cache.snapshot(), 0, arrival) {
+    /// Previews a job. `public_base_url`: without a slash at its end, for the unsubscribe link.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn preview(&self, inbound: &InboundJob, public_base_url: &str) -> Result<Preview, LedgerError> {
+        let pending = match admit(self, &self.company_cache.snapshot(), 0, inbound) {
             Ok(pending) => pending,
             Err((_, problems)) => return Ok(Preview::Unreadable(problems)),
         };
-        self.fill_in_known(std::slice::from_mut(&mut pending)).await?;
-        let root = self.roots(std::slice::from_ref(&pending)).await?.remove(&0);
-        let mut prepared = match decide::prepare(&self.keys.identity, &pending, root) {
-            Ok(prepared) => [prepared],
-            Err(problems) => return Ok(Preview::Rejected(problems)),
+        let (pending, verdict) = self.verdict(pending).await?;
+        let JobVerdict::SameKey(holder) = verdict else {
+            return Ok(decided(&pending.company, verdict, public_base_url));
         };
-        self.find_requesters(&mut prepared).await?;
-        let gathered = self.ledger.gather(&[prepared[0].lookup.clone()]).await?;
-        self.find_answered(&gathered, &mut prepared).await?;
-        let stands_out = gathered.hits.first();
-        if let Some(seen) = stands_out.and_then(|stands_out| stands_out.seen)
-            && let Some(preview) = self.twin(seen, &pending).await?
-        {
-            return Ok(preview);
-        }
-        let request = match decide::decide(&self.keys.identity, &prepared[0], stands_out, gathered.now) {
-            Ok(request) => request,
-            Err(problems) => return Ok(Preview::Rejected(problems)),
-        };
-        Ok(match text(&request, &pending.company, public_base_url) {
-            Ok(text) => {
-                let account = account(&request, &pending.company);
-                Preview::Decided { request: Box::new(request), account, text }
+        let holders = key_holders(&self.ledger, &[holder]).await?;
+        Ok(match compare(&pending, holders.get(&holder)) {
+            KeyHolder::SameJob(request) => {
+                Preview::Duplicate { id: request.id, state: request.state, reason: request.reason.clone() }
             }
-            Err(problem) => Preview::Rejected(vec![problem]),
+            KeyHolder::OtherJob => Preview::Rejected(vec![key_conflict()]),
+            KeyHolder::Expired | KeyHolder::Gone => {
+                // `accept` would free the key; here a random one stands for the freed key.
+                let freed = Pending { idempotency_hash: postrider_clock::random_id(), ..pending };
+                let (pending, verdict) = self.verdict(freed).await?;
+                decided(&pending.company, verdict, public_base_url)
+            }
         })
     }
 
-    /// The request that has the job's key, unless the key has had its time.
-    async fn twin(&self, seen: Uuid, pending: &Pending) -> Result<Option<Preview>, LedgerError> {
-        let twins = self.ledger.duplicates(&[seen]).await?;
-        Ok(twins.into_iter().find(|twin| !(twin.key_is_derived && twin.key_expired)).map(|twin| {
-            if twin.content_hash == pending.content_hash {
-                return Preview::Duplicate { id: twin.id, state: twin.state, reason: twin.reason };
-            }
-            Preview::Rejected(vec![super::accept::key_conflict()])
-        }))
+    async fn verdict(&self, pending: Pending) -> Result<(Pending, JobVerdict), LedgerError> {
+        let evaluation = evaluate(&self.ledger, &self.keys.identity, vec![pending]).await?;
+        Ok(evaluation.jobs.into_iter().next().expect("one job has one verdict"))
     }
 }
 
+fn decided(company: &Company, verdict: JobVerdict, public_base_url: &str) -> Preview {
+    match verdict {
+        JobVerdict::Decided(request) => match message(&request, company, public_base_url) {
+            Ok(message) => Preview::Decided { account: account(&request, company), request, message },
+            Err(problem) => Preview::Rejected(vec![problem]),
+        },
+        JobVerdict::Rejected(problems) => Preview::Rejected(problems),
+        JobVerdict::SameKey(_) | JobVerdict::NextRound => {
+            unreachable!("a lone job with a fresh key has neither a duplicate nor a competitor")
+        }
+    }
+}
+
+/// The account that would carry the message, by its name in the company's file.
 fn account(request: &NewRequest, company: &Company) -> Option<String> {
     let candidate = request.decision.candidate.as_ref()?;
     let mut accounts = company.policy.accounts.iter();
     accounts
         .find(|account| company.account_id(&account.id) == Some(candidate.account))
-        .map(|it| it.id.clone())
+        .map(|account| account.id.clone())
 }
 
 /// The message that would be sent; `Err`: it could not be composed.
-fn text(
+fn message(
     request: &NewRequest,
-    company: &Arc<Company>,
+    company: &Company,
     public_base_url: &str,
-) -> Result<Option<Text>, Problem> {
+) -> Result<Option<PreviewMessage>, Problem> {
     let (Verdict::Send, Some(candidate)) = (request.decision.verdict, &request.decision.candidate) else {
         return Ok(None);
     };
@@ -126,27 +131,7 @@ fn text(
         customer_name: request.job.customer.as_ref().and_then(|customer| customer.name.as_deref()),
         unsubscribe_url: &unsubscribe_url,
     };
-    let message = compose(&Renderer::new(), &company.policy, &facts)
+    let ComposedMessage { to_address: to, text, .. } = compose(&Renderer::new(), &company.policy, &facts)
         .map_err(|error| Problem::new("", "render_failed", error.to_string()))?;
-    let (medium, to) = (candidate.medium, message.to_address);
-    Ok(Some(match message.text {
-        ComposedText::Email { from_address, email } => Text {
-            medium,
-            to,
-            from: Some(from_address),
-            subject: Some(email.subject),
-            text: email.text,
-            html: Some(email.html),
-            segments: None,
-        },
-        ComposedText::Sms(sms) => Text {
-            medium,
-            to,
-            from: None,
-            subject: None,
-            text: sms.text,
-            html: None,
-            segments: Some(sms.segments),
-        },
-    }))
+    Ok(Some(PreviewMessage { to, text }))
 }

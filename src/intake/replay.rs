@@ -1,9 +1,9 @@
-//! Replay: a refused job handed in once more, as it came or corrected, by a person.
+//! Replay: a rejected job handed in again by a person, as it came or corrected.
 //!
-//! It takes the same way as a delivery, spoken by an operator: same rules, same key, so that a job that got
-//! in meanwhile is not asked twice, and a test stays a test. One replay of a job at a time, and none after
-//! it was taken: whoever repeats hears of the request that it became. A customer's response that was
-//! refused is handed in as one. The command line and the API share it.
+//! It takes the way of every job, through the operator's entry point: same rules, same key, so that a job that was
+//! accepted meanwhile is not accepted twice, and a test stays a test. One replay of a job at a time, and none after it
+//! became a request (docs/decisions/036-one-replay-at-a-time.md). A rejected response is replayed as a response. The
+//! command line and the API share it.
 
 use uuid::Uuid;
 
@@ -15,33 +15,34 @@ use crate::intake::{
 use postrider_domain::{document::Problem, job::JobOrigin};
 use postrider_ledger::{LedgerError, audit::Actor, rejected::RejectedJob};
 
-/// Why a job cannot be handed in again.
+/// The reason for which a job cannot be replayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotReplayable {
-    /// It was, and became this request.
+    /// It was replayed before, and became this request.
     Done(Uuid),
     NoCompany,
     /// Its body was too large to keep.
     NoBody,
 }
 
-/// What became of a replay.
+/// The result of a replay.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Replayed {
     Answered(AcceptOutcome),
-    /// A response, which completes these requests, or waits for one.
+    /// A response was kept: the requests that it completes; empty: it waits for one.
     ResponseOutcome(Vec<Uuid>),
     /// A response that is still refused.
     Refused(Vec<Problem>),
-    /// Another one is under way, or was just done.
+    /// Another replay of it runs, or has just ended.
     UnderWay,
 }
 
-/// The job as its operator hands it in. `company`: whose it is, where its routing does not say so.
+/// The inbound job of a replay. `corrected`: a body instead of the kept one. `company`: the slug, where the routing does
+/// not name it.
 ///
 /// # Errors
-/// What is in the way.
-pub fn arrival(
+/// The reason for which it cannot be replayed.
+pub fn inbound_job(
     job: &RejectedJob,
     corrected: Option<Vec<u8>>,
     company: Option<String>,
@@ -50,9 +51,9 @@ pub fn arrival(
         return Err(NotReplayable::Done(request));
     }
     let routing = &job.row.routing;
-    let of_key = routing.strip_prefix(REQUESTS).or_else(|| routing.strip_prefix(RESPONSES));
-    let of_key = of_key.filter(|slug| !slug.contains('.'));
-    let company = company.or_else(|| of_key.map(str::to_owned)).or_else(|| job.row.company.clone());
+    let routed = routing.strip_prefix(REQUESTS).or_else(|| routing.strip_prefix(RESPONSES));
+    let routed = routed.filter(|slug| !slug.contains('.'));
+    let company = company.or_else(|| routed.map(str::to_owned)).or_else(|| job.row.company.clone());
     Ok(InboundJob {
         body: corrected.or_else(|| job.body.clone()).ok_or(NotReplayable::NoBody)?,
         company: Some(company.ok_or(NotReplayable::NoCompany)?),
@@ -64,14 +65,14 @@ pub fn arrival(
     })
 }
 
-/// Hands the job in, and notes which request it became.
+/// Hands the job in, and records the request that it became.
 ///
 /// # Errors
-/// The database's; doing it again is harmless.
+/// Of the database; a repeat is harmless.
 pub async fn replay(
     acceptor: &Acceptor,
     job: &RejectedJob,
-    arrival: InboundJob,
+    inbound: InboundJob,
     corrected: bool,
     actor: &Actor,
 ) -> Result<Replayed, LedgerError> {
@@ -79,15 +80,11 @@ pub async fn replay(
         return Ok(Replayed::UnderWay);
     };
     let snapshot = acceptor.company_cache.snapshot();
-    let company = arrival.company.as_ref().and_then(|slug| snapshot.company(slug).map(|company| company.id));
+    let company = inbound.company.as_ref().and_then(|slug| snapshot.company(slug).map(|company| company.id));
+    let inbound = [inbound];
     if is_response(job) {
-        let heard = acceptor
-            .accept_responses(&[arrival])
-            .await?
-            .into_iter()
-            .next()
-            .expect("a response has its answer");
-        return Ok(match heard {
+        let outcomes = acceptor.accept_responses(&inbound).await?;
+        return Ok(match outcomes.into_iter().next().expect("one response has one outcome") {
             ResponseOutcome::Kept(kept) => {
                 if let Some(company) = company {
                     turn.done(None, corrected, company, actor).await?;
@@ -98,17 +95,17 @@ pub async fn replay(
             ResponseOutcome::Refused(_, problems) => Replayed::Refused(problems),
         });
     }
-    let answers = acceptor.accept(&[arrival]).await?;
-    let answer = answers.into_iter().next().expect("an arrival has its answer");
+    let outcomes = acceptor.accept(&inbound).await?;
+    let outcome = outcomes.into_iter().next().expect("one job has one outcome");
     if let (AcceptOutcome::Accepted { id, .. } | AcceptOutcome::Duplicate { id, .. }, Some(company)) =
-        (&answer, company)
+        (&outcome, company)
     {
         turn.done(Some(*id), corrected, company, actor).await?;
     }
-    Ok(Replayed::Answered(answer))
+    Ok(Replayed::Answered(outcome))
 }
 
-/// What was rejected is not always a job: customers' responses come by the same exchange.
+/// Whether the rejected body is a customer's response: both arrive by the same exchange.
 #[must_use]
 pub fn is_response(job: &RejectedJob) -> bool {
     job.row.routing.starts_with(RESPONSES)

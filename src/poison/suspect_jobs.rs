@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::{
     crash_isolation::IsolationGate,
     failpoint,
-    intake::{AcceptOutcome, Acceptor, InboundJob, accept::rejection, quarantine::panic_problem},
+    intake::{AcceptOutcome, Acceptor, InboundJob, admit, quarantine::panic_problem, rejection::rejection},
     telemetry::names,
 };
 use postrider_domain::{document::Problem, hash_keys::IdentityKey};
@@ -181,8 +181,7 @@ pub async fn recheck(acceptor: &Acceptor, suspect: &JobSuspect) -> Result<TrialR
 
 /// Keeps the job as rejected, and only then removes its record.
 async fn quarantine(acceptor: &Acceptor, suspect: &JobSuspect, problem: Problem) -> Result<(), LedgerError> {
-    let company = acceptor.company(&acceptor.company_cache.snapshot(), &suspect.job).ok();
-    let owner = company.map(|(company, test)| (company.id, test));
+    let owner = admit::owner(acceptor, &suspect.job);
     let rejection = rejection(&acceptor.keys, &suspect.job, owner, vec![problem]);
     acceptor.ledger.reject(&[rejection]).await?;
     acceptor.ledger.clear_trial(suspect.key).await?;

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     batching::Batcher,
-    dispatch::reconcile::settled,
+    dispatch::unknowns::count_settled,
     failpoint,
     retry::{Backoff, retry_until},
     telemetry::names,
@@ -93,8 +93,8 @@ async fn write(ledger: &Ledger, entries: Vec<Entry>) {
             tracing::warn!("a receipt was repeated with other content; the first content stands");
         }
         match received.moved {
-            Some((State::Unknown, _)) => settled("receipt", 1),
-            Some((State::PresumedFailed, _)) => settled("late_receipt", 1),
+            Some((State::Unknown, _)) => count_settled("receipt", 1),
+            Some((State::PresumedFailed, _)) => count_settled("late_receipt", 1),
             _ => {}
         }
         // A caller that has disconnected gets no answer; its provider repeats the call.

@@ -2,7 +2,10 @@
 //!
 //! The ledger's functions by hand, with leases that run out at once. With real deaths: `poison`.
 
-use postrider::requests::actions::resume::{Resumed, resume};
+use postrider::requests::actions::{
+    action::ActionContext,
+    resume::{Resumed, resume},
+};
 use postrider_clock::random_id;
 use postrider_domain::{
     ids::{AccountId, MessageId},
@@ -136,7 +139,8 @@ async fn a_suspect_stays_one_through_pause_and_resume_until_it_is_begun() {
     assert_eq!(one.stands().await, (2, Some(1)));
     let worker = one.env.worker_with("roles.dispatch = false").await;
     let directory = worker.acceptor.as_ref().expect("takes jobs").company_cache.clone();
-    let going = resume(&one.env.ledger, &directory, &one.env.keys, one.id, By::PROGRAM).await.expect("asked");
+    let context = ActionContext { ledger: &one.env.ledger, company_cache: &directory, keys: &one.env.keys };
+    let going = resume(context, one.id, By::PROGRAM).await.expect("asked");
     assert_eq!(going, Resumed::Going(State::Waiting));
     assert_eq!(one.stands().await, (2, Some(2)));
     let due = one.claim_suspect().await;

@@ -4,6 +4,7 @@
 
 use postrider::requests::{
     actions::{
+        action::ActionContext,
         cancel::{self, Canceled},
         resume::{Resumed, resume},
     },
@@ -52,7 +53,8 @@ async fn a_paused_request_is_not_sent_until_it_is_resumed() {
     .await;
     assert_eq!(env.simulator.calls().len(), 1, "past its due time, and still paused");
     let directory = worker.acceptor.as_ref().expect("takes jobs").company_cache.clone();
-    let resumed = resume(&env.ledger, &directory, &env.keys, id, By::PROGRAM).await.expect("asked");
+    let context = ActionContext { ledger: &env.ledger, company_cache: &directory, keys: &env.keys };
+    let resumed = resume(context, id, By::PROGRAM).await.expect("asked");
     assert!(matches!(resumed, Resumed::Going(State::Waiting)), "{resumed:?}");
     env.all_are(2, "delivered").await;
     drop(directory);
@@ -74,7 +76,8 @@ async fn resuming_runs_the_rules_again() {
         .await
         .expect("blocked");
     let directory = worker.acceptor.as_ref().expect("takes jobs").company_cache.clone();
-    resume(&env.ledger, &directory, &env.keys, id, By::PROGRAM).await.expect("asked");
+    let context = ActionContext { ledger: &env.ledger, company_cache: &directory, keys: &env.keys };
+    resume(context, id, By::PROGRAM).await.expect("asked");
     let standings = env.all_are(1, "suppressed").await;
     assert_eq!(standings[0].reason.as_deref(), Some("blocked_by_hand"));
     let expected = ["accepted", "paused through system", "resumed through system", "ended"];

@@ -6,7 +6,10 @@ use futures_util::future::join_all;
 use postrider::{
     company_cache::CompanyCache,
     requests::{
-        actions::retry::{ActionRequest, Retried, retry},
+        actions::{
+            action::{ActionContext, ActionRequest},
+            retry::{Retried, retry},
+        },
         views::timeline::timeline,
     },
     worker::Worker,
@@ -44,7 +47,9 @@ async fn directory(env: &TestEnv) -> CompanyCache {
 }
 
 async fn ask(env: &TestEnv, id: Uuid, wish: ActionRequest<'_>) -> Retried {
-    retry(&env.ledger, &directory(env).await, &env.keys, id, wish).await.expect("asked")
+    let company_cache = directory(env).await;
+    let context = ActionContext { ledger: &env.ledger, company_cache: &company_cache, keys: &env.keys };
+    retry(context, id, wish).await.expect("asked")
 }
 
 /// A test environment without a dispatching worker, with one request that ended so.

@@ -10,7 +10,10 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use postrider::{company_cache::CompanyCache, requests::actions::resume};
+use postrider::{
+    company_cache::CompanyCache,
+    requests::actions::{action::ActionContext, resume},
+};
 use postrider_domain::{
     ids::{BlockKind, MessageId},
     lifecycle::{Reason, Signal, State, transition},
@@ -169,7 +172,9 @@ async fn unsubscribe(world: &World, message: MessageId, lane: Lane, person: u32)
 /// Resumes by the rules, as the command line does.
 pub async fn resume_one(world: &World, message: Uuid) -> anyhow::Result<()> {
     let directory = CompanyCache::load(world.env.ledger.clone()).await?;
-    resume::resume(&world.env.ledger, &directory, &world.env.keys, message, By::PROGRAM).await?;
+    let context =
+        ActionContext { ledger: &world.env.ledger, company_cache: &directory, keys: &world.env.keys };
+    resume::resume(context, message, By::PROGRAM).await?;
     Ok(())
 }
 

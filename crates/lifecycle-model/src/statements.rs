@@ -49,7 +49,7 @@ impl ModelState {
         true
     }
 
-    /// `settle.sql`, with the maps of `dispatch::outcome` and `dispatch::begin::not_called`.
+    /// `settle.sql`, with the maps of `dispatch::outcome` and `dispatch::outcome::not_called`.
     pub fn settle(&mut self, epoch: u8, attempt: u8, outcome: CallOutcome, scenario: &Scenario) {
         let proof = outcome == CallOutcome::Accepted;
         if self.row.epoch != epoch && !proof && !scenario.has(Mutant::SettleIgnoresEpoch) {

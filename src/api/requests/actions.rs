@@ -15,8 +15,9 @@ use crate::api::requests::one;
 use crate::{
     api::{ApiState, Caller, Problem, Scope, extract, extract::Path, problem::FieldProblem},
     requests::actions::{
-        action::{Action, ActionContext, ActionStatus, Outcome},
-        retry::{ActionRequest, NOTE_MAX, REQUESTED_BY_MAX},
+        action::{Action, ActionContext, ActionRequest},
+        outcome::{ActionOutcome, ActionStatus},
+        retry::{NOTE_MAX, REQUESTED_BY_MAX},
     },
 };
 use postrider_domain::ids::MessageId;
@@ -187,12 +188,12 @@ async fn apply(
         return Err(Problem::forbidden("a test key changes test requests only; use a live key"));
     }
     let outcome = outcome(api, action, id, request).await?;
-    let Outcome { did, result, detail, message, problems } = outcome;
-    match did {
+    let ActionOutcome { status, result, detail, message, problems } = outcome;
+    match status {
         ActionStatus::Done | ActionStatus::Already => Ok(ActionResult {
             request_id: id,
             result,
-            already: did == ActionStatus::Already,
+            already: status == ActionStatus::Already,
             detail,
             message_id: message.map(|message| message.0),
         }),
@@ -213,7 +214,7 @@ pub(super) async fn outcome(
     action: Action,
     id: Uuid,
     request: ActionRequest<'_>,
-) -> Result<Outcome, Problem> {
+) -> Result<ActionOutcome, Problem> {
     let context = ActionContext { ledger: &api.ledger, company_cache: &api.company_cache, keys: &api.keys };
     action.apply(context, id, request).await.map_err(|error| {
         tracing::warn!(request = %id, error = %format!("{error:#}"), "action on a request failed, answered 503");

@@ -17,9 +17,9 @@ use crate::{
     api::{ApiState, Caller, Problem, Scope, extract, problem::FieldProblem},
     requests::{
         actions::{
-            action::{Action, ActionContext},
+            action::{Action, ActionContext, ActionRequest},
             bulk::{self, BulkError, Plan},
-            retry::{ActionRequest, NOTE_MAX, REQUESTED_BY_MAX},
+            retry::{NOTE_MAX, REQUESTED_BY_MAX},
         },
         views::summary::RequestSummary,
     },
@@ -109,7 +109,7 @@ async fn many(
             if filter.test == Some(false) { return Ok(Json(BulkResult::empty())) } else { Some(true) };
     }
     let terms = bulk.signed_terms(&caller);
-    let plan = Plan { act: bulk.act, filter: &filter, wish: bulk.to_request(&caller), said: &terms };
+    let plan = Plan { action: bulk.act, filter: &filter, request: bulk.to_request(&caller), signed: &terms };
     let answer = match &bulk.confirm {
         None => {
             let preview = bulk::preview(&api.reads, &api.keys, plan).await.map_err(refused)?;

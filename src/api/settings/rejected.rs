@@ -227,7 +227,7 @@ async fn replay_job(
     let job = find(&api, &caller, id).await?;
     let corrected = replay_body.body.map(|body| serde_json::Value::Object(body).to_string().into_bytes());
     let is_corrected = corrected.is_some();
-    let inbound_job = match replay::arrival(&job, corrected, Some(caller.slug.to_string())) {
+    let inbound_job = match replay::inbound_job(&job, corrected, Some(caller.slug.to_string())) {
         Ok(inbound_job) => inbound_job,
         Err(NotReplayable::Done(request)) => {
             return Ok(Json(ReplayView { request: Some(request), ..view("duplicate", replay_body.preview) }));

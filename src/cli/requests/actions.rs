@@ -12,8 +12,11 @@ use crate::{
     config::Config,
     requests::{
         actions::{
-            action::{self, Action, ActionContext, ActionStatus, Outcome},
-            retry::{ActionRequest, NOTE_MAX, REQUESTED_BY_MAX},
+            action::{Action, ActionContext, ActionRequest},
+            cancel,
+            outcome::{ActionOutcome, ActionStatus},
+            pause,
+            retry::{NOTE_MAX, REQUESTED_BY_MAX},
         },
         views::status_text::StatusText,
     },
@@ -57,11 +60,11 @@ impl RetryArgs {
 }
 
 pub(super) async fn pause(ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
-    print_outcome(action::pause(ledger, id, request_of(&user()).by()).await?, id)
+    print_outcome(pause::pause(ledger, id, request_of(&user()).by()).await?.into(), id)
 }
 
 pub(super) async fn cancel(ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
-    print_outcome(action::cancel(ledger, id, request_of(&user()).by()).await?, id)
+    print_outcome(cancel::cancel(ledger, id, request_of(&user()).by()).await?.into(), id)
 }
 
 /// Resumes a request, which is also the replay of a quarantined one.
@@ -108,8 +111,8 @@ async fn apply(
     print_outcome(action.apply(context, id, request).await?, id)
 }
 
-fn print_outcome(outcome: Outcome, id: Uuid) -> anyhow::Result<()> {
-    match outcome.did {
+fn print_outcome(outcome: ActionOutcome, id: Uuid) -> anyhow::Result<()> {
+    match outcome.status {
         ActionStatus::Done => output::put(&format!("{}\n", outcome.detail)),
         ActionStatus::Already | ActionStatus::Refused => bail!("{}", outcome.detail),
         ActionStatus::Unknown => bail!("{}", lookup::unknown_request(id)),

@@ -1,11 +1,18 @@
-//! What a person may do to a request: pause, resume, cancel, retry; one or many (`bulk`).
+//! People's actions on requests: pause, resume, cancel, retry; on one request, or on many (`bulk`).
 //!
-//! `action` names the acts and words their result; the other files are one act each. Every act is
-//! compare-and-set in the ledger and leaves an audit entry there.
+//! `action` names them; each has a file with its steps and its words. Every action is compare-and-set in the ledger and
+//! leaves an audit entry there: a message that is not begun is the person's, a begun one is the provider's. Repeating an
+//! action changes nothing and says so. `redecide` asks the rules again for a stored request.
 
 pub mod action;
-pub mod bulk;
+pub mod outcome;
+
 pub mod cancel;
 pub mod pause;
+pub mod redecide;
 pub mod resume;
 pub mod retry;
+
+pub mod bulk;
+
+mod compare_and_set;

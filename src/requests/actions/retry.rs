@@ -1,14 +1,22 @@
 //! Retry: a person has a failed request sent once more, on record.
 //!
-//! The rules are asked again, as for a job that came now with the medium that was chosen before. The retry
-//! is a new message; the old ones stay as they are. Where an earlier attempt may have gone out, the person
-//! must say that they know. Two at once make one.
+//! The rules are asked again (`redecide`), with the medium that was chosen before. The retry is a new message; the old
+//! ones stay as they are. Where an earlier attempt may have been sent, the person must acknowledge that the customer may
+//! get the message twice. Two retries at once make one.
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::company_cache::CompanyCache;
+use crate::requests::{
+    actions::{
+        action::{ActionContext, ActionRequest},
+        compare_and_set::compare_and_set,
+        outcome::{ActionOutcome, describe_end, join_messages, status_word},
+        redecide::{Redecision, redecide},
+    },
+    views::{format_time::time, reasons::sentence},
+};
 use postrider_domain::{
     document::Problem,
     hash_keys::SecretKeys,
@@ -17,64 +25,29 @@ use postrider_domain::{
     rules::Verdict,
 };
 use postrider_ledger::{
-    Ledger,
-    requests::{By, MessageDetail, RequestDetail},
+    requests::{MessageDetail, RequestDetail},
     retry::{NewRetry, RetryResult},
 };
 
-use crate::requests::actions::resume::{self, Again};
-
-/// Somebody else moved the request each time: more often than any person does.
-const TRIES_MAX: usize = 5;
 /// Messages of one request, the first one included.
 pub const MESSAGES_MAX: usize = 10;
-/// Characters of who asks, and of why.
+/// Characters of the person's name, and of the note.
 pub const REQUESTED_BY_MAX: usize = 200;
 pub const NOTE_MAX: usize = 2_000;
 
-/// Who wants something done to a request; of a retry also what they know.
-#[derive(Debug, Clone, Copy)]
-pub struct ActionRequest<'a> {
-    /// An API key's name, or `cli`.
-    pub door: &'a str,
-    /// The API key.
-    pub key: Option<Uuid>,
-    /// Empty where no person is named; a retry names one.
-    pub requested_by: &'a str,
-    pub note: Option<&'a str>,
-    /// They know that the customer may get it twice.
-    pub acknowledged: bool,
-    /// Only of this message: so a repeated call makes no second retry.
-    pub of: Option<MessageId>,
-}
-
-impl<'a> ActionRequest<'a> {
-    /// For the record of any other act.
-    #[must_use]
-    pub fn by(self) -> By<'a> {
-        By {
-            entry_point: self.door,
-            key: self.key,
-            person: Some(self.requested_by).filter(|person| !person.is_empty()),
-            note: self.note,
-        }
-    }
-}
-
-/// What became of the wish.
 #[derive(Debug)]
 pub enum Retried {
     /// A new message waits to be sent.
     Going(MessageId),
-    /// It was retried before: by this message.
+    /// It was retried before, by this message.
     Already(Box<MessageDetail>),
     /// It did not fail, or another message is the one that failed.
     NotFailed(Box<RequestDetail>),
-    /// An attempt may have gone out, and the person does not say that they know.
+    /// An attempt may have been sent, and the person does not acknowledge that.
     MayDouble,
-    /// The rules, or who asked meanwhile, keep it back; when it could pass, where that is known.
+    /// The rules, or an answer that came meanwhile, suppress it; the time when it could pass, where that is known.
     Withheld(Reason, Option<DateTime<Utc>>),
-    /// As things are, its job would be rejected.
+    /// Its job would be rejected today.
     Refused(Vec<Problem>),
     TooMany,
     /// There is no such request.
@@ -82,37 +55,39 @@ pub enum Retried {
 }
 
 /// Has a failed request sent once more.
+///
+/// # Errors
+/// Of the database; a company that is not known; a request that kept changing.
 pub async fn retry(
-    ledger: &Ledger,
-    company_cache: &CompanyCache,
-    keys: &SecretKeys,
+    context: ActionContext<'_>,
     id: Uuid,
-    wish: ActionRequest<'_>,
+    request: ActionRequest<'_>,
 ) -> anyhow::Result<Retried> {
-    for _ in 0..TRIES_MAX {
-        let Some(detail) = ledger.request(id).await? else { return Ok(Retried::Unknown) };
+    compare_and_set(id, || async {
+        let Some(detail) = context.ledger.request(id).await? else { return Ok(Some(Retried::Unknown)) };
         let messages = detail.messages();
-        if let Some(refused) = refused(&detail, &messages, wish) {
-            return Ok(refused);
+        if let Some(refused) = refused(&detail, &messages, request) {
+            return Ok(Some(refused));
         }
-        let again = match resume::ask_again(ledger, company_cache, keys, &detail).await? {
-            Ok(again) => again,
-            Err(problems) => return Ok(Retried::Refused(problems)),
+        let redecision = match redecide(context, &detail).await? {
+            Ok(redecision) => redecision,
+            Err(problems) => return Ok(Some(Retried::Refused(problems))),
         };
-        if let Verdict::Suppress(reason) = again.decision.verdict {
-            return Ok(Retried::Withheld(reason, again.decision.could_pass_at()));
+        if let Verdict::Suppress(reason) = redecision.decision.verdict {
+            let could_pass_at = redecision.decision.could_pass_at();
+            return Ok(Some(Retried::Withheld(reason, could_pass_at)));
         }
-        let new = planned(keys, &detail, &messages, again, wish)?;
-        match ledger.retry(&new).await? {
-            RetryResult::Done => return Ok(Retried::Going(new.message)),
-            RetryResult::Held(_) => return Ok(Retried::Withheld(Reason::SuppressionPeriod, None)),
-            RetryResult::Moved => {}
-        }
-    }
-    anyhow::bail!("request {id} kept moving meanwhile; try again")
+        let new = new_retry(context.keys, &detail, &messages, redecision, request)?;
+        Ok(match context.ledger.retry(&new).await? {
+            RetryResult::Done => Some(Retried::Going(new.message)),
+            RetryResult::Held(_) => Some(Retried::Withheld(Reason::SuppressionPeriod, None)),
+            RetryResult::Moved => None,
+        })
+    })
+    .await
 }
 
-/// Whether some attempt of these failed messages may have reached the customer all the same.
+/// Whether an attempt of these failed messages may have reached the customer all the same.
 #[must_use]
 pub fn may_double(messages: &[MessageDetail]) -> bool {
     let unknown = |outcome: Option<i16>| outcome == Some(2);
@@ -123,18 +98,23 @@ pub fn may_double(messages: &[MessageDetail]) -> bool {
     })
 }
 
-/// Why this wish cannot be followed, before the rules are asked.
-fn refused(detail: &RequestDetail, messages: &[MessageDetail], wish: ActionRequest<'_>) -> Option<Retried> {
-    let before = messages.iter().find(|message| match (&message.retry, wish.of) {
+/// The reason against this retry, before the rules are asked.
+fn refused(
+    detail: &RequestDetail,
+    messages: &[MessageDetail],
+    request: ActionRequest<'_>,
+) -> Option<Retried> {
+    let earlier = messages.iter().find(|message| match (&message.retry, request.of) {
         (Some(retry), Some(of)) => retry.previous_message == of,
         (Some(_), None) => message.state.status() == Status::Queued,
         (None, _) => false,
     });
-    if let Some(before) = before {
-        return Some(Retried::Already(Box::new(before.clone())));
+    if let Some(earlier) = earlier {
+        return Some(Retried::Already(Box::new(earlier.clone())));
     }
     let queued = messages.iter().any(|message| message.state.status() == Status::Queued);
-    if queued || detail.state.status() != Status::Failed || wish.of.is_some_and(|of| of != detail.message) {
+    let is_another = request.of.is_some_and(|of| of != detail.message);
+    if queued || is_another || detail.state.status() != Status::Failed {
         return Some(Retried::NotFailed(Box::new(detail.clone())));
     }
     if messages.len() >= MESSAGES_MAX {
@@ -143,17 +123,17 @@ fn refused(detail: &RequestDetail, messages: &[MessageDetail], wish: ActionReque
     if detail.answered_at.is_some() {
         return Some(Retried::Withheld(Reason::Answered, None));
     }
-    (may_double(messages) && !wish.acknowledged).then_some(Retried::MayDouble)
+    (may_double(messages) && !request.acknowledged).then_some(Retried::MayDouble)
 }
 
-fn planned<'a>(
+fn new_retry<'a>(
     keys: &SecretKeys,
     detail: &RequestDetail,
     messages: &[MessageDetail],
-    again: Again,
-    wish: ActionRequest<'a>,
+    redecision: Redecision,
+    request: ActionRequest<'a>,
 ) -> anyhow::Result<NewRetry<'a>> {
-    let Again { decision, slots, window_secs } = again;
+    let Redecision { decision, reservation_keys, window_secs } = redecision;
     let candidate = decision.candidate.context("the rules let it pass without naming an address")?;
     Ok(NewRetry {
         message: MessageId(postrider_clock::new_id()),
@@ -165,13 +145,58 @@ fn planned<'a>(
         account: candidate.account,
         medium: candidate.medium,
         address_hash: keys.identity.address_hash(detail.company, candidate.medium, &candidate.address),
-        reservation_keys: slots,
+        reservation_keys,
         window_secs,
         expires_after_secs: (decision.expires_at - decision.due_at).as_seconds_f64(),
-        entry_point: wish.door,
-        key: wish.key,
-        requested_by: wish.requested_by,
-        note: wish.note,
-        acknowledged: wish.acknowledged,
+        entry_point: request.door,
+        key: request.key,
+        requested_by: request.requested_by,
+        note: request.note,
+        acknowledged: request.acknowledged,
     })
+}
+
+impl From<Retried> for ActionOutcome {
+    fn from(retried: Retried) -> ActionOutcome {
+        match retried {
+            Retried::Going(message) => {
+                let text = "it is sent once more, as a new message";
+                ActionOutcome { message: Some(message), ..ActionOutcome::done("retried", text) }
+            }
+            Retried::Already(message) => {
+                let by = message.retry.as_ref().map_or("a person", |retry| retry.requested_by.as_str());
+                let status = status_word(message.state);
+                let text = format!("it was retried already, by {by}; that message is {status}");
+                ActionOutcome { message: Some(message.id), ..ActionOutcome::already("retried", text) }
+            }
+            Retried::NotFailed(detail) => {
+                let end = describe_end(&detail);
+                let text =
+                    format!("only a failed request is retried, and this message is not what failed: {end}");
+                ActionOutcome::refused("not_failed", text)
+            }
+            Retried::MayDouble => {
+                let text = "nobody knows whether an earlier attempt went out: the customer may get it twice; \
+                            say acknowledge_possible_duplicate to send it all the same";
+                ActionOutcome::refused(Reason::OutcomeUnknown.as_str(), text)
+            }
+            Retried::Withheld(reason, could_pass_at) => {
+                let when =
+                    could_pass_at.map(|at| format!("; it could pass at {}", time(at))).unwrap_or_default();
+                let text = format!("not retried, {reason}: {}{when}", sentence(reason));
+                ActionOutcome::refused(reason.as_str(), text)
+            }
+            Retried::Refused(problems) => {
+                let messages = join_messages(&problems);
+                let text = format!("not retried: {messages}; mend the company's settings first");
+                ActionOutcome { problems, ..ActionOutcome::refused("rejected", text) }
+            }
+            Retried::TooMany => {
+                let text =
+                    format!("a request has {MESSAGES_MAX} messages at most, and this one has had them");
+                ActionOutcome::refused("too_many", text)
+            }
+            Retried::Unknown => ActionOutcome::unknown(),
+        }
+    }
 }

@@ -8,7 +8,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{company_cache::CompanyCache, requests::actions::resume};
+use crate::{
+    company_cache::CompanyCache,
+    requests::actions::{action::ActionContext, redecide::redecide},
+};
 use postrider_domain::{
     hash_keys::SecretKeys,
     lifecycle::{Reason, Status},
@@ -69,7 +72,9 @@ pub async fn explain(
     let decision: Decision = serde_json::from_str(&detail.decision)?;
     let again = match (later_suppression(detail, &decision), rules) {
         (Some(Reason::SuppressionPeriod | Reason::Overtaken), Some((company_cache, keys))) => {
-            resume::decide_again(ledger, company_cache, keys, detail).await.ok().and_then(Result::ok)
+            let context = ActionContext { ledger, company_cache, keys };
+            let again = redecide(context, detail).await.ok().and_then(Result::ok);
+            again.map(|again| again.decision)
         }
         _ => None,
     };
