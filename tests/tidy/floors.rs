@@ -7,9 +7,10 @@
 use super::{Violation, modules::Crate, resolve::edges, source::Source};
 
 /// From the bottom to the top.
-const FLOORS: [&str; 24] = [
+const FLOORS: [&str; 25] = [
     "lib",
     "failpoint",
+    "must_settle",
     "crash_isolation",
     "batching",
     "retry",
