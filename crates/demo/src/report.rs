@@ -15,6 +15,9 @@ use super::{
 use postrider_domain::lifecycle::State;
 use postrider_ledger::counts::RequestCount;
 
+/// The worker's command line in a checkout; the demo's binary has none of its commands.
+const COMMAND: &str = "cargo run --quiet --package postrider --";
+
 /// Each request of the seeds with its end.
 pub fn seeds(paint: Paint, seeds: &[Seed], results: &[JobResult]) -> String {
     let rows = seeds.iter().zip(results).map(|(seed, result)| {
@@ -98,7 +101,6 @@ pub fn unexpected_results(results: &[JobResult]) -> String {
 
 /// Commands to try while the demo keeps running.
 pub fn next_commands(environment: &Environment, failed: Option<uuid::Uuid>) -> String {
-    let command = std::env::current_exe().map_or("postrider".to_owned(), |path| path.display().to_string());
     let (database, broker) = (&environment.config.database.url, &environment.config.amqp.url);
     let id = failed.map_or("ID".to_owned(), |id| id.to_string());
     let mut text = format!(
@@ -109,7 +111,7 @@ pub fn next_commands(environment: &Environment, failed: Option<uuid::Uuid>) -> S
         environment.name(),
     );
     for words in ["requests list", &format!("requests why {id}"), "rejected list", "company list"] {
-        let _ = writeln!(text, "  {command} {words}");
+        let _ = writeln!(text, "  {COMMAND} {words}");
     }
     if let Some(address) = environment.worker.private_addr {
         let _ = writeln!(text, "  curl http://{address}/metrics");
