@@ -282,7 +282,7 @@ fn refusals_follow_the_status_and_the_words_of_a_400() {
     let Outcome::Refused(limited) = meaning(429, read("{}")) else { panic!("refused") };
     assert_eq!((limited.kind, limited.retry_after), (RefusalKind::ForNow, Some(Duration::from_secs(90))));
     for status in [303, 408, 500, 502, 503, 504] {
-        assert_eq!(meaning(status, read(QUEUED)), Outcome::unknown(&format!("http_{status}")));
+        assert_eq!(meaning(status, read(QUEUED)), Outcome::unknown(format!("http_{status}")));
     }
 }
 

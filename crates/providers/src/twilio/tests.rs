@@ -109,7 +109,7 @@ fn a_refusal_is_read_by_its_code_first_and_by_its_status_second() {
 #[test]
 fn a_message_that_may_have_been_sent_is_unknown() {
     for status in [303, 408, 500, 502, 503, 504, 599] {
-        assert_eq!(meaning(status, "oops"), Outcome::unknown(&format!("http_{status}")));
+        assert_eq!(meaning(status, "oops"), Outcome::unknown(format!("http_{status}")));
     }
     assert_eq!(meaning(500, r#"{"code":20500}"#), Outcome::unknown("20500"));
     assert_eq!(meaning(503, r#"{"code":20503}"#), Outcome::unknown("20503"));
