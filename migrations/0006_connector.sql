@@ -1,4 +1,4 @@
--- Connectors: systems whose notifications create requests, and the customers that they know by other names than
+-- Connectors: systems that create requests by their notifications, and the customers that they know by other names than
 -- an address. Jobs that bring an address touch none of these tables.
 
 create table connector (

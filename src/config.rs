@@ -30,9 +30,9 @@ pub struct Config {
     pub retry: Retry,
     pub unknown: LookTimes,
     pub receipts: LookTimes,
-    pub breaker: Breaker,
+    pub breaker: BreakerSettings,
     pub companies: Companies,
-    pub recipes: Recipes,
+    pub recipes: ConnectorLimits,
     pub web: Web,
     pub api: Api,
     pub roles: Roles,
@@ -100,7 +100,7 @@ pub struct LookTimes {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Breaker {
+pub struct BreakerSettings {
     pub failures: u32,
     pub open_secs: f64,
     pub open_max_secs: f64,
@@ -114,7 +114,7 @@ pub struct Companies {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Recipes {
+pub struct ConnectorLimits {
     pub poll_interval_ms: u64,
     pub look_up_timeout_secs: f64,
     pub delays_secs: Vec<f64>,

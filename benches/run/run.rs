@@ -22,8 +22,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         return kept.write();
     }
     let rows = rows::chosen(&arguments)?;
-    let growing = ours(&arguments, &rows, What::Growth)?;
-    let entered = ours(&arguments, &rows, What::Entrance)?;
+    let growing = postrider_row(&arguments, &rows, What::Growth)?;
+    let entered = postrider_row(&arguments, &rows, What::Entrance)?;
     let servers = Servers::start(&arguments).await?;
     // Growth has no use for the peers.
     let all = arguments.does(What::Throughput) || arguments.does(What::Latency);
@@ -48,7 +48,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 /// Our own row, for a part that is about it alone; `None` where that was not asked for.
-fn ours(arguments: &Arguments, rows: &[Row], part: What) -> anyhow::Result<Option<Row>> {
+fn postrider_row(arguments: &Arguments, rows: &[Row], part: What) -> anyhow::Result<Option<Row>> {
     if !arguments.does(part) {
         return Ok(None);
     }

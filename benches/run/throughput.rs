@@ -44,7 +44,7 @@ const FIRST_LOOKS_EVERY: Duration = Duration::from_millis(5);
 /// The table's count walks it all, so it has a twentieth of the looks' time.
 const COUNTS_TO_A_LOOK: u32 = 20;
 /// Nothing moved for so long: it never will.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// `template`: a database with waiting requests to begin with. Takes away what the run made, also where it failed.
 pub async fn measure(
@@ -161,8 +161,8 @@ impl Watch<'_> {
             if taken >= self.task.requests && told {
                 return Ok(());
             }
-            let stuck = postrider_clock::monotonic() - moved > PATIENCE;
-            ensure!(!stuck, "nothing moved for {PATIENCE:?}: {taken} taken, {posted} posts");
+            let stuck = postrider_clock::monotonic() - moved > TIMEOUT;
+            ensure!(!stuck, "nothing moved for {TIMEOUT:?}: {taken} taken, {posted} posts");
             if taken == 0 {
                 let last = self.looks.len() - 1;
                 self.looks.drain(..last);
@@ -193,7 +193,7 @@ impl Watch<'_> {
             if usize::try_from(count)? == requests {
                 return Ok(());
             }
-            if postrider_clock::monotonic() - since > PATIENCE {
+            if postrider_clock::monotonic() - since > TIMEOUT {
                 bail!("the table says that {count} of {requests} are {}", goal.as_str());
             }
             sleep(self.look_every() / COUNTS_TO_A_LOOK).await;

@@ -337,7 +337,7 @@ async fn sleep_until(at: Option<Instant>) {
     }
 }
 
-/// The job of a delivery from a queue whose routing keys begin with `prefix`.
+/// The job of a delivery; the routing keys of its queue begin with `prefix`.
 pub(super) fn inbound_job(delivery: Delivery, prefix: &str) -> InboundJob {
     let routing = delivery.routing_key.as_str().to_owned();
     let slug = routing.strip_prefix(prefix).filter(|slug| !slug.contains('.'));

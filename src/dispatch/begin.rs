@@ -90,7 +90,7 @@ pub(super) async fn call_begun(
     }
 }
 
-/// The begun attempts whose address was blocked, or whose request was answered, while begin waited for a lock or a
+/// The begun attempts with an address that was blocked, or a request that was answered, while begin waited for a lock or a
 /// connection. All of them where the ledger cannot be read: an attempt that is not called comes again.
 async fn stopped_meanwhile(
     context: &DispatchContext,

@@ -161,7 +161,7 @@ impl Chunk {
         call_begun(lanes.context(), begun, self.lease_start, &finished).await;
     }
 
-    /// After a failed statement: returns the rows. Attempts of a statement whose answer was lost are undone later.
+    /// After a failed statement: returns the rows. If the answer of the statement was lost, its attempts are undone later.
     pub fn failed(self, error: &LedgerError) -> Vec<NewRequest> {
         let lost = matches!(error, LedgerError::Unavailable(_));
         let (mut begun, mut unwritten) = (Vec::new(), Vec::new());

@@ -12,20 +12,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc},
-    task::JoinHandle,
-};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     crash_isolation::ExclusiveGuard,
     dispatch::{
-        Claim, DispatchContext,
+        Claim,
         backlog::Backlog,
         breaker::{Breaker, BreakerState, CallHealth, Thresholds},
         call_slots::CallSlots,
-        lane_task::LaneTask,
     },
     telemetry::names,
 };
@@ -63,7 +59,7 @@ pub struct Lane {
     closing: CancellationToken,
 }
 
-/// Arguments of [`Lane::start`].
+/// Arguments of [`Lane::new`].
 pub struct LaneParts {
     pub account: AccountId,
     pub settings: Account,
@@ -75,15 +71,10 @@ pub struct LaneParts {
 }
 
 impl Lane {
-    /// Makes the lane and starts its task, which ends after [`Lane::close`].
-    pub fn start(
-        parts: LaneParts,
-        context: Arc<DispatchContext>,
-        ready: mpsc::Sender<ReadyCall>,
-    ) -> (Arc<Lane>, JoinHandle<()>) {
+    /// Makes the lane and the end of its queue that its task reads until [`Lane::close`].
+    pub(super) fn new(parts: LaneParts) -> (Arc<Lane>, mpsc::Receiver<Claim>) {
         let (queue, claims) = mpsc::channel(parts.queue_max);
         let closing = CancellationToken::new();
-        let stop = closing.clone();
         let lane = Arc::new(Lane {
             account: parts.account,
             slots: CallSlots::new(parts.settings.concurrency, parts.settings.rate_per_sec),
@@ -96,8 +87,12 @@ impl Lane {
             queue,
             closing,
         });
-        let task = LaneTask { lane: Arc::clone(&lane), context, claims, ready, stop };
-        (lane, tokio::spawn(task.run()))
+        (lane, claims)
+    }
+
+    /// Cancelled by [`Lane::close`].
+    pub(super) fn closing(&self) -> CancellationToken {
+        self.closing.clone()
     }
 
     /// Whether new requests may enter: not while the lane has a backlog, nor with its breaker open.

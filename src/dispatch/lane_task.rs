@@ -1,30 +1,47 @@
 //! The task of a lane: takes claims in order, waits for a call slot and a rate token, renders, passes on to begin.
 //!
 //! Claims that waited for a third of their lease go back to the ledger unbegun, and so do all claims of a lane that is
-//! closed or whose breaker is open. Nothing here calls a provider. Next: `begin`.
+//! closed or has an open breaker. Nothing here calls a provider. Next: `begin`.
 
 use std::{ops::ControlFlow, sync::Arc};
 
-use tokio::sync::mpsc::{self, error::SendError};
+use tokio::{
+    sync::mpsc::{self, error::SendError},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatch::{
     Claim, DispatchContext, Lane, ReadyCall,
     breaker::BreakerState,
     claim::{leave_to_lease, release_leases},
-    compose, trial,
+    compose,
+    lane::LaneParts,
+    trial,
 };
 
-pub(super) struct LaneTask {
-    pub lane: Arc<Lane>,
-    pub context: Arc<DispatchContext>,
-    pub claims: mpsc::Receiver<Claim>,
-    pub ready: mpsc::Sender<ReadyCall>,
-    pub stop: CancellationToken,
+/// Makes a lane and starts its task, which ends after [`Lane::close`].
+pub(super) fn start(
+    parts: LaneParts,
+    context: Arc<DispatchContext>,
+    ready: mpsc::Sender<ReadyCall>,
+) -> (Arc<Lane>, JoinHandle<()>) {
+    let (lane, claims) = Lane::new(parts);
+    let stop = lane.closing();
+    let task = LaneTask { lane: Arc::clone(&lane), context, claims, ready, stop };
+    (lane, tokio::spawn(task.run()))
+}
+
+struct LaneTask {
+    lane: Arc<Lane>,
+    context: Arc<DispatchContext>,
+    claims: mpsc::Receiver<Claim>,
+    ready: mpsc::Sender<ReadyCall>,
+    stop: CancellationToken,
 }
 
 impl LaneTask {
-    pub(super) async fn run(mut self) {
+    async fn run(mut self) {
         loop {
             let claim = tokio::select! {
                 biased;

@@ -1,6 +1,6 @@
 //! All lanes of this worker, one for each account of each company.
 //!
-//! A lane whose account or company changed is replaced: the old one returns its unbegun claims, and its calls end by
+//! A lane is replaced when its account or company changes: the old one returns its unbegun claims, and its calls end by
 //! themselves. A lane without its credential stays closed, with an alarm, and affects no other lane.
 
 use std::{collections::HashMap, sync::Arc};
@@ -23,6 +23,7 @@ use crate::dispatch::{
     DispatchContext, Lane,
     breaker::Thresholds,
     lane::{LaneParts, ReadyCall},
+    lane_task,
     settle::FinishedAttempt,
 };
 
@@ -150,7 +151,7 @@ impl Lanes {
             queue_max: self.factory.queue_max,
             thresholds: self.factory.thresholds,
         };
-        let (lane, task) = Lane::start(parts, Arc::clone(&self.factory.context), ready);
+        let (lane, task) = lane_task::start(parts, Arc::clone(&self.factory.context), ready);
         lane.export_metrics();
         (lane, task)
     }

@@ -1,6 +1,6 @@
 //! From the outcome of an attempt to its settlement: the next state, the retry, the end, the health of the lane.
 //!
-//! PURE but for its types: `now` and jitter come with the arguments. `settle` writes settlements.
+//! No I/O: `now` and jitter are arguments. `settle` writes settlements.
 
 use std::time::{Duration, Instant};
 
@@ -40,7 +40,7 @@ pub fn not_called(claim: &Claim) -> Settlement {
     }
 }
 
-/// The settlement of an attempt whose text could not be made; `code`: of `compose`.
+/// The settlement of an attempt after a failed rendering of its text; `code`: of `compose`.
 #[must_use]
 pub fn render_failed(claim: &Claim, code: String) -> Settlement {
     Settlement {

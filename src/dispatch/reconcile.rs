@@ -1,6 +1,6 @@
-//! Reconcile: looks messages up whose status no provider has reported.
+//! Reconcile: looks up the messages that have no reported status yet.
 //!
-//! Two kinds: messages with an unknown attempt (its answer was lost), and sent messages whose last receipt did not come. A
+//! Two kinds: messages with an unknown attempt (its answer was lost), and sent messages without their last receipt. A
 //! proof is written as a receipt is. An unclear message is looked up again by the poll plan until it ends, or is sent once
 //! more where the company has opted in. Every worker reconciles; a message that one worker takes is put off for the
 //! others. Nothing here sends.
@@ -85,7 +85,7 @@ impl Reconciler {
         }
         let answered = look_up(&self.lanes, unknown, self.context.lease / 3).await;
         self.prove(&answered).await?;
-        self.plan(answered.into_iter().filter(|answer| proof(answer).is_none())).await?;
+        self.plan(answered.into_iter().filter(|answer| found_proof(answer).is_none())).await?;
         Ok(more)
     }
 
@@ -106,7 +106,7 @@ impl Reconciler {
         let asked: BTreeSet<MessageId> = answered.iter().map(|(missing, _)| missing.message).collect();
         let left: BTreeMap<MessageId, Medium> = answered
             .iter()
-            .filter(|answer| !proof(answer).is_some_and(|proof| proof.kind != ReceiptKind::Accepted))
+            .filter(|answer| !found_proof(answer).is_some_and(|proof| proof.kind != ReceiptKind::Accepted))
             .map(|(missing, _)| (missing.message, missing.medium))
             .collect();
         // A batch of which the time did not suffice for all messages comes again as a whole.
@@ -132,7 +132,7 @@ impl Reconciler {
     /// Writes proofs as receipts that were looked up.
     async fn prove(&self, answered: &[Answered]) -> Result<(), LedgerError> {
         let receipts: Vec<NewReceipt> =
-            answered.iter().filter_map(|answer| self.receipt(&answer.0, proof(answer)?)).collect();
+            answered.iter().filter_map(|answer| self.receipt(&answer.0, found_proof(answer)?)).collect();
         if receipts.is_empty() {
             return Ok(());
         }
@@ -227,7 +227,7 @@ impl Reconciler {
     }
 }
 
-fn proof((_, looked): &Answered) -> Option<&Proof> {
+fn found_proof((_, looked): &Answered) -> Option<&Proof> {
     match looked {
         Some(LookupResult::Found(proof)) => Some(proof),
         Some(LookupResult::Absent | LookupResult::Unclear { .. }) | None => None,

@@ -1,4 +1,4 @@
-//! The sandbox: it takes the messages of tests whose company has no test address for the medium.
+//! The sandbox: it takes the messages of test requests where the company has no test address for the medium.
 //!
 //! Every step is that of any message, up to the call, which is not made: the sandbox accepts the message and reports its
 //! delivery. No provider gets it, and no customer can (docs/decisions/008-test-requests-and-the-sandbox.md).

@@ -1,4 +1,4 @@
-//! The sweeper: expired leases, expired waiting messages, and responses whose request may have come.
+//! The sweeper: expired leases, expired waiting messages, and responses that came before their request.
 //!
 //! A lease expires when its worker died or lost the database. Every worker sweeps; SKIP LOCKED and compare-and-set make
 //! that harmless, and no leader is needed.

@@ -91,7 +91,7 @@ impl Acceptor {
         Ok(again)
     }
 
-    /// Answers jobs whose key is there already; returns those whose key is free again.
+    /// Answers jobs with a key that is there already; returns those with a key that is free again.
     async fn answer_duplicates(
         &self,
         jobs: Vec<(Uuid, Pending)>,

@@ -1,6 +1,6 @@
 //! Decide: from a pending job and its facts to a row to write, or to the problems of a rejection.
 //!
-//! PURE but for the new row's id: no I/O. The rules themselves are in `domain::rules`; this file fits a job and the
+//! No I/O: `now` and the facts are arguments. The rules themselves are in `domain::rules`; this file fits a job and the
 //! ledger's facts to them.
 
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub struct Prepared {
     pub pending: Pending,
     /// With the fields that it inherits from its original request.
     pub job: Arc<Job>,
-    pub root: Option<OriginalRequest>,
+    pub original_request: Option<OriginalRequest>,
     pub placed: Placed,
     pub lookup: Lookup,
     /// The keys under which a response to it waits; empty: none does.
@@ -43,8 +43,12 @@ pub struct Prepared {
 impl Prepared {
     /// Keys that one job of a round may have: of two jobs with one of them the second waits for the next round.
     pub(super) fn unique_keys(&self) -> Vec<Uuid> {
-        let root = self.root.as_ref().map(|root| root.id);
-        [self.pending.idempotency_hash].into_iter().chain(self.lookup.former_id_hash).chain(root).collect()
+        let original_request = self.original_request.as_ref().map(|original_request| original_request.id);
+        [self.pending.idempotency_hash]
+            .into_iter()
+            .chain(self.lookup.former_id_hash)
+            .chain(original_request)
+            .collect()
     }
 }
 
@@ -55,9 +59,9 @@ impl Prepared {
 pub fn prepare(
     keys: &IdentityKey,
     pending: Pending,
-    root: Option<OriginalRequest>,
+    original_request: Option<OriginalRequest>,
 ) -> Result<Prepared, Rejected> {
-    match place(&pending, root.as_ref()) {
+    match place(&pending, original_request.as_ref()) {
         Ok((job, placed)) => {
             let hash = pending.idempotency_hash;
             let mut lookup = lookup_keys::lookup(keys, &pending.company, &job, &placed, hash);
@@ -65,7 +69,15 @@ pub fn prepare(
                 .former_id_hash
                 .filter(|_| pending.redecided.is_none())
                 .map(|former| keys.separate_test(pending.test, former));
-            Ok(Prepared { pending, job, root, placed, lookup, awaited: Vec::new(), requester: None })
+            Ok(Prepared {
+                pending,
+                job,
+                original_request,
+                placed,
+                lookup,
+                awaited: Vec::new(),
+                requester: None,
+            })
         }
         Err(problems) => Err(Rejected { pending, problems }),
     }
@@ -78,7 +90,10 @@ pub struct Rejected {
     pub problems: Vec<Problem>,
 }
 
-fn place(pending: &Pending, root: Option<&OriginalRequest>) -> Result<(Arc<Job>, Placed), Vec<Problem>> {
+fn place(
+    pending: &Pending,
+    original_request: Option<&OriginalRequest>,
+) -> Result<(Arc<Job>, Placed), Vec<Problem>> {
     let policy = &pending.company.policy;
     if pending.redecided.is_some() {
         // A channel's switch for automatic or manual jobs may be off by now; it is about jobs to come.
@@ -89,7 +104,7 @@ fn place(pending: &Pending, root: Option<&OriginalRequest>) -> Result<(Arc<Job>,
         return Ok((Arc::clone(&pending.job), placed));
     }
     let job = match pending.job.initial_feedback_request_id {
-        Some(_) => Arc::new(rules::recovery::inherit(&pending.job, root)?),
+        Some(_) => Arc::new(rules::recovery::inherit(&pending.job, original_request)?),
         None => Arc::clone(&pending.job),
     };
     let placed = rules::place(&job, policy, pending.origin)?;
@@ -106,14 +121,14 @@ pub fn decide(
     hits: Option<&LookupHits>,
     now: DateTime<Utc>,
 ) -> Result<NewRequest, Vec<Problem>> {
-    let Prepared { pending, job, root, placed, lookup, awaited, requester } = prepared;
+    let Prepared { pending, job, original_request, placed, lookup, awaited, requester } = prepared;
     if hits.is_some_and(|hits| hits.former_taken) {
         let message =
             "another request of this company has that former_id; leave it out or send the right one";
         return Err(vec![Problem::new("former_id", "former_id_taken", message)]);
     }
     let facts = Facts {
-        recovery: pending.redecided.map_or(root.is_some(), |stored| stored.is_recovery),
+        recovery: pending.redecided.map_or(original_request.is_some(), |stored| stored.is_recovery),
         test: pending.test,
         answered: !awaited.is_empty(),
         requester: *requester,
@@ -123,9 +138,14 @@ pub fn decide(
     let decision = rules::decide(&case)?;
     let address_hash =
         decision.candidate.as_ref().and_then(|candidate| address_hash(keys, prepared, candidate));
-    let recovery = root
-        .as_ref()
-        .map(|root| lookup_keys::recovery_key(keys, &pending.company, root.id, root.recoveries + 1));
+    let recovery = original_request.as_ref().map(|original_request| {
+        lookup_keys::recovery_key(
+            keys,
+            &pending.company,
+            original_request.id,
+            original_request.recoveries + 1,
+        )
+    });
     Ok(NewRequest {
         id: postrider_clock::new_id(),
         company: pending.company.id,
@@ -133,7 +153,7 @@ pub fn decide(
         key_is_derived: pending.key_is_derived,
         content_hash: pending.content_hash,
         former_id_hash: lookup.former_id_hash,
-        original_request: root.as_ref().map(|root| root.id),
+        original_request: original_request.as_ref().map(|original_request| original_request.id),
         recovery_hash: recovery,
         source: pending.source_code,
         test: pending.test,

@@ -1,4 +1,4 @@
-//! Jobs whose idempotency key is there already: the first answer again, a conflict, or a key that has expired.
+//! Jobs with an idempotency key that is there already: the first answer again, a conflict, or a key that has expired.
 //!
 //! A derived key expires after 24 h, a given one is kept as long as its request. Shared by `accept` and `preview`.
 

@@ -34,7 +34,12 @@ pub(super) async fn original_requests(
     for (company, wanted) in wanted {
         let keys: Vec<(Uuid, Uuid)> = wanted.iter().map(|(_, id, former)| (*id, *former)).collect();
         let found = ledger.original_requests(company.0, &keys).await?;
-        originals.extend(wanted.iter().zip(found).filter_map(|((place, ..), root)| Some((*place, root?))));
+        originals.extend(
+            wanted
+                .iter()
+                .zip(found)
+                .filter_map(|((place, ..), original_request)| Some((*place, original_request?))),
+        );
     }
     Ok(originals)
 }
@@ -93,12 +98,13 @@ fn awaited_keys(keys: &IdentityKey, prepared: &Prepared) -> Vec<Uuid> {
         return Vec::new();
     }
     let former = prepared.job.former_id.map(ResponseSubject::Request);
-    let interaction = prepared.job.ext_interaction_id.as_ref().filter(|_| prepared.root.is_none());
+    let interaction =
+        prepared.job.ext_interaction_id.as_ref().filter(|_| prepared.original_request.is_none());
     let about = former.into_iter().chain(interaction.cloned().map(ResponseSubject::Interaction));
     about.map(|about| keys.response_subject_hash(pending.company.id, pending.test, &about)).collect()
 }
 
-/// Completes accepted requests whose response came first. After an error the sweeper completes them.
+/// Completes accepted requests that had their response first. After an error the sweeper completes them.
 pub(super) async fn complete_awaited(ledger: &Ledger, awaited: &[Uuid]) {
     if awaited.is_empty() {
         return;

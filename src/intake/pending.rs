@@ -1,4 +1,4 @@
-//! A parsed job whose company is known, on its way through the rounds of one batch.
+//! A parsed job of a known company, on its way through the rounds of one batch.
 //!
 //! Made by `admit` from an inbound job, or by `requests::actions` from a stored request that is decided again. The
 //! steps of `pipeline` take it from there.

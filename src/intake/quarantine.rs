@@ -4,7 +4,7 @@
 
 use postrider_domain::document::Problem;
 
-/// The problem of a job whose handling panicked.
+/// The problem of a job after a panic in its handling.
 #[must_use]
 pub fn panic_problem() -> Problem {
     let message = "handling it made Postrider panic, which is no mistake of its producer's; find the cause in \

@@ -58,7 +58,7 @@ pub(crate) async fn write_rejections(ledger: &Ledger, rejections: Vec<Rejection>
     Ok(())
 }
 
-/// The problem of a job whose idempotency key belongs to another job.
+/// The problem of a job with the idempotency key of another job.
 pub(super) fn key_conflict() -> Problem {
     let message = "another job with this key and other content was accepted before; use a new key";
     Problem::new("idempotency_key", "conflict", message)

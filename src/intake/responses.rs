@@ -47,7 +47,7 @@ pub struct Kept {
     pub requests: Vec<Uuid>,
 }
 
-/// The problem of a response whose id belongs to another response.
+/// The problem of a response with the id of another response.
 #[must_use]
 pub fn conflict_problem() -> Problem {
     let message = "another response with this response_id and other content was taken before; use a new id";

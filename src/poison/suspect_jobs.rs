@@ -102,7 +102,7 @@ impl SuspectQueue {
         next
     }
 
-    /// The next reported suspect whose recheck is due.
+    /// The next reported suspect that is due for a recheck.
     pub fn next_recheck(&mut self, now: Instant) -> Option<JobSuspect> {
         self.recheck_at().filter(|at| *at <= now)?;
         self.reported.pop_front().map(|(_, suspect)| suspect)

@@ -13,7 +13,7 @@ use postrider::{
     worker::Worker,
 };
 use postrider_clock::random_id;
-use postrider_ledger::{list::ListFilter, requests::By};
+use postrider_ledger::{list::ListFilter, requests::ActionOrigin};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -305,7 +305,11 @@ async fn a_paused_request_that_is_answered_ends_and_a_delivered_one_keeps_its_st
     acceptor.accept(&[job::inbound("blanca", paused.to_string().as_bytes())]).await.expect("accepted");
     let id = env.standings().await[1].id;
     assert!(
-        env.ledger.pause(postrider_domain::ids::MessageId(id), By::PROGRAM).await.expect("asked").is_some()
+        env.ledger
+            .pause(postrider_domain::ids::MessageId(id), ActionOrigin::PROGRAM)
+            .await
+            .expect("asked")
+            .is_some()
     );
     for n in [1, 2] {
         let body = response(&format!("r-{n}"), json!({ "ext_interaction_id": format!("call-{n}") }));

@@ -3,13 +3,13 @@
 //!
 //! `races` sets the ledger's own statements against each other, thousands of times.
 
+mod duplicates;
 mod races;
-mod twins;
 
 use futures_util::future::join_all;
 use postrider_clock::random_id;
 use postrider_domain::ids::{AccountId, CompanyId, Medium};
-use postrider_ledger::{blocks::OptOutChange, requests::By};
+use postrider_ledger::{blocks::OptOutChange, requests::ActionOrigin};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -103,7 +103,7 @@ async fn an_answer_while_a_begin_waits_for_its_row_leads_to_no_call() {
     stopped_while_its_begin_waits("answered", async |env, _, id| {
         // The accept ends waiting messages, so it waits for the row as well: behind the begin.
         let ledger = env.ledger.clone();
-        answering = Some(tokio::spawn(async move { ledger.answer(id, By::PROGRAM).await }));
+        answering = Some(tokio::spawn(async move { ledger.answer(id, ActionOrigin::PROGRAM).await }));
         wait::until("the answer is written", || answered(env, id)).await;
     })
     .await;

@@ -14,7 +14,7 @@ use postrider_domain::{
 use postrider_ledger::{
     accept::LeaseTerms,
     claim::{ClaimedMessage, LaneDemand},
-    requests::By,
+    requests::ActionOrigin,
     settle::{OutcomeCode, Settlement},
     sweep::{FirstPolls, Swept},
 };
@@ -123,7 +123,7 @@ async fn only_a_lapse_while_it_is_tried_alone_quarantines_a_suspect() {
     let held = one.env.ledger.quarantined_messages(None, 10).await.expect("asked");
     assert_eq!((held.len(), held[0].crashes, &held[0].workers), (1, 3, &vec![one.worker]));
     assert_eq!(
-        one.env.ledger.pause(MessageId(one.id), By::PROGRAM).await.expect("asked"),
+        one.env.ledger.pause(MessageId(one.id), ActionOrigin::PROGRAM).await.expect("asked"),
         None,
         "it is held already"
     );
@@ -133,14 +133,14 @@ async fn only_a_lapse_while_it_is_tried_alone_quarantines_a_suspect() {
 async fn a_suspect_stays_one_through_pause_and_resume_until_it_is_begun() {
     let one = One::suspect().await;
     assert_eq!(
-        one.env.ledger.pause(MessageId(one.id), By::PROGRAM).await.expect("asked"),
+        one.env.ledger.pause(MessageId(one.id), ActionOrigin::PROGRAM).await.expect("asked"),
         Some(State::Waiting)
     );
     assert_eq!(one.stands().await, (2, Some(1)));
     let worker = one.env.worker_with("roles.dispatch = false").await;
     let directory = worker.acceptor.as_ref().expect("takes jobs").company_cache.clone();
     let context = ActionContext { ledger: &one.env.ledger, company_cache: &directory, keys: &one.env.keys };
-    let going = resume(context, one.id, By::PROGRAM).await.expect("asked");
+    let going = resume(context, one.id, ActionOrigin::PROGRAM).await.expect("asked");
     assert_eq!(going, Resumed::Going(State::Waiting));
     assert_eq!(one.stands().await, (2, Some(2)));
     let due = one.claim_suspect().await;

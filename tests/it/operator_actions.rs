@@ -15,7 +15,7 @@ use postrider_domain::{
     ids::MessageId,
     lifecycle::State,
 };
-use postrider_ledger::requests::By;
+use postrider_ledger::requests::ActionOrigin;
 use serde_json::{Value, json};
 
 use crate::support::{TestEnv, company, job, sql::with_states, wait};
@@ -25,7 +25,7 @@ fn in_two_seconds() -> Value {
 }
 
 async fn cancel(env: &TestEnv, id: uuid::Uuid) -> bool {
-    matches!(cancel::cancel(&env.ledger, id, By::PROGRAM).await.expect("asked"), Canceled::Done)
+    matches!(cancel::cancel(&env.ledger, id, ActionOrigin::PROGRAM).await.expect("asked"), Canceled::Done)
 }
 
 /// The lines of the timeline, with the actor of each manual action.
@@ -45,7 +45,10 @@ async fn a_paused_request_is_not_sent_until_it_is_resumed() {
     let worker = env.worker().await;
     env.publish(&in_two_seconds()).await;
     let id = env.all_are(1, "queued").await[0].id;
-    assert_eq!(env.ledger.pause(MessageId(id), By::PROGRAM).await.expect("asked"), Some(State::Waiting));
+    assert_eq!(
+        env.ledger.pause(MessageId(id), ActionOrigin::PROGRAM).await.expect("asked"),
+        Some(State::Waiting)
+    );
     env.publish(&job::with(job::by_sms("+14155552672"), json!({ "delay_secs": 2 }))).await;
     wait::until("a request that is due later is delivered", || async {
         env.standings().await.iter().any(|one| one.status == "delivered")
@@ -54,7 +57,7 @@ async fn a_paused_request_is_not_sent_until_it_is_resumed() {
     assert_eq!(env.simulator.calls().len(), 1, "past its due time, and still paused");
     let directory = worker.acceptor.as_ref().expect("takes jobs").company_cache.clone();
     let context = ActionContext { ledger: &env.ledger, company_cache: &directory, keys: &env.keys };
-    let resumed = resume(context, id, By::PROGRAM).await.expect("asked");
+    let resumed = resume(context, id, ActionOrigin::PROGRAM).await.expect("asked");
     assert!(matches!(resumed, Resumed::Going(State::Waiting)), "{resumed:?}");
     env.all_are(2, "delivered").await;
     drop(directory);
@@ -68,7 +71,7 @@ async fn resuming_runs_the_rules_again() {
     let worker = env.worker().await;
     env.publish(&in_two_seconds()).await;
     let id = env.all_are(1, "queued").await[0].id;
-    env.ledger.pause(MessageId(id), By::PROGRAM).await.expect("asked");
+    env.ledger.pause(MessageId(id), ActionOrigin::PROGRAM).await.expect("asked");
     let addr = env.keys.identity.address_hash(company, postrider_domain::ids::Medium::Sms, "+14155552671");
     let kind = postrider_domain::ids::BlockKind::Manual;
     env.ledger
@@ -77,7 +80,7 @@ async fn resuming_runs_the_rules_again() {
         .expect("blocked");
     let directory = worker.acceptor.as_ref().expect("takes jobs").company_cache.clone();
     let context = ActionContext { ledger: &env.ledger, company_cache: &directory, keys: &env.keys };
-    resume(context, id, By::PROGRAM).await.expect("asked");
+    resume(context, id, ActionOrigin::PROGRAM).await.expect("asked");
     let standings = env.all_are(1, "suppressed").await;
     assert_eq!(standings[0].reason.as_deref(), Some("blocked_by_hand"));
     let expected = ["accepted", "paused through system", "resumed through system", "ended"];
@@ -119,7 +122,7 @@ async fn pausing_an_attempt_under_way_stops_the_next_one() {
     wait::until("an attempt was made", || async { env.standings().await.iter().any(|one| one.attempt >= 1) })
         .await;
     let id = env.standings().await[0].id;
-    assert!(env.ledger.pause(MessageId(id), By::PROGRAM).await.expect("asked").is_some());
+    assert!(env.ledger.pause(MessageId(id), ActionOrigin::PROGRAM).await.expect("asked").is_some());
     wait::until("no call is under way", || async {
         env.ledger.request(id).await.expect("asked").expect("there").state == State::Waiting
     })
@@ -140,7 +143,7 @@ async fn an_answer_that_a_person_notes_is_on_record_once() {
     let worker = env.worker_with("roles.dispatch = false").await;
     env.publish(&in_two_seconds()).await;
     let id = env.all_are(1, "queued").await[0].id;
-    let by = |person| By { entry_point: "cli", key: None, person: Some(person), note: None };
+    let by = |person| ActionOrigin { entry_point: "cli", key: None, person: Some(person), note: None };
     assert!(env.ledger.answer(id, by("ann")).await.expect("noted"));
     assert!(!env.ledger.answer(id, by("eve")).await.expect("asked"), "it was news once");
     let standings = env.all_are(1, "suppressed").await;

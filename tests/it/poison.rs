@@ -24,7 +24,7 @@ const LEASE: (&str, &str) = ("POSTRIDER__DISPATCH__LEASE_MARGIN_SECS", "2.0");
 const DEADLY_MESSAGE: &[(&str, &str)] = &[LEASE, ("POSTRIDER_CRASH_ON", "compose:Venom")];
 const DEADLY_BOTH: &[(&str, &str)] = &[LEASE, ("POSTRIDER_CRASH_ON", "intake:Ivy,compose:Venom")];
 const PANICKING: &[(&str, &str)] = &[("POSTRIDER_PANIC_ON", "intake:Ivy,compose:Venom")];
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 fn named(n: usize, name: &str) -> (String, String) {
     let body = job::to(json!({ "name": name, "phone": job::phone(n) }));
@@ -53,7 +53,7 @@ async fn publish(env: &TestEnv, poisons: &[&str]) {
 /// Waits until that many requests have ended, keeping the worker alive; gives how many of them are unknown:
 /// begun and not called when their worker died.
 async fn ended(env: &TestEnv, worker: &Kept<'_>, count: usize) -> usize {
-    wait::until_some_within(PATIENCE, &format!("{count} have ended"), || async {
+    wait::until_some_within(TIMEOUT, &format!("{count} have ended"), || async {
         worker.deaths();
         let standings = env.standings().await;
         let unknown = standings.iter().filter(|one| one.reason.as_deref() == Some("outcome_unknown")).count();
@@ -86,7 +86,7 @@ async fn rejected(env: &TestEnv) -> Vec<(uuid::Uuid, String)> {
 }
 
 async fn quarantined(env: &TestEnv, worker: &Kept<'_>, jobs: usize, messages: usize) {
-    wait::until_some_within(PATIENCE, &format!("{jobs} jobs, {messages} messages are held"), || async {
+    wait::until_some_within(TIMEOUT, &format!("{jobs} jobs, {messages} messages are held"), || async {
         worker.deaths();
         let held = env.ledger.quarantined_messages(None, 100).await.expect("asked").len();
         let kept = env.ledger.quarantined_job_count(None).await.expect("asked");

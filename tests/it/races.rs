@@ -14,7 +14,7 @@ use postrider_domain::{
 };
 use postrider_ledger::{
     conclude::Conclusion,
-    requests::By,
+    requests::ActionOrigin,
     settle::{OutcomeCode, Settlement},
 };
 use postrider_providers::TokenKey;
@@ -107,9 +107,11 @@ async fn act(env: &TestEnv, actor: u64) -> usize {
                 assert!(producer.publish("requests.blanca", None, body.as_bytes()).await, "routed");
                 published += 1;
             }
-            (2, Some(id)) => drop(env.ledger.pause(MessageId(id), By::PROGRAM).await.expect("pause answers")),
+            (2, Some(id)) => {
+                drop(env.ledger.pause(MessageId(id), ActionOrigin::PROGRAM).await.expect("pause answers"))
+            }
             (3, Some(id)) => {
-                env.ledger.resume(MessageId(id), By::PROGRAM).await.expect("resume answers");
+                env.ledger.resume(MessageId(id), ActionOrigin::PROGRAM).await.expect("resume answers");
             }
             (_, Some(id)) => cancel(env, id).await,
         }
@@ -154,7 +156,7 @@ async fn of_300_random_actions_against_two_workers_everything_ends_and_no_custom
     }
     wait::until("every job is taken", || async { env.standings().await.len() == count }).await;
     for one in env.standings().await {
-        env.ledger.resume(MessageId(one.id), By::PROGRAM).await.expect("resume answers");
+        env.ledger.resume(MessageId(one.id), ActionOrigin::PROGRAM).await.expect("resume answers");
     }
     let standings = env.all_ended(count, Duration::from_secs(60)).await;
     env.simulator.webhooks_settled().await;

@@ -10,7 +10,7 @@ use postrider_domain::{
     ids::{BlockKind, Medium},
     lifecycle::State,
 };
-use postrider_ledger::requests::By;
+use postrider_ledger::requests::ActionOrigin;
 use postrider_provider_simulator::{Behaviour, SimulatorConfig};
 use serde_json::{Value, json};
 
@@ -249,8 +249,9 @@ async fn a_customer_that_stops_before_the_resend_gets_nothing_and_the_outcome_st
     })
     .await;
     let id = env.standings().await[0].id;
-    let canceled =
-        postrider::requests::actions::cancel::cancel(&env.ledger, id, By::PROGRAM).await.expect("asked");
+    let canceled = postrider::requests::actions::cancel::cancel(&env.ledger, id, ActionOrigin::PROGRAM)
+        .await
+        .expect("asked");
     assert!(matches!(canceled, postrider::requests::actions::cancel::Canceled::TooLate(_)), "{canceled:?}");
     let addr = env.keys.identity.address_hash(company, Medium::Email, EMAIL);
     env.ledger.block_address(addr, company, Medium::Email, BlockKind::Manual, "test").await.expect("blocked");
@@ -267,8 +268,8 @@ async fn a_customer_that_answered_is_not_asked() {
     delayed["delay_secs"] = json!(2);
     env.publish(&delayed).await;
     let id = env.all_are(1, "queued").await[0].id;
-    assert!(env.ledger.answer(id, By::PROGRAM).await.expect("asked"));
-    assert!(!env.ledger.answer(id, By::PROGRAM).await.expect("asked"), "once is enough");
+    assert!(env.ledger.answer(id, ActionOrigin::PROGRAM).await.expect("asked"));
+    assert!(!env.ledger.answer(id, ActionOrigin::PROGRAM).await.expect("asked"), "once is enough");
     let standings = env.all_are(1, "suppressed").await;
     assert_eq!(standings[0].reason.as_deref(), Some("answered"));
     assert!(env.simulator.calls().is_empty());

@@ -19,7 +19,7 @@ use postrider_domain::{
     ids::{AccountId, BlockKind, CompanyId, Medium, MessageId},
     lifecycle::{Reason, State, Status},
 };
-use postrider_ledger::{accept::LeaseTerms, claim::LaneDemand, requests::By};
+use postrider_ledger::{accept::LeaseTerms, claim::LaneDemand, requests::ActionOrigin};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -252,9 +252,10 @@ async fn a_retry_makes_its_reservation_again_and_gives_way_to_one_made_meanwhile
 async fn a_customer_counts_as_asked_even_if_the_retry_is_canceled() {
     let ended = Ended::unclear().await;
     assert!(matches!(ask(&ended.env, ended.id, knowing()).await, Retried::Going(_)));
-    let canceled = postrider::requests::actions::cancel::cancel(&ended.env.ledger, ended.id, By::PROGRAM)
-        .await
-        .expect("asked");
+    let canceled =
+        postrider::requests::actions::cancel::cancel(&ended.env.ledger, ended.id, ActionOrigin::PROGRAM)
+            .await
+            .expect("asked");
     assert!(matches!(canceled, postrider::requests::actions::cancel::Canceled::Done), "{canceled:?}");
     let detail = ended.env.ledger.request(ended.id).await.expect("asked").expect("there");
     assert_eq!(detail.state.status(), Status::Failed, "canceled is less than failed");

@@ -47,7 +47,7 @@ fn attempt(number: i16, outcome: i16) -> AttemptFact {
 
 fn message(n: u128, state: i16, attempts: Vec<AttemptFact>) -> MessageFact {
     let reached = attempts.iter().any(|one| one.outcome != Some(REFUSED));
-    MessageFact { id: id(n), key: format!("job-{n}"), state, reason: None, reached, attempts }
+    MessageFact { id: id(n), key: format!("job-{n}"), state, reason: None, may_have_been_sent: reached, attempts }
 }
 
 fn acceptance(n: u128, person: u32, attempt: i16) -> Acceptance {
@@ -62,7 +62,7 @@ fn acceptance(n: u128, person: u32, attempt: i16) -> Acceptance {
 }
 
 fn step(n: u128, was: i16, state: i16) -> Move {
-    Move { message: id(n), was, state, epoch_was: 1, epoch: 1, worker: Some(id(99)) }
+    Move { message: id(n), previous_state: was, state, epoch_was: 1, epoch: 1, worker: Some(id(99)) }
 }
 
 /// One job delivered, one that was the same person's and had to stand back.
@@ -183,7 +183,7 @@ fn what_a_provider_has_is_in_the_ledger_as_it_was() {
         facts.messages[0].state = state::CANCELED;
     });
     finds(Class::Wrong, "a provider has it, and its person counts as not asked", |facts| {
-        facts.messages[0].reached = false;
+        facts.messages[0].may_have_been_sent = false;
     });
     finds(Class::Wrong, "a provider has what must never be sent", |facts| facts.jobs[0].due = Due::Silence);
     finds(Class::Wrong, "an attempt was called twice", |facts| facts.calls.push(facts.calls[0].clone()));

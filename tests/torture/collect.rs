@@ -89,12 +89,12 @@ pub async fn ledger(connection: &mut PgConnection, facts: &mut Facts) -> anyhow:
     .fetch_all(&mut *connection)
     .await?;
     let mut attempts = attempts(connection).await?;
-    let message = |(id, key, state, reason, reached): MessageRow| MessageFact {
+    let message = |(id, key, state, reason, may_have_been_sent): MessageRow| MessageFact {
         id,
         key,
         state,
         reason,
-        reached,
+        may_have_been_sent,
         attempts: attempts.remove(&id).unwrap_or_default(),
     };
     facts.messages = rows.into_iter().map(message).collect();
@@ -118,9 +118,9 @@ pub async fn ledger(connection: &mut PgConnection, facts: &mut Facts) -> anyhow:
     )
     .fetch_all(&mut *connection)
     .await?;
-    let step = |(message, was, state, epoch_was, epoch, worker): MoveRow| Move {
+    let step = |(message, previous_state, state, epoch_was, epoch, worker): MoveRow| Move {
         message,
-        was,
+        previous_state,
         state,
         epoch_was,
         epoch,

@@ -109,7 +109,7 @@ pub struct MessageFact {
     pub key: String,
     pub state: i16,
     pub reason: Option<String>,
-    pub reached: bool,
+    pub may_have_been_sent: bool,
     pub attempts: Vec<AttemptFact>,
 }
 
@@ -156,7 +156,7 @@ pub struct ReceiptFact {
 #[derive(Debug, Clone)]
 pub struct Move {
     pub message: Uuid,
-    pub was: i16,
+    pub previous_state: i16,
     pub state: i16,
     pub epoch_was: i32,
     pub epoch: i32,

@@ -18,7 +18,7 @@ use postrider_domain::{
     ids::{BlockKind, MessageId},
     lifecycle::{Reason, Signal, State, transition},
 };
-use postrider_ledger::{conclude::Conclusion, requests::By};
+use postrider_ledger::{conclude::Conclusion, requests::ActionOrigin};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -126,7 +126,7 @@ async fn cancel(world: &World, waiting: &Waiting) -> Option<Act> {
 }
 
 async fn pause_a_while(world: Arc<World>, acts: Arc<Acts>, message: MessageId, time: Duration) {
-    let paused = world.env.ledger.pause(message, By::PROGRAM).await;
+    let paused = world.env.ledger.pause(message, ActionOrigin::PROGRAM).await;
     if matches!(paused, Ok(None)) {
         return;
     }
@@ -174,7 +174,7 @@ pub async fn resume_one(world: &World, message: Uuid) -> anyhow::Result<()> {
     let directory = CompanyCache::load(world.env.ledger.clone()).await?;
     let context =
         ActionContext { ledger: &world.env.ledger, company_cache: &directory, keys: &world.env.keys };
-    resume::resume(context, message, By::PROGRAM).await?;
+    resume::resume(context, message, ActionOrigin::PROGRAM).await?;
     Ok(())
 }
 

@@ -126,7 +126,12 @@ impl Summary {
 
 /// The state into which each message left the unknown, the last time.
 fn left_unknown(facts: &Facts) -> HashMap<Uuid, i16> {
-    facts.moves.iter().filter(|step| step.was == UNKNOWN).map(|step| (step.message, step.state)).collect()
+    facts
+        .moves
+        .iter()
+        .filter(|step| step.previous_state == UNKNOWN)
+        .map(|step| (step.message, step.state))
+        .collect()
 }
 
 fn keys(facts: &Facts) -> Keys {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     Ledger, LedgerError,
-    requests::{ActionKind, By},
+    requests::{ActionKind, ActionOrigin},
     retrying,
 };
 use postrider_domain::{
@@ -36,7 +36,7 @@ impl Ledger {
         &self,
         end: Conclusion,
         action: ActionKind,
-        by: By<'_>,
+        by: ActionOrigin<'_>,
     ) -> Result<bool, LedgerError> {
         Ok(!self.conclude_for(&[end], Some((action, by))).await?.is_empty())
     }
@@ -44,7 +44,7 @@ impl Ledger {
     async fn conclude_for(
         &self,
         ends: &[Conclusion],
-        person: Option<(ActionKind, By<'_>)>,
+        person: Option<(ActionKind, ActionOrigin<'_>)>,
     ) -> Result<Vec<MessageId>, LedgerError> {
         let (action, by) = person.unzip();
         let mut ends: Vec<&Conclusion> = ends.iter().collect();

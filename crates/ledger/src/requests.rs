@@ -10,7 +10,7 @@ mod row;
 
 use uuid::Uuid;
 
-pub use actions::{ActionKind, ActionRecord, By};
+pub use actions::{ActionKind, ActionOrigin, ActionRecord};
 pub use detail::{AnswerRecord, MessageDetail, PastAttempt, ReceiptLine, RequestDetail, RetryRecord};
 
 use super::{Ledger, LedgerError};

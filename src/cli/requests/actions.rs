@@ -60,11 +60,11 @@ impl RetryArgs {
 }
 
 pub(super) async fn pause(ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
-    print_outcome(pause::pause(ledger, id, request_of(&user()).by()).await?.into(), id)
+    print_outcome(pause::pause(ledger, id, request_of(&user()).origin()).await?.into(), id)
 }
 
 pub(super) async fn cancel(ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
-    print_outcome(cancel::cancel(ledger, id, request_of(&user()).by()).await?.into(), id)
+    print_outcome(cancel::cancel(ledger, id, request_of(&user()).origin()).await?.into(), id)
 }
 
 /// Resumes a request, which is also the replay of a quarantined one.
@@ -80,7 +80,7 @@ pub(in crate::cli) async fn resume(config: &Config, ledger: &Ledger, id: Uuid) -
 
 pub(super) async fn answered(ledger: &Ledger, id: Uuid) -> anyhow::Result<()> {
     lookup::request(ledger, id).await?;
-    match ledger.answer(id, request_of(&user()).by()).await? {
+    match ledger.answer(id, request_of(&user()).origin()).await? {
         true => output::put("answered; nothing more is sent for this request\n"),
         false => output::put("the request was answered before\n"),
     }

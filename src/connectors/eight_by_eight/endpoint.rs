@@ -59,7 +59,7 @@ async fn take(state: &ConnectorState, id: &str, headers: &HeaderMap, body: Body)
     match wire::parse(&body) {
         Ok(None) => Ok(()),
         Ok(Some(update)) => merge_facts(state, company, connector, settings, update).await,
-        Err(wire::Unreadable) => {
+        Err(wire::UnreadableUpdate) => {
             count_refused(SYSTEM, "unreadable");
             Err(StatusCode::BAD_REQUEST)
         }

@@ -73,7 +73,7 @@ fn transferred() -> Vec<Value> {
     notifications
 }
 
-fn learn(interaction: &mut Interaction, notification: &Value) {
+fn merge_facts(interaction: &mut Interaction, notification: &Value) {
     if let Some(told) = wire::parse(notification.to_string().as_bytes()).expect("readable") {
         interaction.merge(told.facts);
     }
@@ -81,7 +81,7 @@ fn learn(interaction: &mut Interaction, notification: &Value) {
 
 fn all(notifications: &[Value]) -> Interaction {
     let mut interaction = Interaction::default();
-    notifications.iter().for_each(|notification| learn(&mut interaction, notification));
+    notifications.iter().for_each(|notification| merge_facts(&mut interaction, notification));
     interaction
 }
 
@@ -215,7 +215,7 @@ proptest! {
         let mut completions = 0;
         for (place, notification) in disordered.iter().enumerate() {
             let before = interaction.state(&settings());
-            learn(&mut interaction, notification);
+            merge_facts(&mut interaction, notification);
             let after = interaction.state(&settings());
             completions += usize::from((before, after) == (InteractionState::Open, InteractionState::Complete));
             if after == InteractionState::Complete {

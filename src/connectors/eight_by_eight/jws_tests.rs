@@ -1,7 +1,7 @@
 //! Signatures as 8x8 documents them, forged in every part that can be forged.
 //!
 //! The vector's headers and body are those of 8x8's own example; it was signed with OpenSSL and a key of
-//! ours, whose JWK is the fixture.
+//! ours; its JWK is the fixture.
 
 use super::*;
 use proptest::prelude::*;

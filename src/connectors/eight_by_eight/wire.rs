@@ -31,7 +31,7 @@ pub struct InteractionUpdate {
 
 /// The notification is not a JSON object of either kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unreadable;
+pub struct UnreadableUpdate;
 
 /// Whether the body is 8x8's test of a new webhook.
 #[must_use]
@@ -43,8 +43,8 @@ pub fn is_greeting(body: &[u8]) -> bool {
 ///
 /// # Errors
 /// It is of neither kind.
-pub fn parse(body: &[u8]) -> Result<Option<InteractionUpdate>, Unreadable> {
-    let notification: Value = serde_json::from_slice(body).map_err(|_| Unreadable)?;
+pub fn parse(body: &[u8]) -> Result<Option<InteractionUpdate>, UnreadableUpdate> {
+    let notification: Value = serde_json::from_slice(body).map_err(|_| UnreadableUpdate)?;
     if notification["eventType"].is_string() {
         return Ok(gateway(&notification));
     }
@@ -56,7 +56,7 @@ pub fn parse(body: &[u8]) -> Result<Option<InteractionUpdate>, Unreadable> {
         Some(event) => Ok(stream(&notification, event)),
         // Such as an agent's sign-in, which is in the stream as well.
         None if notification.is_object() => Ok(None),
-        None => Err(Unreadable),
+        None => Err(UnreadableUpdate),
     }
 }
 
@@ -72,10 +72,10 @@ pub fn is_kid(text: &str) -> bool {
 ///
 /// # Errors
 /// The answer is not a JSON object.
-pub fn public_key(answer: &[u8], kid: &str) -> Result<Option<PublicKey>, Unreadable> {
-    let answer: Value = serde_json::from_slice(answer).map_err(|_| Unreadable)?;
+pub fn public_key(answer: &[u8], kid: &str) -> Result<Option<PublicKey>, UnreadableUpdate> {
+    let answer: Value = serde_json::from_slice(answer).map_err(|_| UnreadableUpdate)?;
     if !answer.is_object() {
-        return Err(Unreadable);
+        return Err(UnreadableUpdate);
     }
     let keys = answer["keys"].as_array().map_or(std::slice::from_ref(&answer), Vec::as_slice);
     let is_absent_or = |jwk: &Value, name: &str, word: &str| jwk[name].is_null() || jwk[name] == word;

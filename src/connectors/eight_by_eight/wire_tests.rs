@@ -163,7 +163,7 @@ fn a_key_is_read_alone_or_out_of_a_set_and_only_if_it_signs() {
         other[name] = json!(value);
         assert_eq!(found(other), Ok(None), "{name} {value}");
     }
-    assert_eq!((found(json!({"keys": []})), found(json!([]))), (Ok(None), Err(Unreadable)));
+    assert_eq!((found(json!({"keys": []})), found(json!([]))), (Ok(None), Err(UnreadableUpdate)));
     assert!(is_kid("EXaiWfZe20eSjklZ70074w") && is_kid("a-b_c"));
     for bad in ["", "../x", "a/b", "a?b", "a%2fb", "a b", &"a".repeat(65)[..]] {
         assert!(!is_kid(bad), "{bad}");
@@ -183,7 +183,7 @@ fn a_greeting_is_known_without_its_signature_and_rubbish_is_refused() {
     assert!(is_greeting(br#"{"notificationVersion":"Chat Gateway v1.0","eventType":"WEB_HOOK_VERIFY"}"#));
     assert!(!is_greeting(br#"{"eventType":"MESSAGE"}"#) && !is_greeting(b"WEB_HOOK_VERIFY"));
     for rubbish in [&b""[..], b"[]", b"7", b"{"] {
-        assert_eq!(parse(rubbish), Err(Unreadable));
+        assert_eq!(parse(rubbish), Err(UnreadableUpdate));
     }
 }
 

@@ -67,7 +67,7 @@ pub struct ClosedConversation {
 
 /// A notification that differs from its documentation: the field, and how it differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unreadable {
+pub struct UnreadableConversation {
     pub path: &'static str,
     pub message: &'static str,
 }
@@ -76,8 +76,8 @@ pub struct Unreadable {
 ///
 /// # Errors
 /// It is about a closed conversation and lacks a field that each such notification has.
-pub fn parse(body: &[u8], settings: &KustomerSettings) -> Result<ParsedNotification, Unreadable> {
-    let unreadable = |path, message| Err(Unreadable { path, message });
+pub fn parse(body: &[u8], settings: &KustomerSettings) -> Result<ParsedNotification, UnreadableConversation> {
+    let unreadable = |path, message| Err(UnreadableConversation { path, message });
     let notification: Value = serde_json::from_slice(body).unwrap_or_default();
     if !notification.is_object() {
         return unreadable("", "the notice is no JSON object");

@@ -39,7 +39,7 @@ fn found() -> LookedUp {
 }
 
 /// The fixture with one thing changed.
-fn changed(change: impl FnOnce(&mut Value)) -> Result<ParsedNotification, Unreadable> {
+fn changed(change: impl FnOnce(&mut Value)) -> Result<ParsedNotification, UnreadableConversation> {
     let mut notification: Value = serde_json::from_slice(DONE_NOTICE).expect("the fixture is JSON");
     change(&mut notification);
     parse(notification.to_string().as_bytes(), &settings())
@@ -116,7 +116,9 @@ fn null_stands_for_what_a_conversation_does_not_have() {
 #[test]
 fn an_id_that_would_lead_elsewhere_is_refused_where_it_stands() {
     let bad = json!("../users?x=");
-    let path = |notification: Result<ParsedNotification, Unreadable>| notification.expect_err("refused").path;
+    let path = |notification: Result<ParsedNotification, UnreadableConversation>| {
+        notification.expect_err("refused").path
+    };
     assert_eq!(
         path(changed(|notification| notification["data"]["attributes"]["tags"][1] = bad.clone())),
         "data.attributes.tags"
@@ -165,7 +167,7 @@ fn the_box_that_forbids_asking_is_read_under_the_name_that_the_company_gave_it()
     assert_eq!(sent("quietBool", json!(true)), json!(true));
     assert_eq!(sent("quietBool", json!(false)), json!(false));
     assert_eq!(sent("quietBool", json!(null)), json!(null));
-    // Whatever else it holds was meant to say something: the job is refused, and nobody is asked by mistake.
+    // Whatever else it holds was meant to say something: the job is refused, and no customer is asked by mistake.
     assert_eq!(sent("quietTxt", json!("true")), json!("true"));
     let refused = parse::parse(br#"{"do_not_send": "true"}"#).expect_err("no flag");
     assert!(refused.iter().any(|problem| problem.path == "do_not_send"), "{refused:?}");

@@ -1,17 +1,14 @@
 //! The actions and what they need: the services of this process, and the words of the person.
 //!
-//! The API and the command line call `Action::apply`; each action's steps are in its own file.
+//! `apply` runs an action; each action's steps are in its own file.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{
-    company_cache::CompanyCache,
-    requests::actions::{cancel::cancel, outcome::ActionOutcome, pause::pause, resume::resume, retry::retry},
-};
+use crate::company_cache::CompanyCache;
 use postrider_domain::{hash_keys::SecretKeys, ids::MessageId};
-use postrider_ledger::{Ledger, requests::By};
+use postrider_ledger::{Ledger, requests::ActionOrigin};
 
 /// An action on a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -47,31 +44,11 @@ pub struct ActionRequest<'a> {
     pub of: Option<MessageId>,
 }
 
-impl Action {
-    /// Acts on one request.
-    ///
-    /// # Errors
-    /// Of the database; a company that is not known; a request that kept changing.
-    pub async fn apply(
-        self,
-        context: ActionContext<'_>,
-        id: Uuid,
-        request: ActionRequest<'_>,
-    ) -> anyhow::Result<ActionOutcome> {
-        Ok(match self {
-            Action::Pause => pause(context.ledger, id, request.by()).await?.into(),
-            Action::Resume => resume(context, id, request.by()).await?.into(),
-            Action::Cancel => cancel(context.ledger, id, request.by()).await?.into(),
-            Action::Retry => retry(context, id, request).await?.into(),
-        })
-    }
-}
-
 impl<'a> ActionRequest<'a> {
     /// The person, for the audit entry of an action other than a retry.
     #[must_use]
-    pub fn by(self) -> By<'a> {
-        By {
+    pub fn origin(self) -> ActionOrigin<'a> {
+        ActionOrigin {
             entry_point: self.door,
             key: self.key,
             person: Some(self.requested_by).filter(|person| !person.is_empty()),

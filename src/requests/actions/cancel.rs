@@ -9,7 +9,7 @@ use postrider_domain::lifecycle::{Reason, Signal, State, transition};
 use postrider_ledger::{
     Ledger,
     conclude::Conclusion,
-    requests::{ActionKind, By, RequestDetail},
+    requests::{ActionKind, ActionOrigin, RequestDetail},
 };
 
 use crate::requests::{
@@ -35,7 +35,7 @@ pub enum Canceled {
 ///
 /// # Errors
 /// Of the database; a request that kept changing.
-pub async fn cancel(ledger: &Ledger, id: Uuid, by: By<'_>) -> anyhow::Result<Canceled> {
+pub async fn cancel(ledger: &Ledger, id: Uuid, by: ActionOrigin<'_>) -> anyhow::Result<Canceled> {
     compare_and_set(id, || async {
         let Some(detail) = ledger.open_request(id).await? else { return Ok(Some(Canceled::Unknown)) };
         if detail.state == State::Canceled {

@@ -1,4 +1,6 @@
 //! The loop of every action: read a request, decide, change it only if it is still as it was read.
+//!
+//! A concurrent change makes the loop read again, a bounded number of times; `pause` and `cancel` are examples.
 
 use uuid::Uuid;
 

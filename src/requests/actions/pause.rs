@@ -7,7 +7,7 @@ use uuid::Uuid;
 use postrider_domain::lifecycle::{State, Status};
 use postrider_ledger::{
     Ledger,
-    requests::{By, RequestDetail},
+    requests::{ActionOrigin, RequestDetail},
 };
 
 use crate::requests::{
@@ -33,7 +33,7 @@ pub enum Paused {
 ///
 /// # Errors
 /// Of the database; a request that kept changing.
-pub async fn pause(ledger: &Ledger, id: Uuid, by: By<'_>) -> anyhow::Result<Paused> {
+pub async fn pause(ledger: &Ledger, id: Uuid, by: ActionOrigin<'_>) -> anyhow::Result<Paused> {
     compare_and_set(id, || async {
         let Some(detail) = ledger.open_request(id).await? else { return Ok(Some(Paused::Unknown)) };
         match (detail.state.status(), detail.paused_at) {

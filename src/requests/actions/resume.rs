@@ -26,7 +26,7 @@ use postrider_domain::{
 };
 use postrider_ledger::{
     conclude::Conclusion,
-    requests::{ActionKind, By, RequestDetail},
+    requests::{ActionKind, ActionOrigin, RequestDetail},
 };
 
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +47,7 @@ pub enum Resumed {
 ///
 /// # Errors
 /// Of the database; a company that is not known; a request that kept changing.
-pub async fn resume(context: ActionContext<'_>, id: Uuid, by: By<'_>) -> anyhow::Result<Resumed> {
+pub async fn resume(context: ActionContext<'_>, id: Uuid, by: ActionOrigin<'_>) -> anyhow::Result<Resumed> {
     let ledger = context.ledger;
     compare_and_set(id, || async {
         let Some(detail) = ledger.open_request(id).await? else { return Ok(Some(Resumed::Unknown)) };

@@ -211,7 +211,7 @@ struct Walk {
     calls: usize,
     wrong: Vec<String>,
     /// Operations that looked for what they were told.
-    reached: BTreeSet<(String, String)>,
+    visited: BTreeSet<(String, String)>,
 }
 
 impl Walk {
@@ -234,7 +234,7 @@ impl Walk {
                 self.wrong.push(format!("{method} {path} {sent}: {} {}", answer.status, answer.text));
             }
             if !AT_THE_DOOR.contains(&answer.status) {
-                self.reached.insert((method.to_string(), route));
+                self.visited.insert((method.to_string(), route));
             }
         }
     }
@@ -289,11 +289,11 @@ async fn no_route_shows_or_changes_anything_with_another_companys_key() {
         let kept: Vec<&String> = ids.iter().filter(|other| !sent.contains(other.as_str())).collect();
         walk.with(&stranger, calls(&document, id, &own), &kept).await;
     }
-    let Walk { calls, wrong, reached } = walk;
+    let Walk { calls, wrong, visited } = walk;
     assert!(wrong.is_empty(), "{} of {calls} calls:\n{}", wrong.len(), wrong.join("\n"));
     let mut missed = Vec::new();
     for (path, methods) in openapi::operations_by_path(&router::document()) {
-        let unseen = |method: &&str| !reached.contains(&((*method).to_owned(), path.clone()));
+        let unseen = |method: &&str| !visited.contains(&((*method).to_owned(), path.clone()));
         missed.extend(methods.into_iter().filter(unseen).map(|method| format!("{method} {path}")));
     }
     assert!(missed.is_empty(), "the walk came no further than the door of {missed:?}");

@@ -19,7 +19,9 @@ use postrider_domain::{
         transition,
     },
 };
-use postrider_ledger::{blocks::OptOutChange, conclude::Conclusion, requests::By, sweep::FirstPolls};
+use postrider_ledger::{
+    blocks::OptOutChange, conclude::Conclusion, requests::ActionOrigin, sweep::FirstPolls,
+};
 use uuid::Uuid;
 
 use crate::support::{
@@ -62,7 +64,7 @@ async fn of_begin_and_cancel_one_wins() {
         let ledger = &claims.env.ledger;
         join_all(batch.into_iter().map(async |claim| {
             matches!(
-                cancel(ledger, claim.message.0, By::PROGRAM).await.expect("cancel answers"),
+                cancel(ledger, claim.message.0, ActionOrigin::PROGRAM).await.expect("cancel answers"),
                 Canceled::Done
             )
         }))
@@ -79,7 +81,7 @@ async fn of_begin_and_pause_one_wins() {
     let stop = |batch: Vec<Claimed>| {
         let ledger = &claims.env.ledger;
         join_all(batch.into_iter().map(async |claim| {
-            match ledger.pause(claim.message, By::PROGRAM).await.expect("pause answers") {
+            match ledger.pause(claim.message, ActionOrigin::PROGRAM).await.expect("pause answers") {
                 Some(State::Waiting) => true,
                 Some(State::Sending) => false,
                 other => panic!("paused as {other:?}"),
@@ -298,7 +300,7 @@ async fn after_an_answer_is_committed_nothing_is_begun() {
     let stop = |batch: Vec<Claimed>| {
         let claims = &claims;
         join_all(batch.into_iter().map(async |claim| {
-            assert!(claims.env.ledger.answer(claim.message.0, By::PROGRAM).await.expect("written"));
+            assert!(claims.env.ledger.answer(claim.message.0, ActionOrigin::PROGRAM).await.expect("written"));
             claims.now().await
         }))
     };

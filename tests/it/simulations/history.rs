@@ -11,7 +11,7 @@ use postrider_domain::{
     ids::{BlockKind, CompanyId, Medium, MessageId},
     rules::Decision,
 };
-use postrider_ledger::requests::By;
+use postrider_ledger::requests::ActionOrigin;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -233,7 +233,12 @@ impl<'b> History<'b> {
             let AcceptOutcome::Accepted { id, .. } = self.accept(slug, &waiting, false).await else {
                 panic!("it is accepted")
             };
-            self.env.ledger.pause(MessageId(id), By::PROGRAM).await.expect("paused").expect("it waits");
+            self.env
+                .ledger
+                .pause(MessageId(id), ActionOrigin::PROGRAM)
+                .await
+                .expect("paused")
+                .expect("it waits");
             paused.push(id);
         }
         let older = Duration::days(20);
@@ -244,7 +249,7 @@ impl<'b> History<'b> {
             let id = aged(id, older);
             self.env
                 .ledger
-                .resume(MessageId(id), By::PROGRAM)
+                .resume(MessageId(id), ActionOrigin::PROGRAM)
                 .await
                 .expect("resumed")
                 .expect("it was paused");

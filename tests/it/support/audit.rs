@@ -3,7 +3,7 @@
 //! A message that is to move must be found by a claim (due row), by the sweeper (lease, or a row to be
 //! checked), or by an operator (paused). The invariants hold at every moment, also under load.
 
-use postrider_ledger::{Ledger, requests::By};
+use postrider_ledger::{Ledger, requests::ActionOrigin};
 
 use super::{TestEnv, sql::with_states, wait};
 
@@ -64,7 +64,7 @@ impl TestEnv {
     /// open.
     pub async fn writes_visibly(&self, ledger: &Ledger) {
         let request = postrider_clock::random_id();
-        ledger.answer(request, By::PROGRAM).await.expect("written");
+        ledger.answer(request, ActionOrigin::PROGRAM).await.expect("written");
         let (seen,): (i64,) = sqlx::query_as("select count(*) from answer where request = $1")
             .bind(request)
             .fetch_one(&self.pool)

@@ -33,7 +33,7 @@ use super::{TestEnv, job};
 /// As many as are begun together, under one lease.
 pub const BATCH: usize = 16;
 /// So many batches are raced side by side.
-const SIDE_BY_SIDE: usize = 6;
+const CONCURRENCY: usize = 6;
 const ACCEPTED_AT_ONCE: usize = 500;
 const QUESTIONS_MAX: usize = 500;
 
@@ -184,7 +184,7 @@ impl Claims {
                 raced.collect::<Vec<_>>()
             }
         });
-        stream::iter(races).buffer_unordered(SIDE_BY_SIDE).concat().await
+        stream::iter(races).buffer_unordered(CONCURRENCY).concat().await
     }
 
     async fn begin_after(&self, questions: usize, claims: &[Claimed]) -> HashSet<MessageId> {

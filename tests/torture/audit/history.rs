@@ -15,14 +15,14 @@ pub(super) fn check(index: &FactIndex, findings: &mut Findings) {
     let mut last: HashMap<Uuid, &Move> = HashMap::new();
     for step in &index.facts.moves {
         let before = last.insert(step.message, step);
-        if before.is_some_and(|before| before.state != step.was) {
+        if before.is_some_and(|before| before.state != step.previous_state) {
             findings.add(Class::Wrong, "a message was moved unseen", step.message);
         }
         if step.epoch < step.epoch_was {
             findings.add(Class::Wrong, "an epoch fell", step.message);
         }
-        if step.was != step.state && !may(step.was, step.state, resends) {
-            let who = format!("{} from {} to {}", step.message, step.was, step.state);
+        if step.previous_state != step.state && !may(step.previous_state, step.state, resends) {
+            let who = format!("{} from {} to {}", step.message, step.previous_state, step.state);
             findings.add(Class::Wrong, "a status fell back", who);
         }
     }

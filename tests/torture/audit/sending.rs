@@ -51,7 +51,7 @@ fn one(index: &FactIndex, message: &MessageFact, accepted: &Acceptance, findings
     if matches!(message.state, state::SUPPRESSED | state::CANCELED) {
         findings.add(Class::Wrong, "a provider has what is suppressed or canceled", id);
     }
-    if !message.reached {
+    if !message.may_have_been_sent {
         findings.add(Class::Wrong, "a provider has it, and its person counts as not asked", id);
     }
     let Some(job) = index.job(message) else { return };

@@ -15,7 +15,7 @@ const ACTIONS_MAX: i64 = 500;
 
 /// Origin of an action, as recorded.
 #[derive(Debug, Clone, Copy)]
-pub struct By<'a> {
+pub struct ActionOrigin<'a> {
     /// Name of the API key, `cli`, or `system`.
     pub entry_point: &'a str,
     /// `api_key.id`
@@ -25,9 +25,10 @@ pub struct By<'a> {
     pub note: Option<&'a str>,
 }
 
-impl By<'_> {
+impl ActionOrigin<'_> {
     /// A program of the project that acts for a person (tests).
-    pub const PROGRAM: By<'static> = By { entry_point: "system", key: None, person: None, note: None };
+    pub const PROGRAM: ActionOrigin<'static> =
+        ActionOrigin { entry_point: "system", key: None, person: None, note: None };
 }
 
 /// Kind of a recorded action.
@@ -62,7 +63,7 @@ pub struct ActionRecord {
     pub message: MessageId,
     pub action: ActionKind,
     pub at: DateTime<Utc>,
-    /// As `By::entry_point`.
+    /// As `ActionOrigin::entry_point`.
     pub entry_point: String,
     pub key: Option<Uuid>,
     pub person: Option<String>,
@@ -71,7 +72,11 @@ pub struct ActionRecord {
 
 impl Ledger {
     /// Pauses a message. Returns the state in which it was paused; `None`: it cannot be paused.
-    pub async fn pause(&self, message: MessageId, by: By<'_>) -> Result<Option<State>, LedgerError> {
+    pub async fn pause(
+        &self,
+        message: MessageId,
+        by: ActionOrigin<'_>,
+    ) -> Result<Option<State>, LedgerError> {
         let state = retrying(|| async {
             sqlx::query_file!(
                 "src/sql/pause.sql",
@@ -91,7 +96,11 @@ impl Ledger {
 
     /// Resumes a paused message, a quarantined one as a poison suspect. Returns its state; `None`: it was not
     /// paused.
-    pub async fn resume(&self, message: MessageId, by: By<'_>) -> Result<Option<State>, LedgerError> {
+    pub async fn resume(
+        &self,
+        message: MessageId,
+        by: ActionOrigin<'_>,
+    ) -> Result<Option<State>, LedgerError> {
         let state = retrying(|| async {
             sqlx::query_file!(
                 "src/sql/resume.sql",
@@ -112,7 +121,7 @@ impl Ledger {
 
     /// Records that the customer answered: nothing more is sent for this request. `false`: it was recorded
     /// before.
-    pub async fn answer(&self, request: Uuid, by: By<'_>) -> Result<bool, LedgerError> {
+    pub async fn answer(&self, request: Uuid, by: ActionOrigin<'_>) -> Result<bool, LedgerError> {
         let recorded = retrying(|| async {
             sqlx::query_file!(
                 "src/sql/answer.sql",
