@@ -108,7 +108,7 @@ async fn act(env: &TestEnv, actor: u64) -> usize {
                 published += 1;
             }
             (2, Some(id)) => {
-                drop(env.ledger.pause(MessageId(id), ActionOrigin::PROGRAM).await.expect("pause answers"))
+                env.ledger.pause(MessageId(id), ActionOrigin::PROGRAM).await.expect("pause answers");
             }
             (3, Some(id)) => {
                 env.ledger.resume(MessageId(id), ActionOrigin::PROGRAM).await.expect("resume answers");

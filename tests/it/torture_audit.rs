@@ -47,7 +47,14 @@ fn attempt(number: i16, outcome: i16) -> AttemptFact {
 
 fn message(n: u128, state: i16, attempts: Vec<AttemptFact>) -> MessageFact {
     let reached = attempts.iter().any(|one| one.outcome != Some(REFUSED));
-    MessageFact { id: id(n), key: format!("job-{n}"), state, reason: None, may_have_been_sent: reached, attempts }
+    MessageFact {
+        id: id(n),
+        key: format!("job-{n}"),
+        state,
+        reason: None,
+        may_have_been_sent: reached,
+        attempts,
+    }
 }
 
 fn acceptance(n: u128, person: u32, attempt: i16) -> Acceptance {

@@ -12,7 +12,6 @@ const FLOORS: [&str; 25] = [
     "failpoint",
     "must_settle",
     "crash_isolation",
-    "must_settle",
     "batching",
     "retry",
     "ticker",
