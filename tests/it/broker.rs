@@ -6,12 +6,10 @@ use std::{sync::Arc, time::Duration};
 
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 
-use crate::support::{TestEnv, broker::Producer, job, process::Process, stack::Stack, wait};
+use crate::support::{TestEnv, broker::Producer, job, process::Process, proxy::Proxy, stack::Stack, wait};
 
 /// AMQP consumer sessions that the worker has started.
 const SESSIONS: &str = "postrider_broker_generations_total";
-/// Statements that the worker has tried again.
-const RETRIES: &str = "postrider_ledger_retries_total";
 
 /// Publishes until everything is confirmed, whatever the broker does meanwhile.
 async fn publish(env: &TestEnv, from: usize, to: usize) {
@@ -96,7 +94,9 @@ async fn while_the_database_is_away_nothing_is_acknowledged_and_nothing_bounces(
     let stack = Arc::new(tokio::task::spawn_blocking(|| Stack::start("database")).await.expect("started"));
     let env = TestEnv::on(&stack.database_url, &stack.amqp_url, Default::default()).await;
     env.company("blanca", |_| {}).await;
-    let worker = Process::start(&env, "amqp.database_patience_secs = 2");
+    let (line, url) = Proxy::before(&env.database_url).await;
+    let patience = format!("amqp.database_patience_secs = 2\ndatabase.url = \"{url}\"");
+    let worker = Process::start(&env, &patience);
     env.consuming().await;
     publish(&env, 0, 10).await;
     env.all_are(10, "delivered").await;
@@ -104,8 +104,8 @@ async fn while_the_database_is_away_nothing_is_acknowledged_and_nothing_bounces(
     publish(&env, 10, 3_010).await;
     // After its patience the worker hands everything back, once, and waits.
     wait::until("everything waits in the broker", || async { ready(&env).await == Some(3_000) }).await;
-    let (sessions, retries) = (worker.metric(SESSIONS).await, worker.metric(RETRIES).await);
-    worker.until_metric(RETRIES, |now| now >= retries + 10.0).await;
+    let (sessions, tried) = (worker.metric(SESSIONS).await, line.counts().connections);
+    wait::until("the database is tried in vain", || async { line.counts().connections >= tried + 20 }).await;
     assert_eq!(worker.metric(SESSIONS).await, sessions, "no new session begins");
     assert_eq!(ready(&env).await, Some(3_000), "nothing is taken while it cannot be stored");
     tell(&stack, &["start-postgres"]).await;

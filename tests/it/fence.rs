@@ -15,6 +15,8 @@ use uuid::Uuid;
 
 use crate::support::{TestEnv, env::Standing, job, sql::with_states, wait};
 
+/// Postgres shows the first 1,024 bytes of a statement: this one is known by its first line.
+const BEGIN: &str = include_str!("../../crates/ledger/src/sql/begin.sql");
 const PHONE: &str = "+14155550102";
 
 /// Lets a worker's begin wait for its message's row, has `stop` done meanwhile, and sees how it ends.
@@ -63,9 +65,10 @@ async fn claimed(env: &TestEnv) -> Option<Uuid> {
 async fn begin_waits(env: &TestEnv, secs: f64) -> bool {
     let (waiting,): (i64,) = sqlx::query_as(
         "select count(*) from pg_stat_activity where datname = current_database()
-            and wait_event_type = 'Lock' and query like '%insert into attempt_past%'
-            and clock_timestamp() - query_start >= make_interval(secs => $1)",
+            and wait_event_type = 'Lock' and starts_with(query, $1)
+            and clock_timestamp() - query_start >= make_interval(secs => $2)",
     )
+    .bind(BEGIN.lines().next())
     .bind(secs)
     .fetch_one(&env.pool)
     .await

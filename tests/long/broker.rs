@@ -220,7 +220,9 @@ async fn an_ack_that_is_cut_off_or_mangled_brings_the_delivery_again_and_one_req
         env.publish_numbers(n, n + 1).await;
         line.has_struck(n as u64 + 1).await;
         // Committed before the ack, it comes again as its own twin.
-        worker.until_metric("postrider_jobs_duplicate_total", |twins| twins == n as f64 + 1.0).await;
+        worker
+            .until_metric("postrider_jobs_duplicate_total", |duplicates| duplicates == n as f64 + 1.0)
+            .await;
         env.all_sent_once(n + 1).await;
     }
     wait::until("nothing waits", || async { env.queue("requests").await == Some((0, 1)) }).await;

@@ -1,7 +1,7 @@
 //! Test keys: the real path through rules, ledger and receipts, and never to a customer.
 //!
 //! The same over AMQP is a binding's `test`; what a test request does to the rules is in `rules`. Tests and
-//! what is meant for customers do not meet, neither as twins nor in statistics.
+//! what is meant for customers do not meet, neither as duplicates nor in statistics.
 
 use postrider::api::Scope;
 use serde_json::json;
