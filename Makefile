@@ -88,7 +88,8 @@ fmt: ## format the code
 
 lint: check-toolchain ## formatting, and clippy with warnings as errors
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --test long --locked -- -D warnings
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy -p postrider --test long --locked -- -D warnings
 
 sqlx: check-toolchain ## describe the SQL queries anew in .sqlx, from the migrations
 	@$(STACK) run deploy/dev/queries refresh

@@ -5,7 +5,7 @@
 
 use std::{process::Command, sync::mpsc, time::Duration};
 
-use postrider::{worker, worker::Worker};
+use postrider::worker::{self, Worker};
 use postrider_domain::company::Policy;
 use postrider_provider_simulator::{Behaviour, SimulatorConfig};
 use serde_json::json;
@@ -159,7 +159,7 @@ async fn a_runtime_that_was_blocked_past_its_heartbeats_and_leases_recovers_by_i
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime");
     let config = env.config(&format!("{NO_WEB}{SHORT_LEASES}amqp.heartbeat_secs = 1"));
-    let worker = runtime.spawn(startup::start(config, false)).await.expect("no panic");
+    let worker = runtime.spawn(worker::start(config, false)).await.expect("no panic");
     let worker = worker.expect("the worker starts");
     env.consuming().await;
     env.publish_numbers(0, 200).await;
