@@ -103,7 +103,7 @@ async fn a_worker_told_to_go_while_its_provider_hangs_goes_by_its_deadline_and_a
     env.publish_numbers(10, 20).await;
     env.taken(20).await;
     twice.signal("TERM");
-    twice.logged("stopping; a second signal ends at once").await;
+    twice.logged("worker stopping; a second signal ends it at once").await;
     twice.signal("INT");
     assert_eq!(twice.exit(Duration::from_secs(1)).await, Exit::Code(1), "asked a second time");
 
