@@ -266,7 +266,11 @@ async fn a_queue_made_anew_with_other_arguments_is_used_as_it_is() {
     env.consuming().await;
     env.publish_numbers(0, 20).await;
     env.all_sent_once(20).await;
-    assert!(worker.printed().contains("the existing one with other arguments is used"), "and it is logged: {}", worker.printed());
+    assert!(
+        worker.printed().contains("the existing one with other arguments is used"),
+        "and it is logged: {}",
+        worker.printed()
+    );
     assert_eq!(worker.terminate(), Some(0));
 }
 

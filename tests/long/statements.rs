@@ -205,7 +205,11 @@ async fn damaged_rows_hinder_no_other_row_and_are_never_sent() {
         "update policy set document = '{}' where company = (select id from company where slug = 'other')";
     run(&env, &own_statements(&[unreadable])).await;
     env.company("blanca", |policy| policy.suppression_days += 1).await;
-    worker.logged("reading companies failed").await;
+    worker
+        .logged(
+            "reading companies failed, retrying after companies.refresh_ms; the last snapshot stays in use",
+        )
+        .await;
     env.consuming().await;
     env.publish_numbers(20, 40).await;
     env.taken(37).await;
