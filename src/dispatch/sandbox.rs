@@ -9,12 +9,19 @@ use postrider_domain::{
     ids::{AccountId, MessageId},
     lifecycle::{Signal, TransitionMap},
 };
-use postrider_ledger::receive::NewReceipt;
+use postrider_ledger::{LedgerError, receive::NewReceipt};
 use postrider_providers::{Outcome, content_hash};
 
-use crate::dispatch::{Claim, DispatchContext, Lane};
+use crate::{
+    dispatch::{Claim, DispatchContext, Lane},
+    retry::{Backoff, retry_until},
+};
 
-const TRIES_MAX: u32 = 5;
+const BACKOFF: Backoff = Backoff {
+    first: Duration::from_secs(1),
+    max: Duration::from_secs(4),
+    timeout: Some(Duration::from_secs(10)),
+};
 
 /// Whether the sandbox takes this claim's message.
 #[must_use]
@@ -45,13 +52,8 @@ pub async fn report(context: Arc<DispatchContext>, account: AccountId, message: 
         looked_up: false,
         receipt_wait_secs: None,
     };
-    for tries in 1..=TRIES_MAX {
-        match context.ledger.receive(std::slice::from_ref(&receipt)).await {
-            Ok(_) => return,
-            Err(error) if tries == TRIES_MAX => {
-                tracing::warn!(%error, "writing a receipt of the sandbox failed; the test message stays sent");
-            }
-            Err(_) => tokio::time::sleep(Duration::from_secs(u64::from(tries))).await,
-        }
+    let write = || context.ledger.receive(std::slice::from_ref(&receipt));
+    if let Err(error) = retry_until(BACKOFF, write, |_: &LedgerError| true).await {
+        tracing::warn!(%error, "writing a receipt of the sandbox failed; the test message stays sent");
     }
 }

@@ -5,19 +5,30 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc},
-    time,
-};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use crate::{failpoint, must_settle::MustSettle, telemetry::names};
+use crate::{
+    batching::Batcher,
+    failpoint,
+    must_settle::MustSettle,
+    retry::{Backoff, retry_until},
+    telemetry::names,
+};
 use postrider_domain::lifecycle::State;
-use postrider_ledger::{LedgerError, settle::Settlement};
+use postrider_ledger::{
+    LedgerError,
+    settle::{Settled, Settlement},
+};
 
 use crate::dispatch::{Claim, DispatchContext, LeaseShare, unknowns::count_settled};
 
 const BATCH_MAX: usize = 256;
+/// A statement costs as much as some fifty rows, so outcomes that follow within this time join it. An outcome that waits
+/// is lost with its worker, so the time is short.
 const LINGER: Duration = Duration::from_millis(20);
+
+const BACKOFF: Backoff =
+    Backoff { first: Duration::from_millis(50), max: Duration::from_secs(2), timeout: None };
 
 /// One attempt with an outcome that is not written yet.
 pub struct FinishedAttempt {
@@ -39,12 +50,10 @@ impl FinishedAttempt {
 }
 
 /// Writes outcomes until every sender is gone.
-pub async fn run(context: Arc<DispatchContext>, mut finished: mpsc::Receiver<FinishedAttempt>) {
-    let mut batch = Vec::with_capacity(BATCH_MAX);
+pub async fn run(context: Arc<DispatchContext>, finished: mpsc::Receiver<FinishedAttempt>) {
+    let mut batches = Batcher::new(finished, BATCH_MAX, LINGER);
     let mut empty = Vec::new();
-    while finished.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        linger(&mut finished, &mut batch).await;
-        let items: Vec<FinishedAttempt> = std::mem::take(&mut batch);
+    while let Some(items) = batches.next().await {
         failpoint::hit("before_settle");
         write(&context, &items, &empty).await;
         failpoint::hit("after_settle");
@@ -59,7 +68,7 @@ pub async fn run(context: Arc<DispatchContext>, mut finished: mpsc::Receiver<Fin
         for item in items {
             item.must_settle.settle();
         }
-        if finished.is_empty() && !empty.is_empty() {
+        if batches.is_idle() && !empty.is_empty() {
             if let Err(error) = context.ledger.drop_leases(&empty).await {
                 tracing::debug!(%error, "deleting empty leases failed; the sweeper deletes them");
             }
@@ -68,47 +77,33 @@ pub async fn run(context: Arc<DispatchContext>, mut finished: mpsc::Receiver<Fin
     }
 }
 
-/// Adds the outcomes that follow within `LINGER`: a statement costs as much as some fifty rows. An outcome that waits is
-/// lost with its worker, so the time is short.
-async fn linger(finished: &mut mpsc::Receiver<FinishedAttempt>, batch: &mut Vec<FinishedAttempt>) {
-    let until = time::sleep(LINGER);
-    tokio::pin!(until);
-    while batch.len() < BATCH_MAX {
-        let room = BATCH_MAX - batch.len();
-        tokio::select! {
-            biased;
-            () = &mut until => break,
-            count = finished.recv_many(batch, room) => if count == 0 { break },
-        }
-    }
-}
-
+/// Writes outcomes, however long the database is away. `empty`: leases that the statement deletes as well.
 async fn write(context: &DispatchContext, items: &[FinishedAttempt], empty: &[uuid::Uuid]) {
     let mut settlements: Vec<Settlement> = items.iter().map(|item| item.settlement.clone()).collect();
-    let mut wait = Duration::from_millis(50);
     loop {
-        match context.ledger.settle(&settlements, empty).await {
+        let has_texts = settlements.iter().any(has_texts);
+        let settle = || context.ledger.settle(&settlements, empty);
+        let written = retry_until(BACKOFF, settle, |error: &LedgerError| {
+            let is_text = has_texts && matches!(error, LedgerError::Data(_));
+            if !is_text {
+                tracing::warn!(%error, outcomes = items.len(), "writing outcomes failed, retrying");
+            }
+            !is_text
+        });
+        match written.await {
             Ok(moved) => {
-                let late = moved
-                    .iter()
-                    .filter(|one| one.previous_state == State::Unknown && one.state != one.previous_state);
-                return count_settled("answer", late.count());
+                let is_late =
+                    |one: &&Settled| one.previous_state == State::Unknown && one.state != one.previous_state;
+                return count_settled("answer", moved.iter().filter(is_late).count());
             }
             // A provider's text cannot be stored. The states of the messages matter more than the texts.
-            Err(LedgerError::Data(code)) if settlements.iter().any(has_texts) => {
-                tracing::error!(
-                    code,
-                    "a provider's code or id cannot be stored; the batch is written without codes and ids"
-                );
+            Err(error) => {
+                tracing::error!(%error, "a provider's code or id cannot be stored; the batch is written without codes and ids");
                 for settlement in &mut settlements {
                     (settlement.code, settlement.provider_id) = (None, None);
                 }
-                continue;
             }
-            Err(error) => tracing::warn!(%error, outcomes = items.len(), "writing outcomes failed, retrying"),
         }
-        tokio::time::sleep(wait.mul_f64(0.5 + postrider_clock::jitter())).await;
-        wait = (wait * 2).min(Duration::from_secs(2));
     }
 }
 

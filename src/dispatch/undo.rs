@@ -6,28 +6,33 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::dispatch::{
-    Claim, DispatchContext,
-    claim::{leave_to_lease, release_leases},
-    outcome::not_called,
+use crate::{
+    dispatch::{
+        Claim, DispatchContext,
+        claim::{leave_to_lease, release_leases},
+        outcome::not_called,
+    },
+    retry::{Backoff, retry_until},
 };
+use postrider_ledger::LedgerError;
+
+const BACKOFF: Backoff = Backoff::constant(Duration::from_secs(1));
 
 /// After a lost answer of the begin statement. The release comes first: its new epochs keep a late begin out, so that
 /// the settlement finds whatever was begun by then. Repeats until the database answers.
 pub(super) async fn undo_begin(context: &DispatchContext, claims: Vec<Claim>) {
     let settlements: Vec<_> = claims.iter().map(not_called).collect();
     let due: Vec<_> = claims.iter().map(|claim| (claim.message, claim.epoch, claim.due_at)).collect();
-    loop {
-        let undone = async {
-            context.ledger.release(&due).await?;
-            context.ledger.settle(&settlements, &[]).await
-        };
-        match undone.await {
-            Ok(_) => break,
-            Err(error) => tracing::warn!(%error, "undoing a begin failed, retrying"),
-        }
-        pause().await;
-    }
+    let undo = || async {
+        context.ledger.release(&due).await?;
+        context.ledger.settle(&settlements, &[]).await
+    };
+    let undone = retry_until(BACKOFF, undo, |error: &LedgerError| {
+        tracing::warn!(%error, "undoing a begin failed, retrying");
+        true
+    });
+    // Without a limit of time this ends with a success only.
+    drop(undone.await);
     release_leases(&context.ledger, claims).await;
 }
 
@@ -42,18 +47,14 @@ pub(super) fn undo_accept(context: &Arc<DispatchContext>, claims: Vec<Claim>) {
     tokio::spawn(async move {
         tokio::time::sleep(context.lease / 3).await;
         let settlements: Vec<_> = claims.iter().map(not_called).collect();
-        let deadline = postrider_clock::monotonic() + context.lease / 3;
-        while postrider_clock::monotonic() < deadline {
-            match context.ledger.settle(&settlements, &[]).await {
-                Ok(_) => return release_leases(&context.ledger, claims).await,
-                Err(error) => tracing::warn!(%error, "undoing attempts of a lost accept failed, retrying"),
-            }
-            pause().await;
+        let undo = || context.ledger.settle(&settlements, &[]);
+        let undone = retry_until(BACKOFF.within(context.lease / 3), undo, |error: &LedgerError| {
+            tracing::warn!(%error, "undoing attempts of a lost accept failed, retrying");
+            true
+        });
+        match undone.await {
+            Ok(_) => release_leases(&context.ledger, claims).await,
+            Err(_) => leave_to_lease(claims),
         }
-        leave_to_lease(claims);
     });
-}
-
-async fn pause() {
-    tokio::time::sleep(Duration::from_secs_f64(0.5 + postrider_clock::jitter())).await;
 }

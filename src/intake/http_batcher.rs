@@ -16,7 +16,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{failpoint, telemetry::names};
+use crate::{
+    failpoint,
+    retry::{Backoff, retry_until},
+    telemetry::names,
+};
 use postrider_ledger::LedgerError;
 
 use crate::intake::{
@@ -148,9 +152,9 @@ async fn answer(acceptor: Acceptor, entries: Vec<Entry>) {
         entries.into_iter().map(|Entry { inbound, answer, bytes }| (inbound, (answer, bytes))).unzip();
     let inbound = Arc::new(inbound);
     let outcomes = match accept(&acceptor, &inbound).await {
-        BatchResult::Accepted(outcomes) => outcomes.into_iter().map(Some).collect(),
-        BatchResult::Panicked => one_by_one(&acceptor, &inbound).await,
-        BatchResult::Unavailable(error) => {
+        Ok(outcomes) => outcomes.into_iter().map(Some).collect(),
+        Err(AcceptError::Panicked) => one_by_one(&acceptor, &inbound).await,
+        Err(AcceptError::Ledger(error)) => {
             tracing::warn!(%error, jobs = inbound.len(), "writing jobs failed; their callers get 503 and may repeat");
             return;
         }
@@ -161,30 +165,32 @@ async fn answer(acceptor: Acceptor, entries: Vec<Entry>) {
     }
 }
 
-enum BatchResult {
-    Accepted(Vec<AcceptOutcome>),
+enum AcceptError {
+    Ledger(LedgerError),
     Panicked,
-    Unavailable(LedgerError),
 }
 
-async fn accept(acceptor: &Acceptor, inbound: &Arc<Vec<InboundJob>>) -> BatchResult {
-    let since = postrider_clock::monotonic();
-    loop {
+/// Accepts one batch, however often the database fails within `TIMEOUT`.
+async fn accept(
+    acceptor: &Acceptor,
+    inbound: &Arc<Vec<InboundJob>>,
+) -> Result<Vec<AcceptOutcome>, AcceptError> {
+    let accept = || {
         let (acceptor, inbound) = (acceptor.clone(), Arc::clone(inbound));
-        failpoint::hit("before_commit");
-        // In a task of its own: a panic of one job ends no other batch.
-        match tokio::spawn(async move { acceptor.accept(&inbound).await }).await {
-            Ok(Ok(outcomes)) => return BatchResult::Accepted(outcomes),
-            Ok(Err(error)) if postrider_clock::monotonic() - since >= TIMEOUT => {
-                return BatchResult::Unavailable(error);
-            }
-            Ok(Err(_)) => tokio::time::sleep(Duration::from_millis(100)).await,
-            Err(_) => {
-                metrics::counter!(names::PANICS, "place" => "intake").increment(1);
-                return BatchResult::Panicked;
+        async move {
+            failpoint::hit("before_commit");
+            // In a task of its own: a panic of one job ends no other batch.
+            match tokio::spawn(async move { acceptor.accept(&inbound).await }).await {
+                Ok(accepted) => accepted.map_err(AcceptError::Ledger),
+                Err(_) => {
+                    metrics::counter!(names::PANICS, "place" => "intake").increment(1);
+                    Err(AcceptError::Panicked)
+                }
             }
         }
-    }
+    };
+    let backoff = Backoff::constant(Duration::from_millis(100)).within(TIMEOUT);
+    retry_until(backoff, accept, |error| matches!(error, AcceptError::Ledger(_))).await
 }
 
 /// Accepts the jobs of a batch that panicked one by one; the job that panics again is quarantined.
@@ -192,9 +198,9 @@ async fn one_by_one(acceptor: &Acceptor, inbound: &[InboundJob]) -> Vec<Option<A
     let mut outcomes = Vec::with_capacity(inbound.len());
     for inbound in inbound {
         outcomes.push(match accept(acceptor, &Arc::new(vec![inbound.clone()])).await {
-            BatchResult::Accepted(mut outcomes) => outcomes.pop(),
-            BatchResult::Panicked => quarantine(acceptor, inbound).await,
-            BatchResult::Unavailable(_) => None,
+            Ok(mut outcomes) => outcomes.pop(),
+            Err(AcceptError::Panicked) => quarantine(acceptor, inbound).await,
+            Err(AcceptError::Ledger(_)) => None,
         });
     }
     outcomes
